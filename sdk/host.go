@@ -1,0 +1,117 @@
+package sdk
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// Host is what a part may ask the host, already scoped to the call that is being served. An author reaches it through
+// [FindPrincipal] and [SecretRef.Value]; a test gives its own with [WithHost]. It may grow.
+type Host interface {
+	FindPrincipal(context.Context, PrincipalRef) (Principal, error)
+	ResolveSecret(context.Context, SecretRef) (Secret, error)
+}
+
+type hostKey struct{}
+
+// WithHost attaches h to a context; the serving side does it for every call.
+func WithHost(ctx context.Context, h Host) context.Context {
+	return context.WithValue(ctx, hostKey{}, h)
+}
+
+func hostFrom(ctx context.Context) (Host, error) {
+	h, ok := ctx.Value(hostKey{}).(Host)
+	if !ok {
+		return nil, errors.New("sdk: the context does not descend from the one of a call of the host")
+	}
+	return h, nil
+}
+
+// FindPrincipal looks a principal up in the directory of the realm that is being served. A principal that is unknown, or
+// whose id and name belong to two, is a [Denial] (403). A disabled one is found, with Enabled false.
+func FindPrincipal(ctx context.Context, ref PrincipalRef) (Principal, error) {
+	h, err := hostFrom(ctx)
+	if err != nil {
+		return Principal{}, err
+	}
+	return h.FindPrincipal(ctx, ref)
+}
+
+type loggerKey struct{}
+
+// WithLogger attaches a logger to a context; the serving side does it for every call.
+func WithLogger(ctx context.Context, l *slog.Logger) context.Context {
+	return context.WithValue(ctx, loggerKey{}, l)
+}
+
+// Logger gives the logger of a call: its lines appear in the host's log with plugin, instance and request id. Outside a
+// call they go nowhere.
+func Logger(ctx context.Context) *slog.Logger {
+	if l, ok := ctx.Value(loggerKey{}).(*slog.Logger); ok {
+		return l
+	}
+	return slog.New(slog.DiscardHandler)
+}
+
+// CacheHint bounds how long a decision may be remembered. The zero CacheHint sets no bound.
+type CacheHint struct {
+	MaxAge  time.Duration // zero: no bound
+	NoStore bool
+}
+
+// Least gives the stricter of two hints.
+func (c CacheHint) Least(o CacheHint) CacheHint {
+	c.NoStore = c.NoStore || o.NoStore
+	if c.MaxAge == 0 || o.MaxAge != 0 && o.MaxAge < c.MaxAge {
+		c.MaxAge = o.MaxAge
+	}
+	return c
+}
+
+type hintKey struct{}
+
+type hintBox struct {
+	mu   sync.Mutex
+	hint CacheHint
+}
+
+func (b *hintBox) least(h CacheHint) {
+	b.mu.Lock()
+	b.hint = b.hint.Least(h)
+	b.mu.Unlock()
+}
+
+// CacheFor bounds the time for which the decision that is being made may be remembered. The least bound of all stages
+// counts. A bound of zero or less is [NoCache].
+func CacheFor(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		NoCache(ctx)
+		return
+	}
+	if b, ok := ctx.Value(hintKey{}).(*hintBox); ok {
+		b.least(CacheHint{MaxAge: d})
+	}
+}
+
+// NoCache says that the decision that is being made must not be remembered.
+func NoCache(ctx context.Context) {
+	if b, ok := ctx.Value(hintKey{}).(*hintBox); ok {
+		b.least(CacheHint{NoStore: true})
+	}
+}
+
+type requestIDKey struct{}
+
+// WithRequestID attaches the id that correlates what host and plugins log about one request.
+func WithRequestID(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, requestIDKey{}, id)
+}
+
+// RequestID gives the id of the request that is being served; empty outside one.
+func RequestID(ctx context.Context) string {
+	id, _ := ctx.Value(requestIDKey{}).(string)
+	return id
+}

@@ -1,0 +1,82 @@
+package sdk
+
+import (
+	"context"
+	"time"
+)
+
+// IdentityProvider verifies a foreign credential, e.g. a token of an OpenID provider.
+//
+// A credential that is not valid is denied (401). Identity.Expires already includes the clock skew that the provider
+// allows: the host compares it with its clock as it stands. Identity.Tenant is set by the host.
+type IdentityProvider interface {
+	Identify(context.Context, Request) (Identity, error)
+}
+
+// PrincipalMapper finds out which principal a foreign identity stands for. Where both id and name are given they must
+// name the same principal, else the directory denies.
+type PrincipalMapper interface {
+	MapPrincipal(context.Context, Identity) (PrincipalRef, error)
+}
+
+// PrincipalRolesMapper turns the roles of a foreign identity into the roles that are requested, with their prefix.
+type PrincipalRolesMapper interface {
+	MapRoles(context.Context, Identity) ([]string, error)
+}
+
+// Authenticator turns a credential into a principal with its granted roles (without a prefix). A credential whose
+// principal is unknown or not enabled is forbidden (403). Principal.Realm may stay empty.
+type Authenticator interface {
+	Authenticate(context.Context, Credential) (Principal, error)
+}
+
+// ActiveRolesProvider chooses the roles that are active among the granted ones. requested is what the credential asks
+// for, with its prefix; the answer is without one. A requested role that is not granted is forbidden (403).
+type ActiveRolesProvider interface {
+	ActiveRoles(ctx context.Context, p Principal, requested []string) ([]string, error)
+}
+
+// CredentialVerifier verifies a credential of the realm's own making. It answers [NotMine] for one that is of another
+// kind altogether (only then may a mixed realm ask the identity provider), and denies one of ours that is expired,
+// badly signed or meant for another realm.
+type CredentialVerifier interface {
+	Verify(context.Context, Request) (Credential, error)
+}
+
+// TokenBroker issues a realm's tokens and verifies them.
+//
+// Issue puts realm, issuer, audience, token id and client-secret version of the grant into the token and signs it; it may
+// shorten the life that the grant asks for, never lengthen it.
+type TokenBroker interface {
+	CredentialVerifier
+	Issue(context.Context, Grant) (Token, error)
+}
+
+// SecretResolver gives the value of a reference into its store. A reference that names nothing is an error, not a denial:
+// the configuration is at fault, not a caller.
+type SecretResolver interface {
+	Resolve(context.Context, SecretRef) (Secret, error)
+}
+
+// CredentialVendor gives short-lived credentials for a connection.
+type CredentialVendor interface {
+	Vend(context.Context, VendRequest) (ConnectionCredentials, error)
+}
+
+// KeyPublisher is the ability of a token broker whose tokens others may verify. Keys answers a JWK set (RFC 7517
+// section 5) with public keys only, and until when it may be kept.
+type KeyPublisher interface {
+	Keys(context.Context) (jwks []byte, until time.Time, err error)
+}
+
+// SecretWriter is the ability of a secret resolver that can also keep secrets. WriteSecret answers the version that it
+// wrote, empty where the store keeps none. Deleting what is not there is not an error.
+type SecretWriter interface {
+	WriteSecret(ctx context.Context, ref SecretRef, value []byte) (version string, err error)
+	DeleteSecret(ctx context.Context, ref SecretRef) error
+}
+
+// RequestSigner is the ability of a credential vendor that can sign a request itself.
+type RequestSigner interface {
+	Sign(context.Context, SignRequest) (SignedRequest, error)
+}

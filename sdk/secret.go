@@ -1,0 +1,153 @@
+package sdk
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+)
+
+// Secret is the value behind a reference. It prints as "[secret]", whichever way it is printed.
+type Secret struct {
+	value      []byte
+	Version    string
+	CacheUntil time.Time // zero: the host's own default
+}
+
+// NewSecret wraps a value; the slice must not be changed afterwards.
+func NewSecret(value []byte) Secret { return Secret{value: value} }
+
+// Reveal gives the value. The caller must not change it.
+func (s Secret) Reveal() []byte { return s.value }
+
+const redacted = "[secret]"
+
+// String hides the value.
+func (s Secret) String() string { return redacted }
+
+// GoString hides the value from %#v.
+func (s Secret) GoString() string { return redacted }
+
+// Format hides the value from every verb of fmt.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(redacted)) }
+
+// LogValue hides the value from log/slog.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// MarshalJSON hides the value.
+func (s Secret) MarshalJSON() ([]byte, error) { return json.Marshal(redacted) }
+
+// Prefixes of a secret reference; the second is an alias that Polaris configurations use.
+const (
+	secretPrefix        = "urn:realmgate-secret:"
+	polarisSecretPrefix = "urn:polaris-secret:"
+)
+
+// SecretRef is a reference to a secret: urn:realmgate-secret:<store>:<path>[?=version=N][#field]. In a settings struct it
+// is all that an author writes: the host never sends the value, [SecretRef.Value] asks for it when it is used.
+//
+// The zero SecretRef refers to nothing.
+type SecretRef struct {
+	store, path, version, field string
+}
+
+// ParseSecretRef parses a reference; the alias urn:polaris-secret: is accepted. An error never repeats the text, which
+// may be a secret that was pasted by mistake.
+func ParseSecretRef(text string) (SecretRef, error) {
+	rest, ok := strings.CutPrefix(text, secretPrefix)
+	if !ok {
+		rest, ok = strings.CutPrefix(text, polarisSecretPrefix)
+	}
+	if !ok {
+		return SecretRef{}, errNotARef
+	}
+	var r SecretRef
+	var hasField, hasVersion bool
+	rest, r.field, hasField = strings.Cut(rest, "#")
+	rest, r.version, hasVersion = strings.Cut(rest, "?=version=")
+	r.store, r.path, ok = strings.Cut(rest, ":")
+	switch {
+	case !ok || r.store == "" || r.path == "":
+		return SecretRef{}, errors.New("a secret reference names a store and a path: urn:realmgate-secret:<store>:<path>")
+	case !plain(r.store, "-_."):
+		return SecretRef{}, errors.New("the store of a secret reference consists of letters, digits and -_.")
+	case !plain(r.path, "-_./:@+=~"):
+		return SecretRef{}, errors.New("the path of a secret reference consists of letters, digits and -_./:@+=~")
+	case hasVersion && (r.version == "" || strings.Trim(r.version, "0123456789") != ""):
+		return SecretRef{}, errors.New("the version of a secret reference is a number")
+	case hasField && (r.field == "" || !plain(r.field, "-_./:@+=~")):
+		return SecretRef{}, errors.New("the field of a secret reference consists of letters, digits and -_./:@+=~")
+	}
+	for _, seg := range strings.Split(r.path, "/") {
+		if seg == "." || seg == ".." || seg == "" {
+			return SecretRef{}, errors.New("the path of a secret reference has no empty, . or .. segment")
+		}
+	}
+	return r, nil
+}
+
+var errNotARef = errors.New("a secret reference (urn:realmgate-secret:<store>:<path>) is wanted, not the secret itself")
+
+func plain(s, also string) bool {
+	for _, c := range s {
+		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+		if !letter && (c < '0' || c > '9') && !strings.ContainsRune(also, c) {
+			return false
+		}
+	}
+	return true
+}
+
+// Store gives the name of the secret store.
+func (r SecretRef) Store() string { return r.store }
+
+// Path gives the path within the store.
+func (r SecretRef) Path() string { return r.path }
+
+// Version gives the pinned version, empty for the newest.
+func (r SecretRef) Version() string { return r.version }
+
+// Field gives the field of a secret that has several, empty for the whole.
+func (r SecretRef) Field() string { return r.field }
+
+// IsZero says whether r refers to nothing.
+func (r SecretRef) IsZero() bool { return r == SecretRef{} }
+
+// String gives the canonical form, which parses back to r; empty for the zero SecretRef.
+func (r SecretRef) String() string {
+	if r.IsZero() {
+		return ""
+	}
+	s := secretPrefix + r.store + ":" + r.path
+	if r.version != "" {
+		s += "?=version=" + r.version
+	}
+	if r.field != "" {
+		s += "#" + r.field
+	}
+	return s
+}
+
+// MarshalText gives the canonical form.
+func (r SecretRef) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// UnmarshalText parses a reference.
+func (r *SecretRef) UnmarshalText(text []byte) (err error) {
+	*r, err = ParseSecretRef(string(text))
+	return err
+}
+
+// Value asks the host for the secret. ctx must descend from the one that the method or constructor was given.
+func (r SecretRef) Value(ctx context.Context) (Secret, error) {
+	if r.IsZero() {
+		return Secret{}, errors.New("sdk: Value of an empty SecretRef")
+	}
+	h, err := hostFrom(ctx)
+	if err != nil {
+		return Secret{}, err
+	}
+	return h.ResolveSecret(ctx, r)
+}
