@@ -47,6 +47,9 @@ func Step(ctx context.Context, k Kind, impl any, s *State) error {
 	ctx = context.WithValue(ctx, hintKey{}, box)
 	err := Guard(func() error { return step(ctx, k, impl, s) })
 	s.Cache = s.Cache.Least(box.hint)
+	if d := AsDenial(err); d != nil && d.Reason == ReasonNotMine && k != KindTokenBroker && k != KindIdentityProvider {
+		return fmt.Errorf("%v answered %s, which only a verifier may", k, ReasonNotMine)
+	}
 	return err
 }
 

@@ -1,0 +1,150 @@
+package pipeline
+
+import (
+	"context"
+	"time"
+
+	"github.com/realmgate/realmgate/sdk"
+)
+
+// Verdict is the outcome of a decision.
+type Verdict uint8
+
+// The verdicts. The zero Verdict never allows.
+const (
+	Unavailable Verdict = iota // we are at fault: 503
+	Denied                     // the caller is at fault: 401 or 403
+	Allowed
+)
+
+// String gives "unavailable", "denied" or "allowed".
+func (v Verdict) String() string {
+	switch v {
+	case Denied:
+		return "denied"
+	case Allowed:
+		return "allowed"
+	}
+	return "unavailable"
+}
+
+// Decision is the answer to one request.
+type Decision struct {
+	Verdict   Verdict
+	Realm     string
+	Tenant    string     // of an external credential
+	Source    sdk.Source // of the credential, once one was verified
+	Principal sdk.Principal
+	Roles     []string    // active, without a prefix
+	Denial    *sdk.Denial // when Denied
+	Err       error       // when Unavailable: for the log, never for the caller
+	TokenID   string
+	Expires   time.Time     // of the credential; zero: unknown
+	CacheFor  time.Duration // how long the decision may be remembered; zero: not at all
+}
+
+// Decide answers who the caller of req is. req.Realm is set to the plan's. The whole decision has one deadline.
+func (p *Plan) Decide(ctx context.Context, req sdk.Request) Decision {
+	ctx, cancel := context.WithTimeout(ctx, p.c.Timeout)
+	defer cancel()
+	req.Realm = p.c.Realm
+	switch p.c.Mode {
+	case ModeInternal:
+		return final(p.walk(ctx, req, p.c.Internal, sdk.SourceInternal))
+	case ModeExternal:
+		return final(p.walk(ctx, req, p.c.External, sdk.SourceExternal))
+	case ModeMixed:
+		return final(p.mixed(ctx, req))
+	}
+	return Decision{Realm: p.c.Realm}
+}
+
+// mixed asks the internal side first. Only a token that it does not recognise falls through; one of ours that is bad is a
+// final no. While the internal side cannot tell, the external side's yes counts, but its no does not: the token might have
+// been ours.
+func (p *Plan) mixed(ctx context.Context, req sdk.Request) Decision {
+	in := p.walk(ctx, req, p.c.Internal, sdk.SourceInternal)
+	if in.Verdict == Allowed || in.Verdict == Denied && in.Denial.Reason != sdk.ReasonNotMine {
+		return in
+	}
+	ex := p.walk(ctx, req, p.c.External, sdk.SourceExternal)
+	if in.Verdict == Unavailable && ex.Verdict == Denied {
+		return in
+	}
+	return ex
+}
+
+// final gives a NotMine that nobody else is left to answer its public name.
+func final(d Decision) Decision {
+	if d.Verdict == Denied && d.Denial.Reason == sdk.ReasonNotMine {
+		d.Denial = &sdk.Denial{Reason: "token_not_recognised", Detail: "this realm does not accept such a credential", Challenge: d.Denial.Challenge}
+	}
+	return d
+}
+
+// Admit decides on an internal credential that the host verified itself: the token service asks it, before it issues,
+// whether the principal may have the requested roles. The credential is checked like one that a broker verified.
+func (p *Plan) Admit(ctx context.Context, c sdk.Credential) Decision {
+	if p.c.Mode == ModeExternal {
+		return Decision{Realm: p.c.Realm}
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.c.Timeout)
+	defer cancel()
+	s := sdk.State{Request: &sdk.Request{Realm: p.c.Realm}, Credential: &c}
+	return p.run(ctx, &s, p.c.Admit, sdk.SourceInternal)
+}
+
+func (p *Plan) walk(ctx context.Context, req sdk.Request, r Route, src sdk.Source) Decision {
+	if !r.takes(req.Scheme) {
+		return Decision{Realm: p.c.Realm, Verdict: Denied, Denial: sdk.AsDenial(sdk.NotMine())}
+	}
+	if !r.NeedsHTTP {
+		req.HTTP = nil
+	}
+	s := sdk.State{Request: &req}
+	return p.run(ctx, &s, r.Legs, src)
+}
+
+func (p *Plan) run(ctx context.Context, s *sdk.State, legs []Leg, src sdk.Source) Decision {
+	d := Decision{Realm: p.c.Realm, Source: src}
+	for _, l := range legs {
+		if err := l.Run(ctx, s); err != nil {
+			return d.fail(err)
+		}
+	}
+	if err := p.check(ctx, s, src); err != nil {
+		return d.fail(err)
+	}
+	if src == sdk.SourceExternal {
+		d.Tenant = p.c.Tenant
+	}
+	d.Principal, d.Roles = *s.Principal, s.Active
+	d.TokenID, d.Expires = s.Credential.TokenID, s.Credential.Expires
+	d.CacheFor = p.cacheFor(s)
+	d.Verdict = Allowed
+	return d
+}
+
+func (d Decision) fail(err error) Decision {
+	if no := sdk.AsDenial(err); no != nil {
+		d.Verdict, d.Denial = Denied, no
+		return d
+	}
+	d.Verdict, d.Err = Unavailable, err
+	return d
+}
+
+// cacheFor takes the least of all lives.
+func (p *Plan) cacheFor(s *sdk.State) time.Duration {
+	if s.Cache.NoStore {
+		return 0
+	}
+	least := p.c.MaxCache
+	if s.Cache.MaxAge > 0 {
+		least = min(least, s.Cache.MaxAge)
+	}
+	if !s.Credential.Expires.IsZero() {
+		least = min(least, s.Credential.Expires.Sub(p.c.Now()))
+	}
+	return max(least, 0)
+}

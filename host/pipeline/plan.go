@@ -1,0 +1,98 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/realmgate/realmgate/sdk"
+)
+
+// ErrUnknownRealm says that no realm of that name is configured.
+var ErrUnknownRealm = errors.New("unknown realm")
+
+// Mode is the authentication type of a realm.
+type Mode uint8
+
+// The modes. The zero Mode decides nothing.
+const (
+	ModeInternal Mode = 1 + iota // only tokens that the realm issued itself
+	ModeExternal                 // only tokens of the tenant's identity provider
+	ModeMixed                    // internal first, then external
+)
+
+// Leg runs a run of adjacent stages and adds what they made to s. A *sdk.Denial means no; every other error means
+// unavailable.
+type Leg interface {
+	Run(ctx context.Context, s *sdk.State) error
+}
+
+// Standing is the host's own knowledge of a credential and a principal: revocations, client-secret versions, whether the
+// principal exists and is enabled. It answers a *sdk.Denial, or another error if it cannot tell.
+type Standing interface {
+	CheckStanding(ctx context.Context, c sdk.Credential, p sdk.Principal) error
+}
+
+// Route is one way to a decision, from the request to the active roles.
+type Route struct {
+	Schemes   []string // authentication schemes that its verifier takes, lower case
+	NeedsHTTP bool     // a stage wants the original request
+	Legs      []Leg
+}
+
+// Config is what a plan is made of.
+type Config struct {
+	Realm    string
+	Tenant   string   // external and mixed
+	Issuer   string   // of the realm's own tokens
+	Audience []string // of the realm's own tokens; one must match
+	Mode     Mode
+	Timeout  time.Duration // of one decision, all stages together
+	MaxCache time.Duration // most that a decision may be remembered
+
+	Internal Route // token broker, authenticator, active-roles provider
+	External Route // identity provider, mappers, authenticator, active-roles provider
+	Admit    []Leg // authenticator, active-roles provider; internal and mixed
+
+	Standing Standing
+	Now      func() time.Time // nil: time.Now
+}
+
+// Plan is one realm's compiled way to a decision. It is immutable and safe for concurrent use.
+type Plan struct{ c Config }
+
+// NewPlan checks a config and makes a plan of it.
+func NewPlan(c Config) (*Plan, error) {
+	internal, external := c.Mode == ModeInternal || c.Mode == ModeMixed, c.Mode == ModeExternal || c.Mode == ModeMixed
+	switch {
+	case c.Realm == "":
+		return nil, errors.New("a plan needs a realm")
+	case !internal && !external:
+		return nil, fmt.Errorf("realm %s: no authentication type", c.Realm)
+	case c.Timeout <= 0:
+		return nil, fmt.Errorf("realm %s: a plan needs a timeout", c.Realm)
+	case c.Standing == nil:
+		return nil, fmt.Errorf("realm %s: a plan needs a directory to check standing with", c.Realm)
+	case internal && (len(c.Internal.Legs) == 0 || len(c.Admit) == 0 || c.Issuer == "" || len(c.Audience) == 0):
+		return nil, fmt.Errorf("realm %s: the internal route needs legs, an issuer and an audience", c.Realm)
+	case external && (len(c.External.Legs) == 0 || c.Tenant == ""):
+		return nil, fmt.Errorf("realm %s: the external route needs legs and a tenant", c.Realm)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return &Plan{c}, nil
+}
+
+// Realm gives the name of the plan's realm.
+func (p *Plan) Realm() string { return p.c.Realm }
+
+// Mode gives the authentication type of the plan's realm.
+func (p *Plan) Mode() Mode { return p.c.Mode }
+
+// NeedsHTTP says whether any stage wants Request.HTTP; only then need it be filled in.
+func (p *Plan) NeedsHTTP() bool { return p.c.Internal.NeedsHTTP || p.c.External.NeedsHTTP }
+
+func (r Route) takes(scheme string) bool { return slices.Contains(r.Schemes, scheme) }
