@@ -1,0 +1,199 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/realmgate/realmgate/sdk"
+)
+
+// stages is a leg that sets what the test wants, as a plugin would.
+type stages func(s *sdk.State) error
+
+func (f stages) Run(_ context.Context, s *sdk.State) error { return f(s) }
+
+type standing struct{ err error }
+
+func (s standing) CheckStanding(context.Context, sdk.Credential, sdk.Principal) error { return s.err }
+
+var now = time.Unix(1_800_000_000, 0)
+
+func goodState(src sdk.Source) func(*sdk.State) error {
+	return func(s *sdk.State) error {
+		s.Credential = &sdk.Credential{
+			Realm: "r", Source: src, Issuer: "https://gate/r", Audience: []string{"other", "aud"}, TokenID: "t1",
+			Principal: sdk.PrincipalRef{ID: "1"}, RequestedRoles: []string{"PRINCIPAL_ROLE:dev"}, Expires: now.Add(time.Hour),
+		}
+		s.Principal = &sdk.Principal{Realm: "r", ID: "1", Name: "alice", Enabled: true, Roles: []string{"dev", "ops"}}
+		s.Active = []string{"dev"}
+		return nil
+	}
+}
+
+// lying gives the good answer with one thing changed.
+func lying(src sdk.Source, change func(*sdk.State)) stages {
+	return func(s *sdk.State) error {
+		_ = goodState(src)(s)
+		change(s)
+		return nil
+	}
+}
+
+func plan(t *testing.T, mode Mode, internal, external stages, st Standing) *Plan {
+	t.Helper()
+	p, err := NewPlan(Config{
+		Realm: "r", Tenant: "idp", Issuer: "https://gate/r", Audience: []string{"aud"}, Mode: mode, Timeout: time.Second, MaxCache: time.Minute,
+		Internal: Route{Schemes: []string{"bearer"}, Legs: []Leg{internal}},
+		External: Route{Schemes: []string{"bearer"}, Legs: []Leg{external}},
+		Admit:    []Leg{internal}, Standing: st, Now: func() time.Time { return now },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestHostChecksWhatPluginsAnswer(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*sdk.State)
+		deny   string // reason, or
+		fault  string // text of the error
+	}{
+		{"honest", func(*sdk.State) {}, "", ""},
+		{"another realm's credential", func(s *sdk.State) { s.Credential.Realm = "other" }, "realm_mismatch", ""},
+		{"another issuer", func(s *sdk.State) { s.Credential.Issuer = "https://gate/r/" }, "issuer_mismatch", ""},
+		{"another audience", func(s *sdk.State) { s.Credential.Audience = []string{"AUD", "au"} }, "audience_mismatch", ""},
+		{"no audience", func(s *sdk.State) { s.Credential.Audience = nil }, "audience_mismatch", ""},
+		{"expired", func(s *sdk.State) { s.Credential.Expires = now }, "token_expired", ""},
+		{"never expires", func(s *sdk.State) { s.Credential.Expires = time.Time{} }, "", "never expires"},
+		{"external credential on the internal route", func(s *sdk.State) { s.Credential.Source = sdk.SourceExternal }, "", "source external"},
+		{"principal of another realm", func(s *sdk.State) { s.Principal.Realm = "other" }, "", "principal of another realm"},
+		{"nameless principal", func(s *sdk.State) { s.Principal.ID, s.Principal.Name = "", "" }, "", "neither id nor name"},
+		{"disabled principal", func(s *sdk.State) { s.Principal.Enabled = false }, "principal_disabled", ""},
+		{"role that was not granted", func(s *sdk.State) { s.Active = []string{"dev", "admin"} }, "", `activated "admin"`},
+		{"no credential", func(s *sdk.State) { s.Credential = nil }, "", "without a credential"},
+		{"no principal", func(s *sdk.State) { s.Principal = nil }, "", "without a principal"},
+		{"no active roles", func(s *sdk.State) { s.Active = nil }, "", "without active roles"},
+		{"a flood of roles", func(s *sdk.State) { s.Active = make([]string, maxRoles+1) }, "", "more than"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p := plan(t, ModeInternal, lying(sdk.SourceInternal, tt.change), nil, standing{})
+			for way, d := range map[string]Decision{
+				"decide": p.Decide(t.Context(), sdk.Request{Scheme: "bearer", Token: "x"}),
+				"admit":  p.Admit(t.Context(), sdk.Credential{}),
+			} {
+				switch {
+				case tt.deny != "":
+					if d.Verdict != Denied || d.Denial.Reason != tt.deny {
+						t.Errorf("%s: %v %v %v, want denied %s", way, d.Verdict, d.Denial, d.Err, tt.deny)
+					}
+				case tt.fault != "":
+					if d.Verdict != Unavailable || d.Err == nil || !strings.Contains(d.Err.Error(), tt.fault) {
+						t.Errorf("%s: %v %v, want unavailable: %s", way, d.Verdict, d.Err, tt.fault)
+					}
+				case d.Verdict != Allowed || d.Principal.Name != "alice" || len(d.Roles) != 1:
+					t.Errorf("%s: %+v", way, d)
+				}
+			}
+		})
+	}
+}
+
+func TestStandingHasTheLastWord(t *testing.T) {
+	for _, tt := range []struct {
+		err  error
+		want Verdict
+	}{{nil, Allowed}, {sdk.Deny("token_revoked", ""), Denied}, {errors.New("database is down"), Unavailable}} {
+		p := plan(t, ModeInternal, goodState(sdk.SourceInternal), nil, standing{tt.err})
+		if d := p.Decide(t.Context(), sdk.Request{Scheme: "bearer"}); d.Verdict != tt.want {
+			t.Errorf("%v: %v", tt.err, d.Verdict)
+		}
+	}
+}
+
+func TestMixedMode(t *testing.T) {
+	yes := func(src sdk.Source) stages { return goodState(src) }
+	say := func(err error) stages { return func(*sdk.State) error { return err } }
+	bad, fault := sdk.Deny("signature_invalid", ""), errors.New("plugin is down")
+	tests := []struct {
+		name               string
+		internal, external stages
+		want               Verdict
+		reason             string
+		source             sdk.Source
+	}{
+		{"ours", yes(sdk.SourceInternal), say(fault), Allowed, "", sdk.SourceInternal},
+		{"ours but bad is final", say(bad), yes(sdk.SourceExternal), Denied, "signature_invalid", 0},
+		{"not ours, theirs", say(sdk.NotMine()), yes(sdk.SourceExternal), Allowed, "", sdk.SourceExternal},
+		{"not ours, theirs and bad", say(sdk.NotMine()), say(bad), Denied, "signature_invalid", 0},
+		{"nobody's", say(sdk.NotMine()), say(sdk.NotMine()), Denied, "token_not_recognised", 0},
+		{"not ours, they are down", say(sdk.NotMine()), say(fault), Unavailable, "", 0},
+		{"we are down, theirs", say(fault), yes(sdk.SourceExternal), Allowed, "", sdk.SourceExternal},
+		{"we are down, their no does not count", say(fault), say(bad), Unavailable, "", 0},
+		{"both down", say(fault), say(fault), Unavailable, "", 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			d := plan(t, ModeMixed, tt.internal, tt.external, standing{}).Decide(t.Context(), sdk.Request{Scheme: "bearer"})
+			if d.Verdict != tt.want || tt.reason != "" && d.Denial.Reason != tt.reason || tt.want == Allowed && d.Source != tt.source {
+				t.Errorf("%v %v %v", d.Verdict, d.Denial, d.Source)
+			}
+		})
+	}
+}
+
+func TestSchemeThatNobodyTakesReachesNoLeg(t *testing.T) {
+	never := stages(func(*sdk.State) error { t.Error("a leg ran"); return nil })
+	d := plan(t, ModeMixed, never, never, standing{}).Decide(t.Context(), sdk.Request{Scheme: "basic"})
+	if d.Verdict != Denied || d.Denial.Reason != "token_not_recognised" {
+		t.Errorf("%+v", d)
+	}
+}
+
+func TestExternalRealmAdmitsNobody(t *testing.T) {
+	p := plan(t, ModeExternal, nil, goodState(sdk.SourceExternal), standing{})
+	if d := p.Admit(t.Context(), sdk.Credential{}); d.Verdict != Unavailable {
+		t.Errorf("%v", d.Verdict)
+	}
+	if d := p.Decide(t.Context(), sdk.Request{Scheme: "bearer"}); d.Verdict != Allowed || d.Tenant != "idp" {
+		t.Errorf("%+v", d)
+	}
+}
+
+func TestOneDeadline(t *testing.T) {
+	slow := stages(func(*sdk.State) error { return nil })
+	p := plan(t, ModeInternal, slow, nil, standing{})
+	p.c.Timeout = time.Millisecond
+	p.c.Internal.Legs = []Leg{waiting{}}
+	if d := p.Decide(t.Context(), sdk.Request{Scheme: "bearer"}); d.Verdict != Unavailable || !errors.Is(d.Err, context.DeadlineExceeded) {
+		t.Errorf("%v %v", d.Verdict, d.Err)
+	}
+}
+
+type waiting struct{}
+
+func (waiting) Run(ctx context.Context, _ *sdk.State) error { <-ctx.Done(); return ctx.Err() }
+
+func TestCacheForIsTheLeastOfAllLives(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*sdk.State)
+		want   time.Duration
+	}{
+		{"the maximum", func(*sdk.State) {}, time.Minute},
+		{"the credential", func(s *sdk.State) { s.Credential.Expires = now.Add(5 * time.Second) }, 5 * time.Second},
+		{"a stage", func(s *sdk.State) { s.Cache = sdk.CacheHint{MaxAge: time.Second} }, time.Second},
+		{"never", func(s *sdk.State) { s.Cache = sdk.CacheHint{NoStore: true} }, 0},
+	}
+	for _, tt := range tests {
+		d := plan(t, ModeInternal, lying(sdk.SourceInternal, tt.change), nil, standing{}).Decide(t.Context(), sdk.Request{Scheme: "bearer"})
+		if d.CacheFor != tt.want {
+			t.Errorf("%s: %v", tt.name, d.CacheFor)
+		}
+	}
+}
