@@ -1,0 +1,149 @@
+package config
+
+import (
+	"encoding/json"
+	"net/netip"
+	"time"
+)
+
+// Config is the whole configuration, checked, with inheritance resolved and defaults filled in.
+type Config struct {
+	PublicURL     string        // base of the default issuers, without a trailing slash
+	ShutdownGrace time.Duration // how long running requests may go on after a stop signal
+	PluginDir     string        // where the bundled plugins are; empty means beside the binary
+	Log           Log
+	Admin         Admin
+	Directory     Directory
+	Listeners     []Listener    // sorted by name, at least one
+	Plugins       []Plugin      // sorted by name
+	SecretStores  []SecretStore // sorted by name
+	ActiveRoles   Part          // the active roles provider, one per daemon
+	Tenants       []Tenant      // sorted by name
+	Realms        []Realm       // sorted by name
+
+	at *trace
+}
+
+// Log says what the daemon logs about itself.
+type Log struct {
+	Level  string // trace, debug, info, warn or error
+	Format string // text or json
+}
+
+// Admin is the door for the operator's commands.
+type Admin struct {
+	Socket string // path of the unix socket; empty means that there is none
+}
+
+// Directory says where principals, roles and revocations are kept.
+type Directory struct {
+	Type string // sqlite
+	Path string // of the database file
+}
+
+// Listener is an address on which the daemon answers.
+type Listener struct {
+	Name           string
+	Address        string         // host:port
+	RealmHeader    string         // request header that may name the realm; empty means that none may
+	TrustedProxies []netip.Prefix // peers whose X-Forwarded-* headers count
+	TLS            *TLS           // nil means plain HTTP
+	Pos            Position
+
+	at *trace
+}
+
+// TLS is the server side of TLS on a listener.
+type TLS struct {
+	CertFile     string // PEM chain
+	KeyFile      string // PEM key
+	ClientCAFile string // PEM bundle; if set, a client certificate is required and must verify against it
+	MinVersion   uint16 // tls.VersionTLS12 or tls.VersionTLS13
+}
+
+// Plugin is a plugin binary.
+type Plugin struct {
+	Name   string
+	Path   string            // of the binary; empty means realmgate-plugin-<name> in the plugin directory
+	SHA256 string            // lower-case hex of the binary's bytes; empty means unchecked
+	TLS    string            // auto (mutual TLS with keys made at start) or none
+	Args   []string          // arguments of the process
+	Env    map[string]string // the variables of the process; nothing else of the daemon's environment reaches it
+	Pos    Position
+
+	at *trace
+}
+
+// Part is the configuration of one exchangeable part: which implementation, and its settings as they stand.
+type Part struct {
+	Type     string
+	Settings json.RawMessage // a JSON object, never null; without type
+
+	at *trace
+}
+
+// SecretStore is a place that holds secrets, and who may read which of them. Its settings are those of its resolver.
+type SecretStore struct {
+	Name string
+	Part
+	Variables []string // environment variables that the store's resolver may read
+	Grants    []Grant
+	Pos       Position
+}
+
+// Grant lets a realm refer to the secrets under a prefix.
+type Grant struct {
+	Realm  string
+	Prefix string // ends with / and covers all below it, or is the full path of one secret
+	Pos    Position
+
+	at *trace
+}
+
+// Tenant is the configuration of one foreign identity provider, with tenant_defaults merged in.
+type Tenant struct {
+	Name                 string
+	IdentityProvider     Part
+	PrincipalMapper      Part
+	PrincipalRolesMapper Part
+	Pos                  Position
+
+	at *trace
+}
+
+// Realm is a logical partition, with the top-level authentication block merged in.
+type Realm struct {
+	Name           string
+	Tenant         string   // name of the tenant; empty if there is none
+	Hosts          []string // lower case, without port; unique among the realms
+	Issuer         string   // public_url/realms/name unless set
+	Audience       []string // at least one; the issuer unless set
+	Authentication Authentication
+	Pos            Position
+
+	at *trace
+}
+
+// The authentication types of a realm.
+const (
+	Internal = "internal" // tokens of the realm's own broker
+	External = "external" // tokens of the tenant's identity provider
+	Mixed    = "mixed"    // internal first, then external
+)
+
+// Authentication says how a realm decides.
+type Authentication struct {
+	Type          string        // Internal, External or Mixed
+	Timeout       time.Duration // of one decision
+	Authenticator Part
+	TokenBroker   Part         // the zero Part in an external realm
+	TokenService  TokenService // disabled in an external realm
+}
+
+// TokenService is the OAuth 2.0 token endpoint of a realm (RFC 6749).
+type TokenService struct {
+	Type         string            // default or disabled
+	RolePrefix   string            // what a scope puts before a role name
+	DefaultScope string            // for a request without scope; empty means that such a request is refused
+	ScopeAliases map[string]string // scope -> the scope that it stands for
+}
