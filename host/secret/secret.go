@@ -1,0 +1,211 @@
+package secret
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+	"golang.org/x/sync/singleflight"
+
+	"github.com/realmgate/realmgate/sdk"
+)
+
+// Errors that callers tell apart; they come wrapped, with the store's name and never with a value.
+var (
+	ErrUnknownStore = errors.New("no such secret store")
+	ErrNotGranted   = errors.New("the reference is not granted to the realm")
+	ErrReadOnly     = errors.New("the secret store cannot be written")
+)
+
+// Limits of what is kept.
+const (
+	defaultLife = 30 * time.Second // where the resolver names no time
+	maxLife     = 5 * time.Minute
+	maxEntries  = 4096
+	fetchLimit  = 10 * time.Second // of one fetch, which may serve several callers
+)
+
+// Grant gives the paths below Prefix to a realm. A prefix that ends with "/" covers what is below it, any other one also
+// itself.
+type Grant struct{ Realm, Prefix string }
+
+func (g Grant) covers(realm, path string) bool {
+	if g.Realm != realm || g.Prefix == "" {
+		return false
+	}
+	if strings.HasSuffix(g.Prefix, "/") {
+		return strings.HasPrefix(path, g.Prefix)
+	}
+	return path == g.Prefix || strings.HasPrefix(path, g.Prefix+"/")
+}
+
+// Store is one configured secret store.
+type Store struct {
+	Name, Type string
+	Resolver   sdk.SecretResolver
+	Writer     sdk.SecretWriter // nil: read only
+	Grants     []Grant
+}
+
+// operatorOnly are the store types that only the operator's configuration may name: they reach into the machine that the
+// daemon runs on.
+var operatorOnly = []string{"env", "file"}
+
+// Service resolves references. It has no stores until SetStores gives it some. It is safe for concurrent use.
+type Service struct {
+	now   func() time.Time
+	table atomic.Pointer[table]
+}
+
+// table is the stores of one configuration with what is remembered of them: a new configuration starts afresh.
+type table struct {
+	stores map[string]Store
+	kept   *otter.Cache[string, kept]
+	flight singleflight.Group
+}
+
+type kept struct {
+	secret sdk.Secret
+	until  time.Time
+}
+
+// New gives a service without stores. now may be nil for the clock of the machine.
+func New(now func() time.Time) *Service {
+	if now == nil {
+		now = time.Now
+	}
+	s := &Service{now: now}
+	s.SetStores(nil)
+	return s
+}
+
+// SetStores replaces all stores and forgets every value.
+func (s *Service) SetStores(stores []Store) {
+	t := &table{stores: make(map[string]Store, len(stores)), kept: otter.Must(&otter.Options[string, kept]{MaximumSize: maxEntries})}
+	for _, st := range stores {
+		t.stores[st.Name] = st
+	}
+	s.table.Store(t)
+}
+
+// Resolve gives the value of a reference of the operator's configuration.
+func (s *Service) Resolve(ctx context.Context, ref sdk.SecretRef) (sdk.Secret, error) {
+	t := s.table.Load()
+	st, err := t.store(ref)
+	if err != nil {
+		return sdk.Secret{}, err
+	}
+	return s.fetch(ctx, t, st, ref)
+}
+
+// ResolveGranted gives the value of a reference that came in with a call for a realm. Without a grant that covers it the
+// error is ErrNotGranted, also for a store that does not exist: a caller cannot find out which stores there are.
+func (s *Service) ResolveGranted(ctx context.Context, realm string, ref sdk.SecretRef) (sdk.Secret, error) {
+	t := s.table.Load()
+	st, ok := t.stores[ref.Store()]
+	covers := func(g Grant) bool { return g.covers(realm, ref.Path()) }
+	if !ok || slices.Contains(operatorOnly, st.Type) || !slices.ContainsFunc(st.Grants, covers) {
+		return sdk.Secret{}, fmt.Errorf("secret store %s, realm %s: %w", ref.Store(), realm, ErrNotGranted)
+	}
+	return s.fetch(ctx, t, st, ref)
+}
+
+// Write keeps a value under a reference and answers its version, empty where the store keeps none.
+func (s *Service) Write(ctx context.Context, ref sdk.SecretRef, value []byte) (string, error) {
+	w, done, err := s.writer(ref)
+	if err != nil {
+		return "", err
+	}
+	defer done()
+	version, err := w.WriteSecret(ctx, ref, value)
+	if err != nil {
+		return "", fmt.Errorf("secret store %s: %w", ref.Store(), err)
+	}
+	return version, nil
+}
+
+// Delete removes what a reference names. Deleting what is not there is not an error.
+func (s *Service) Delete(ctx context.Context, ref sdk.SecretRef) error {
+	w, done, err := s.writer(ref)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if err := w.DeleteSecret(ctx, ref); err != nil {
+		return fmt.Errorf("secret store %s: %w", ref.Store(), err)
+	}
+	return nil
+}
+
+// writer gives the writer of a reference's store, and what to call after the change: values of the same path, whatever
+// their version and field, are forgotten.
+func (s *Service) writer(ref sdk.SecretRef) (sdk.SecretWriter, func(), error) {
+	t := s.table.Load()
+	st, err := t.store(ref)
+	if err != nil {
+		return nil, nil, err
+	}
+	if st.Writer == nil {
+		return nil, nil, fmt.Errorf("secret store %s: %w", st.Name, ErrReadOnly)
+	}
+	return st.Writer, func() {
+		for k := range t.kept.All() {
+			if r, err := sdk.ParseSecretRef(k); err == nil && r.Store() == ref.Store() && r.Path() == ref.Path() {
+				t.kept.Invalidate(k)
+			}
+		}
+	}, nil
+}
+
+func (t *table) store(ref sdk.SecretRef) (Store, error) {
+	st, ok := t.stores[ref.Store()]
+	if !ok {
+		return Store{}, fmt.Errorf("secret store %q: %w", ref.Store(), ErrUnknownStore)
+	}
+	return st, nil
+}
+
+func (s *Service) fetch(ctx context.Context, t *table, st Store, ref sdk.SecretRef) (sdk.Secret, error) {
+	key := ref.String()
+	if k, ok := t.kept.GetIfPresent(key); ok && s.now().Before(k.until) {
+		return k.secret, nil
+	}
+	// The fetch serves all who wait, so it must not end with the caller that happened to be first.
+	ch := t.flight.DoChan(key, func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchLimit)
+		defer cancel()
+		v, err := st.Resolver.Resolve(ctx, ref)
+		if err != nil {
+			return nil, fmt.Errorf("secret store %s: %w", st.Name, err)
+		}
+		if until := s.keepUntil(v); until.After(s.now()) {
+			t.kept.Set(key, kept{v, until})
+		}
+		return v, nil
+	})
+	select {
+	case r := <-ch:
+		if r.Err != nil {
+			return sdk.Secret{}, r.Err
+		}
+		return r.Val.(sdk.Secret), nil
+	case <-ctx.Done():
+		return sdk.Secret{}, fmt.Errorf("secret store %s: %w", st.Name, ctx.Err())
+	}
+}
+
+func (s *Service) keepUntil(v sdk.Secret) time.Time {
+	now := s.now()
+	if v.CacheUntil.IsZero() {
+		return now.Add(defaultLife)
+	}
+	if latest := now.Add(maxLife); v.CacheUntil.After(latest) {
+		return latest
+	}
+	return v.CacheUntil
+}
