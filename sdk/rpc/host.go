@@ -1,0 +1,50 @@
+package rpc
+
+import (
+	"context"
+
+	"github.com/realmgate/realmgate/sdk"
+)
+
+// Step is one stage of a leg: the kind, and the instance that serves it.
+type Step struct {
+	Kind     sdk.Kind
+	Instance uint64
+}
+
+// Instance is one instance to configure. The ID is chosen by the host and never used again on the same process. Which
+// fields of Setup travel depends on the kind.
+type Instance struct {
+	ID       uint64
+	Kind     sdk.Kind
+	Type     string
+	Settings []byte // a JSON object
+	Setup    sdk.Setup
+}
+
+// Diagnostic is what a plugin has to say about the settings of an instance. An instance with one that is not a warning
+// does not exist.
+type Diagnostic struct {
+	Instance        uint64
+	Warning         bool
+	Path            string // JSON pointer (RFC 6901) into the settings; empty for the whole block
+	Summary, Detail string
+	Sensitive       bool // the value at Path may be a secret
+}
+
+// Caller says on whose behalf a plugin asks the host: what the host knows, never what the plugin claims.
+type Caller struct {
+	Instance    uint64
+	Realm       string // empty where no realm is being served
+	RequestID   string
+	Configuring bool // the constructor of the instance asks
+}
+
+// HostServices answers the host calls of a plugin. It must be safe for concurrent use; ctx ends with the call that the
+// plugin asks for. A *sdk.Denial travels to the plugin as one, every other error as a failure.
+type HostServices interface {
+	FindPrincipal(ctx context.Context, c Caller, ref sdk.PrincipalRef) (sdk.Principal, error)
+	ResolveSecret(ctx context.Context, c Caller, ref sdk.SecretRef) (sdk.Secret, error)
+	// Epoch gives the realm's epoch; 0 means that the plugin must not remember answers.
+	Epoch(realm string) uint64
+}
