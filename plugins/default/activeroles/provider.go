@@ -1,0 +1,46 @@
+package activeroles
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/realmgate/realmgate/sdk"
+)
+
+// all, behind the prefix, asks for every granted role.
+const all = "ALL"
+
+// Settings of the provider.
+type Settings struct {
+	Prefix string `json:"prefix" default:"PRINCIPAL_ROLE:" doc:"what a requested role starts with; items without it are ignored, and the prefix with ALL asks for every granted role"`
+}
+
+// Provider activates the roles that are requested and granted.
+type Provider struct{ prefix string }
+
+// NewProvider makes a provider.
+func NewProvider(_ context.Context, _ sdk.Setup, s Settings) (*Provider, error) {
+	return &Provider{prefix: s.Prefix}, nil
+}
+
+// ActiveRoles gives the active roles without the prefix, sorted and each once. Requested items without the prefix are
+// ignored, so that nothing requested means no role. A requested role that is not granted forbids (role_not_granted).
+func (p *Provider) ActiveRoles(_ context.Context, who sdk.Principal, requested []string) ([]string, error) {
+	active := []string{}
+	for _, item := range requested {
+		role, ok := strings.CutPrefix(item, p.prefix)
+		switch {
+		case !ok || role == "":
+			continue
+		case role == all:
+			active = append(active, who.Roles...)
+		case slices.Contains(who.Roles, role):
+			active = append(active, role)
+		default:
+			return nil, sdk.Forbid("role_not_granted", "the role %q is not granted to the principal", role)
+		}
+	}
+	slices.Sort(active)
+	return slices.Compact(active), nil
+}

@@ -1,0 +1,106 @@
+package authenticator
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"testing"
+
+	"github.com/realmgate/realmgate/sdk"
+)
+
+// directory is a host with a few principals.
+type directory map[sdk.PrincipalRef]sdk.Principal
+
+var errDown = errors.New("the directory is down")
+
+func (d directory) FindPrincipal(_ context.Context, ref sdk.PrincipalRef) (sdk.Principal, error) {
+	if ref.Name == "down" {
+		return sdk.Principal{}, errDown
+	}
+	p, ok := d[ref]
+	if !ok {
+		return sdk.Principal{}, sdk.Forbid("principal_unknown", "there is no such principal")
+	}
+	return p, nil
+}
+
+func (directory) ResolveSecret(context.Context, sdk.SecretRef) (sdk.Secret, error) {
+	return sdk.Secret{}, errors.New("there are no secrets here")
+}
+
+func TestDirectory(t *testing.T) {
+	t.Parallel()
+	alice := sdk.Principal{ID: "1", Name: "alice", Enabled: true, Roles: []string{"reader"}}
+	ctx := sdk.WithHost(t.Context(), directory{
+		{Name: "alice"}: alice,
+		{Name: "bob"}:   {ID: "2", Name: "bob"},
+	})
+	for name, tt := range map[string]struct {
+		want   sdk.Principal
+		reason string
+		err    error
+	}{
+		"alice":   {want: alice},
+		"bob":     {reason: "principal_disabled"},
+		"mallory": {reason: "principal_unknown"},
+		"down":    {err: errDown},
+	} {
+		a, _ := NewDirectory(ctx, sdk.Setup{}, DirectorySettings{})
+		got, err := a.Authenticate(ctx, sdk.Credential{Principal: sdk.PrincipalRef{Name: name}})
+		if !reflect.DeepEqual(got, tt.want) {
+			t.Errorf("%s: got %+v", name, got)
+		}
+		d := sdk.AsDenial(err)
+		switch {
+		case tt.reason != "" && (d == nil || d.Reason != tt.reason || !d.Forbidden):
+			t.Errorf("%s: error %v, want a 403 with reason %s", name, err, tt.reason)
+		case tt.reason == "" && (d != nil || !errors.Is(err, tt.err)):
+			t.Errorf("%s: error %v, want %v and no denial", name, err, tt.err)
+		}
+	}
+}
+
+func TestClaims(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		ref   sdk.PrincipalRef
+		roles []string
+		want  sdk.Principal
+	}{
+		"both": {sdk.PrincipalRef{ID: "1", Name: "root"}, []string{"PRINCIPAL_ROLE:admin", "PRINCIPAL_ROLE:ALL", "email", "PRINCIPAL_ROLE:"},
+			sdk.Principal{ID: "1", Name: "root", Enabled: true, Roles: []string{"admin"}}},
+		"only a name": {sdk.PrincipalRef{Name: "root"}, nil, sdk.Principal{ID: "root", Name: "root", Enabled: true, Roles: []string{}}},
+		"only an id":  {sdk.PrincipalRef{ID: "1"}, nil, sdk.Principal{ID: "1", Name: "1", Enabled: true, Roles: []string{}}},
+	}
+	for name, tt := range tests {
+		a := buildClaims(t, `{}`)
+		got, err := a.Authenticate(t.Context(), sdk.Credential{Source: sdk.SourceExternal, Principal: tt.ref, RequestedRoles: tt.roles})
+		if err != nil || !reflect.DeepEqual(got, tt.want) {
+			t.Errorf("%s: got %+v, %v, want %+v", name, got, err, tt.want)
+		}
+	}
+}
+
+func TestClaimsRefusesInternalCredentials(t *testing.T) {
+	t.Parallel()
+	a := buildClaims(t, `{"role_prefix":"X:"}`)
+	for name, c := range map[string]sdk.Credential{
+		"internal": {Source: sdk.SourceInternal, Principal: sdk.PrincipalRef{Name: "root"}},
+		"unknown":  {Principal: sdk.PrincipalRef{Name: "root"}},
+		"nameless": {Source: sdk.SourceExternal},
+	} {
+		if p, err := a.Authenticate(t.Context(), c); err == nil || sdk.AsDenial(err) != nil || p.Enabled {
+			t.Errorf("%s: %+v, %v; want an error that is not a denial", name, p, err)
+		}
+	}
+}
+
+func buildClaims(t *testing.T, settings string) *Claims {
+	t.Helper()
+	impl, err := sdk.AuthenticatorType("claims", NewClaims).Build(t.Context(), sdk.Setup{}, []byte(settings))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return impl.(*Claims)
+}

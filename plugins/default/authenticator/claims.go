@@ -1,0 +1,48 @@
+package authenticator
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/realmgate/realmgate/sdk"
+)
+
+// ClaimsSettings are those of [Claims].
+type ClaimsSettings struct {
+	RolePrefix string `json:"role_prefix" default:"PRINCIPAL_ROLE:" doc:"what a requested role starts with; it must be the active-roles provider's prefix"`
+}
+
+// Claims trusts mapped foreign identities as they are: there is no provisioning.
+type Claims struct{ prefix string }
+
+// NewClaims makes a Claims.
+func NewClaims(_ context.Context, _ sdk.Setup, s ClaimsSettings) (*Claims, error) {
+	return &Claims{prefix: s.RolePrefix}, nil
+}
+
+// Authenticate makes a principal from a foreign credential: its granted roles are the requested ones without their prefix.
+// Items without the prefix are ignored, and so is ALL, which has nothing to stand for here. If the credential has only an
+// id or only a name, it serves as both.
+//
+// An internal credential is an error, not a denial: it means that the realm's configuration is wrong.
+func (a *Claims) Authenticate(_ context.Context, c sdk.Credential) (sdk.Principal, error) {
+	if c.Source != sdk.SourceExternal {
+		return sdk.Principal{}, errors.New("authenticator(claims): a credential is not external; use this type only on a realm with external authentication")
+	}
+	p := sdk.Principal{ID: c.Principal.ID, Name: c.Principal.Name, Enabled: true, Roles: []string{}}
+	switch {
+	case p.ID == "" && p.Name == "":
+		return sdk.Principal{}, errors.New("authenticator(claims): a credential names no principal")
+	case p.ID == "":
+		p.ID = p.Name
+	case p.Name == "":
+		p.Name = p.ID
+	}
+	for _, item := range c.RequestedRoles {
+		if role, ok := strings.CutPrefix(item, a.prefix); ok && role != "" && role != "ALL" {
+			p.Roles = append(p.Roles, role)
+		}
+	}
+	return p, nil
+}

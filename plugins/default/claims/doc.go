@@ -1,0 +1,3 @@
+// Package claims owns the default principal mapper: it reads a principal's id and name from the claims of a foreign
+// identity.
+package claims
