@@ -1,0 +1,129 @@
+package token
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/realmgate/realmgate/sdk"
+)
+
+// answer is a successful one (RFC 6749 section 5.1); issued_token_type is what Iceberg clients expect beside it.
+type answer struct {
+	AccessToken     string `json:"access_token"`
+	TokenType       string `json:"token_type"`
+	ExpiresIn       int64  `json:"expires_in"` // seconds
+	Scope           string `json:"scope"`
+	IssuedTokenType string `json:"issued_token_type"`
+}
+
+const accessTokenType = "urn:ietf:params:oauth:token-type:access_token"
+
+// ServeHTTP is the token endpoint. What goes wrong on our side is a 503 that has no OAuth error and no detail.
+func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		WriteFault(w, http.StatusMethodNotAllowed, refuse(CodeInvalidRequest, "the token endpoint takes POST only"))
+		return
+	}
+	log := s.c.Logger.With("realm", s.c.Realm, "request_id", sdk.RequestID(r.Context()))
+	f, fault := parse(r)
+	var out issued
+	var err error
+	if fault == nil {
+		out, err = s.clientCredentials(r.Context(), f)
+		if !errors.As(err, &fault) && err != nil {
+			log.Error("token request is unavailable", "client_id", printable(f.clientID), "error", err)
+			writeUnavailable(w, r)
+			return
+		}
+	}
+	if fault != nil {
+		log.Info("token refused", "client_id", printable(f.clientID), "error", fault.Code, "description", fault.Description)
+		status := http.StatusBadRequest
+		if fault.Code == CodeInvalidClient {
+			status = http.StatusUnauthorized
+			if f.basic {
+				w.Header().Set("WWW-Authenticate", `Basic realm="`+printable(s.c.Realm)+`", charset="UTF-8"`)
+			}
+		}
+		WriteFault(w, status, fault)
+		return
+	}
+	log.Info("token issued", "client_id", printable(f.clientID), "token_id", out.token.ID, "scope", strings.Join(out.scope, " "),
+		"expires", out.token.Expires)
+	typ := out.token.Type
+	if typ == "" {
+		typ = "Bearer"
+	}
+	writeJSON(w, http.StatusOK, answer{
+		AccessToken: out.token.Value, TokenType: typ, ExpiresIn: int64(out.expires.Seconds()),
+		Scope: strings.Join(out.scope, " "), IssuedTokenType: accessTokenType,
+	})
+}
+
+// WriteFault writes an error answer of the token endpoint (RFC 6749 section 5.2) with the status given. The server uses it
+// for what it refuses before a realm's service is found.
+func WriteFault(w http.ResponseWriter, status int, f *Fault) {
+	writeJSON(w, status, map[string]string{"error": f.Code, "error_description": printable(f.Description)})
+}
+
+func writeUnavailable(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Retry-After", "1")
+	writeJSON(w, http.StatusServiceUnavailable, map[string]string{"reason": "unavailable", "request_id": sdk.RequestID(r.Context())})
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Pragma", "no-cache")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v) // a caller that has gone needs no answer
+}
+
+// newTokenID gives 128 random bits in hex.
+func newTokenID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
+// maxToken bounds a token in bytes; the server accepts no longer one.
+const maxToken = 16 << 10
+
+// isToken follows the grammar of b64token (RFC 6750 section 2.1).
+func isToken(s string) bool {
+	if len(s) > maxToken {
+		return false
+	}
+	if s = strings.TrimRight(s, "="); s == "" {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		alnum := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+		if !alnum && strings.IndexByte("-._~+/", c) < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// printable keeps what error_description may hold (printable ASCII without " and \) and bounds it; what clients send goes
+// through it before it is logged.
+func printable(s string) string {
+	if len(s) > 256 {
+		s = s[:256]
+	}
+	return strings.Map(func(r rune) rune {
+		if r < 0x20 || r > 0x7e || r == '"' || r == '\\' {
+			return '?'
+		}
+		return r
+	}, s)
+}
