@@ -69,7 +69,7 @@ func Start(t testing.TB, o Options) *Provider {
 	if err != nil {
 		t.Fatalf("oidctest: %v", err)
 	}
-	cmd := exec.Command(node, script(t), string(settings)) //nolint:gosec // a program of the machine, for tests
+	cmd := exec.Command(node, script(t), string(settings))
 	cmd.Stderr = p.log
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -91,10 +91,10 @@ func Start(t testing.TB, o Options) *Provider {
 	}()
 	t.Cleanup(func() {
 		close(stopped)
-		_ = stdin.Close()      // the child ends by itself; the kill is for one that hangs
-		_ = cmd.Process.Kill() //
-		<-read                 // Wait must come after the last read of the pipe
-		_ = cmd.Wait()         // "killed" is no news
+		_ = stdin.Close() // the child ends by itself; the kill is for one that hangs
+		_ = cmd.Process.Kill()
+		<-read         // Wait must come after the last read of the pipe
+		_ = cmd.Wait() // "killed" is no news
 		if t.Failed() && p.log.String() != "" {
 			t.Logf("oidctest: the provider's log:\n%s", p.log)
 		}

@@ -1,0 +1,80 @@
+# Shared by the scripts in this folder; source it from the root of the repository.
+# shellcheck shell=bash
+set -euo pipefail
+
+GO=${GO:-go}
+CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/realmgate
+GOLANGCI_LINT_VERSION=v2.15.0
+OURS=github.com/realmgate/realmgate
+
+say() { printf '==> %s\n' "$*"; }
+
+# missing REASON: a step that cannot run here is left out with its reason, and fails where CI=true.
+missing() {
+  if [ "${CI:-}" = true ]; then
+    echo "error: $*" >&2
+    exit 1
+  fi
+  say "left out: $*"
+}
+
+# all_modules: the folders of all modules, from their go.mod files.
+all_modules() { find . -name go.mod -not -path '*/node_modules/*' -exec dirname {} \; | sort; }
+
+# work_modules: those of them that are in the workspace.
+work_modules() { "$GO" list -m -f '{{.Dir}}' | sed "s|^$PWD\$|.|; s|^$PWD/|./|" | sort; }
+
+# lone_modules: those that are not.
+lone_modules() { comm -23 <(all_modules) <(work_modules); }
+
+# golangci_lint: the path of the pinned linter, built on first use.
+golangci_lint() {
+  local dir=$CACHE/tools/golangci-lint-$GOLANGCI_LINT_VERSION
+  if [ ! -x "$dir/golangci-lint" ]; then
+    say "building golangci-lint $GOLANGCI_LINT_VERSION (a minute or two, once)" >&2
+    GOWORK=off GOFLAGS='' GOBIN=$dir "$GO" install "github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$GOLANGCI_LINT_VERSION" >&2 ||
+      return 1
+  fi
+  echo "$dir/golangci-lint"
+}
+
+# buf: the path of the pinned buf, installed by npm on first use; empty where npm is missing. Not `npm ci`: the lock file
+# has the hashes of the platforms on which this runs, and the packages of others are optional.
+buf() {
+  command -v npm >/dev/null || return 0
+  local dir work
+  dir=$CACHE/tools/npm-$(cksum <tools/package-lock.json | tr ' ' -)
+  if [ ! -x "$dir/node_modules/.bin/buf" ]; then
+    say 'installing buf' >&2
+    mkdir -p "$CACHE/tools" && work=$(mktemp -d "$CACHE/tools/install-XXXXXX") || return 1
+    if ! { cp tools/package.json tools/package-lock.json "$work/" &&
+      (cd "$work" && npm install --no-save --ignore-scripts --no-audit --no-fund >&2) &&
+      rm -rf "$dir" && mv "$work" "$dir"; }; then
+      rm -rf "$work"
+      return 1
+    fi
+  fi
+  echo "$dir/node_modules/.bin/buf"
+}
+
+# offline_modules: environment in which our own modules come from the working tree instead of a published version. Their
+# copies in a module cache would outlive the tree's state, so the cache is one of its own and they are dropped from it.
+offline_modules() {
+  local shared=$CACHE/modules proxy=$CACHE/proxy upstream
+  upstream=$("$GO" env GOPROXY)
+  rm -rf "$proxy" "$shared/$OURS" "$shared/$OURS@"* "$shared/cache/download/$OURS"
+  GOWORK=off "$GO" -C tools run ./modproxy -o "$proxy" ..
+  export GOWORK=off GONOSUMDB=$OURS GOFLAGS="-mod=mod -modcacherw -trimpath"
+  GOPROXY="file://$proxy,file://$("$GO" env GOMODCACHE)/cache/download,$upstream"
+  export GOPROXY GOMODCACHE=$shared
+}
+
+# copy_tree DIR: the files that git knows or would add, as they are on disk.
+copy_tree() {
+  git ls-files -z --cached --others --exclude-standard | while IFS= read -r -d '' f; do
+    [ ! -f "$f" ] || printf '%s\0' "$f"
+  done | tar -c --null -T - -f - | tar -x -C "$1" -f -
+}
+
+# without_ours: a go.sum without the hashes of our own modules, which change with every commit.
+without_ours() { grep -v "^$OURS" "$1" || true; }

@@ -1,0 +1,67 @@
+# `make` alone says what there is. Go and make are enough for run and test; further tools are built or installed on first
+# use, in the user's cache folder and by version.
+
+SHELL := /bin/bash
+GO ?= go
+export GO
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+BUILD := $(GO) build -trimpath -ldflags '-X main.version=$(VERSION)'
+FUZZTIME ?= 10s
+export FUZZTIME
+
+.DEFAULT_GOAL := help
+.PHONY: help build run test bench fuzz check check-fmt check-vet check-lint check-imports check-generated check-modules \
+	check-size generate tidy clean
+
+help: ## say what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build bin/realmgate and bin/realmgate-plugin-default
+	$(BUILD) -o bin/realmgate ./host/cmd/realmgate
+	$(BUILD) -o bin/realmgate-plugin-default ./plugins/default
+
+run: build ## build, then serve config.hcl
+	./bin/realmgate serve --config config.hcl
+
+test: ## run the tests of all modules
+	@.ci/test
+
+bench: ## run the benchmarks
+	$(GO) test -run '^$$' -bench . -benchmem work
+
+fuzz: ## run every fuzz target for FUZZTIME (10s)
+	@.ci/fuzz
+
+check: check-fmt check-vet check-size check-imports check-generated check-lint check-modules ## run all checks
+	@echo '==> all checks passed'
+
+check-fmt: ## everything is formatted by gofmt
+	@unformatted=$$(git ls-files -z --cached --others --exclude-standard -- '*.go' | xargs -0 ls -d 2>/dev/null | xargs gofmt -l); \
+	if [ -n "$$unformatted" ]; then echo "not formatted by gofmt:"; echo "$$unformatted"; exit 1; fi
+
+check-vet: ## go vet finds nothing
+	$(GO) vet work
+
+check-lint: ## golangci-lint finds nothing
+	@.ci/check-lint
+
+check-imports: ## rooms import what docs/architecture.md lets them
+	$(GO) test ./internal/deptest
+
+check-generated: ## .proto files are in order and their code is up to date
+	@.ci/check-generated
+
+check-modules: ## modules are tidy and build without the workspace
+	@.ci/check-modules
+
+check-size: ## no file or function is overlong
+	@.ci/check-size
+
+generate: ## generate code from the .proto files (needs npm)
+	@. .ci/lib.sh && b=$$(buf) && { [ -n "$$b" ] || { echo 'npm is missing' >&2; exit 1; }; } && GOWORK=off "$$b" generate
+
+tidy: ## tidy the go.mod and go.sum of all modules
+	@.ci/check-modules --fix
+
+clean: ## remove what was built
+	rm -rf bin out
