@@ -1,0 +1,2 @@
+// Package privatefile owns the reading of files that only their owner may read: keys and secrets.
+package privatefile

@@ -1,0 +1,37 @@
+package secrets
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/realmgate/realmgate/sdk"
+)
+
+// Env resolves references to environment variables of the host. It knows only those that the store's block lists: the host
+// sends their values, the plugin's own environment is not read.
+type Env struct{ values map[string]sdk.Secret }
+
+// EnvSettings has no keys: the list of variables is the host's.
+type EnvSettings struct{}
+
+// NewEnv takes the variables that the host sent.
+func NewEnv(_ context.Context, setup sdk.Setup, _ EnvSettings) (*Env, error) {
+	return &Env{values: setup.Environment}, nil
+}
+
+// Resolve gives the variable that the path names, or the field of one that holds a JSON object. A variable that is not
+// listed or not set is an error.
+func (e *Env) Resolve(_ context.Context, ref sdk.SecretRef) (sdk.Secret, error) {
+	if ref.Version() != "" {
+		return sdk.Secret{}, fmt.Errorf("secret store(env): %s: %w", ref, errVersion)
+	}
+	v, ok := e.values[ref.Path()]
+	if !ok {
+		return sdk.Secret{}, fmt.Errorf("secret store(env): %s: the variable is not listed in the store's block, or not set", ref)
+	}
+	s, err := field(v.Reveal(), ref.Field())
+	if err != nil {
+		return sdk.Secret{}, fmt.Errorf("secret store(env): %s: %w", ref, err)
+	}
+	return s, nil
+}

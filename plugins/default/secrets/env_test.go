@@ -1,0 +1,56 @@
+package secrets
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/realmgate/realmgate/sdk"
+)
+
+func ref(t testing.TB, text string) sdk.SecretRef {
+	t.Helper()
+	r, err := sdk.ParseSecretRef("urn:realmgate-secret:store:" + text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestEnv(t *testing.T) {
+	t.Setenv("UNLISTED", "of the process")
+	env, err := NewEnv(t.Context(), sdk.Setup{Environment: map[string]sdk.Secret{
+		"KEY":   sdk.NewSecret([]byte("hunter2\n")),
+		"JSON":  sdk.NewSecret([]byte(`{"user":"alice","port":1,"none":null}`)),
+		"EMPTY": sdk.NewSecret(nil),
+	}}, EnvSettings{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := map[string]struct{ want, err string }{
+		"KEY":            {want: "hunter2\n"},
+		"EMPTY":          {},
+		"JSON#user":      {want: "alice"},
+		"JSON#port":      {err: "not a string"},
+		"JSON#none":      {err: "not a string"},
+		"JSON#nobody":    {err: `no field "nobody"`},
+		"KEY#user":       {err: "not a JSON object"},
+		"KEY?=version=1": {err: "keeps no versions"},
+		"UNLISTED":       {err: "not listed"},
+		"PATH":           {err: "not listed"},
+		"key":            {err: "not listed"},
+	}
+	for text, tt := range tests {
+		s, err := env.Resolve(t.Context(), ref(t, text))
+		if tt.err == "" && (err != nil || string(s.Reveal()) != tt.want) {
+			t.Errorf("%s: %q, %v", text, s.Reveal(), err)
+		}
+		if tt.err == "" {
+			continue
+		}
+		if err == nil || !strings.Contains(err.Error(), tt.err) || sdk.AsDenial(err) != nil {
+			t.Errorf("%s: %v, want %q and no denial", text, err, tt.err)
+		} else if strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "alice") {
+			t.Errorf("%s: the error repeats the secret: %v", text, err)
+		}
+	}
+}

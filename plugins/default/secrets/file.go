@@ -1,0 +1,137 @@
+package secrets
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"syscall"
+
+	"github.com/realmgate/realmgate/plugins/default/privatefile"
+	"github.com/realmgate/realmgate/sdk"
+)
+
+// FileSettings are those of [File].
+type FileSettings struct {
+	Dir string `json:"dir" doc:"directory of the secrets; it must exist, and group and others must not write to it"`
+}
+
+// File keeps each secret in a file of its own below one directory; the path of a reference is the file's. Files must be
+// readable by their owner only. One newline at the end of a file does not belong to the secret.
+type File struct{ root *os.Root }
+
+// NewFile checks and opens the directory.
+func NewFile(_ context.Context, _ sdk.Setup, s FileSettings) (*File, error) {
+	root, err := os.OpenRoot(s.Dir)
+	if err != nil {
+		return nil, sdk.At(err, "dir")
+	}
+	info, err := root.Stat(".")
+	if err == nil && info.Mode().Perm()&0o022 != 0 {
+		err = fmt.Errorf("the mode of %s is %#o: others than its owner may write to it; chmod 0700 it", s.Dir, info.Mode().Perm())
+	}
+	if err != nil {
+		return nil, errors.Join(sdk.At(err, "dir"), root.Close())
+	}
+	return &File{root: root}, nil
+}
+
+// Close closes the directory.
+func (f *File) Close() error { return f.root.Close() }
+
+// Resolve reads the file, or the field of one that holds a JSON object. Links that lead out of the directory are not
+// followed.
+func (f *File) Resolve(_ context.Context, ref sdk.SecretRef) (sdk.Secret, error) {
+	s, err := f.resolve(ref)
+	if err != nil {
+		return sdk.Secret{}, fmt.Errorf("secret store(file): %s: %w", ref, err)
+	}
+	return s, nil
+}
+
+func (f *File) resolve(ref sdk.SecretRef) (sdk.Secret, error) {
+	if ref.Version() != "" {
+		return sdk.Secret{}, errVersion
+	}
+	file, err := f.root.OpenFile(ref.Path(), os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return sdk.Secret{}, err
+	}
+	value, err := privatefile.ReadFrom(file, maxSecret+1)
+	if err != nil {
+		return sdk.Secret{}, err
+	}
+	value = bytes.TrimSuffix(value, []byte("\n"))
+	if len(value) > maxSecret {
+		return sdk.Secret{}, fmt.Errorf("the secret is longer than %d bytes", maxSecret)
+	}
+	return field(value, ref.Field())
+}
+
+// WriteSecret writes the file anew, all or nothing, with a newline at its end, so that Resolve gives the very value.
+// Directories on the way are made. The version is empty.
+func (f *File) WriteSecret(_ context.Context, ref sdk.SecretRef, value []byte) (string, error) {
+	if err := f.write(ref, value); err != nil {
+		return "", fmt.Errorf("secret store(file): %s: %w", ref, err)
+	}
+	return "", nil
+}
+
+func (f *File) write(ref sdk.SecretRef, value []byte) (err error) {
+	switch {
+	case ref.Version() != "":
+		return errVersion
+	case ref.Field() != "":
+		return errors.New("a single field cannot be written")
+	case len(value) > maxSecret:
+		return fmt.Errorf("the secret is longer than %d bytes", maxSecret)
+	}
+	dir := path.Dir(ref.Path())
+	if err := f.root.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	temporary := path.Join(dir, "."+rand.Text()+".tmp")
+	file, err := f.root.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, f.root.Remove(temporary))
+		}
+	}()
+	_, err = file.Write(append(bytes.Clone(value), '\n'))
+	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return err
+	}
+	if err := f.root.Rename(temporary, ref.Path()); err != nil {
+		return err
+	}
+	f.syncDir(dir)
+	return nil
+}
+
+// DeleteSecret removes the file; one that is not there is no error.
+func (f *File) DeleteSecret(_ context.Context, ref sdk.SecretRef) error {
+	err := errors.New("a single version or field cannot be deleted")
+	if ref.Version() == "" && ref.Field() == "" {
+		err = f.root.Remove(ref.Path())
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("secret store(file): %s: %w", ref, err)
+	}
+	f.syncDir(path.Dir(ref.Path()))
+	return nil
+}
+
+// syncDir makes a rename last over a power cut where the file system can; where it cannot, the file is still whole.
+func (f *File) syncDir(dir string) {
+	if d, err := f.root.Open(dir); err == nil {
+		_ = d.Sync()
+		_ = d.Close()
+	}
+}
