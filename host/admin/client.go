@@ -1,0 +1,183 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+// Client speaks to a daemon over its unix socket. What the daemon refuses comes back as an *Error; a daemon that does not
+// run is an error of package net. It is safe for concurrent use.
+type Client struct{ http *http.Client }
+
+// maxAnswer bounds what the client reads.
+const maxAnswer = 64 << 20
+
+// NewClient gives a client of the daemon that listens on the socket at path.
+func NewClient(path string) *Client {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "unix", path)
+	}
+	return &Client{&http.Client{Transport: &http.Transport{DialContext: dial}, Timeout: 30 * time.Second}}
+}
+
+// Close drops idle connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// Realms lists the configured realms.
+func (c *Client) Realms(ctx context.Context) ([]Realm, error) {
+	var out struct{ Realms []Realm }
+	err := c.do(ctx, "GET", "/v1/realms", nil, &out)
+	return out.Realms, err
+}
+
+// Plugins lists the plugin processes.
+func (c *Client) Plugins(ctx context.Context) ([]Plugin, error) {
+	var out struct{ Plugins []Plugin }
+	err := c.do(ctx, "GET", "/v1/plugins", nil, &out)
+	return out.Plugins, err
+}
+
+// CreatePrincipal creates a principal; the answer holds its secret, which cannot be read again.
+func (c *Client) CreatePrincipal(ctx context.Context, realm string, n NewPrincipal) (out CreatedPrincipal, err error) {
+	err = c.do(ctx, "POST", path(realm, "principals"), n, &out)
+	return out, err
+}
+
+// Principal gives one principal by name.
+func (c *Client) Principal(ctx context.Context, realm, name string) (out Principal, err error) {
+	err = c.do(ctx, "GET", path(realm, "principals", name), nil, &out)
+	return out, err
+}
+
+// Principals lists a page of principals, by name.
+func (c *Client) Principals(ctx context.Context, realm string, p Page) (out Principals, err error) {
+	err = c.do(ctx, "GET", path(realm, "principals")+p.query(), nil, &out)
+	return out, err
+}
+
+// UpdatePrincipal changes what u sets.
+func (c *Client) UpdatePrincipal(ctx context.Context, realm, name string, u PrincipalUpdate) (out Principal, err error) {
+	err = c.do(ctx, "PATCH", path(realm, "principals", name), u, &out)
+	return out, err
+}
+
+// DeletePrincipal deletes a principal with its grants and secrets.
+func (c *Client) DeletePrincipal(ctx context.Context, realm, name string) error {
+	return c.do(ctx, "DELETE", path(realm, "principals", name), nil, nil)
+}
+
+// RotateSecret makes a new secret; the previous one stays valid.
+func (c *Client) RotateSecret(ctx context.Context, realm, name string) (out Credentials, err error) {
+	err = c.do(ctx, "POST", path(realm, "principals", name, "rotate"), nil, &out)
+	return out, err
+}
+
+// ResetSecret makes a new secret; no other one stays valid.
+func (c *Client) ResetSecret(ctx context.Context, realm, name string) (out Credentials, err error) {
+	err = c.do(ctx, "POST", path(realm, "principals", name, "reset"), nil, &out)
+	return out, err
+}
+
+// GrantRole grants a role; that it is granted already is not an error.
+func (c *Client) GrantRole(ctx context.Context, realm, principal, role string) error {
+	return c.do(ctx, "PUT", path(realm, "principals", principal, "roles", role), nil, nil)
+}
+
+// RevokeRole takes a role away; that it is not granted is not an error.
+func (c *Client) RevokeRole(ctx context.Context, realm, principal, role string) error {
+	return c.do(ctx, "DELETE", path(realm, "principals", principal, "roles", role), nil, nil)
+}
+
+// CreateRole creates a role.
+func (c *Client) CreateRole(ctx context.Context, realm string, n NewRole) (out Role, err error) {
+	err = c.do(ctx, "POST", path(realm, "roles"), n, &out)
+	return out, err
+}
+
+// Role gives one role.
+func (c *Client) Role(ctx context.Context, realm, name string) (out Role, err error) {
+	err = c.do(ctx, "GET", path(realm, "roles", name), nil, &out)
+	return out, err
+}
+
+// Roles lists a page of roles, by name.
+func (c *Client) Roles(ctx context.Context, realm string, p Page) (out Roles, err error) {
+	err = c.do(ctx, "GET", path(realm, "roles")+p.query(), nil, &out)
+	return out, err
+}
+
+// DeleteRole deletes a role with its grants.
+func (c *Client) DeleteRole(ctx context.Context, realm, name string) error {
+	return c.do(ctx, "DELETE", path(realm, "roles", name), nil, nil)
+}
+
+// path escapes every segment, so that no name can reach another route.
+func path(realm string, segments ...string) string {
+	p := "/v1/realms/" + url.PathEscape(realm)
+	for _, s := range segments {
+		p += "/" + url.PathEscape(s)
+	}
+	return p
+}
+
+func (p Page) query() string {
+	v := url.Values{}
+	if p.After != "" {
+		v.Set("after", p.After)
+	}
+	if p.Limit != 0 {
+		v.Set("limit", strconv.Itoa(p.Limit))
+	}
+	if len(v) == 0 {
+		return ""
+	}
+	return "?" + v.Encode()
+}
+
+func (c *Client) do(ctx context.Context, method, target string, in, out any) error {
+	var body io.Reader
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			return fmt.Errorf("admin: %w", err)
+		}
+		body = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://realmgate"+target, body)
+	if err != nil {
+		return fmt.Errorf("admin: %w", err)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return fmt.Errorf("admin: %w", err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return fmt.Errorf("admin: %w", err)
+	}
+	if resp.StatusCode/100 != 2 {
+		e := errorBody{}
+		if json.Unmarshal(b, &e) != nil || e.Error == nil {
+			return &Error{Status: resp.StatusCode, Code: CodeInternal, Message: "the daemon answered " + resp.Status}
+		}
+		e.Error.Status = resp.StatusCode
+		return e.Error
+	}
+	if out == nil {
+		return nil
+	}
+	if err := json.Unmarshal(b, out); err != nil {
+		return fmt.Errorf("admin: the daemon's answer: %w", err)
+	}
+	return nil
+}
