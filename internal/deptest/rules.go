@@ -1,0 +1,71 @@
+package deptest
+
+// rule says what a room must not import, directly or through others. Paths that start with "./" are below our module's
+// path; a path covers what is below it.
+type rule struct {
+	rooms  []string
+	exact  bool // the rooms' own packages only, not those below them
+	deny   []string
+	std    bool // the standard library only
+	reason string
+}
+
+const (
+	grpc     = "google.golang.org/grpc"
+	goPlugin = "github.com/hashicorp/go-plugin"
+	hcl      = "github.com/hashicorp/hcl"
+)
+
+// rootModule is what the root module is made of; sdk, proto and the plugins are below its path, but not of it.
+var rootModule = []string{"./host", "./internal", "./plugins", "./examples", "./test"}
+
+var clouds = []string{
+	"github.com/aws", "github.com/Azure", "cloud.google.com/go", "google.golang.org/api",
+	"github.com/hashicorp/vault", "github.com/openbao",
+}
+
+// rules is the table of docs/architecture.md.
+var rules = []rule{
+	{
+		rooms: []string{"./host/config"}, deny: []string{"./host/catalog", "./host/pipeline", "./host/server", "./sdk"},
+		reason: "a configuration is read and checked without knowing any part that it configures",
+	},
+	{
+		rooms: []string{"./host/pipeline"}, deny: []string{grpc, goPlugin, "./proto", hcl, "net/http"},
+		reason: "a decision is made from nouns and interfaces, whatever carries them",
+	},
+	{
+		rooms: []string{"./host/catalog"}, deny: []string{hcl, "./host/server", "./host/pipeline"},
+		reason: "plugin processes are run without knowing where their settings come from or what calls them",
+	},
+	{
+		rooms: []string{"./host/generation"}, deny: []string{"./host/server"},
+		reason: "a generation is built without knowing the doors that lead to it",
+	},
+	{
+		rooms: []string{"./host/token", "./host/connection", "./host/secret", "./host/directory"}, deny: []string{goPlugin, hcl},
+		reason: "a domain room sees interfaces, not processes, and values, not files",
+	},
+	{
+		rooms: []string{"./host/server"}, deny: []string{goPlugin, hcl},
+		reason: "the doors translate between the wire and the nouns; what is behind them is none of their business",
+	},
+	{
+		rooms: []string{"./sdk"}, exact: true, std: true,
+		reason: "the nouns cost the author of a plugin no dependency",
+	},
+	{
+		rooms: []string{"./sdk", "./proto"}, deny: append(clouds, rootModule...),
+		reason: "a published module knows nothing above it, and no cloud",
+	},
+	{
+		rooms: []string{"./plugins"}, deny: []string{"./host", "./internal"},
+		reason: "a bundled plugin is written as a third party's is, against the sdk alone",
+	},
+}
+
+// maxRequires bounds the direct dependencies of a published module.
+var maxRequires = map[string]int{"sdk": 6, "proto": 2}
+
+// vague are names of packages that own nothing.
+var vague = []string{"util", "utils", "common", "helper", "helpers", "misc", "shared"}
