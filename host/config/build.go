@@ -1,0 +1,160 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// builder makes the Config of the merged layers. It goes on after a fault, so that one run finds them all.
+type builder struct {
+	root   node
+	schema *block
+	broken bool
+}
+
+func (l *loader) build() *Config {
+	b := &builder{
+		root:   node{values: l.k.Raw(), at: l.root, written: true, diags: &l.diags},
+		schema: l.schema,
+		broken: l.broken,
+	}
+	cfg := &Config{
+		PublicURL:     b.publicURL(),
+		ShutdownGrace: b.root.duration("shutdown_grace", 10*time.Second, 0),
+		PluginDir:     b.root.text("plugin_dir"),
+		ActiveRoles:   b.part(b.root.block("active_roles_provider"), b.schema.blocks["active_roles_provider"]),
+		at:            l.root,
+	}
+	log := b.root.block("log")
+	cfg.Log = Log{
+		Level:  log.enum("level", "info", "trace", "debug", "info", "warn", "error"),
+		Format: log.enum("format", "text", "text", "json"),
+	}
+	cfg.Admin.Socket = b.root.block("admin").text("socket")
+	directory := b.root.block("directory")
+	cfg.Directory = Directory{Type: directory.enum("type", "sqlite", "sqlite"), Path: directory.need("path")}
+
+	cfg.Listeners = b.listeners()
+	cfg.Plugins = b.plugins()
+	cfg.Tenants = b.tenants()
+	cfg.Realms = b.realms(cfg.PublicURL)
+	cfg.SecretStores = b.secretStores()
+	return cfg
+}
+
+func (b *builder) publicURL() string {
+	value := strings.TrimRight(b.root.textOr("public_url", defaultPublicURL), "/")
+	if err := checkURL(value); err != nil {
+		b.root.fault("public_url", "public_url is not a URL that can be used", sentence(err))
+	}
+	return value
+}
+
+// part reads a part's block: its type, and as JSON all that the host does not own.
+func (b *builder) part(n node, s *block) Part {
+	p := Part{Type: n.textOr("type", defaultTypes[n.name]), at: n.at}
+	if n.has("type") && p.Type == "" {
+		n.fault("type", "type must not be empty", "")
+	}
+	settings := make(map[string]any, len(n.values))
+	for key, value := range n.values {
+		if s.attrs[key] == 0 && s.blocks[key] == nil {
+			settings[key] = value
+		}
+	}
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(settings); err != nil {
+		n.fault("", "the settings cannot be written as JSON", err.Error())
+	}
+	p.Settings = bytes.TrimSpace(out.Bytes())
+	return p
+}
+
+func (b *builder) plugins() []Plugin {
+	var out []Plugin
+	for _, n := range b.root.labelled("plugin") {
+		p := Plugin{
+			Name: n.label, Path: n.text("path"), SHA256: strings.ToLower(n.text("sha256")), TLS: n.enum("tls", "auto", "auto", "none"),
+			Args: n.texts("args"), Env: n.textMap("env"), Pos: n.at.position(), at: n.at,
+		}
+		if n.has("sha256") && p.SHA256 != "" && !sha256Syntax.MatchString(p.SHA256) {
+			n.fault("sha256", "sha256 is not a SHA-256 digest", "Write 64 hexadecimal digits, as sha256sum prints them.")
+		}
+		for name := range p.Env {
+			if !variableSyntax.MatchString(name) {
+				n.fault("env", "env has a name that no environment variable can have", "Use letters, digits and _.")
+				break
+			}
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+func (b *builder) tenants() []Tenant {
+	s, above := b.schema.blocks["tenant"], b.root.block("tenant_defaults")
+	var out []Tenant
+	for _, own := range b.root.labelled("tenant") {
+		n := inherit(s, own, above)
+		n.at.src, n.at.line, n.at.column = own.at.src, own.at.line, own.at.column
+		out = append(out, Tenant{
+			Name:                 own.label,
+			IdentityProvider:     b.part(n.block("identity_provider"), s.blocks["identity_provider"]),
+			PrincipalMapper:      b.part(n.block("principal_mapper"), s.blocks["principal_mapper"]),
+			PrincipalRolesMapper: b.part(n.block("principal_roles_mapper"), s.blocks["principal_roles_mapper"]),
+			Pos:                  own.at.position(),
+			at:                   n.at,
+		})
+	}
+	return out
+}
+
+func (b *builder) secretStores() []SecretStore {
+	s := b.schema.blocks["secret_store"]
+	realms := group(b.root.values, "realm")
+	var out []SecretStore
+	for _, n := range b.root.labelled("secret_store") {
+		store := SecretStore{Name: n.label, Part: b.part(n, s), Variables: n.texts("variables"), Pos: n.at.position()}
+		if !b.broken {
+			n.need("type")
+		}
+		for i, name := range store.Variables {
+			if !variableSyntax.MatchString(name) {
+				n.faultItem("variables", i, "this is not the name of an environment variable", "List names, not values.")
+			}
+		}
+		for _, g := range n.repeated("grant") {
+			grant := Grant{Realm: g.need("realm"), Prefix: g.need("prefix"), Pos: g.at.position(), at: g.at}
+			if grant.Prefix != "" {
+				if err := checkPrefix(grant.Prefix); err != nil {
+					g.fault("prefix", "prefix cannot be used", sentence(err))
+				}
+			}
+			b.reference(g, "realm", "realm", grant.Realm, realms)
+			store.Grants = append(store.Grants, grant)
+		}
+		out = append(out, store)
+	}
+	return out
+}
+
+// reference checks that a key names a block that is declared.
+func (b *builder) reference(n node, key, what, name string, declared map[string]any) {
+	if _, ok := declared[name]; ok || name == "" || b.broken {
+		return
+	}
+	n.faultNamed(key, fmt.Sprintf("no such %s is declared", what), name, keys(declared))
+}
+
+func keys(m map[string]any) []string {
+	out := make([]string, 0, len(m))
+	for name := range m {
+		out = append(out, name)
+	}
+	return out
+}

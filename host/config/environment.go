@@ -1,0 +1,155 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+const (
+	variablePrefix   = "REALMGATE_"
+	variableLevel    = "__" // between the levels of a key
+	variableReserved = "REALMGATE_CONFIG"
+)
+
+// serviceLink matches what Kubernetes sets in every pod of a namespace that has a service named realmgate. It is no
+// configuration of ours, and none of our keys has such a name.
+var serviceLink = regexp.MustCompile(`^REALMGATE_(SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$`)
+
+func isOurs(variable string) bool { return strings.HasPrefix(variable, variablePrefix) }
+
+// target is a key that a variable may set.
+type target struct {
+	path    []string
+	current any // the present value of a part's key; nil for the host's keys
+	refused string
+}
+
+// targets gives every key that there is, by the name of its variable in lower case. A name with two targets is
+// ambiguous.
+func targets(s *block, values map[string]any) map[string][]target {
+	out := map[string][]target{}
+	collect(s, values, "", nil, out)
+	return out
+}
+
+func collect(s *block, values map[string]any, prefix string, path []string, out map[string][]target) {
+	add := func(name string, t target) {
+		t.path = append(slices.Clone(path), name)
+		key := prefix + variableName(name)
+		out[key] = append(out[key], t)
+	}
+	for name, k := range s.attrs {
+		t := target{}
+		if k != text {
+			t.refused = "It is " + k.String() + "; set it in a file."
+		}
+		add(name, t)
+	}
+	for name, inner := range s.blocks {
+		switch inner.form {
+		case single:
+			collect(inner, group(values, name), prefix+variableName(name)+variableLevel, append(slices.Clone(path), name), out)
+		case labelled:
+			for label := range group(values, name) {
+				collect(inner, group(group(values, name), label),
+					prefix+variableName(name)+variableLevel+variableName(label)+variableLevel,
+					append(slices.Clone(path), name, label), out)
+			}
+		}
+	}
+	if !s.part {
+		return
+	}
+	for name, value := range values {
+		if s.attrs[name] != 0 || s.blocks[name] != nil {
+			continue
+		}
+		t := target{current: value}
+		switch value.(type) {
+		case []any, map[string]any:
+			t.refused = "It is " + describe(value) + "; set it in a file."
+		}
+		add(name, t)
+	}
+}
+
+func variableName(name string) string {
+	return strings.NewReplacer("-", "_", ".", "_").Replace(strings.ToLower(name))
+}
+
+// variables finds the keys of REALMGATE_* variables.
+type variables struct {
+	targets map[string][]target
+	places  *trace
+	diags   *Diagnostics
+	seen    map[string]string // key -> the variable that set it
+}
+
+// resolve gives koanf the key and the value of a variable, or an empty key if it is none. Values never get into a
+// diagnostic.
+func (v *variables) resolve(variable, value string) (string, any) {
+	if variable == variableReserved || serviceLink.MatchString(variable) {
+		return "", nil
+	}
+	fault := func(summary, detail string) (string, any) {
+		*v.diags = append(*v.diags, Diagnostic{Source: variable, Summary: summary, Detail: detail})
+		return "", nil
+	}
+	name := strings.ToLower(strings.TrimPrefix(variable, variablePrefix))
+	found := v.targets[name]
+	if len(found) == 0 {
+		detail := "A variable sets a single value of a block that exists; " + variableLevel + " stands between the levels."
+		if s := suggest(name, slices.Collect(maps.Keys(v.targets))); s != "" {
+			detail = fmt.Sprintf("Did you mean %s?", variablePrefix+strings.ToUpper(s))
+		}
+		return fault("the variable names no key", detail)
+	}
+	if len(found) > 1 {
+		var keys []string
+		for _, t := range found {
+			keys = append(keys, strings.Join(t.path, " "))
+		}
+		slices.Sort(keys)
+		return fault("the variable is ambiguous", "It could mean "+strings.Join(keys, ", or ")+"; set it in a file.")
+	}
+	t := found[0]
+	if t.refused != "" {
+		return fault("the key cannot be set by a variable", t.refused)
+	}
+	converted, err := convert(value, t.current)
+	if err != nil {
+		return fault(err.Error(), "")
+	}
+	key := strings.Join(t.path, separator)
+	if other, twice := v.seen[key]; twice {
+		return fault("the key is set twice", "The variable "+other+" sets it too.")
+	}
+	v.seen[key] = variable
+	v.places.write(t.path, &source{other: variable})
+	return key, converted
+}
+
+// convert gives a text the type of the value that it replaces.
+func convert(value string, current any) (any, error) {
+	switch current.(type) {
+	case bool:
+		switch value {
+		case "true":
+			return true, nil
+		case "false":
+			return false, nil
+		}
+		return nil, fmt.Errorf("true or false is wanted")
+	case json.Number:
+		var n json.Number
+		if err := json.Unmarshal([]byte(value), &n); err != nil || strings.HasPrefix(value, `"`) || n == "" {
+			return nil, fmt.Errorf("a number is wanted")
+		}
+		return n, nil
+	}
+	return value, nil
+}

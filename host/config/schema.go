@@ -1,0 +1,139 @@
+package config
+
+import "maps"
+
+// kind is the type of the value of a key that belongs to the host.
+type kind int
+
+const (
+	text    kind = iota + 1 // a string
+	texts                   // a list of strings
+	textMap                 // an object of strings
+)
+
+func (k kind) String() string {
+	switch k {
+	case texts:
+		return "a list of strings"
+	case textMap:
+		return "an object of strings"
+	default:
+		return "a string"
+	}
+}
+
+// form says how often a block may be written.
+type form int
+
+const (
+	single   form = iota // once, without a label
+	labelled             // many times, each with its own label
+	repeated             // many times, without a label; the order counts
+)
+
+// block is what the host knows about a kind of block.
+type block struct {
+	form   form
+	part   bool // keys and blocks that are not listed belong to the part
+	attrs  map[string]kind
+	blocks map[string]*block
+}
+
+func part() *block { return &block{part: true, attrs: map[string]kind{"type": text}} }
+
+func authenticationSchema() *block {
+	return &block{
+		attrs: map[string]kind{"type": text, "timeout": text},
+		blocks: map[string]*block{
+			"authenticator": part(),
+			"token_broker":  part(),
+			"token_service": {attrs: map[string]kind{
+				"type": text, "role_prefix": text, "default_scope": text, "scope_aliases": textMap,
+			}},
+		},
+	}
+}
+
+func tenantSchema(f form) *block {
+	return &block{form: f, blocks: map[string]*block{
+		"identity_provider":      part(),
+		"principal_mapper":       part(),
+		"principal_roles_mapper": part(),
+	}}
+}
+
+// rootSchema is the table of every block and key that the host owns. What it does not list is an unknown key, or belongs
+// to a part.
+func rootSchema() *block {
+	store := part()
+	store.form = labelled
+	store.attrs["variables"] = texts
+	store.blocks = map[string]*block{
+		"grant": {form: repeated, attrs: map[string]kind{"realm": text, "prefix": text}},
+	}
+	return &block{
+		attrs: map[string]kind{"public_url": text, "shutdown_grace": text, "plugin_dir": text},
+		blocks: map[string]*block{
+			"log":       {attrs: map[string]kind{"level": text, "format": text}},
+			"admin":     {attrs: map[string]kind{"socket": text}},
+			"directory": {attrs: map[string]kind{"type": text, "path": text}},
+			"listener": {
+				form:  labelled,
+				attrs: map[string]kind{"address": text, "realm_header": text, "trusted_proxies": texts},
+				blocks: map[string]*block{"tls": {attrs: map[string]kind{
+					"cert_file": text, "key_file": text, "client_ca_file": text, "min_version": text,
+				}}},
+			},
+			"plugin": {form: labelled, attrs: map[string]kind{
+				"path": text, "sha256": text, "tls": text, "args": texts, "env": textMap,
+			}},
+			"secret_store":          store,
+			"authentication":        authenticationSchema(),
+			"active_roles_provider": part(),
+			"tenant_defaults":       tenantSchema(single),
+			"tenant":                tenantSchema(labelled),
+			"realm": {
+				form:   labelled,
+				attrs:  map[string]kind{"tenant": text, "hosts": texts, "issuer": text, "audience": texts},
+				blocks: map[string]*block{"authentication": authenticationSchema()},
+			},
+		},
+	}
+}
+
+// names gives every key and block that may stand in the block.
+func (b *block) names() []string {
+	var out []string
+	for name := range maps.Keys(b.attrs) {
+		out = append(out, name)
+	}
+	for name := range maps.Keys(b.blocks) {
+		out = append(out, name)
+	}
+	return out
+}
+
+// Defaults of the keys that the host owns. A part's default type is not among them: whether a type was written decides
+// about inheritance.
+const (
+	defaultPublicURL  = "http://127.0.0.1:8642"
+	defaultAddress    = "127.0.0.1:8642"
+	defaultRolePrefix = "PRINCIPAL_ROLE:"
+)
+
+func defaults() map[string]any {
+	return map[string]any{
+		"public_url":     defaultPublicURL,
+		"shutdown_grace": "10s",
+		"log":            map[string]any{"level": "info", "format": "text"},
+		"admin":          map[string]any{"socket": "data/admin.sock"},
+		"directory":      map[string]any{"type": "sqlite", "path": "data/realmgate.db"},
+		"authentication": map[string]any{
+			"type":    Internal,
+			"timeout": "3s",
+			"token_service": map[string]any{
+				"type": "default", "role_prefix": defaultRolePrefix, "default_scope": "",
+			},
+		},
+	}
+}

@@ -1,0 +1,83 @@
+package config
+
+import (
+	"strings"
+	"unicode"
+)
+
+const (
+	maxSnippet = 160 // runes of a line that are shown
+	hidden     = "…" // stands for a value that is not shown
+)
+
+// source is a file, or a variable or flag, from which values came.
+type source struct {
+	file  string
+	lines []string
+	other string // the variable or flag if it is no file
+}
+
+func newSource(name string, content []byte) *source {
+	return &source{file: name, lines: strings.Split(string(content), "\n")}
+}
+
+// line gives a line as it stands, made safe for a terminal.
+func (s *source) line(n int) string {
+	if n < 1 || n > len(s.lines) {
+		return ""
+	}
+	var b strings.Builder
+	count := 0
+	for _, r := range strings.TrimRight(s.lines[n-1], " \t\r") {
+		if count++; count > maxSnippet {
+			b.WriteString(hidden)
+			break
+		}
+		switch {
+		case r == '\t':
+			b.WriteByte(' ')
+		case unicode.IsPrint(r):
+			b.WriteRune(r)
+		default:
+			b.WriteRune(unicode.ReplacementChar)
+		}
+	}
+	return b.String()
+}
+
+// masked gives a line without values. Somebody may have put a secret under the wrong key, and diagnostics end up in logs
+// and tickets; so of a line only a key or the head of a block is kept.
+func (s *source) masked(n int) string {
+	line := s.line(n)
+	rest := strings.TrimLeft(line, " ")
+	indent := line[:len(line)-len(rest)]
+	name := rest[:identifier(rest)]
+	if name == "" {
+		if rest == "" || strings.Trim(rest, "{}[](),") == "" {
+			return line
+		}
+		return indent + hidden
+	}
+	tail := strings.TrimLeft(rest[len(name):], " ")
+	if strings.HasPrefix(tail, "=") {
+		return indent + rest[:strings.IndexByte(rest, '=')+1] + " " + hidden
+	}
+	head, body, opens := strings.Cut(rest, "{")
+	if !opens || strings.Contains(head, "=") {
+		return indent + name + " " + hidden
+	}
+	if body = strings.TrimSpace(body); body == "" {
+		return line
+	}
+	return indent + head + "{ " + hidden
+}
+
+// identifier is the length of the identifier with which a text starts.
+func identifier(text string) int {
+	for i, r := range text {
+		if !unicode.IsLetter(r) && r != '_' && (i == 0 || !unicode.IsDigit(r) && r != '-') {
+			return i
+		}
+	}
+	return len(text)
+}
