@@ -1,6 +1,18 @@
 package rpc
 
-import "errors"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	pluginv1 "github.com/realmgate/realmgate/proto/realmgate/plugin/v1"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/realmgate/realmgate/sdk"
+)
 
 // ErrLost is in the chain of every error that says that the process or the session with it is gone.
 var ErrLost = errors.New("the connection to the plugin is lost")
@@ -17,7 +29,7 @@ const (
 	CodeUnknownInstance             // the process does not have the instance
 )
 
-// Failure is an error that is not the caller's fault.
+// Failure is an error that is not the caller's fault. One with CodeDeadline has context.DeadlineExceeded in its chain.
 type Failure struct {
 	Code    Code
 	Message string
@@ -25,3 +37,122 @@ type Failure struct {
 
 // Error gives the message.
 func (f *Failure) Error() string { return f.Message }
+
+// Unwrap gives context.DeadlineExceeded for a missed deadline.
+func (f *Failure) Unwrap() error {
+	if f.Code == CodeDeadline {
+		return context.DeadlineExceeded
+	}
+	return nil
+}
+
+func failf(code Code, format string, args ...any) *Failure {
+	return &Failure{Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+func tooLarge(bytes int) *Failure {
+	return failf(CodeTooLarge, "a message of %d bytes is over the bound of %d", bytes, maxItem)
+}
+
+// givenUp is the error of a wait that ended with its context.
+func givenUp(ctx context.Context) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return failf(CodeDeadline, "no answer in time")
+	}
+	return fmt.Errorf("the call was given up: %w", ctx.Err())
+}
+
+// failureToProto is for an error that is no denial. A failure that came from another process keeps its text, not its
+// code: the code would speak of the wrong process.
+func failureToProto(err error) *pluginv1.Failure {
+	out := &pluginv1.Failure{Message: text(err.Error())}
+	var panicked *sdk.PanicError
+	var own *ownFailure
+	switch {
+	case errors.As(err, &own):
+		out.Code = pluginv1.Failure_Code(own.Code)
+	case errors.As(err, &panicked):
+		out.Code = pluginv1.Failure_CODE_PANIC
+	case errors.Is(err, context.DeadlineExceeded):
+		out.Code = pluginv1.Failure_CODE_DEADLINE
+	}
+	return out
+}
+
+// ownFailure is a failure that this process itself found, so that its code holds for it.
+type ownFailure struct{ *Failure }
+
+func failureFromProto(f *pluginv1.Failure) *Failure {
+	out := &Failure{Message: text(f.GetMessage())}
+	if c := f.GetCode(); c > 0 && c <= pluginv1.Failure_CODE_UNKNOWN_INSTANCE {
+		out.Code = Code(c)
+	}
+	if out.Message == "" {
+		out.Message = "the plugin failed without a message"
+	}
+	return out
+}
+
+// statusOf gives the gRPC status of an error of a unary call; the failure goes along as a detail.
+func statusOf(err error) error {
+	f := failureToProto(err)
+	code := codes.Internal
+	switch f.GetCode() {
+	case pluginv1.Failure_CODE_DEADLINE:
+		code = codes.DeadlineExceeded
+	case pluginv1.Failure_CODE_TOO_LARGE:
+		code = codes.ResourceExhausted
+	case pluginv1.Failure_CODE_UNKNOWN_INSTANCE:
+		code = codes.NotFound
+	}
+	st := status.New(code, f.GetMessage())
+	if with, err := st.WithDetails(f); err == nil {
+		st = with
+	}
+	return st.Err()
+}
+
+// fromStatus turns the error of a gRPC call into what the stream would have given.
+func fromStatus(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	st, ok := status.FromError(err)
+	if !ok {
+		return fmt.Errorf("rpc: %w", err)
+	}
+	for _, d := range st.Details() {
+		if f, ok := d.(*pluginv1.Failure); ok {
+			return failureFromProto(f)
+		}
+	}
+	switch st.Code() {
+	case codes.Canceled, codes.DeadlineExceeded:
+		if ctx.Err() != nil {
+			return givenUp(ctx)
+		}
+		if st.Code() == codes.DeadlineExceeded {
+			return failf(CodeDeadline, "no answer in time")
+		}
+		return fmt.Errorf("%w: %s", ErrLost, text(st.Message()))
+	case codes.Unavailable:
+		return fmt.Errorf("%w: %s", ErrLost, text(st.Message()))
+	case codes.ResourceExhausted:
+		return &Failure{Code: CodeTooLarge, Message: text(st.Message())}
+	case codes.NotFound:
+		return &Failure{Code: CodeUnknownInstance, Message: text(st.Message())}
+	}
+	return &Failure{Message: text(st.Message())}
+}
+
+// text bounds a text and makes it valid UTF-8, without which no message could carry it.
+func text(s string) string {
+	if len(s) > maxText {
+		cut := maxText
+		for cut > 0 && !utf8.RuneStart(s[cut]) {
+			cut--
+		}
+		s = s[:cut] + "..."
+	}
+	return strings.ToValidUTF8(s, "\uFFFD")
+}

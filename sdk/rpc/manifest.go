@@ -1,6 +1,17 @@
 package rpc
 
-import "github.com/realmgate/realmgate/sdk"
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"unicode"
+
+	pluginv1 "github.com/realmgate/realmgate/proto/realmgate/plugin/v1"
+
+	"github.com/realmgate/realmgate/sdk"
+)
 
 // Manifest is what a plugin says it offers.
 type Manifest struct {
@@ -28,3 +39,85 @@ const (
 	SessionHostCalls                    // host calls only; stages arrive on the unary services
 	SessionLegs                         // host calls, and legs on the stream
 )
+
+func manifestFromProto(m *pluginv1.Manifest) (Manifest, error) {
+	out := Manifest{Name: m.GetName(), Version: m.GetVersion(), Build: m.GetBuild()}
+	switch {
+	case !isName(out.Name):
+		return Manifest{}, fmt.Errorf("the name %.40q does not consist of letters, digits and -_.", out.Name)
+	case !isLine(out.Version) || !isLine(out.Build):
+		return Manifest{}, errors.New("the version or the build is not one line of at most 200 bytes")
+	case m.GetSession() < 0 || m.GetSession() > pluginv1.SessionMode_SESSION_MODE_LEGS:
+		return Manifest{}, fmt.Errorf("the session mode %d is unknown", m.GetSession())
+	case len(m.GetImplementations()) == 0:
+		return Manifest{}, errors.New("nothing is offered")
+	case len(m.GetImplementations()) > maxOffers:
+		return Manifest{}, fmt.Errorf("more than %d implementations are offered", maxOffers)
+	}
+	out.Session = SessionMode(m.GetSession())
+	for i, x := range m.GetImplementations() {
+		o, err := offerFromProto(x)
+		if err != nil {
+			return Manifest{}, fmt.Errorf("implementation %d: %w", i, err)
+		}
+		if slices.ContainsFunc(out.Offers, func(p Offer) bool { return p.Kind == o.Kind && p.Type == o.Type }) {
+			return Manifest{}, fmt.Errorf("%v of type %q is offered twice", o.Kind, o.Type)
+		}
+		out.Offers = append(out.Offers, o)
+	}
+	return out, nil
+}
+
+func offerFromProto(x *pluginv1.Implementation) (Offer, error) {
+	k := x.GetKind()
+	if k < pluginv1.Kind_KIND_IDENTITY_PROVIDER || k > pluginv1.Kind_KIND_CREDENTIAL_VENDOR {
+		return Offer{}, fmt.Errorf("the kind %d is unknown", k)
+	}
+	o := Offer{Kind: sdk.Kind(k), Type: x.GetType(), NeedsHTTP: x.GetNeedsHttp()}
+	if !isName(o.Type) {
+		return Offer{}, fmt.Errorf("the type %.40q of a %v does not consist of letters, digits and -_.", o.Type, o.Kind)
+	}
+	if s := x.GetSettingsSchema(); len(s) > 0 {
+		if len(s) > maxSchema || !json.Valid(s) || !bytes.HasPrefix(bytes.TrimSpace(s), []byte("{")) {
+			return Offer{}, fmt.Errorf("the settings schema of %v %q is not a JSON object of at most %d bytes", o.Kind, o.Type, maxSchema)
+		}
+		o.SettingsSchema = s
+	}
+	for _, s := range x.GetSchemes() {
+		if !isHeaderName(s) {
+			return Offer{}, fmt.Errorf("the scheme %.40q of %v %q is not a token in lower case", s, o.Kind, o.Type)
+		}
+		o.Schemes = append(o.Schemes, s)
+	}
+	for _, a := range x.GetAbilities() {
+		// One that this host does not know yet cannot be asked for either.
+		of, known := abilityKinds[sdk.Ability(a)]
+		if !known || a < 0 || a > 255 {
+			continue
+		}
+		if of != o.Kind {
+			return Offer{}, fmt.Errorf("a %v cannot be a %v", o.Kind, sdk.Ability(a))
+		}
+		if !slices.Contains(o.Abilities, sdk.Ability(a)) {
+			o.Abilities = append(o.Abilities, sdk.Ability(a))
+		}
+	}
+	return o, nil
+}
+
+var abilityKinds = map[sdk.Ability]sdk.Kind{
+	sdk.AbilityKeyPublisher:  sdk.KindTokenBroker,
+	sdk.AbilitySecretWriter:  sdk.KindSecretResolver,
+	sdk.AbilityRequestSigner: sdk.KindCredentialVendor,
+}
+
+func isName(s string) bool {
+	return s != "" && len(s) <= 64 && !slices.ContainsFunc([]byte(s), func(c byte) bool {
+		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+		return !letter && (c < '0' || c > '9') && c != '-' && c != '_' && c != '.'
+	})
+}
+
+func isLine(s string) bool {
+	return len(s) <= 200 && !slices.ContainsFunc([]rune(s), unicode.IsControl)
+}

@@ -3,51 +3,123 @@ package rpc
 import (
 	"context"
 	"errors"
-	"time"
+	"fmt"
+	"sync"
+	"sync/atomic"
 
+	pluginv1 "github.com/realmgate/realmgate/proto/realmgate/plugin/v1"
 	"google.golang.org/grpc"
 
 	"github.com/realmgate/realmgate/sdk"
 )
 
+// Process is the host's end of one plugin process. It is safe for concurrent use. The order of a life is Describe,
+// OpenSession, Configure, then everything else.
+//
+// Errors are of two kinds: a *sdk.Denial where the plugin says no to a caller, and everything else, which says that the
+// plugin is at fault: a *[Failure], or an error with [ErrLost] in its chain if the process cannot be reached. A call whose
+// context has no deadline gets one of 30 seconds.
 type Process struct {
-	cc   grpc.ClientConnInterface
-	host HostServices
+	cc    grpc.ClientConnInterface
+	host  HostServices
+	calls *calls
+	mode  atomic.Uint32 // SessionMode, from the manifest
+
+	open    sync.Mutex // of opening sessions
+	session atomic.Pointer[hostSession]
 }
 
-var errSkeleton = errors.New("rpc: not there yet")
+// NewProcess gives the host's end of the process behind cc. host answers its host calls.
+func NewProcess(cc grpc.ClientConnInterface, host HostServices) *Process {
+	return &Process{cc: cc, host: host, calls: newCalls()}
+}
 
-func NewProcess(cc grpc.ClientConnInterface, host HostServices) *Process { return &Process{cc, host} }
+// Describe asks for the manifest and checks it.
 func (p *Process) Describe(ctx context.Context, hostVersion string) (Manifest, error) {
-	return Manifest{}, errSkeleton
+	ctx, cancel := withDeadline(ctx)
+	defer cancel()
+	resp, err := pluginv1.NewPluginClient(p.cc).Describe(ctx, &pluginv1.DescribeRequest{HostVersion: text(hostVersion)}, p.opts()...)
+	if err != nil {
+		return Manifest{}, fromStatus(ctx, err)
+	}
+	m, err := manifestFromProto(resp.GetManifest())
+	if err != nil {
+		return Manifest{}, fmt.Errorf("the plugin's manifest: %w", err)
+	}
+	p.mode.Store(uint32(m.Session))
+	return m, nil
 }
-func (p *Process) OpenSession(ctx context.Context) error { return errSkeleton }
-func (p *Process) SessionLost() <-chan struct{}          { return nil }
-func (p *Process) Configure(ctx context.Context, in []Instance) ([]Diagnostic, error) {
-	return nil, errSkeleton
+
+// OpenSession opens the session stream if the manifest says that the plugin serves one. ctx lives as long as the process:
+// its end ends the stream. After a loss it is called again on the process that lives on; a stream that is still open is
+// replaced.
+func (p *Process) OpenSession(ctx context.Context) error {
+	if p.sessionMode() == SessionNone {
+		return nil
+	}
+	p.open.Lock()
+	defer p.open.Unlock()
+	s, err := openHostSession(ctx, p)
+	if err != nil {
+		return fmt.Errorf("open the session: %w", err)
+	}
+	if old := p.session.Swap(s); old != nil {
+		old.end(errors.New("the session was opened again"))
+	}
+	return nil
 }
-func (p *Process) Release(ctx context.Context, ids []uint64) error { return errSkeleton }
+
+// SessionLost gives a channel that is closed when the current session stream breaks; nil if there is none.
+func (p *Process) SessionLost() <-chan struct{} {
+	if s := p.session.Load(); s != nil {
+		return s.lost
+	}
+	return nil
+}
+
+func (p *Process) sessionMode() SessionMode { return SessionMode(p.mode.Load()) }
+
+func (p *Process) opts() []grpc.CallOption { return callOptions }
+
+var callOptions = []grpc.CallOption{grpc.MaxCallRecvMsgSize(MaxMessage), grpc.MaxCallSendMsgSize(MaxMessage)}
+
+// epoch gives the epoch that travels with a call; 0 where no realm is served.
+func (p *Process) epoch(realm string) uint64 {
+	if realm == "" || p.host == nil {
+		return 0
+	}
+	return p.host.Epoch(realm)
+}
+
+func withDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, defaultTimeout)
+}
+
+// Run runs the steps, which are adjacent stages of a decision in the realm, on st. On an error st keeps what the steps
+// before it made; st.Cache is merged in any case.
 func (p *Process) Run(ctx context.Context, realm string, steps []Step, st *sdk.State) error {
-	return errSkeleton
-}
-func (p *Process) Issue(ctx context.Context, realm string, instance uint64, g sdk.Grant) (sdk.Token, error) {
-	return sdk.Token{}, errSkeleton
-}
-func (p *Process) Keys(ctx context.Context, realm string, instance uint64) (jwks []byte, until time.Time, err error) {
-	return nil, time.Time{}, errSkeleton
-}
-func (p *Process) Resolve(ctx context.Context, instance uint64, ref sdk.SecretRef) (sdk.Secret, error) {
-	return sdk.Secret{}, errSkeleton
-}
-func (p *Process) WriteSecret(ctx context.Context, instance uint64, ref sdk.SecretRef, value []byte) (version string, err error) {
-	return "", errSkeleton
-}
-func (p *Process) DeleteSecret(ctx context.Context, instance uint64, ref sdk.SecretRef) error {
-	return errSkeleton
-}
-func (p *Process) Vend(ctx context.Context, realm string, instance uint64, r sdk.VendRequest) (sdk.ConnectionCredentials, error) {
-	return sdk.ConnectionCredentials{}, errSkeleton
-}
-func (p *Process) Sign(ctx context.Context, realm string, instance uint64, r sdk.SignRequest) (sdk.SignedRequest, error) {
-	return sdk.SignedRequest{}, errSkeleton
+	if len(steps) == 0 {
+		return nil
+	}
+	if err := checkRequest(st.Request); err != nil {
+		return err
+	}
+	ctx, cancel := withDeadline(ctx)
+	defer cancel()
+	if p.sessionMode() == SessionLegs {
+		return p.runLeg(ctx, realm, steps, st)
+	}
+	for i, step := range steps {
+		if _, err := stateToProto(steps[i:i+1], st); err != nil {
+			return err
+		}
+		c := client{process: p, realm: realm, step: steps[i : i+1 : i+1]}
+		if err := sdk.Step(ctx, step.Kind, c, st); err != nil {
+			return err
+		}
+	}
+	return nil
 }

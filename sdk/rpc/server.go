@@ -1,8 +1,13 @@
 package rpc
 
 import (
+	"context"
+	"fmt"
 	"log/slog"
+	"sync/atomic"
 
+	lru "github.com/hashicorp/golang-lru/v2"
+	pluginv1 "github.com/realmgate/realmgate/proto/realmgate/plugin/v1"
 	"google.golang.org/grpc"
 
 	"github.com/realmgate/realmgate/sdk"
@@ -16,6 +21,113 @@ type Server struct {
 	UnaryOnly            bool         // stages are not taken on the session stream, only on the unary services
 }
 
-// Register registers the services that the implementations need. Two implementations with the same kind and type are an
-// error.
-func (s *Server) Register(g grpc.ServiceRegistrar) error { return errSkeleton }
+// Check reports a manifest that a host would refuse, e.g. one with two implementations of the same kind and type.
+func (s *Server) Check() error {
+	if _, err := manifestFromProto(s.manifest()); err != nil {
+		return fmt.Errorf("the manifest: %w", err)
+	}
+	return nil
+}
+
+// Register registers the services that the implementations need, after a [Server.Check]. The gRPC server must accept
+// messages of [MaxMessage].
+func (s *Server) Register(g grpc.ServiceRegistrar) error {
+	p := &plugin{implementations: s.Implementations, logger: s.Logger}
+	if p.logger == nil {
+		p.logger = slog.New(slog.DiscardHandler)
+	}
+	p.instances = newInstances(p.logger)
+	p.manifest = s.manifest()
+	err := s.Check()
+	if err != nil {
+		return fmt.Errorf("rpc: %w", err)
+	}
+	if p.known, err = lru.New[knownKey, sdk.Principal](maxKnown); err != nil {
+		return fmt.Errorf("rpc: %w", err)
+	}
+	pluginv1.RegisterPluginServer(g, p)
+	pluginv1.RegisterSessionServer(g, p)
+	registerKinds(g, p, s.Implementations)
+	return nil
+}
+
+func (s *Server) manifest() *pluginv1.Manifest {
+	m := &pluginv1.Manifest{Name: s.Name, Version: s.Version, Build: s.Build, Session: pluginv1.SessionMode_SESSION_MODE_LEGS}
+	if s.UnaryOnly {
+		m.Session = pluginv1.SessionMode_SESSION_MODE_HOST_CALLS
+	}
+	for _, i := range s.Implementations {
+		x := &pluginv1.Implementation{
+			Kind: pluginv1.Kind(i.Kind()), Type: i.Type(), SettingsSchema: i.SettingsSchema(), Schemes: i.Schemes(), NeedsHttp: i.NeedsHTTP(),
+		}
+		for _, a := range i.Abilities() {
+			x.Abilities = append(x.Abilities, pluginv1.Ability(a))
+		}
+		m.Implementations = append(m.Implementations, x)
+	}
+	return m
+}
+
+// plugin is what a process has while it serves.
+type plugin struct {
+	pluginv1.UnimplementedPluginServer
+	pluginv1.UnimplementedSessionServer
+
+	manifest        *pluginv1.Manifest
+	implementations []sdk.Implementation
+	logger          *slog.Logger
+	instances       *instances
+	known           *lru.Cache[knownKey, sdk.Principal]
+	session         atomic.Pointer[pluginSession]
+}
+
+// Describe is the contract's Plugin.Describe.
+func (p *plugin) Describe(context.Context, *pluginv1.DescribeRequest) (*pluginv1.DescribeResponse, error) {
+	return &pluginv1.DescribeResponse{Manifest: p.manifest}, nil
+}
+
+// serving is what a leg, a unary call or a Configure says about itself.
+type serving struct {
+	callID    uint64
+	realm     string
+	requestID string
+	epoch     uint64
+	session   *pluginSession // on which a leg came in; nil: the current one
+	reader    *reader        // that runs the leg; nil for others
+}
+
+// context gives the context in which an instance works: with the host, a logger and the request id.
+func (p *plugin) context(ctx context.Context, sv *serving, instance uint64) context.Context {
+	ctx = sdk.WithHost(ctx, &pluginHost{plugin: p, serving: sv, instance: instance})
+	ctx = sdk.WithLogger(ctx, slog.New(&callHandler{base: p.logger.Handler(), instance: instance, requestID: sv.requestID}))
+	if sv.requestID != "" {
+		ctx = sdk.WithRequestID(ctx, sv.requestID)
+	}
+	return ctx
+}
+
+// step runs one stage on st. A panic's stack goes to the log here and no further.
+func (p *plugin) step(ctx context.Context, sv *serving, k sdk.Kind, id uint64, st *sdk.State) error {
+	return p.with(ctx, sv, k, id, func(ctx context.Context, i *instance) error {
+		if err := sdk.Step(ctx, k, i.impl, st); err != nil {
+			return err
+		}
+		if k == sdk.KindIdentityProvider {
+			st.Identity.Tenant = i.setup.Tenant // of the configuration, whatever the provider says
+		}
+		return nil
+	})
+}
+
+// with calls f on an instance, which is not closed meanwhile.
+func (p *plugin) with(ctx context.Context, sv *serving, k sdk.Kind, id uint64, f func(context.Context, *instance) error) error {
+	i := p.instances.acquire(id, k)
+	if i == nil {
+		return &ownFailure{failf(CodeUnknownInstance, "there is no instance %d of kind %v", id, k)}
+	}
+	defer p.instances.done(i)
+	ctx = p.context(ctx, sv, id)
+	err := sdk.Guard(func() error { return f(ctx, i) })
+	p.logPanic(ctx, err)
+	return err
+}

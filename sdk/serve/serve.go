@@ -1,9 +1,15 @@
-// Package serve runs a plugin.
 package serve
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"runtime/debug"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
 
@@ -14,22 +20,132 @@ import (
 // PluginName is the one name under which go-plugin knows a plugin of Realmgate.
 const PluginName = "realmgate"
 
-// Handshake is what host and plugin must agree on.
-var Handshake = plugin.HandshakeConfig{ProtocolVersion: 1, MagicCookieKey: "REALMGATE_PLUGIN", MagicCookieValue: "realmgate.plugin.v1"}
+// LogLevelVariable is the environment variable in which the host says from which level on a plugin logs: trace, debug,
+// info (without it), warn or error.
+const LogLevelVariable = "REALMGATE_PLUGIN_LOG_LEVEL"
 
-// PluginSet gives what the host's go-plugin client wants: Dispense(PluginName) gives a grpc.ClientConnInterface.
-func PluginSet() plugin.PluginSet { return plugin.PluginSet{PluginName: part{}} }
-
-type part struct {
-	plugin.NetRPCUnsupportedPlugin
-	server *rpc.Server
+// Handshake is what host and plugin must agree on before they speak. It must not be changed.
+var Handshake = plugin.HandshakeConfig{
+	ProtocolVersion: 1, MagicCookieKey: "REALMGATE_PLUGIN", MagicCookieValue: "realmgate.plugin.v1",
 }
 
-func (p part) GRPCServer(_ *plugin.GRPCBroker, g *grpc.Server) error { return p.server.Register(g) }
+// PluginSet gives what the host's go-plugin client wants: Dispense(PluginName) answers the *grpc.ClientConn.
+func PluginSet() plugin.PluginSet { return plugin.PluginSet{PluginName: part{}} }
 
+// Config is what a binary serves. Build is a free text, e.g. a commit; empty: what the Go toolchain recorded. With
+// UnaryOnly stages are served on the unary services only, which a test uses to compare both ways.
+type Config struct {
+	Name, Version, Build string
+	Implementations      []sdk.Implementation
+	UnaryOnly            bool
+}
+
+// Main serves the implementations until the host ends the process; it does not return. name is the name of the binary
+// without the prefix realmgate-plugin-. Run by hand, the binary says what it is and exits with 2, with --version with 0. A
+// mistake in the implementations, e.g. two with the same kind and type, ends it with 1.
+func Main(name, version string, impls ...sdk.Implementation) {
+	os.Exit(Run(Config{Name: name, Version: version, Implementations: impls}))
+}
+
+// Run is Main for a main with more to say. It answers the exit code.
+func Run(c Config) int {
+	if c.Build == "" {
+		c.Build = buildInfo()
+	}
+	return run(c, os.Args[1:], os.Getenv(Handshake.MagicCookieKey) == Handshake.MagicCookieValue, os.Stdout, os.Stderr, serve)
+}
+
+func run(c Config, args []string, cookie bool, stdout, stderr io.Writer, serve func(*rpc.Server, hclog.Logger)) int {
+	server := &rpc.Server{
+		Name: c.Name, Version: c.Version, Build: c.Build, Implementations: c.Implementations, UnaryOnly: c.UnaryOnly,
+	}
+	if err := server.Check(); err != nil {
+		_, _ = fmt.Fprintf(stderr, "realmgate-plugin-%s: %v\n", c.Name, err)
+		return 1
+	}
+	if !cookie {
+		if len(args) == 1 && (args[0] == "--version" || args[0] == "-version") {
+			_, _ = fmt.Fprint(stdout, c.describe())
+			return 0
+		}
+		_, _ = fmt.Fprintf(stderr, "This is a plugin of Realmgate. It is not run by hand: realmgate starts it, if it stands beside the\n"+
+			"daemon's binary or a plugin block of the configuration names it.\n\n%s", c.describe())
+		return 2
+	}
+	level := hclog.LevelFromString(os.Getenv(LogLevelVariable))
+	if level == hclog.NoLevel {
+		level = hclog.Info
+	}
+	logger := hclog.New(&hclog.LoggerOptions{Level: level, JSONFormat: true, Output: stderr})
+	server.Logger = slog.New(newHandler(logger))
+	slog.SetDefault(server.Logger) // a library that logs does so in a form that the host understands
+	serve(server, logger)
+	return 0
+}
+
+func serve(server *rpc.Server, logger hclog.Logger) {
+	plugin.Serve(&plugin.ServeConfig{
+		HandshakeConfig: Handshake,
+		Plugins:         plugin.PluginSet{PluginName: part{server: server}},
+		GRPCServer:      newServer,
+		Logger:          logger,
+	})
+}
+
+// maxStreams bounds the calls in flight.
+const maxStreams = 2048
+
+// newServer adds to the options that go-plugin gives: they carry the mutual TLS.
+func newServer(opts []grpc.ServerOption) *grpc.Server {
+	return grpc.NewServer(append(opts,
+		grpc.MaxRecvMsgSize(rpc.MaxMessage), grpc.MaxSendMsgSize(rpc.MaxMessage), grpc.MaxConcurrentStreams(maxStreams))...)
+}
+
+// part is the one go-plugin "plugin" of a binary: it has all services.
+type part struct {
+	plugin.NetRPCUnsupportedPlugin
+	server *rpc.Server // nil on the host's side
+}
+
+// GRPCServer is plugin.GRPCPlugin's.
+func (p part) GRPCServer(_ *plugin.GRPCBroker, g *grpc.Server) error {
+	if p.server == nil {
+		return errors.New("serve: this is the host's side")
+	}
+	return p.server.Register(g)
+}
+
+// GRPCClient is plugin.GRPCPlugin's.
 func (part) GRPCClient(_ context.Context, _ *plugin.GRPCBroker, cc *grpc.ClientConn) (any, error) {
 	return cc, nil
 }
 
-// Main serves the implementations; it does not return.
-func Main(name, version string, impls ...sdk.Implementation) {}
+func (c Config) describe() string {
+	out := fmt.Sprintf("name:    %s\nversion: %s\n", c.Name, c.Version)
+	if c.Build != "" {
+		out += fmt.Sprintf("build:   %s\n", c.Build)
+	}
+	out += "offers:\n"
+	for _, i := range c.Implementations {
+		out += fmt.Sprintf("  %v %q\n", i.Kind(), i.Type())
+	}
+	return out
+}
+
+// buildInfo gives the commit and the Go version that the binary was built from and with.
+func buildInfo() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	out := info.GoVersion
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision":
+			out += " " + s.Value[:min(12, len(s.Value))]
+		case s.Key == "vcs.modified" && s.Value == "true":
+			out += " (modified)"
+		}
+	}
+	return out
+}

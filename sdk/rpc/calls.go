@@ -1,0 +1,164 @@
+package rpc
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+
+	pluginv1 "github.com/realmgate/realmgate/proto/realmgate/plugin/v1"
+)
+
+// calls are what a process is doing for the host: legs, unary calls and Configures. A host call is answered only on
+// behalf of one of them.
+type calls struct {
+	seq   atomic.Uint64
+	slots chan struct{}
+
+	mu   sync.Mutex
+	open map[uint64]*call
+}
+
+// call is one of them.
+type call struct {
+	id        uint64
+	requestID string
+	ctx       context.Context
+	depth     int
+	result    chan *pluginv1.LegResult // of a leg; nil for a unary call
+
+	realm   string // of a leg or a unary call
+	parties []Step
+	realms  map[uint64]string // of a Configure: instance to realm; nil otherwise
+
+	mu     sync.Mutex
+	ended  bool
+	host   context.Context // of its host calls; nil before the first
+	cancel context.CancelFunc
+}
+
+func newCalls() *calls {
+	return &calls{slots: make(chan struct{}, maxLegs), open: map[uint64]*call{}}
+}
+
+// enter waits for a slot and registers the call. A call that serves a host call needs no slot: the one that waits for it
+// has one.
+func (cs *calls) enter(c *call) error {
+	c.depth = depthOf(c.ctx)
+	if c.depth >= maxDepth {
+		return failf(CodeError, "calls are nested deeper than %d: a part asks for what it is needed for itself", maxDepth)
+	}
+	if c.depth == 0 {
+		select {
+		case cs.slots <- struct{}{}:
+		case <-c.ctx.Done():
+			return givenUp(c.ctx)
+		}
+	}
+	c.id = cs.seq.Add(1)
+	cs.mu.Lock()
+	cs.open[c.id] = c
+	cs.mu.Unlock()
+	return nil
+}
+
+// leave ends the call and the host calls that it still has under way.
+func (cs *calls) leave(c *call) {
+	cs.mu.Lock()
+	delete(cs.open, c.id)
+	cs.mu.Unlock()
+	c.mu.Lock()
+	c.ended = true
+	if c.cancel != nil {
+		c.cancel()
+	}
+	c.mu.Unlock()
+	if c.depth == 0 {
+		<-cs.slots
+	}
+}
+
+func (cs *calls) get(id uint64) *call {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	return cs.open[id]
+}
+
+// caller says who asks, if the instance takes part in the call.
+func (c *call) caller(instance uint64) (Caller, bool) {
+	out := Caller{Instance: instance, Realm: c.realm, RequestID: c.requestID, Configuring: c.realms != nil}
+	if c.realms != nil {
+		realm, ok := c.realms[instance]
+		out.Realm = realm
+		return out, ok
+	}
+	for _, p := range c.parties {
+		if p.Instance == instance {
+			return out, true
+		}
+	}
+	return Caller{}, false
+}
+
+// hostContext gives the context of the call's host calls; false once the call has ended.
+func (c *call) hostContext() (context.Context, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended {
+		return nil, false
+	}
+	if c.host == nil {
+		c.host, c.cancel = context.WithCancel(context.WithValue(c.ctx, depthKey{}, c.depth+1))
+	}
+	return c.host, true
+}
+
+type depthKey struct{}
+
+// depthOf says how many calls ctx is nested in.
+func depthOf(ctx context.Context) int {
+	n, _ := ctx.Value(depthKey{}).(int)
+	return n
+}
+
+// lane runs functions, a bounded number at a time.
+type lane struct {
+	mu      sync.Mutex
+	running int
+	waiting []func()
+}
+
+// run starts f, now or when another ends; false if too many wait already. It never blocks.
+func (l *lane) run(f func()) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.running < maxHostCalls {
+		l.running++
+		go l.work(f)
+		return true
+	}
+	if len(l.waiting) >= maxWaitingCalls {
+		return false
+	}
+	l.waiting = append(l.waiting, f)
+	return true
+}
+
+func (l *lane) work(f func()) {
+	for f != nil {
+		f()
+		f = l.next()
+	}
+}
+
+func (l *lane) next() func() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.waiting) == 0 {
+		l.waiting = nil
+		l.running--
+		return nil
+	}
+	f := l.waiting[0]
+	l.waiting = l.waiting[1:]
+	return f
+}

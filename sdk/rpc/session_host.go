@@ -1,0 +1,160 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	pluginv1 "github.com/realmgate/realmgate/proto/realmgate/plugin/v1"
+	"google.golang.org/grpc"
+
+	"github.com/realmgate/realmgate/sdk"
+)
+
+// Field numbers of the batches on the session stream.
+const (
+	fieldLegs    = 1
+	fieldReplies = 2
+	fieldCancels = 3
+
+	fieldResults   = 1
+	fieldHostCalls = 2
+)
+
+// hostSession is the host's end of a session stream.
+type hostSession struct {
+	process *Process
+	stream  grpc.BidiStreamingClient[pluginv1.OpenRequest, pluginv1.OpenResponse]
+	out     *outbox
+	lanes   [maxDepth]lane // of host calls, by depth: those that wait for nested ones do not starve them
+
+	once   sync.Once
+	cancel context.CancelFunc
+	lost   chan struct{}
+	err    error // set before lost is closed
+}
+
+func openHostSession(ctx context.Context, p *Process) (*hostSession, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	stream, err := pluginv1.NewSessionClient(p.cc).Open(ctx, p.opts()...)
+	if err != nil {
+		cancel()
+		return nil, fromStatus(ctx, err)
+	}
+	s := &hostSession{process: p, stream: stream, out: newOutbox(), cancel: cancel, lost: make(chan struct{})}
+	go func() { s.end(s.out.pump(s.send)) }()
+	go func() { s.end(s.read()) }()
+	return s, nil
+}
+
+func (s *hostSession) send(batch []byte) error {
+	m := &pluginv1.OpenRequest{}
+	m.ProtoReflect().SetUnknown(batch) // the items are encoded already
+	return s.stream.Send(m)
+}
+
+func (s *hostSession) end(err error) {
+	s.once.Do(func() {
+		s.err = ErrLost
+		if err != nil {
+			s.err = fmt.Errorf("%w: %s", ErrLost, text(err.Error()))
+		}
+		s.out.close()
+		close(s.lost)
+		s.cancel()
+	})
+}
+
+// read never waits for anything but the stream: results go to channels with room, host calls to goroutines.
+func (s *hostSession) read() error {
+	for {
+		m, err := s.stream.Recv()
+		if err != nil {
+			return err
+		}
+		for _, r := range m.GetResults() {
+			// A result whose leg was given up has no taker; a second result of a leg finds no room.
+			if c := s.process.calls.get(r.GetId()); c != nil && c.result != nil {
+				select {
+				case c.result <- r:
+				default:
+				}
+			}
+		}
+		for _, hc := range m.GetCalls() {
+			s.hostCall(hc)
+		}
+	}
+}
+
+func (s *hostSession) hostCall(hc *pluginv1.HostCall) {
+	refuse := func(reason string) {
+		s.out.push(fieldReplies, replyFailure(hc.GetId(), errors.New(reason)))
+	}
+	c := s.process.calls.get(hc.GetCallId())
+	if c == nil {
+		refuse("the call that the host is asked for has ended")
+		return
+	}
+	caller, ok := c.caller(hc.GetInstanceId())
+	if !ok {
+		refuse("the instance takes no part in the call that the host is asked for")
+		return
+	}
+	parent, ok := c.hostContext()
+	if !ok {
+		refuse("the call that the host is asked for has ended")
+		return
+	}
+	deadline := time.Now().Add(timeoutFromProto(hc.GetTimeoutUs()))
+	if !s.lanes[c.depth].run(func() {
+		ctx, cancel := context.WithDeadline(parent, deadline)
+		defer cancel()
+		reply := s.answer(ctx, caller, hc)
+		if err := s.out.put(s.stream.Context(), fieldReplies, reply); err != nil {
+			s.out.push(fieldReplies, replyFailure(hc.GetId(), err))
+		}
+	}) {
+		refuse("the plugin asks the host too much at a time")
+	}
+}
+
+func (s *hostSession) answer(ctx context.Context, caller Caller, hc *pluginv1.HostCall) *pluginv1.HostReply {
+	out := &pluginv1.HostReply{Id: hc.GetId()}
+	err := sdk.Guard(func() error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		switch q := hc.GetCall().(type) {
+		case *pluginv1.HostCall_FindPrincipal:
+			ref := refFromProto(q.FindPrincipal.GetRef())
+			if ref == nil {
+				return errors.New("the look-up has no reference")
+			}
+			p, err := s.process.host.FindPrincipal(ctx, caller, *ref)
+			out.Reply = &pluginv1.HostReply_Principal{Principal: principalToProto(&p)}
+			return err
+		case *pluginv1.HostCall_ResolveSecret:
+			ref, err := sdk.ParseSecretRef(q.ResolveSecret.GetReference())
+			if err != nil {
+				return err
+			}
+			secret, err := s.process.host.ResolveSecret(ctx, caller, ref)
+			out.Reply = &pluginv1.HostReply_Secret{Secret: secretToProto(secret)}
+			return err
+		}
+		return errors.New("the host does not know this kind of call")
+	})
+	if d := sdk.AsDenial(err); d != nil {
+		out.Reply = &pluginv1.HostReply_Denial{Denial: denialToProto(d)}
+	} else if err != nil {
+		return replyFailure(hc.GetId(), err)
+	}
+	return out
+}
+
+func replyFailure(id uint64, err error) *pluginv1.HostReply {
+	return &pluginv1.HostReply{Id: id, Reply: &pluginv1.HostReply_Failure{Failure: failureToProto(err)}}
+}
