@@ -1,0 +1,171 @@
+package catalog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/realmgate/realmgate/sdk"
+	"github.com/realmgate/realmgate/sdk/rpc"
+)
+
+var errOtherRealm = errors.New("an instance of one realm was called for another")
+
+// Leg is a run of adjacent stages that one process serves. It is safe for concurrent use, and outlives the process.
+type Leg struct {
+	p    *supervised
+	all  []*instance
+	name string // kind and type of a leg of one stage
+}
+
+// Leg binds handles of one plugin, in the order of the decision.
+func (c *Catalog) Leg(hs []Handle) (*Leg, error) {
+	if len(hs) == 0 {
+		return nil, errors.New("catalog: a leg needs a stage")
+	}
+	l := &Leg{}
+	for _, h := range hs {
+		switch {
+		case h.inst == nil:
+			return nil, errors.New("catalog: a leg has a handle of no instance")
+		case l.p != nil && l.p != h.inst.p:
+			return nil, fmt.Errorf("catalog: a leg of plugin %s cannot have the stage %v", l.p.src.Name, h)
+		}
+		l.p, l.all = h.inst.p, append(l.all, h.inst)
+	}
+	if len(l.all) == 1 {
+		l.name = l.all[0].String() + ": "
+	}
+	return l, nil
+}
+
+// Run runs the stages for the realm of the request, and adds to st what they make. A *sdk.Denial means no; any other
+// error, which names the plugin, means that the decision is unavailable.
+func (l *Leg) Run(ctx context.Context, st *sdk.State) error {
+	if st.Request == nil {
+		return errors.New("catalog: a leg needs a request")
+	}
+	realm := st.Request.Realm
+	var x *process
+	steps := make([]rpc.Step, len(l.all))
+	for n, i := range l.all {
+		b, err := i.forRealm(realm)
+		if err != nil {
+			return err
+		}
+		if x == nil {
+			x = b.x
+		}
+		if b.x != x { // the process was replaced just now
+			return fmt.Errorf("plugin %s: %w: it is being restarted", l.p.src.Name, ErrUnavailable)
+		}
+		steps[n] = rpc.Step{Kind: i.in.Kind, Instance: b.id}
+	}
+	return l.p.fault(l.name, x.Run(ctx, realm, steps, st))
+}
+
+// forRealm is at, for a call on behalf of a realm.
+func (i *instance) forRealm(realm string) (*binding, error) {
+	if i.in.Realm != "" && i.in.Realm != realm {
+		return nil, fmt.Errorf("plugin %s: %v: %w", i.p.src.Name, i, errOtherRealm)
+	}
+	return i.at()
+}
+
+// fault names the plugin in an error of a call, once, and makes the text of the plugin's own safe. A denial is no fault.
+func (p *supervised) fault(name string, err error) error {
+	if err == nil || sdk.AsDenial(err) != nil {
+		return err
+	}
+	var f *rpc.Failure
+	switch {
+	case errors.Is(err, rpc.ErrLost):
+		return fmt.Errorf("plugin %s: %s%w: %w", p.src.Name, name, ErrUnavailable, err)
+	case errors.As(err, &f):
+		return fmt.Errorf("plugin %s: %s%w", p.src.Name, name, &rpc.Failure{Code: f.Code, Message: p.c.safe(err.Error())})
+	}
+	return fmt.Errorf("plugin %s: %s%w", p.src.Name, name, err)
+}
+
+// Broker calls a token broker on behalf of one realm. It satisfies the parts of sdk.TokenBroker and sdk.KeyPublisher that
+// are no stage of a decision.
+type Broker struct {
+	inst  *instance
+	realm string
+}
+
+// Broker binds a handle of a token broker to a realm.
+func (c *Catalog) Broker(h Handle, realm string) *Broker { return &Broker{h.inst, realm} }
+
+var errNoInstance = errors.New("catalog: a handle of no instance was called")
+
+// Issue issues a token, see [sdk.TokenBroker].
+func (b *Broker) Issue(ctx context.Context, g sdk.Grant) (t sdk.Token, err error) {
+	err = b.call(func(at *binding) (err error) {
+		t, err = at.x.Issue(ctx, b.realm, at.id, g)
+		return err
+	})
+	return t, err
+}
+
+// Keys gives the public keys, see [sdk.KeyPublisher].
+func (b *Broker) Keys(ctx context.Context) (jwks []byte, until time.Time, err error) {
+	err = b.call(func(at *binding) (err error) {
+		jwks, until, err = at.x.Keys(ctx, b.realm, at.id)
+		return err
+	})
+	return jwks, until, err
+}
+
+func (b *Broker) call(f func(*binding) error) error {
+	if b.inst == nil {
+		return errNoInstance
+	}
+	at, err := b.inst.forRealm(b.realm)
+	if err != nil {
+		return err
+	}
+	return b.inst.p.fault(b.inst.String()+": ", f(at))
+}
+
+// Resolver calls a secret resolver. It satisfies sdk.SecretResolver and sdk.SecretWriter; whether the resolver can write
+// is in its offer.
+type Resolver struct{ inst *instance }
+
+// Resolver binds a handle of a secret resolver.
+func (c *Catalog) Resolver(h Handle) *Resolver { return &Resolver{h.inst} }
+
+// Resolve gives the value of a reference, see [sdk.SecretResolver].
+func (r *Resolver) Resolve(ctx context.Context, ref sdk.SecretRef) (s sdk.Secret, err error) {
+	err = r.call(func(at *binding) (err error) {
+		s, err = at.x.Resolve(ctx, at.id, ref)
+		return err
+	})
+	return s, err
+}
+
+// WriteSecret keeps a value and gives its version, see [sdk.SecretWriter].
+func (r *Resolver) WriteSecret(ctx context.Context, ref sdk.SecretRef, value []byte) (version string, err error) {
+	err = r.call(func(at *binding) (err error) {
+		version, err = at.x.WriteSecret(ctx, at.id, ref, value)
+		return err
+	})
+	return version, err
+}
+
+// DeleteSecret deletes a value, see [sdk.SecretWriter].
+func (r *Resolver) DeleteSecret(ctx context.Context, ref sdk.SecretRef) error {
+	return r.call(func(at *binding) error { return at.x.DeleteSecret(ctx, at.id, ref) })
+}
+
+func (r *Resolver) call(f func(*binding) error) error {
+	if r.inst == nil {
+		return errNoInstance
+	}
+	at, err := r.inst.at()
+	if err != nil {
+		return err
+	}
+	return r.inst.p.fault(r.inst.String()+": ", f(at))
+}

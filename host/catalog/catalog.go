@@ -1,0 +1,331 @@
+package catalog
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/realmgate/realmgate/sdk"
+	"github.com/realmgate/realmgate/sdk/rpc"
+)
+
+// Directory answers what plugins ask about principals.
+type Directory interface {
+	// FindPrincipal finds a principal of a realm, see [sdk.FindPrincipal].
+	FindPrincipal(ctx context.Context, realm string, ref sdk.PrincipalRef) (sdk.Principal, error)
+	// Epoch gives the realm's epoch; 0 means that plugins must not remember answers.
+	Epoch(realm string) uint64
+}
+
+// Secrets gives plugins the values of references.
+type Secrets interface {
+	// Resolve resolves a reference of the operator's own configuration.
+	Resolve(ctx context.Context, ref sdk.SecretRef) (sdk.Secret, error)
+	// ResolveGranted resolves a reference that came in with a call; it must be granted to the realm.
+	ResolveGranted(ctx context.Context, realm string, ref sdk.SecretRef) (sdk.Secret, error)
+}
+
+// Options is what a catalog is made of.
+type Options struct {
+	Logger     hclog.Logger // nil: nothing is logged
+	Version    string       // of the host; plugins are told
+	Directory  Directory    // nil: look-ups fail
+	Secrets    Secrets      // nil: no secret is resolved
+	RuntimeDir string       // the sockets are in a directory of mode 0700 below it; empty: the system's own for temporary files
+
+	StartTimeout     time.Duration // from the start of a process to its handshake; zero: 10 s
+	DescribeTimeout  time.Duration // for the manifest, and again for the session; zero: 5 s
+	ConfigureTimeout time.Duration // for one batch of instances; zero: 30 s
+}
+
+// Catalog holds all plugin processes. It is safe for concurrent use.
+type Catalog struct {
+	opts    Options
+	redact  Redactor
+	starter *starter
+	dir     string
+	dirs    atomic.Uint64 // socket directories made
+	ids     atomic.Uint64 // ids of instances given, on the wire and off
+	groups  atomic.Uint64 // calls of Configure
+
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+	hurry  chan struct{} // closed when Close may wait no longer
+	once   sync.Once
+	closed chan struct{}
+
+	start sync.Mutex // one Start at a time
+
+	mu      sync.RWMutex
+	plugins []*supervised
+	offers  map[offerKey]*supervised
+}
+
+type offerKey struct {
+	kind sdk.Kind
+	typ  string
+}
+
+// maxSocketDir is how long the directory for sockets may be: the address of a socket is limited to 104 bytes, on Linux 108.
+const maxSocketDir = 70
+
+// New makes an empty catalog. It must be closed.
+func New(opts Options) (*Catalog, error) {
+	if opts.Logger == nil {
+		opts.Logger = hclog.NewNullLogger()
+	}
+	opts.StartTimeout = cmp.Or(opts.StartTimeout, 10*time.Second)
+	opts.DescribeTimeout = cmp.Or(opts.DescribeTimeout, 5*time.Second)
+	opts.ConfigureTimeout = cmp.Or(opts.ConfigureTimeout, 30*time.Second)
+	base, err := filepath.Abs(cmp.Or(opts.RuntimeDir, os.TempDir()))
+	if err != nil {
+		return nil, fmt.Errorf("catalog: %w", err)
+	}
+	dir, err := os.MkdirTemp(base, "rg") // its mode is 0700
+	if err != nil {
+		return nil, fmt.Errorf("catalog: %w", err)
+	}
+	if len(dir) > maxSocketDir {
+		return nil, errors.Join(fmt.Errorf("catalog: %s is too long a directory for sockets: set a runtime directory with a shorter path", dir), os.Remove(dir))
+	}
+	c := &Catalog{opts: opts, starter: newStarter(), dir: dir, offers: map[offerKey]*supervised{}, hurry: make(chan struct{}), closed: make(chan struct{})}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	return c, nil
+}
+
+// socketDir makes a directory for the socket of one process.
+func (c *Catalog) socketDir() (string, error) {
+	dir := filepath.Join(c.dir, strconv.FormatUint(c.dirs.Add(1), 36))
+	return dir, os.Mkdir(dir, 0o700)
+}
+
+// safe makes text that came from a plugin fit for an error or a log.
+func (c *Catalog) safe(s string) string { return c.redact.Redact(printable(s, 4<<10)) }
+
+// Start starts the plugins of all sources together and returns when each has started or failed. A plugin that failed is
+// kept with its error, see [Catalog.Plugins]; the others go on.
+//
+// Sources count in their order: where two offer the same kind and type, or have the same name, the later one is refused,
+// except that one which is not bundled replaces a bundled one of its name. Start may be called again: plugins that run
+// are left alone, those that failed are tried again.
+func (c *Catalog) Start(ctx context.Context, sources []Source) {
+	c.start.Lock()
+	defer c.start.Unlock()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(c.ctx, cancel)()
+
+	fresh := c.enlist(sources)
+	launched := make([]*process, len(fresh))
+	var wg sync.WaitGroup
+	for i, p := range fresh {
+		wg.Go(func() {
+			x, err := p.launch(ctx)
+			if err != nil {
+				p.set(StateFailed, err)
+				p.log.Error("plugin did not start", "error", err)
+				return
+			}
+			launched[i] = x
+		})
+	}
+	wg.Wait()
+	for i, p := range fresh {
+		if x := launched[i]; x != nil {
+			c.accept(p, x)
+		}
+	}
+}
+
+// enlist makes room for the sources that are new or failed before, in place of the latter.
+func (c *Catalog) enlist(sources []Source) []*supervised {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var fresh []*supervised
+	for n, s := range sources {
+		if s.Bundled && slices.ContainsFunc(sources, func(o Source) bool { return !o.Bundled && o.Name == s.Name }) {
+			continue
+		}
+		p := &supervised{c: c, src: s, log: c.opts.Logger.With("plugin", s.Name), state: StateStarting}
+		if first := slices.IndexFunc(sources, func(o Source) bool { return o.Name == s.Name && o.Bundled == s.Bundled }); first < n {
+			p.state, p.err = StateFailed, &StartError{Plugin: s.Name, Path: s.Path, Reason: ReasonClash,
+				Detail: fmt.Sprintf("has the same name as %s", sources[first].Path)}
+			p.log.Error("plugin did not start", "error", p.err)
+			c.plugins = append(c.plugins, p)
+			continue
+		}
+		old := slices.IndexFunc(c.plugins, func(o *supervised) bool { return o.src.Name == s.Name })
+		switch {
+		case old < 0:
+			c.plugins = append(c.plugins, p)
+		case c.plugins[old].done != nil:
+			continue // it runs, or is on its way
+		default:
+			c.plugins[old] = p
+		}
+		fresh = append(fresh, p)
+	}
+	return fresh
+}
+
+// accept takes a plugin that has described itself, unless what it offers is taken.
+func (c *Catalog) accept(p *supervised, x *process) {
+	err := c.register(p, x)
+	if err != nil {
+		x.stop(stopGrace)
+		p.set(StateFailed, err)
+		p.log.Error("plugin did not start", "error", err)
+		return
+	}
+	p.log.Info("plugin started", "version", printable(x.manifest.Version, 64), "pid", x.child.pid())
+	go p.supervise(c.ctx, x)
+}
+
+func (c *Catalog) register(p *supervised, x *process) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ctx.Err() != nil {
+		return &StartError{Plugin: p.src.Name, Path: p.src.Path, Reason: ReasonStopped, Detail: "was stopped before it was ready", Err: errClosed}
+	}
+	for _, o := range x.manifest.Offers {
+		if other := c.offers[offerKey{o.Kind, o.Type}]; other != nil {
+			return &StartError{Plugin: p.src.Name, Path: p.src.Path, Reason: ReasonClash,
+				Detail: fmt.Sprintf("offers the %v of type %q, which plugin %s (%s) offers already", o.Kind, o.Type, other.src.Name, other.src.Path)}
+		}
+	}
+	for _, o := range x.manifest.Offers {
+		c.offers[offerKey{o.Kind, o.Type}] = p
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.live, p.manifest, p.state, p.err, p.done = x, x.manifest, StateReady, nil, make(chan struct{})
+	return nil
+}
+
+// Status is how a plugin is doing.
+type Status struct {
+	Name, Path     string
+	Bundled        bool
+	Version, Build string
+	State          State
+	PID            int // 0: no process
+	Restarts       int
+	LastError      string // the last one, also of a plugin that is well again; empty if there was none
+	Offers         []rpc.Offer
+}
+
+// Plugins lists all plugins by name, those that failed included.
+func (c *Catalog) Plugins() []Status {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	out := make([]Status, 0, len(c.plugins))
+	for _, p := range c.plugins {
+		out = append(out, p.status())
+	}
+	slices.SortStableFunc(out, func(a, b Status) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+func (p *supervised) status() Status {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := Status{Name: p.src.Name, Path: p.src.Path, Bundled: p.src.Bundled, State: p.state, Restarts: p.restarts,
+		Version: printable(p.manifest.Version, 64), Build: printable(p.manifest.Build, 128), Offers: slices.Clone(p.manifest.Offers)}
+	if p.live != nil {
+		s.PID = p.live.child.pid()
+	}
+	if p.err != nil {
+		s.LastError = p.err.Error()
+	}
+	return s
+}
+
+// Offer is an offer and the plugin that makes it.
+type Offer struct {
+	Plugin string
+	rpc.Offer
+}
+
+// Find finds who offers a kind and type; *UnknownTypeError if nobody does.
+func (c *Catalog) Find(kind sdk.Kind, typ string) (Offer, error) {
+	p, err := c.find(kind, typ)
+	if err != nil {
+		return Offer{}, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, o := range p.manifest.Offers {
+		if o.Kind == kind && o.Type == typ {
+			return Offer{Plugin: p.src.Name, Offer: o}, nil
+		}
+	}
+	return Offer{}, &UnknownTypeError{Kind: kind, Type: typ} // a restart took it away, while nobody used it
+}
+
+func (c *Catalog) find(kind sdk.Kind, typ string) (*supervised, error) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if p := c.offers[offerKey{kind, typ}]; p != nil {
+		return p, nil
+	}
+	e := &UnknownTypeError{Kind: kind, Type: typ}
+	for k := range c.offers {
+		if k.kind == kind {
+			e.Known = append(e.Known, k.typ)
+		}
+	}
+	slices.Sort(e.Known)
+	for _, p := range c.plugins {
+		if p.done == nil {
+			if s := p.status(); s.State == StateFailed {
+				e.Broken = append(e.Broken, s.LastError)
+			}
+		}
+	}
+	slices.Sort(e.Broken)
+	return nil, e
+}
+
+// Close stops every process and returns when none is left, nor a socket, nor a goroutine. Processes end by themselves or,
+// at the latest when ctx ends, by force. Calls that are under way fail: the caller drains them before.
+func (c *Catalog) Close(ctx context.Context) error {
+	var err error
+	c.once.Do(func() {
+		defer context.AfterFunc(ctx, func() { close(c.hurry) })()
+		c.cancel()
+		c.start.Lock() // a Start that is under way gives up at once
+		defer c.start.Unlock()
+		err = c.shut()
+		close(c.closed)
+	})
+	<-c.closed
+	return err
+}
+
+func (c *Catalog) shut() error {
+	c.mu.RLock()
+	plugins := slices.Clone(c.plugins)
+	c.mu.RUnlock()
+	for _, p := range plugins {
+		if p.done != nil {
+			<-p.done // each of its steps is bounded
+		}
+		p.set(StateStopped, nil)
+	}
+	c.starter.stop()
+	if err := os.RemoveAll(c.dir); err != nil {
+		return fmt.Errorf("catalog: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,262 @@
+package catalog
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-plugin"
+)
+
+const (
+	maxHandshake = 8 << 10                // bytes of the first line; an automatic certificate takes about 900
+	pipeGrace    = 300 * time.Millisecond // for output that is still in a pipe when its process has ended
+)
+
+// child is one operating-system process. It is a runner.Runner of go-plugin, which sees of the process no more than a
+// checked handshake line: the pipes belong to the child, so that neither junk nor a grandchild that holds them open can
+// wedge anything. Executing a binary is here only.
+type child struct {
+	path, dir string // dir is for the socket
+	args, env []string
+	tls       bool
+	timeout   time.Duration // for the handshake
+	start     *starter
+	out       *output
+
+	lineR  *io.PipeReader // the handshake, as go-plugin reads it; ends with the process
+	lineW  *io.PipeWriter
+	exited chan struct{} // closed when the process has ended
+	done   chan struct{} // closed when its output is read, too
+
+	mu      sync.Mutex
+	cmd     *exec.Cmd // nil until started
+	killed  bool      // a kill came before the start
+	reaped  bool
+	exit    error
+	refused *refusal
+}
+
+func newChild(s Source, dir string, o *output, st *starter, timeout time.Duration) *child {
+	c := &child{path: s.Path, dir: dir, args: s.Args, tls: s.TLS, timeout: timeout, start: st, out: o, exited: make(chan struct{}), done: make(chan struct{})}
+	for k, v := range s.Env {
+		c.env = append(c.env, k+"="+v)
+	}
+	c.lineR, c.lineW = io.Pipe()
+	return c
+}
+
+// Start starts the process; it is called by go-plugin. The environment of the contract comes last and so wins.
+func (c *child) Start(context.Context) (err error) {
+	outR, outW, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	errR, errW, err := os.Pipe()
+	if err != nil {
+		return errors.Join(err, outR.Close(), outW.Close())
+	}
+	cmd := exec.Command(c.path, c.args...)
+	cmd.Env = append(c.env, plugin.EnvUnixSocketDir+"="+c.dir)
+	cmd.Stdout, cmd.Stderr = outW, errW // files: no goroutine of exec waits for their end
+	cmd.Dir = "/"
+	isolate(cmd)
+	err = c.start.do(func() error {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.killed {
+			return context.Canceled
+		}
+		if err := cmd.Start(); err != nil {
+			return err
+		}
+		c.cmd = cmd
+		return nil
+	})
+	if err = errors.Join(err, outW.Close(), errW.Close()); err != nil {
+		c.refuse(ReasonExec, fmt.Sprintf("cannot be executed: %v", pathless(err)))
+		_ = c.lineW.Close()
+		close(c.exited)
+		close(c.done)
+		return errors.Join(err, outR.Close(), errR.Close())
+	}
+	var pipes sync.WaitGroup
+	pipes.Go(func() { c.readStdout(outR) })
+	pipes.Go(func() {
+		w := &lineWriter{emit: c.out.stderr}
+		_, _ = io.Copy(w, errR) // ends with the pipe
+		w.flush()
+	})
+	go c.reap(&pipes, outR, errR)
+	return nil
+}
+
+func (c *child) readStdout(r io.Reader) {
+	overdue := time.AfterFunc(c.timeout, func() {
+		c.refuse(ReasonTimeout, fmt.Sprintf("no handshake within %v%s", c.timeout, c.said()))
+		c.kill()
+	})
+	b := bufio.NewReaderSize(r, maxHandshake)
+	line, err := b.ReadSlice('\n')
+	overdue.Stop()
+	switch checked, refused := checkHandshake(string(line), c.tls); {
+	case err != nil && len(line) == 0:
+		select { // what there is to say is known when it has ended
+		case <-c.exited:
+		case <-time.After(pipeGrace):
+		}
+		_ = c.lineW.Close()
+		c.kill()
+	case refused != nil:
+		c.refuse(refused.reason, refused.detail)
+		_ = c.lineW.Close()
+		c.kill()
+	default:
+		_, _ = io.WriteString(c.lineW, checked+"\n") // fails if go-plugin gave up
+	}
+	w := &lineWriter{emit: c.out.stdout}
+	_, _ = io.Copy(w, b) // ends with the pipe
+	w.flush()
+}
+
+// reap waits for the end of the process, takes what is left of its group with it, and frees everything.
+func (c *child) reap(pipes *sync.WaitGroup, files ...*os.File) {
+	pid := c.cmd.Process.Pid
+	if waitable(pid) { // then Wait does not block, and until then the id is not given to a stranger
+		c.mu.Lock()
+		killGroup(pid)
+		c.exit, c.reaped = c.cmd.Wait(), true
+		c.mu.Unlock()
+	} else {
+		err := c.cmd.Wait()
+		c.mu.Lock()
+		c.exit, c.reaped = err, true
+		c.mu.Unlock()
+	}
+	close(c.exited)
+
+	late := time.AfterFunc(pipeGrace, func() {
+		for _, f := range files {
+			_ = f.Close() // wakes the readers
+		}
+	})
+	_ = c.lineR.CloseWithError(io.EOF)
+	pipes.Wait()
+	late.Stop()
+	for _, f := range files {
+		_ = f.Close() // closed twice after a late end
+	}
+	_ = c.lineW.Close()
+	close(c.done)
+}
+
+// kill ends the process and its whole group at once. It may be called at any time and more than once.
+func (c *child) kill() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.killed = true
+	if c.cmd != nil && !c.reaped {
+		killGroup(c.cmd.Process.Pid)
+	}
+}
+
+// refuse keeps the first reason for which the process is not taken.
+func (c *child) refuse(r Reason, detail string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.refused == nil {
+		c.refused = &refusal{r, detail}
+	}
+}
+
+// why says why a start failed with err. The process has ended.
+func (c *child) why(err error) *refusal {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.refused != nil:
+		return c.refused
+	case c.cmd != nil:
+		return &refusal{ReasonHandshake, fmt.Sprintf("is not a plugin: it ended (%s) without a handshake%s", c.cmd.ProcessState, c.said())}
+	}
+	return &refusal{ReasonHandshake, printable(err.Error(), maxTail)}
+}
+
+func (c *child) said() string {
+	if s := c.out.lastWords(); s != "" {
+		return fmt.Sprintf("; it printed %q", s)
+	}
+	return ""
+}
+
+func (c *child) pid() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cmd == nil {
+		return 0
+	}
+	return c.cmd.Process.Pid
+}
+
+// Diagnose has nothing to add.
+func (c *child) Diagnose(context.Context) string { return "" }
+
+// Stdout gives the handshake line, once it is checked.
+func (c *child) Stdout() io.ReadCloser { return c.lineR }
+
+// Stderr gives nothing: the child writes the log itself.
+func (c *child) Stderr() io.ReadCloser { return io.NopCloser(strings.NewReader("")) }
+
+// Name gives the path of the binary.
+func (c *child) Name() string { return c.path }
+
+// ID gives the process id, and nothing before the start: go-plugin kills only what has an id.
+func (c *child) ID() string {
+	if pid := c.pid(); pid != 0 {
+		return strconv.Itoa(pid)
+	}
+	return ""
+}
+
+// Wait returns when the process has ended.
+func (c *child) Wait(context.Context) error {
+	<-c.done
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.exit
+}
+
+// Kill ends the process and its group.
+func (c *child) Kill(context.Context) error {
+	c.kill()
+	return nil
+}
+
+// PluginToHost gives the address as it is: both sides share a machine.
+func (c *child) PluginToHost(network, address string) (string, string, error) {
+	return network, address, nil
+}
+
+// HostToPlugin gives the address as it is.
+func (c *child) HostToPlugin(network, address string) (string, string, error) {
+	return network, address, nil
+}
+
+// await waits for the end of a process that was told to end.
+func (c *child) await(most time.Duration) {
+	if c.pid() == 0 {
+		return
+	}
+	select {
+	case <-c.done:
+	case <-time.After(most):
+	}
+}

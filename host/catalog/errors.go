@@ -1,0 +1,71 @@
+package catalog
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/realmgate/realmgate/sdk"
+)
+
+// ErrUnavailable is in the chain of every error of a call whose plugin does not run at the moment.
+var ErrUnavailable = errors.New("unavailable")
+
+// errClosed answers what is asked of a closed catalog.
+var errClosed = errors.New("the catalog is closed")
+
+// Reason tells the causes apart for which a plugin does not start.
+type Reason string
+
+// The reasons of a [StartError].
+const (
+	ReasonMissing       Reason = "missing"        // there is no file at the path, or it cannot be read
+	ReasonDirectory     Reason = "directory"      // the path names no regular file
+	ReasonNotExecutable Reason = "not_executable" // nobody may execute the file
+	ReasonChecksum      Reason = "checksum"       // the file is not the one that was pinned
+	ReasonExec          Reason = "exec"           // the system refuses to execute it
+	ReasonHandshake     Reason = "handshake"      // it runs but does not speak as a plugin
+	ReasonProtocol      Reason = "protocol"       // it speaks another version of the contract
+	ReasonTimeout       Reason = "timeout"        // no handshake in time
+	ReasonDescribe      Reason = "describe"       // it does not say what it offers
+	ReasonClash         Reason = "clash"          // it offers what another plugin offers already, or has its name
+	ReasonChanged       Reason = "changed"        // after a restart it no longer offers what is in use
+	ReasonStopped       Reason = "stopped"        // the host ended the start
+)
+
+// StartError says why a plugin could not be started. Its text is one line.
+type StartError struct {
+	Plugin, Path string
+	Reason       Reason
+	Detail       string // a predicate: "the file does not exist"
+	Err          error  // what caused it; may be nil
+}
+
+// Error names plugin and path once, and the cause.
+func (e *StartError) Error() string {
+	return fmt.Sprintf("plugin %s: %s: %s", e.Plugin, e.Path, e.Detail)
+}
+
+// Unwrap gives the cause.
+func (e *StartError) Unwrap() error { return e.Err }
+
+// UnknownTypeError says that no running plugin offers what is asked for.
+type UnknownTypeError struct {
+	Kind   sdk.Kind
+	Type   string
+	Known  []string // types of the kind that are offered, sorted
+	Broken []string // plugins that did not start, with their errors: one of them may be the one that is missed
+}
+
+// Error names the types that there are, and the plugins that failed.
+func (e *UnknownTypeError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "no plugin offers a %v of type %q", e.Kind, e.Type)
+	if len(e.Known) > 0 {
+		fmt.Fprintf(&b, "; there are %s", strings.Join(e.Known, ", "))
+	}
+	if len(e.Broken) > 0 {
+		fmt.Fprintf(&b, "; not started: %s", strings.Join(e.Broken, "; "))
+	}
+	return b.String()
+}

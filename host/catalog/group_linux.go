@@ -1,0 +1,26 @@
+package catalog
+
+import (
+	"os/exec"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// isolate gives the process its own group and ties its life to that of the host.
+func isolate(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+}
+
+// waitable returns true when the process has ended; its id stays taken until it is waited for.
+func waitable(pid int) bool {
+	for {
+		err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
+		if err != unix.EINTR {
+			return err == nil
+		}
+	}
+}
+
+// killGroup ends the process group that pid leads.
+func killGroup(pid int) { _ = syscall.Kill(-pid, syscall.SIGKILL) } // nothing left to kill is what is wanted

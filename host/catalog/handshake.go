@@ -1,0 +1,72 @@
+package catalog
+
+import (
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+
+	"github.com/hashicorp/go-plugin"
+
+	"github.com/realmgate/realmgate/sdk/serve"
+)
+
+// minCertificate is the length from which go-plugin takes the sixth field of a handshake for a certificate.
+const minCertificate = 51
+
+// refusal says why a process is not a plugin of ours.
+type refusal struct {
+	reason Reason
+	detail string
+}
+
+// checkHandshake checks the first line that a process printed, CORE|APP|NETWORK|ADDRESS|PROTOCOL|CERTIFICATE, and gives it
+// in the form that go-plugin may see: a certificate that was not asked for would make it panic.
+func checkHandshake(line string, tls bool) (string, *refusal) {
+	bad := func(r Reason, format string, args ...any) (string, *refusal) {
+		return "", &refusal{r, fmt.Sprintf(format, args...)}
+	}
+	f := strings.Split(strings.TrimSpace(line), "|")
+	if len(f) < 4 {
+		return bad(ReasonHandshake, "is not a plugin: it printed %q where the handshake is due", Redactor{}.Redact(printable(line, maxTail)))
+	}
+	core, err := strconv.Atoi(f[0])
+	if err != nil {
+		return bad(ReasonHandshake, "is not a plugin: it printed %q where the handshake is due", Redactor{}.Redact(printable(line, maxTail)))
+	}
+	if core != plugin.CoreProtocolVersion {
+		return bad(ReasonProtocol, "speaks version %d of go-plugin's handshake, the host speaks %d", core, plugin.CoreProtocolVersion)
+	}
+	if app, err := strconv.ParseUint(f[1], 10, 31); err != nil || app != uint64(serve.Handshake.ProtocolVersion) {
+		return bad(ReasonProtocol, "speaks version %s of the plugin contract, the host speaks %d", printable(f[1], 16), serve.Handshake.ProtocolVersion)
+	}
+	if len(f) < 5 || f[4] != string(plugin.ProtocolGRPC) {
+		return bad(ReasonProtocol, "does not speak gRPC")
+	}
+	if !local(f[2], f[3]) {
+		return bad(ReasonHandshake, "listens on %s %q, which is not a local address", printable(f[2], 16), printable(f[3], 256))
+	}
+	certificate := ""
+	if len(f) > 5 {
+		certificate = f[5]
+	}
+	switch {
+	case tls && len(certificate) < minCertificate:
+		return bad(ReasonHandshake, `sent no certificate; a plugin that cannot do mutual TLS needs tls = "none"`)
+	case !tls:
+		certificate = ""
+	}
+	return strings.Join([]string{f[0], f[1], f[2], f[3], f[4], certificate}, "|"), nil
+}
+
+func local(network, address string) bool {
+	switch network {
+	case "unix":
+		return address != ""
+	case "tcp":
+		host, _, err := net.SplitHostPort(address)
+		ip := net.ParseIP(host)
+		return err == nil && ip != nil && ip.IsLoopback()
+	}
+	return false
+}

@@ -1,0 +1,73 @@
+package catalog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/realmgate/realmgate/sdk"
+	"github.com/realmgate/realmgate/sdk/rpc"
+)
+
+// hostCalls answers what one plugin asks the host. Instance and realm of the caller are what the host knows of the call
+// that is being served, never what the plugin claims.
+type hostCalls struct{ p *supervised }
+
+var (
+	errNoRealm    = errors.New("the directory answers only where a realm is being served")
+	errNotGranted = errors.New("the secret reference is neither in the settings of the instance nor granted to a realm that is being served")
+)
+
+// caller finds the instance that asks, and refuses one that is not this plugin's or that serves a realm which is not its own.
+func (h *hostCalls) caller(c rpc.Caller) (*instance, error) {
+	v, ok := h.p.calls.Load(c.Instance)
+	if !ok {
+		return nil, fmt.Errorf("the instance %d is not configured", c.Instance)
+	}
+	i := v.(*instance)
+	if i.in.Realm != "" && c.Realm != "" && c.Realm != i.in.Realm {
+		return nil, errOtherRealm
+	}
+	return i, nil
+}
+
+// FindPrincipal looks a principal of the realm up that is being served.
+func (h *hostCalls) FindPrincipal(ctx context.Context, c rpc.Caller, ref sdk.PrincipalRef) (sdk.Principal, error) {
+	if _, err := h.caller(c); err != nil {
+		return sdk.Principal{}, err
+	}
+	d := h.p.c.opts.Directory
+	if c.Realm == "" || d == nil {
+		return sdk.Principal{}, errNoRealm
+	}
+	return d.FindPrincipal(ctx, c.Realm, ref)
+}
+
+// ResolveSecret resolves a reference that stands in the settings of the instance, or that is granted to the realm that is
+// being served; no other.
+func (h *hostCalls) ResolveSecret(ctx context.Context, c rpc.Caller, ref sdk.SecretRef) (sdk.Secret, error) {
+	i, err := h.caller(c)
+	if err != nil {
+		return sdk.Secret{}, err
+	}
+	s := h.p.c.opts.Secrets
+	switch {
+	case s == nil || ref.IsZero():
+		return sdk.Secret{}, errNotGranted
+	case slices.Contains(i.in.Refs, ref):
+		return s.Resolve(ctx, ref)
+	case c.Realm != "" && !c.Configuring:
+		return s.ResolveGranted(ctx, c.Realm, ref)
+	}
+	return sdk.Secret{}, errNotGranted
+}
+
+// Epoch gives the realm's epoch.
+func (h *hostCalls) Epoch(realm string) uint64 {
+	d := h.p.c.opts.Directory
+	if realm == "" || d == nil {
+		return 0
+	}
+	return d.Epoch(realm)
+}

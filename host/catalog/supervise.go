@@ -1,0 +1,226 @@
+package catalog
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/realmgate/realmgate/sdk/rpc"
+)
+
+// State is what a plugin is doing.
+type State string
+
+// The states.
+const (
+	StateStarting   State = "starting"    // its process is being started or its instances are being configured
+	StateReady      State = "ready"       // its instances can be called
+	StateBackingOff State = "backing off" // its process ended or did not start again; there will be a further try
+	StateStopped    State = "stopped"     // the catalog was closed
+	StateFailed     State = "failed"      // it did not start, or no longer offers what is in use
+)
+
+// supervised is one plugin: a source, and at most one process at a time.
+type supervised struct {
+	c    *Catalog
+	src  Source
+	log  hclog.Logger
+	done chan struct{} // closed when its supervisor has ended; nil without one
+
+	calls sync.Map // id on the wire -> *instance, for host calls
+
+	mu        sync.Mutex
+	state     State
+	err       error // the last one
+	live      *process
+	manifest  rpc.Manifest // of the last process that was taken
+	restarts  int
+	instances []*instance // those that live, in the order in which they were configured
+}
+
+func (p *supervised) set(s State, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.state = s
+	if err != nil {
+		p.err = err
+	}
+}
+
+// supervise keeps a process of the plugin running until ctx ends. x is the first one.
+func (p *supervised) supervise(ctx context.Context, x *process) {
+	defer close(p.done)
+	var b backoff
+	for {
+		since := time.Now()
+		err := p.watch(ctx, x)
+		p.detach(x, err)
+		x.stop(stopGrace)
+		if ctx.Err() != nil {
+			p.set(StateStopped, nil)
+			return
+		}
+		p.log.Error("plugin process is gone", "pid", x.child.pid(), "error", err)
+		if time.Since(since) >= healthyAfter {
+			b.reset()
+		}
+		if x = p.again(ctx, &b); x == nil {
+			p.set(StateStopped, nil)
+			return
+		}
+	}
+}
+
+// again starts a new process after a pause, as often as it takes; nil if ctx ended.
+func (p *supervised) again(ctx context.Context, b *backoff) *process {
+	for pause(ctx, b.next()) {
+		p.set(StateStarting, nil)
+		x, err := p.launch(ctx)
+		if err == nil {
+			if err = p.sameOffers(x.manifest); err != nil {
+				x.stop(0)
+				p.set(StateFailed, err)
+				p.log.Error("plugin was changed", "error", err)
+				continue
+			}
+			p.attach(ctx, x)
+			p.log.Info("plugin restarted", "pid", x.child.pid())
+			return x
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		p.set(StateBackingOff, err)
+		p.log.Error("plugin did not start again", "error", err)
+	}
+	return nil
+}
+
+// sameOffers checks that a new process offers what living instances are made of.
+func (p *supervised) sameOffers(m rpc.Manifest) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, i := range p.instances {
+		if !slices.ContainsFunc(m.Offers, func(o rpc.Offer) bool { return o.Kind == i.in.Kind && o.Type == i.in.Type }) {
+			return &StartError{Plugin: p.src.Name, Path: p.src.Path, Reason: ReasonChanged,
+				Detail: fmt.Sprintf("no longer offers the %v of type %q, which is in use", i.in.Kind, i.in.Type)}
+		}
+	}
+	return nil
+}
+
+// attach makes x the live process and configures all living instances on it, group by group in the order of old: a
+// constructor may resolve secrets through an instance that was configured before it. Each group can be called as soon as
+// it is ready.
+func (p *supervised) attach(ctx context.Context, x *process) {
+	p.mu.Lock()
+	p.live, p.manifest = x, x.manifest
+	p.restarts++
+	living := slices.Clone(p.instances)
+	p.mu.Unlock()
+	p.reconfigure(ctx, x, living)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.live == x {
+		p.state = StateReady
+	}
+}
+
+func (p *supervised) reconfigure(ctx context.Context, x *process, all []*instance) {
+	for len(all) > 0 && !x.gone() {
+		n := slices.IndexFunc(all, func(i *instance) bool { return i.group != all[0].group })
+		if n < 0 {
+			n = len(all)
+		}
+		for i, ds := range p.configure(ctx, x, all[:n]) {
+			if f := firstError(ds); f != nil {
+				all[i].broken(f.Summary)
+				p.log.Error("instance could not be configured again", "instance", all[i].String(), "error", f.Summary)
+			}
+		}
+		all = all[n:]
+	}
+}
+
+// detach takes x out of use: calls fail from now on.
+func (p *supervised) detach(x *process, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.live == x {
+		p.live = nil
+	}
+	p.state, p.err = StateBackingOff, err
+	for _, i := range p.instances {
+		if b := i.bound.Swap(nil); b != nil {
+			p.calls.Delete(b.id)
+		}
+	}
+}
+
+// lostGrace is how long a process whose session broke is given to turn out to have ended.
+const lostGrace = 200 * time.Millisecond
+
+// watch returns when x can be used no longer, with the reason. Meanwhile it opens a broken session again, and configures
+// instances again that could not be configured after a restart.
+func (p *supervised) watch(ctx context.Context, x *process) error {
+	var reopen, repair backoff
+	timer := time.NewTimer(repair.next())
+	defer timer.Stop()
+	opened := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return errClosed
+		case <-x.child.exited:
+			<-x.child.done
+			return x.ended()
+		case <-x.SessionLost():
+			if time.Since(opened) >= healthyAfter {
+				reopen.reset()
+			}
+			select {
+			case <-x.child.exited:
+				continue
+			case <-time.After(max(lostGrace, reopen.next())):
+			case <-ctx.Done():
+				continue
+			}
+			if err := x.open(p.c.opts.DescribeTimeout); err != nil {
+				return fmt.Errorf("plugin %s: the session cannot be opened again: %s", p.src.Name, p.c.safe(err.Error()))
+			}
+			opened = time.Now()
+			p.log.Warn("plugin session was lost and opened again", "pid", x.child.pid())
+		case <-timer.C:
+			if broken := p.broken(); len(broken) > 0 {
+				p.reconfigure(ctx, x, broken)
+			} else {
+				repair.reset()
+			}
+			timer.Reset(max(time.Second, repair.next()))
+		}
+	}
+}
+
+// broken lists the living instances that no process serves.
+func (p *supervised) broken() []*instance {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var out []*instance
+	for _, i := range p.instances {
+		if i.bound.Load() == nil {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+func (x *process) ended() error {
+	x.child.mu.Lock()
+	state := x.child.cmd.ProcessState.String()
+	x.child.mu.Unlock()
+	return fmt.Errorf("the process ended: %s%s", state, x.child.said())
+}
