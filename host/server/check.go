@@ -1,0 +1,102 @@
+package server
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/realmgate/realmgate/host/pipeline"
+	"github.com/realmgate/realmgate/sdk"
+)
+
+// serveCheck is the forward-auth door: who is the caller, and which roles are active.
+func (s *Server) serveCheck(w http.ResponseWriter, r *http.Request, l Listener, pathRealm, appended string) {
+	snap := s.deps.Current()
+	if snap == nil {
+		unavailable(w, r)
+		return
+	}
+	realm, fault := realmOf(snap, l, r, pathRealm)
+	var plan *pipeline.Plan
+	if fault == nil {
+		plan, fault = s.planOf(snap, r, realm)
+	}
+	if fault != nil {
+		refuse(w, r, fault.status, fault.reason, fault.message)
+		return
+	}
+	d, fault := s.decide(r, l, plan, realm, appended)
+	if fault != nil {
+		refuse(w, r, fault.status, fault.reason, fault.message)
+		return
+	}
+	answer(w, r, d)
+}
+
+// decide asks the plan, or knows the answer without it: no credential, or none that could be one.
+func (s *Server) decide(r *http.Request, l Listener, plan *pipeline.Plan, realm, appended string) (pipeline.Decision, *refusal) {
+	scheme, token, fault, denial := credential(r)
+	if fault != nil {
+		return pipeline.Decision{}, fault
+	}
+	cert := peerCertificate(r)
+	none := denial == nil && scheme == ""
+	if none && cert == nil && !plan.NeedsHTTP() {
+		denial = missing
+	}
+	var d pipeline.Decision
+	if denial != nil {
+		d = pipeline.Decision{Verdict: pipeline.Denied, Realm: realm, Denial: denial}
+	} else {
+		req := sdk.Request{Scheme: scheme, Token: token, Peer: r.RemoteAddr, PeerCertificate: cert}
+		if plan.NeedsHTTP() {
+			req.HTTP = originalOf(l, r, appended)
+		}
+		d = plan.Decide(r.Context(), req)
+	}
+	if none && d.Verdict == pipeline.Denied && (d.Denial == nil || d.Denial.Reason == "token_not_recognised") {
+		d.Denial = missing
+	}
+	d = sane(realm, d)
+	s.log(r, d)
+	return d, nil
+}
+
+// missing is the no to a request without a credential (RFC 6750 section 3.1: no error code).
+var missing = &sdk.Denial{Reason: "credential_missing", Detail: "the request has no credential"}
+
+// peerCertificate gives the certificate of a TLS client, only if the listener verified it.
+func peerCertificate(r *http.Request) []byte {
+	if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 || len(r.TLS.VerifiedChains[0]) == 0 {
+		return nil
+	}
+	return r.TLS.VerifiedChains[0][0].Raw
+}
+
+// sane makes a decision that cannot be answered unavailable: of another realm, or with more roles than proxies take.
+func sane(realm string, d pipeline.Decision) pipeline.Decision {
+	var err error
+	switch {
+	case d.Realm != realm:
+		err = fmt.Errorf("the plan of realm %s decided for realm %q", realm, d.Realm)
+	case d.Verdict == pipeline.Allowed && len(rolesHeader(d.Roles)) > maxRolesHeader:
+		err = fmt.Errorf("the active roles of a principal do not fit into a header of %d bytes", maxRolesHeader)
+	default:
+		return d
+	}
+	return pipeline.Decision{Realm: realm, Err: err}
+}
+
+// log writes who was let in, and why not. Tokens never appear.
+func (s *Server) log(r *http.Request, d pipeline.Decision) {
+	log := s.deps.Logger.With("request_id", sdk.RequestID(r.Context()), "realm", d.Realm, "verdict", d.Verdict.String(), "peer", r.RemoteAddr)
+	switch d.Verdict {
+	case pipeline.Allowed:
+		log.Info("decision", "tenant", d.Tenant, "source", d.Source.String(), "principal", d.Principal.Name, "principal_id", d.Principal.ID,
+			"roles", d.Roles, "token_id", d.TokenID)
+	case pipeline.Denied:
+		reason, detail, _ := public(d.Denial)
+		log.Info("decision", "reason", reason, "detail", detail)
+	default:
+		log.Error("decision", "error", d.Err)
+	}
+}

@@ -1,0 +1,76 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/realmgate/realmgate/host/admin"
+	"github.com/realmgate/realmgate/host/pipeline"
+	"github.com/realmgate/realmgate/host/token"
+)
+
+// Listener is one address that the server listens on, and what it believes of the requests that come in there.
+type Listener struct {
+	Name    string
+	Address string // host:port
+	// RealmHeader names the header that may choose the realm; empty: no header does.
+	RealmHeader string
+	// TrustedProxies are the peers whose X-Forwarded-*, X-Original-* and X-Request-Id headers count.
+	TrustedProxies []netip.Prefix
+	TLS            *tls.Config // nil: plain HTTP
+}
+
+// Config is what a server is made of.
+type Config struct {
+	Listeners []Listener
+	// AdminSocket is the path of the admin API's unix socket; empty: no admin API.
+	AdminSocket string
+	// Grace is how long requests in flight may take once the server is told to stop; zero: 15 seconds.
+	Grace time.Duration
+}
+
+// Snapshot is the generation that one request is served by; generation.Generation is one.
+type Snapshot interface {
+	// Plan gives a realm's plan, pipeline.ErrUnknownRealm, or an error that says why the realm is not served.
+	Plan(realm string) (*pipeline.Plan, error)
+	// TokenService gives a realm's token service; false: the realm has none.
+	TokenService(realm string) (*token.Service, bool)
+	// RealmOfHost gives the realm that a host (lower case, without a port) belongs to.
+	RealmOfHost(host string) (string, bool)
+}
+
+// Pinger tells whether the directory answers; *directory.Directory is one.
+type Pinger interface {
+	Ping(context.Context) error
+}
+
+// Deps is what the server works on.
+type Deps struct {
+	// Current gives the current generation, nil before there is one. It is asked once per request.
+	Current func() Snapshot
+	// Realms lists the configured realms, for readyz.
+	Realms func() []admin.Realm
+	// Directory is asked by readyz.
+	Directory Pinger
+	// Admin is the admin API; nil: none.
+	Admin http.Handler
+	// Logger gets a line per decision at info and one per request at debug. nil: silent.
+	Logger hclog.Logger
+}
+
+// Limits of a request, in bytes and time. A slow caller loses its connection.
+const (
+	maxHeader         = 64 << 10 // net/http answers 431 beyond
+	maxToken          = 16 << 10
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 15 * time.Second
+	writeTimeout      = 60 * time.Second
+	idleTimeout       = 2 * time.Minute
+	defaultGrace      = 15 * time.Second
+	pingTimeout       = 2 * time.Second
+)

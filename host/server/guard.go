@@ -1,0 +1,114 @@
+package server
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"net"
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/realmgate/realmgate/sdk"
+)
+
+const requestIDHeader = "X-Request-Id"
+
+// guard is what surrounds every request: an id, a line in the log, and a panic that ends nothing but the request.
+func (s *Server) guard(l Listener, next http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := requestID(l, r)
+		r = r.WithContext(sdk.WithRequestID(r.Context(), id))
+		w.Header().Set(requestIDHeader, id)
+		rec := &recorder{ResponseWriter: w}
+		start := time.Now()
+		defer func() {
+			if p := recover(); p != nil {
+				s.deps.Logger.Error("request panicked", "request_id", id, "panic", p, "stack", string(debug.Stack()))
+				if rec.status != 0 {
+					panic(http.ErrAbortHandler) // an answer has begun: cut it off rather than end it as if it were whole
+				}
+				unavailable(rec, r)
+			}
+			if s.deps.Logger.IsDebug() {
+				s.deps.Logger.Debug("request", "request_id", id, "listener", l.Name, "peer", r.RemoteAddr, "method", r.Method,
+					"path", r.URL.EscapedPath(), "status", rec.status, "took", time.Since(start))
+			}
+		}()
+		next(rec, r)
+	})
+}
+
+// recorder remembers the status of an answer.
+type recorder struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader remembers the status.
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+// Write begins an answer of 200 if none has begun.
+func (r *recorder) Write(b []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	return r.ResponseWriter.Write(b)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// requestID takes a trusted proxy's id if it is sane, and makes one otherwise: 128 random bits in hex.
+func requestID(l Listener, r *http.Request) string {
+	if ids := r.Header.Values(requestIDHeader); len(ids) == 1 && saneID(ids[0]) && l.trusts(r) {
+		return ids[0]
+	}
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
+func saneID(s string) bool {
+	return len(s) >= 8 && len(s) <= 128 && consistsOf(s, "-_.:")
+}
+
+// consistsOf says whether s is made of ASCII letters, digits and the bytes in also.
+func consistsOf(s, also string) bool {
+	for i := range len(s) {
+		c := s[i]
+		alnum := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+		if !alnum && strings.IndexByte(also, c) < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// trusts says whether the peer of a request is one of the listener's trusted proxies.
+func (l Listener) trusts(r *http.Request) bool {
+	if len(l.TrustedProxies) == 0 {
+		return false
+	}
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return false
+	}
+	addr, err := netip.ParseAddr(host)
+	if err != nil {
+		return false
+	}
+	addr = addr.Unmap().WithZone("")
+	for _, p := range l.TrustedProxies {
+		if p.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,48 @@
+package server
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/realmgate/realmgate/sdk"
+)
+
+// readiness is the body of readyz: counts only, since anybody may ask.
+type readiness struct {
+	Ready     bool `json:"ready"`
+	Draining  bool `json:"draining"`
+	Directory bool `json:"directory"` // it answers
+	Realms    struct {
+		Served    int `json:"served"`
+		NotServed int `json:"not_served"`
+	} `json:"realms"`
+}
+
+// serveReady answers 200 if the directory answers, at least one realm is served, and the server is not draining.
+func (s *Server) serveReady(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), pingTimeout)
+	defer cancel()
+	var b readiness
+	b.Draining = s.draining.Load()
+	err := s.deps.Directory.Ping(ctx)
+	b.Directory = err == nil
+	if err != nil {
+		s.deps.Logger.Warn("the directory does not answer", "request_id", sdk.RequestID(r.Context()), "error", err)
+	}
+	if s.deps.Current() != nil {
+		for _, realm := range s.deps.Realms() {
+			if realm.Served {
+				b.Realms.Served++
+			} else {
+				b.Realms.NotServed++
+			}
+		}
+	}
+	b.Ready = b.Directory && b.Realms.Served > 0 && !b.Draining
+	status := http.StatusOK
+	if !b.Ready {
+		status = http.StatusServiceUnavailable
+		w.Header().Set("Retry-After", "1")
+	}
+	writeJSON(w, status, b)
+}

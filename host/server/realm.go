@@ -1,0 +1,82 @@
+package server
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/realmgate/realmgate/host/pipeline"
+	"github.com/realmgate/realmgate/sdk"
+)
+
+// refusal is a request that does not come as far as a decision.
+type refusal struct {
+	status          int
+	reason, message string
+}
+
+// realmOf finds the realm of a request: by its path, by its host, by the listener's realm header. Whatever names a realm
+// has to name the same one, so that a caller cannot choose behind the back of the proxy. X-Forwarded-Host of a trusted
+// proxy counts beside Host, not instead of it.
+func realmOf(snap Snapshot, l Listener, r *http.Request, pathRealm string) (string, *refusal) {
+	var named []string
+	if pathRealm != "" {
+		named = append(named, pathRealm)
+	}
+	hosts := []string{r.Host}
+	if l.trusts(r) {
+		for _, v := range r.Header.Values("X-Forwarded-Host") {
+			hosts = append(hosts, strings.Split(v, ",")...)
+		}
+	}
+	for _, h := range hosts {
+		if h = hostName(h); !isHost(h) {
+			continue
+		}
+		if realm, ok := snap.RealmOfHost(h); ok {
+			named = append(named, realm)
+		}
+	}
+	if l.RealmHeader != "" {
+		named = append(named, r.Header.Values(l.RealmHeader)...)
+	}
+	if len(named) == 0 {
+		return "", &refusal{http.StatusBadRequest, "realm_missing", "the request names no realm"}
+	}
+	for _, n := range named[1:] {
+		if n != named[0] {
+			return "", &refusal{http.StatusBadRequest, "realm_ambiguous", "the request names more than one realm"}
+		}
+	}
+	if !isRealmName(named[0]) {
+		return "", unknownRealm
+	}
+	return named[0], nil
+}
+
+var unknownRealm = &refusal{http.StatusNotFound, "realm_unknown", "there is no such realm"}
+
+// planOf gives the realm's plan. Why a realm is not served is for the log only.
+func (s *Server) planOf(snap Snapshot, r *http.Request, realm string) (*pipeline.Plan, *refusal) {
+	p, err := snap.Plan(realm)
+	switch {
+	case err == nil && p != nil:
+		return p, nil
+	case errors.Is(err, pipeline.ErrUnknownRealm):
+		return nil, unknownRealm
+	}
+	s.deps.Logger.Warn("realm is not served", "request_id", sdk.RequestID(r.Context()), "realm", realm, "error", err)
+	return nil, &refusal{http.StatusServiceUnavailable, "unavailable", "the realm is not served at the moment"}
+}
+
+// hostName gives a host in lower case, without port, white space and the root's dot.
+func hostName(h string) string {
+	if h = strings.TrimSpace(h); !isHost(h) { // no letter that is not ASCII may become one that is
+		return ""
+	}
+	h = strings.ToLower(h)
+	if i := strings.LastIndexByte(h, ':'); i >= 0 && !strings.HasSuffix(h, "]") {
+		h = h[:i]
+	}
+	return strings.TrimSuffix(h, ".")
+}

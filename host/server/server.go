@@ -1,0 +1,164 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync/atomic"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/realmgate/realmgate/host/admin"
+)
+
+// Server serves all listeners and the admin socket.
+type Server struct {
+	config   Config
+	deps     Deps
+	draining atomic.Bool
+	bound    []bound
+}
+
+// bound is a listener with the server that serves it.
+type bound struct {
+	name string
+	ln   net.Listener
+	http *http.Server
+}
+
+// New checks a config and makes a server of it; nothing is opened yet.
+func New(c Config, d Deps) (*Server, error) {
+	switch {
+	case d.Current == nil || d.Realms == nil || d.Directory == nil:
+		return nil, errors.New("server: Current, Realms and Directory are needed")
+	case len(c.Listeners) == 0:
+		return nil, errors.New("server: there is no listener")
+	case c.AdminSocket != "" && d.Admin == nil:
+		return nil, errors.New("server: there is an admin socket, but no admin API")
+	}
+	seen := map[string]bool{}
+	for _, l := range c.Listeners {
+		if seen[l.Name] {
+			return nil, fmt.Errorf("server: there are two listeners named %q", l.Name)
+		}
+		seen[l.Name] = true
+	}
+	if c.Grace <= 0 {
+		c.Grace = defaultGrace
+	}
+	if d.Logger == nil {
+		d.Logger = hclog.NewNullLogger()
+	}
+	return &Server{config: c, deps: d}, nil
+}
+
+// Listen opens all listeners, or none. A caller that is root may give up its rights afterwards.
+func (s *Server) Listen(ctx context.Context) (err error) {
+	defer func() {
+		if err != nil {
+			s.closeAll()
+		}
+	}()
+	for _, l := range s.config.Listeners {
+		var lc net.ListenConfig
+		ln, err := lc.Listen(ctx, "tcp", l.Address)
+		if err != nil {
+			return fmt.Errorf("server: listener %q: %w", l.Name, err)
+		}
+		if l.TLS != nil {
+			ln = tls.NewListener(ln, withProtocols(l.TLS))
+		}
+		s.bound = append(s.bound, bound{l.Name, ln, s.httpServer(s.Handler(l))})
+	}
+	if s.config.AdminSocket != "" {
+		ln, err := admin.Listen(s.config.AdminSocket)
+		if err != nil {
+			return fmt.Errorf("server: %w", err)
+		}
+		s.bound = append(s.bound, bound{"admin", ln, s.httpServer(s.guard(Listener{Name: "admin"}, s.deps.Admin.ServeHTTP))})
+	}
+	return nil
+}
+
+// withProtocols offers HTTP/2 beside HTTP/1.1, as ServeTLS would.
+func withProtocols(c *tls.Config) *tls.Config {
+	c = c.Clone()
+	if len(c.NextProtos) == 0 {
+		c.NextProtos = []string{"h2", "http/1.1"}
+	}
+	return c
+}
+
+func (s *Server) httpServer(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler: h, MaxHeaderBytes: maxHeader, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout,
+		WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+		ErrorLog: s.deps.Logger.Named("http").StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
+	}
+}
+
+// Addr gives the address that a listener is bound to; nil before Listen, or if there is none of that name.
+func (s *Server) Addr(name string) net.Addr {
+	for _, b := range s.bound {
+		if b.name == name {
+			return b.ln.Addr()
+		}
+	}
+	return nil
+}
+
+// Serve serves until ctx ends, then drains: readyz answers 503, no connection is taken any more, and requests in flight
+// have the grace to end. It opens the listeners if Listen has not been called. The error is nil after a complete drain.
+func (s *Server) Serve(ctx context.Context) error {
+	if s.bound == nil {
+		if err := s.Listen(ctx); err != nil {
+			return err
+		}
+	}
+	failed := make(chan error, len(s.bound))
+	for _, b := range s.bound {
+		go func() {
+			if err := b.http.Serve(b.ln); !errors.Is(err, http.ErrServerClosed) {
+				failed <- fmt.Errorf("server: listener %q: %w", b.name, err)
+			}
+		}()
+	}
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	return errors.Join(err, s.drain(context.WithoutCancel(ctx)))
+}
+
+func (s *Server) drain(ctx context.Context) error {
+	s.draining.Store(true)
+	ctx, cancel := context.WithTimeout(ctx, s.config.Grace)
+	defer cancel()
+	done := make(chan error, len(s.bound))
+	for _, b := range s.bound {
+		go func() {
+			err := b.http.Shutdown(ctx)
+			if err != nil {
+				_ = b.http.Close()
+				err = fmt.Errorf("server: listener %q: requests were cut off: %w", b.name, err)
+			}
+			done <- err
+		}()
+	}
+	var errs []error
+	for range s.bound {
+		errs = append(errs, <-done)
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Server) closeAll() {
+	for _, b := range s.bound {
+		_ = b.ln.Close()
+	}
+	s.bound = nil
+}
