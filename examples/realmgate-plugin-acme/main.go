@@ -1,0 +1,39 @@
+// Command realmgate-plugin-acme is a third party's plugin: a principal mapper that names a principal after the badge
+// number in a claim.
+//
+//	plugin "acme" {
+//	  path = "/opt/acme/realmgate-plugin-acme"
+//	}
+//
+//	tenant "acme" {
+//	  principal_mapper {
+//	    type   = "badge"
+//	    claim  = "badge"
+//	    prefix = "emp-"
+//	  }
+//	}
+package main
+
+import (
+	"context"
+
+	"github.com/realmgate/realmgate/sdk"
+	"github.com/realmgate/realmgate/sdk/serve"
+)
+
+type mapper struct {
+	Claim  string `json:"claim" doc:"claim that holds the badge number"`
+	Prefix string `json:"prefix,omitempty" doc:"put before the badge number"`
+}
+
+func newMapper(_ context.Context, _ sdk.Setup, m mapper) (*mapper, error) { return &m, nil }
+
+func (m *mapper) MapPrincipal(_ context.Context, id sdk.Identity) (sdk.PrincipalRef, error) {
+	badge, ok := id.Claims.String(m.Claim)
+	if !ok {
+		return sdk.PrincipalRef{}, sdk.Deny("claim_missing", "the token has no claim %q", m.Claim)
+	}
+	return sdk.PrincipalRef{Name: m.Prefix + badge}, nil
+}
+
+func main() { serve.Main("acme", "1.0.0", sdk.PrincipalMapperType("badge", newMapper)) }

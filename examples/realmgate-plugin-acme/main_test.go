@@ -1,0 +1,19 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/realmgate/realmgate/sdk"
+)
+
+func TestMapper(t *testing.T) {
+	m := &mapper{Claim: "badge", Prefix: "emp-"}
+	ref, err := m.MapPrincipal(t.Context(), sdk.Identity{Claims: sdk.NewClaims([]byte(`{"badge":"7"}`))})
+	if err != nil || ref.Name != "emp-7" {
+		t.Errorf("%+v %v", ref, err)
+	}
+	_, err = m.MapPrincipal(t.Context(), sdk.Identity{Claims: sdk.NewClaims([]byte(`{"badge":7}`))})
+	if d := sdk.AsDenial(err); d == nil || d.Reason != "claim_missing" {
+		t.Errorf("a badge that is no string: %v", err)
+	}
+}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/oauth2"
+	"golang.org/x/oauth2/clientcredentials"
+
+	"github.com/realmgate/realmgate/internal/buildtest"
+	"github.com/realmgate/realmgate/internal/nginxtest"
+)
+
+// A real OAuth 2.0 client gets a token, by Basic and by body, and uses it.
+func TestOAuth2Client(t *testing.T) {
+	d := start(t, "realm \"demo\" {}\n")
+	root := d.root["demo"]
+	for _, style := range []oauth2.AuthStyle{oauth2.AuthStyleInHeader, oauth2.AuthStyleInParams} {
+		c := clientcredentials.Config{
+			ClientID: root.ClientID, ClientSecret: root.ClientSecret, TokenURL: d.url + "/realms/demo/v1/oauth/tokens",
+			Scopes: []string{"PRINCIPAL_ROLE:service_admin"}, AuthStyle: style,
+		}
+		res, err := c.Client(t.Context()).Get(d.url + "/realms/demo/v1/check")
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode != http.StatusOK || res.Header.Get("Realmgate-Roles") != "service_admin" {
+			t.Errorf("%d %v", res.StatusCode, res.Header)
+		}
+	}
+}
+
+// nginx in front of a service, with the example's configuration: the service sees who Realmgate says the caller is, and
+// nothing that the caller says about it.
+func TestNginx(t *testing.T) {
+	d := start(t, "realm \"demo\" {}\n")
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for k, v := range r.Header {
+			if strings.Contains(strings.ToLower(strings.ReplaceAll(k, "_", "-")), "realmgate") {
+				fmt.Fprintf(w, "%s=%s\n", k, strings.Join(v, "|"))
+			}
+		}
+	}))
+	defer upstream.Close()
+	example, err := os.ReadFile(filepath.Join(buildtest.Root(t), "examples", "nginx", "realmgate.conf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	front := nginxtest.Start(t, strings.NewReplacer("127.0.0.1:8642", strings.TrimPrefix(d.url, "http://"), "127.0.0.1:9000", strings.TrimPrefix(upstream.URL, "http://"),
+		"127.0.0.1:8080", `{{listen "front"}}`).Replace(string(example)))
+	ask := func(token string) answer {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, front.URL("front")+"/a/b?c=d", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if token != "" {
+			req.Header.Set("Authorization", "Bearer "+token)
+		}
+		req.Header.Set("Realmgate-Principal", "forged")
+		req.Header.Set("Realmgate-Roles", "forged")
+		req.Header["Realmgate_Principal"] = []string{"forged"}
+		req.Header["Realmgate_Roles"] = []string{"forged"}
+		return d.do(req)
+	}
+	if a := ask(d.rootToken("demo")); a.status != http.StatusOK || strings.Contains(a.text, "forged") || !strings.Contains(a.text, "Realmgate-Principal=root") || !strings.Contains(a.text, "Realmgate-Roles=service_admin") {
+		t.Errorf("%d %s", a.status, a.text)
+	}
+	for name, token := range map[string]string{"nothing": "", "nonsense": "x"} {
+		if a := ask(token); a.status != http.StatusUnauthorized || !strings.HasPrefix(a.header.Get("WWW-Authenticate"), "Bearer ") {
+			t.Errorf("%s: %d %v", name, a.status, a.header)
+		}
+	}
+	d.command("role", "create", "-r", "demo", "auditor")
+	token := d.rootToken("demo")
+	d.command("principal", "delete", "-r", "demo", "root")
+	if a := ask(token); a.status != http.StatusForbidden {
+		t.Errorf("a principal that is gone: %d %s", a.status, a.text)
+	}
+}
+
+// The tour of the README, block by block; a line that starts with "#> " has to appear in the output, in this order.
+func TestTour(t *testing.T) {
+	root := buildtest.Root(t)
+	readme, err := os.Open(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer readme.Close()
+	var script, want []string
+	in := false
+	for lines := bufio.NewScanner(readme); lines.Scan(); {
+		line := lines.Text()
+		switch {
+		case line == "```sh tour":
+			in = true
+		case strings.HasPrefix(line, "```"):
+			in = false
+		case in && strings.HasPrefix(line, "#> "):
+			want = append(want, strings.TrimPrefix(line, "#> "))
+		case in:
+			script = append(script, line)
+		}
+	}
+	if len(script) == 0 || len(want) == 0 {
+		t.Fatal("the README has no tour")
+	}
+	hcl, err := os.ReadFile(filepath.Join(root, "config.hcl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	daemonBinary, err := exec.LookPath("realmgate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "bin"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(daemonBinary, filepath.Join(dir, "bin", "realmgate")); err != nil {
+		t.Fatal(err)
+	}
+	d := startTour(t, dir, string(hcl))
+	cmd := exec.Command("bash", "-eu", "-c", strings.Join(script, "\n"))
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GATE="+d.url, "CLIENT_ID="+d.root["demo"].ClientID, "CLIENT_SECRET="+d.root["demo"].ClientSecret,
+		"REALMGATE_PLUGIN_DIR="+buildtest.Plugin(t))
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Errorf("the tour ended: %v", err)
+	}
+	rest := string(out)
+	for _, w := range want {
+		_, after, ok := strings.Cut(rest, w)
+		if !ok {
+			t.Fatalf("the tour does not show %q (any more) in:\n%s", w, out)
+		}
+		rest = after
+	}
+}
+
+// startTour starts the daemon as `make run` does, on the project's own configuration, but on a free port.
+func startTour(t *testing.T, dir, hcl string) *gate {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, "config.hcl"), []byte(hcl), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d := &gate{t: t, dir: dir, log: &lockedBuffer{}, done: make(chan error, 1)}
+	address := freeAddress(t)
+	d.url = "http://" + address
+	d.run("REALMGATE_PLUGIN_DIR="+buildtest.Plugin(t), "REALMGATE_PUBLIC_URL="+d.url, "REALMGATE_LISTENER__MAIN__ADDRESS="+address)
+	return d
+}

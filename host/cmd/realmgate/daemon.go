@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/realmgate/realmgate/host/catalog"
+	"github.com/realmgate/realmgate/host/config"
+	"github.com/realmgate/realmgate/host/directory"
+	"github.com/realmgate/realmgate/host/generation"
+	"github.com/realmgate/realmgate/host/secret"
+)
+
+// rooms are what a configuration needs to be built and served.
+type rooms struct {
+	log       hclog.Logger
+	directory *directory.Directory
+	secrets   *secret.Service
+	catalog   *catalog.Catalog
+	gen       *generation.Generation
+}
+
+// open opens the directory, starts the plugins and builds the configuration. Diagnostics are printed. On an error nothing
+// is left open.
+func open(ctx context.Context, std streams, cfg *config.Config, dir directory.Config) (r *rooms, err error) {
+	r = &rooms{log: logger(cfg.Log, std), secrets: secret.New(nil)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, r.close(context.WithoutCancel(ctx), closeLimit))
+			r = nil
+		}
+	}()
+	if r.directory, err = directory.Open(ctx, dir); err != nil {
+		return r, err
+	}
+	sources, err := sources(cfg)
+	if err != nil {
+		return r, err
+	}
+	if r.catalog, err = catalog.New(catalog.Options{
+		Logger: r.log, Version: version, Directory: r.directory, Secrets: r.secrets, RuntimeDir: os.Getenv("RUNTIME_DIRECTORY"),
+	}); err != nil {
+		return r, err
+	}
+	r.catalog.Start(ctx, sources)
+	var diags config.Diagnostics
+	r.gen, diags = generation.Build(ctx, cfg, generation.Deps{Plugins: r.catalog, Directory: r.directory, Secrets: r.secrets, LookupEnv: os.LookupEnv})
+	return r, report(std, diags)
+}
+
+// closeLimit bounds the end of the plugins when a start fails.
+const closeLimit = 10 * time.Second
+
+// close ends the plugins and the directory, in this order, within limit.
+func (r *rooms) close(ctx context.Context, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	var errs []error
+	if r.catalog != nil {
+		errs = append(errs, r.catalog.Close(ctx))
+	}
+	if r.directory != nil {
+		errs = append(errs, r.directory.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// broken gives the realms that cannot be served, as one error.
+func (r *rooms) broken() error {
+	state := r.gen.Realms()
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(state)) {
+		if err := state[name]; err != nil {
+			errs = append(errs, fmt.Errorf("realm %s is not served: %w", name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func logger(c config.Log, std streams) hclog.Logger {
+	return hclog.New(&hclog.LoggerOptions{
+		Name: "realmgate", Level: hclog.LevelFromString(c.Level), JSONFormat: c.Format == "json", Output: std.err, TimeFormat: time.RFC3339Nano,
+	})
+}
+
+// sources lists the bundled plugins and those that the configuration declares. A plugin block with the name of a bundled one
+// replaces it.
+func sources(cfg *config.Config) ([]catalog.Source, error) {
+	dir, err := pluginDir(cfg)
+	if err != nil {
+		return nil, err
+	}
+	declared := map[string]bool{}
+	var own []catalog.Source
+	for _, p := range cfg.Plugins {
+		declared[p.Name] = true
+		path := p.Path
+		if path == "" {
+			path = filepath.Join(dir, catalog.BinaryName(p.Name))
+		}
+		own = append(own, catalog.Source{Name: p.Name, Path: path, SHA256: p.SHA256, TLS: p.TLS != "none", Args: p.Args, Env: p.Env})
+	}
+	bundled, err := catalog.Bundled(dir)
+	if err != nil {
+		return nil, fmt.Errorf("look for plugins: %w", err)
+	}
+	var all []catalog.Source
+	for _, s := range bundled {
+		if !declared[s.Name] {
+			all = append(all, s)
+		}
+	}
+	return append(all, own...), nil
+}
+
+// pluginDir is where the bundled plugins are: configured, or the folder of the running binary.
+func pluginDir(cfg *config.Config) (string, error) {
+	if cfg.PluginDir != "" {
+		return cfg.PluginDir, nil
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("look for plugins beside the binary: %w", err)
+	}
+	return filepath.Dir(self), nil
+}
+
+// endpoint is where a realm's doors are, as clients reach them.
+func endpoint(cfg *config.Config, realm string) string {
+	return strings.TrimSuffix(cfg.PublicURL, "/") + "/realms/" + realm
+}

@@ -1,0 +1,205 @@
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestLifeOfADaemon(t *testing.T) {
+	dir := t.TempDir()
+	d := startIn(t, dir, "realm \"demo\" {}\n")
+	root := d.root["demo"]
+	token := d.rootToken("demo")
+
+	info, err := os.Stat(filepath.Join(dir, "data", "root-credentials.json"))
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the file with the root secret: %v %v", info.Mode(), err)
+	}
+	for _, socket := range []string{"admin.sock"} {
+		if info, err = os.Stat(filepath.Join(dir, socket)); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v %v", socket, info.Mode(), err)
+		}
+	}
+	if strings.Contains(d.log.String(), root.ClientSecret) || strings.Contains(d.log.String(), token) {
+		t.Error("the log has a secret")
+	}
+	for _, path := range []string{"/healthz", "/readyz"} {
+		res, err := http.Get(d.url + path)
+		if err != nil || res.StatusCode != http.StatusOK {
+			t.Fatalf("%s: %v %v", path, res, err)
+		}
+		res.Body.Close()
+	}
+
+	t.Run("SIGHUP", func(t *testing.T) {
+		if err := d.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+		await(t, func() bool { return strings.Contains(d.log.String(), "SIGHUP") })
+		if a := d.check("demo", token); a.status != http.StatusOK {
+			t.Errorf("%d %s", a.status, a.text)
+		}
+	})
+	t.Run("a second daemon on the same socket", func(t *testing.T) {
+		second := exec.Command("realmgate", "serve")
+		second.Dir = dir
+		second.Env = append(os.Environ(), "REALMGATE_LISTENER__MAIN__ADDRESS="+freeAddress(t))
+		out, err := second.CombinedOutput()
+		if err == nil || !strings.Contains(string(out), "admin.sock") {
+			t.Errorf("%v\n%s", err, out)
+		}
+	})
+	t.Run("SIGTERM", func(t *testing.T) {
+		children := childrenOf(t, d.cmd.Process.Pid)
+		if len(children) == 0 {
+			t.Error("no plugin processes were seen")
+		}
+		if err := d.stop(); err != nil {
+			t.Errorf("exit: %v", err)
+		}
+		for _, pid := range children {
+			await(t, func() bool { return syscall.Kill(pid, 0) != nil })
+		}
+		if _, err := os.Stat(filepath.Join(dir, "admin.sock")); !os.IsNotExist(err) {
+			t.Errorf("the admin socket is still there: %v", err)
+		}
+	})
+	t.Run("restart", func(t *testing.T) {
+		again := startIn(t, dir, "realm \"demo\" {}\n")
+		if again.root["demo"].ClientSecret != root.ClientSecret {
+			t.Error("the root principal was made again")
+		}
+		if a := again.check("demo", again.rootToken("demo")); a.status != http.StatusOK {
+			t.Errorf("%d %s", a.status, a.text)
+		}
+	})
+}
+
+func await(t *testing.T, done func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !done(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("it did not come to pass")
+		}
+	}
+}
+
+// childrenOf reads the process table.
+func childrenOf(t *testing.T, pid int) []int {
+	t.Helper()
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil || len(stats) == 0 {
+		t.Skip("no /proc on this machine")
+	}
+	var out []int
+	for _, f := range stats {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			continue
+		}
+		var child, parent int
+		var state string
+		rest := string(text[strings.LastIndexByte(string(text), ')')+1:])
+		if n, _ := fmt.Sscan(string(text), &child); n != 1 {
+			continue
+		}
+		if n, _ := fmt.Sscan(rest, &state, &parent); n == 2 && parent == pid {
+			out = append(out, child)
+		}
+	}
+	return out
+}
+
+// A secret that was rotated twice, or reset, ends the tokens that it obtained; a deleted principal ends all of its own.
+func TestSecretsRotateAndTokensEnd(t *testing.T) {
+	d := start(t, "realm \"demo\" {}\n")
+	root := d.root["demo"]
+	first := d.rootToken("demo")
+	d.command("principal", "rotate", "-r", "demo", "root")
+	if a := d.check("demo", first); a.status != http.StatusOK {
+		t.Errorf("after one rotation both secrets are valid: %d %s", a.status, a.text)
+	}
+	if a := d.grant("demo", root.ClientID, root.ClientSecret, "PRINCIPAL_ROLE:ALL"); a.status != http.StatusOK {
+		t.Errorf("the old secret after one rotation: %d %s", a.status, a.text)
+	}
+	d.command("principal", "reset", "-r", "demo", "root")
+	if a := d.check("demo", first); a.status != http.StatusUnauthorized || a.reason() != "token_revoked" {
+		t.Errorf("after a reset: %d %s", a.status, a.text)
+	}
+	if a := d.grant("demo", root.ClientID, root.ClientSecret, "PRINCIPAL_ROLE:ALL"); a.status != http.StatusUnauthorized || a.body["error"] != "invalid_client" {
+		t.Errorf("the old secret after a reset: %d %s", a.status, a.text)
+	}
+}
+
+func TestTLSListener(t *testing.T) {
+	dir := t.TempDir()
+	ca := selfSigned(t, filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"))
+	d := startIn(t, dir, `
+realm "demo" {}
+listener "main" {
+  address = "ADDRESS"
+  tls {
+    cert_file = "cert.pem"
+    key_file  = "key.pem"
+  }
+}
+`)
+	get := func(c *tls.Config) error {
+		res, err := (&http.Client{Transport: &http.Transport{TLSClientConfig: c}}).Get(d.url + "/healthz")
+		if err != nil {
+			return err
+		}
+		return res.Body.Close()
+	}
+	if err := get(&tls.Config{RootCAs: ca, MinVersion: tls.VersionTLS12}); err != nil {
+		t.Error(err)
+	}
+	if err := get(&tls.Config{RootCAs: ca, MaxVersion: tls.VersionTLS11}); err == nil { //nolint:gosec // refused on purpose
+		t.Error("TLS 1.1 was accepted")
+	}
+}
+
+// selfSigned writes a certificate for 127.0.0.1 with its key, and gives a pool that trusts it.
+func selfSigned(t *testing.T, certFile, keyFile string) *x509.CertPool {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Minute), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	for file, text := range map[string][]byte{certFile: cert, keyFile: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})} {
+		if err := os.WriteFile(file, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(cert)
+	return pool
+}

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/alecthomas/kong"
+)
+
+// version is set by the build.
+var version = "dev"
+
+// cli is the whole command line.
+type cli struct {
+	Config []string `short:"c" placeholder:"PATH" env:"REALMGATE_CONFIG" sep:"," type:"path" help:"Configuration file, or a folder of *.hcl files; may be repeated. Without it ./config.hcl is read, then /etc/realmgate/config.hcl, then the built-in default."`
+
+	Serve     serveCmd     `cmd:"" help:"Run the daemon."`
+	Validate  validateCmd  `cmd:"" help:"Check a configuration, with the plugins that it names, and exit."`
+	Principal principalCmd `cmd:"" help:"Manage the principals of a realm, through the daemon's admin socket."`
+	Role      roleCmd      `cmd:"" help:"Manage the principal roles of a realm, through the daemon's admin socket."`
+	Plugin    pluginCmd    `cmd:"" help:"Look at plugins."`
+	Version   versionCmd   `cmd:"" help:"Print the version."`
+}
+
+// streams are where commands print to.
+type streams struct {
+	out *os.File
+	err io.Writer
+}
+
+func main() { os.Exit(run(os.Args[1:], streams{os.Stdout, os.Stderr})) }
+
+// Exit codes: 0 done, 1 failed, 2 the command line is wrong.
+func run(args []string, std streams) int {
+	var c cli
+	code := -1
+	parser, err := kong.New(&c, kong.Name("realmgate"),
+		kong.Description("An authentication daemon in which every decision is made by parts that are swapped by configuration."),
+		kong.Writers(std.out, std.err), kong.Exit(func(n int) { code = n }), kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+	if err != nil {
+		fmt.Fprintln(std.err, "realmgate:", err)
+		return 1
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	kctx, err := parser.Parse(args)
+	if code >= 0 { // help was printed
+		return code
+	}
+	if err != nil {
+		fmt.Fprintf(std.err, "realmgate: %v\nSee realmgate --help.\n", err)
+		return 2
+	}
+	ctx := context.Background()
+	kctx.BindTo(ctx, (*context.Context)(nil))
+	if err := kctx.Run(&c, std); err != nil {
+		var shown shownError
+		if !errors.As(err, &shown) {
+			fmt.Fprintln(std.err, "realmgate:", err)
+		}
+		return 1
+	}
+	return 0
+}
+
+// shownError ends a command whose fault has been printed already.
+type shownError struct{ error }
+
+type versionCmd struct{}
+
+// Run prints the version.
+func (versionCmd) Run(std streams) error {
+	_, err := fmt.Fprintf(std.out, "realmgate %s\n", version)
+	return err
+}

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"context"
+	"io"
+
+	"github.com/realmgate/realmgate/host/admin"
+)
+
+type pluginCmd struct {
+	List pluginList `cmd:"" help:"List the plugin processes of the running daemon and what they offer."`
+}
+
+type pluginList struct{ door }
+
+// Run lists the plugins.
+func (p pluginList) Run(ctx context.Context, c *cli, std streams) error {
+	cl, err := p.client(c, std)
+	if err != nil {
+		return err
+	}
+	got, err := cl.Plugins(ctx)
+	if err != nil {
+		return err
+	}
+	return p.print(std, got, func(w io.Writer) { pluginRows(w, got) })
+}
+
+func pluginRows(w io.Writer, plugins []admin.Plugin) {
+	row(w, "NAME", "VERSION", "STATE", "PID", "RESTARTS", "INSTANCES", "OFFERS")
+	for _, p := range plugins {
+		offers := make([]string, len(p.Implementations))
+		for i, x := range p.Implementations {
+			offers[i] = x.Kind + "/" + x.Type
+		}
+		row(w, p.Name, p.Version, p.State, p.PID, p.Restarts, p.Instances, list(offers))
+		if p.Reason != "" {
+			row(w, "", p.Reason)
+		}
+	}
+}

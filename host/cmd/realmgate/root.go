@@ -1,0 +1,106 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/term"
+
+	"github.com/realmgate/realmgate/host/directory"
+)
+
+// rootCredentials shows the secret of a first start: on a terminal, else in a file that only its owner can read. It never
+// goes to a log.
+type rootCredentials struct {
+	out      *os.File
+	file     string // used if out is no terminal
+	endpoint func(realm string) string
+	scope    func(realm string) string
+}
+
+// rootEntry is what the file keeps of one realm.
+type rootEntry struct {
+	ClientID     string   `json:"client_id"`
+	ClientSecret string   `json:"client_secret"`
+	Try          []string `json:"try"`
+}
+
+type rootFile struct {
+	Realms map[string]rootEntry `json:"realms"`
+}
+
+// show is given to directory.Bootstrap, which keeps the principal only if show succeeds.
+func (r rootCredentials) show(p directory.Principal, s directory.ClientSecret) error {
+	e := rootEntry{ClientID: s.ClientID, ClientSecret: string(s.Secret.Reveal())}
+	base := r.endpoint(p.Realm)
+	e.Try = []string{
+		fmt.Sprintf(`TOKEN=$(curl -s -u '%s:%s' -d grant_type=client_credentials -d scope=%s %s/v1/oauth/tokens | sed 's/.*"access_token":"\([^"]*\)".*/\1/')`,
+			e.ClientID, e.ClientSecret, r.scope(p.Realm), base),
+		fmt.Sprintf(`curl -i -H "Authorization: Bearer $TOKEN" %s/v1/check`, base),
+		fmt.Sprintf(`curl -i -H "Authorization: Bearer ${TOKEN}x" %s/v1/check`, base),
+	}
+	if term.IsTerminal(int(r.out.Fd())) {
+		return r.print(r.out, p, e)
+	}
+	if err := r.write(p.Realm, e); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(r.out, "realm %s: the root principal was created; its client id and secret, with commands to try, are in %s\n", p.Realm, r.file)
+	return err
+}
+
+func (r rootCredentials) print(w io.Writer, p directory.Principal, e rootEntry) error {
+	_, err := fmt.Fprintf(w, `
+realm %s: the root principal was created. Its secret is shown this once:
+
+  client id      %s
+  client secret  %s
+
+Get a token, check it, and see a denial:
+
+  %s
+  %s
+  %s
+
+`, p.Realm, e.ClientID, e.ClientSecret, e.Try[0], e.Try[1], e.Try[2])
+	return err
+}
+
+// write adds a realm to the file. The new content replaces the file in one step.
+func (r rootCredentials) write(realm string, e rootEntry) error {
+	f := rootFile{Realms: map[string]rootEntry{}}
+	old, err := os.ReadFile(r.file)
+	switch {
+	case err == nil:
+		if err := json.Unmarshal(old, &f); err != nil || f.Realms == nil {
+			return fmt.Errorf("%s is in the way of the root credentials: it is not such a file", r.file)
+		}
+	case !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("keep root credentials: %w", err)
+	}
+	f.Realms[realm] = e
+	text, err := json.MarshalIndent(f, "", "  ")
+	if err != nil {
+		return fmt.Errorf("keep root credentials: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Dir(r.file), 0o700); err != nil {
+		return fmt.Errorf("keep root credentials: %w", err)
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(r.file), ".root-credentials-*") // 0600 by itself
+	if err != nil {
+		return fmt.Errorf("keep root credentials: %w", err)
+	}
+	_, werr := tmp.Write(append(text, '\n'))
+	if err := errors.Join(werr, tmp.Sync(), tmp.Close()); err != nil {
+		return errors.Join(fmt.Errorf("keep root credentials: %w", err), os.Remove(tmp.Name()))
+	}
+	if err := os.Rename(tmp.Name(), r.file); err != nil {
+		return fmt.Errorf("keep root credentials: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+
+	"github.com/realmgate/realmgate/host/admin"
+	"github.com/realmgate/realmgate/host/config"
+	"github.com/realmgate/realmgate/host/directory"
+	"github.com/realmgate/realmgate/host/server"
+)
+
+type serveCmd struct {
+	Strict   bool   `help:"Do not start if a realm cannot be served; without it only that realm is unavailable."`
+	LogLevel string `enum:",trace,debug,info,warn,error" default:"" help:"Overrides log { level }: trace, debug, info, warn or error."`
+}
+
+// rootCredentialsFile is where the root secrets of a first start go when there is no terminal, beside the database.
+const rootCredentialsFile = "root-credentials.json"
+
+// Run serves until SIGTERM or SIGINT, then drains.
+func (s serveCmd) Run(ctx context.Context, c *cli, std streams) (err error) {
+	flags := map[string]any{}
+	if s.LogLevel != "" {
+		flags["log.level"] = s.LogLevel
+	}
+	cfg, name, err := c.load(std, flags)
+	if err != nil {
+		return err
+	}
+	listeners, err := listeners(cfg)
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+
+	r, err := open(ctx, std, cfg, directory.Config{Type: cfg.Directory.Type, Path: cfg.Directory.Path})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.close(context.WithoutCancel(ctx), cfg.ShutdownGrace)) }()
+	r.log.Info("configuration loaded", "from", name, "realms", len(cfg.Realms), "tenants", len(cfg.Tenants))
+	if broken := r.broken(); broken != nil {
+		if s.Strict {
+			return broken
+		}
+		for _, line := range strings.Split(broken.Error(), "\n") {
+			r.log.Error(line)
+		}
+	}
+	if err := r.bootstrap(ctx, cfg, std); err != nil {
+		return err
+	}
+	srv, err := r.server(cfg, listeners)
+	if err != nil {
+		return err
+	}
+	if err := srv.Listen(ctx); err != nil {
+		return err
+	}
+	for _, l := range cfg.Listeners {
+		r.log.Info("listening", "listener", l.Name, "address", srv.Addr(l.Name), "tls", l.TLS != nil)
+	}
+	go r.hangups(ctx)
+	r.notify(daemon.SdNotifyReady)
+	err = srv.Serve(ctx)
+	r.notify(daemon.SdNotifyStopping)
+	if err != nil {
+		return err
+	}
+	r.log.Info("stopped")
+	return nil
+}
+
+// bootstrap creates the root principals of realms that have none yet, and shows their secrets.
+func (r *rooms) bootstrap(ctx context.Context, cfg *config.Config, std streams) error {
+	show := rootCredentials{
+		out: std.out, file: filepath.Join(filepath.Dir(cfg.Directory.Path), rootCredentialsFile),
+		endpoint: func(realm string) string { return endpoint(cfg, realm) },
+		scope:    func(realm string) string { return rolePrefix(cfg, realm) + "ALL" },
+	}
+	for _, realm := range r.gen.Internal() {
+		created, err := r.directory.Bootstrap(ctx, realm, show.show)
+		if err != nil {
+			return fmt.Errorf("realm %s: create the root principal: %w", realm, err)
+		}
+		if created {
+			r.log.Info("root principal created", "realm", realm)
+		}
+	}
+	return nil
+}
+
+func rolePrefix(cfg *config.Config, realm string) string {
+	for _, x := range cfg.Realms {
+		if x.Name == realm {
+			return x.Authentication.TokenService.RolePrefix
+		}
+	}
+	return ""
+}
+
+func (r *rooms) server(cfg *config.Config, listeners []server.Listener) (*server.Server, error) {
+	realms := func() []admin.Realm { return realmList(cfg, r.gen.Realms()) }
+	return server.New(server.Config{Listeners: listeners, AdminSocket: cfg.Admin.Socket, Grace: cfg.ShutdownGrace}, server.Deps{
+		Current:   func() server.Snapshot { return r.gen },
+		Realms:    realms,
+		Directory: r.directory,
+		Admin:     admin.Handler(admin.Deps{Directory: r.directory, Realms: realms, Plugins: r.pluginList, Logger: r.log.Named("admin")}),
+		Logger:    r.log.Named("server"),
+	})
+}
+
+func listeners(cfg *config.Config) ([]server.Listener, error) {
+	var out []server.Listener
+	for _, l := range cfg.Listeners {
+		t, err := tlsConfig(l.TLS)
+		if err != nil {
+			return nil, l.Diagnose("tls", err.Error(), "")
+		}
+		out = append(out, server.Listener{Name: l.Name, Address: l.Address, RealmHeader: l.RealmHeader, TrustedProxies: l.TrustedProxies, TLS: t})
+	}
+	return out, nil
+}
+
+func realmList(cfg *config.Config, state map[string]error) []admin.Realm {
+	var out []admin.Realm
+	for _, r := range cfg.Realms {
+		x := admin.Realm{Name: r.Name, Type: r.Authentication.Type, Tenant: r.Tenant, Served: state[r.Name] == nil}
+		if !x.Served {
+			x.Reason = state[r.Name].Error()
+		}
+		out = append(out, x)
+	}
+	return out
+}
+
+func (r *rooms) pluginList() []admin.Plugin {
+	var out []admin.Plugin
+	for _, s := range r.catalog.Plugins() {
+		p := admin.Plugin{Name: s.Name, Version: s.Version, Path: s.Path, State: string(s.State), PID: s.PID, Restarts: s.Restarts, Instances: s.Instances, Reason: s.LastError}
+		for _, o := range s.Offers {
+			p.Implementations = append(p.Implementations, admin.Implementation{Kind: o.Kind.String(), Type: o.Type})
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// hangups answers SIGHUP in the log.
+func (r *rooms) hangups(ctx context.Context) {
+	ch := make(chan os.Signal, 1)
+	signal.Notify(ch, syscall.SIGHUP)
+	defer signal.Stop(ch)
+	for {
+		select {
+		case <-ch:
+			r.log.Warn("SIGHUP: a running daemon cannot take a new configuration yet; `realmgate validate` checks one, a restart takes it")
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// notify tells systemd, if it runs us, what state the daemon is in (sd_notify).
+func (r *rooms) notify(state string) {
+	if _, err := daemon.SdNotify(false, state); err != nil {
+		r.log.Warn("sd_notify", "state", state, "error", err)
+	}
+}

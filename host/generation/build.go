@@ -1,0 +1,274 @@
+package generation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/realmgate/realmgate/host/catalog"
+	"github.com/realmgate/realmgate/host/config"
+	"github.com/realmgate/realmgate/host/pipeline"
+	"github.com/realmgate/realmgate/host/secret"
+	"github.com/realmgate/realmgate/host/token"
+	"github.com/realmgate/realmgate/sdk"
+)
+
+// maxCache is the most that a decision says it may be remembered.
+const maxCache = time.Minute
+
+// Deps are the rooms that a generation is built on.
+type Deps struct {
+	Plugins   Plugins
+	Directory Directory
+	Secrets   *secret.Service
+	// LookupEnv reads the environment of the daemon for secret stores, as os.LookupEnv does.
+	LookupEnv func(string) (string, bool)
+}
+
+// Build builds a configuration. Diagnostics with an error mean that the configuration is at fault; the generation is nil
+// and nothing is left in the plugins. A plugin that is at fault (it does not start, it does not answer) takes down only the
+// realms that name it: they are marked, see Generation.Realms.
+func Build(ctx context.Context, cfg *config.Config, deps Deps) (*Generation, config.Diagnostics) {
+	b := &builder{cfg: cfg, deps: deps, gen: &Generation{plugins: deps.Plugins, realms: map[string]*realm{}, hosts: map[string]string{}}}
+	b.stores(ctx)
+	b.parts(ctx)
+	for _, r := range cfg.Realms {
+		b.realm(r)
+	}
+	if slices.ContainsFunc(b.diags, func(d config.Diagnostic) bool { return !d.Warning }) {
+		b.gen.Release(context.WithoutCancel(ctx))
+		return nil, b.diags
+	}
+	return b.gen, b.diags
+}
+
+type builder struct {
+	cfg   *config.Config
+	deps  Deps
+	gen   *Generation
+	diags config.Diagnostics
+
+	active  built
+	tenants map[string]tenant
+	realms  map[string]realmParts
+}
+
+type tenant struct{ provider, principal, roles built }
+
+type realmParts struct{ authenticator, broker built }
+
+// built is one instance, or why there is none.
+type built struct {
+	handle catalog.Handle
+	offer  catalog.Offer
+	err    error
+}
+
+// wanted is an instance to be: what to configure, the part of the configuration that blame falls on, and where to put it.
+type wanted struct {
+	kind  sdk.Kind
+	part  config.Part
+	setup sdk.Setup
+	realm string
+	into  *built
+}
+
+// configure builds a batch of instances and turns what the plugins say into diagnostics.
+func (b *builder) configure(ctx context.Context, all []wanted) {
+	var batch []catalog.Instance
+	var asked []wanted
+	for _, w := range all {
+		offer, err := b.deps.Plugins.Find(w.kind, w.part.Type)
+		if err != nil {
+			b.unknownType(w, err)
+			continue
+		}
+		refs, ok := b.references(w.part)
+		if !ok {
+			w.into.err = errors.New("a secret reference is wrong")
+			continue
+		}
+		w.into.offer = offer
+		batch = append(batch, catalog.Instance{Kind: w.kind, Type: w.part.Type, Settings: w.part.Settings, Setup: w.setup, Realm: w.realm, Refs: refs})
+		asked = append(asked, w)
+	}
+	if len(batch) == 0 {
+		return
+	}
+	handles, diags := b.deps.Plugins.Configure(ctx, batch)
+	for _, d := range diags {
+		w := asked[d.Index]
+		if d.Unavailable {
+			w.into.err = errors.New(d.Summary)
+			continue
+		}
+		b.diags = append(b.diags, w.part.Diagnose(d.Path, fmt.Sprintf("%v %q: %s", w.kind, w.part.Type, d.Summary), d.Detail, d.Warning, d.Sensitive))
+		if !d.Warning {
+			w.into.err = errors.New(d.Summary)
+		}
+	}
+	for i, w := range asked {
+		if w.into.err == nil {
+			w.into.handle = handles[i]
+			b.gen.handles = append(b.gen.handles, handles[i])
+		}
+	}
+}
+
+// unknownType blames the configuration, unless a plugin that did not start may be the one that offers the type.
+func (b *builder) unknownType(w wanted, err error) {
+	w.into.err = err
+	var unknown *catalog.UnknownTypeError
+	if errors.As(err, &unknown) && len(unknown.Broken) > 0 {
+		return
+	}
+	b.diags = append(b.diags, w.part.Diagnose("/type", err.Error(), "", false, false))
+}
+
+// references finds the secret references in a part's settings and blames those that name no store.
+func (b *builder) references(p config.Part) ([]sdk.SecretRef, bool) {
+	found, diags := references(p)
+	for _, f := range found {
+		known := func(s config.SecretStore) bool { return s.Name == f.ref.Store() }
+		if !slices.ContainsFunc(b.cfg.SecretStores, known) {
+			diags = append(diags, p.Diagnose(f.pointer, fmt.Sprintf("there is no secret_store %q", f.ref.Store()), "", false, false))
+		}
+	}
+	b.diags = append(b.diags, diags...)
+	refs := make([]sdk.SecretRef, len(found))
+	for i, f := range found {
+		refs[i] = f.ref
+	}
+	return refs, len(diags) == 0
+}
+
+// parts configures everything but the secret stores, in one batch.
+func (b *builder) parts(ctx context.Context) {
+	all := []wanted{{kind: sdk.KindActiveRolesProvider, part: b.cfg.ActiveRoles, into: &b.active}}
+	tenants := map[string]*tenant{}
+	for _, t := range b.cfg.Tenants {
+		x := &tenant{}
+		tenants[t.Name] = x
+		setup := sdk.Setup{Tenant: t.Name}
+		all = append(all,
+			wanted{kind: sdk.KindIdentityProvider, part: t.IdentityProvider, setup: setup, into: &x.provider},
+			wanted{kind: sdk.KindPrincipalMapper, part: t.PrincipalMapper, setup: setup, into: &x.principal},
+			wanted{kind: sdk.KindPrincipalRolesMapper, part: t.PrincipalRolesMapper, setup: setup, into: &x.roles})
+	}
+	realms := map[string]*realmParts{}
+	for _, r := range b.cfg.Realms {
+		x := &realmParts{}
+		realms[r.Name] = x
+		setup := sdk.Setup{Realm: r.Name, Issuer: r.Issuer, Audience: r.Audience}
+		all = append(all, wanted{kind: sdk.KindAuthenticator, part: r.Authentication.Authenticator, setup: setup, realm: r.Name, into: &x.authenticator})
+		if r.Authentication.Type != config.External {
+			all = append(all, wanted{kind: sdk.KindTokenBroker, part: r.Authentication.TokenBroker, setup: setup, realm: r.Name, into: &x.broker})
+		}
+	}
+	b.configure(ctx, all)
+	b.tenants, b.realms = map[string]tenant{}, map[string]realmParts{}
+	for n, x := range tenants {
+		b.tenants[n] = *x
+	}
+	for n, x := range realms {
+		b.realms[n] = *x
+	}
+}
+
+var modes = map[string]pipeline.Mode{
+	config.Internal: pipeline.ModeInternal, config.External: pipeline.ModeExternal, config.Mixed: pipeline.ModeMixed,
+}
+
+func (b *builder) realm(r config.Realm) {
+	out := &realm{mode: modes[r.Authentication.Type]}
+	b.gen.realms[r.Name] = out
+	for _, h := range r.Hosts {
+		b.gen.hosts[h] = r.Name
+	}
+	out.plan, out.err = b.plan(r, out.mode)
+	if out.err != nil || out.mode == pipeline.ModeExternal || r.Authentication.TokenService.Type == "disabled" {
+		return
+	}
+	ts := r.Authentication.TokenService
+	out.tokens, out.err = token.New(token.Config{
+		Realm: r.Name, Issuer: r.Issuer, Audience: r.Audience,
+		RolePrefix: ts.RolePrefix, DefaultScope: ts.DefaultScope, ScopeAliases: maps.Clone(ts.ScopeAliases),
+		Directory: b.deps.Directory, Broker: b.deps.Plugins.Broker(b.realms[r.Name].broker.handle, r.Name), Admit: out.plan,
+	})
+}
+
+func (b *builder) plan(r config.Realm, mode pipeline.Mode) (*pipeline.Plan, error) {
+	c := pipeline.Config{
+		Realm: r.Name, Issuer: r.Issuer, Audience: r.Audience, Mode: mode,
+		Timeout: r.Authentication.Timeout, MaxCache: maxCache, Standing: b.deps.Directory,
+	}
+	var err error
+	parts := b.realms[r.Name]
+	tail := []built{parts.authenticator, b.active}
+	if mode != pipeline.ModeExternal {
+		if c.Internal, err = b.route(append([]built{parts.broker}, tail...)); err != nil {
+			return nil, err
+		}
+		if c.Admit, err = b.legs(tail); err != nil {
+			return nil, err
+		}
+	}
+	if mode != pipeline.ModeInternal {
+		t := b.tenants[r.Tenant]
+		c.Tenant = r.Tenant
+		if c.External, err = b.route(append([]built{t.provider, t.principal, t.roles}, tail...)); err != nil {
+			return nil, err
+		}
+	}
+	return pipeline.NewPlan(c)
+}
+
+// route makes legs of stages whose first one verifies.
+func (b *builder) route(stages []built) (pipeline.Route, error) {
+	legs, err := b.legs(stages)
+	if err != nil {
+		return pipeline.Route{}, err
+	}
+	r := pipeline.Route{Schemes: stages[0].offer.Schemes, Legs: legs}
+	if len(r.Schemes) == 0 {
+		r.Schemes = []string{"bearer"}
+	}
+	for _, s := range stages {
+		r.NeedsHTTP = r.NeedsHTTP || s.offer.NeedsHTTP
+	}
+	return r, nil
+}
+
+// legs cuts stages where the plugin changes: what one process serves in a row goes there in one message.
+func (b *builder) legs(stages []built) ([]pipeline.Leg, error) {
+	var faults []string
+	for _, s := range stages {
+		if s.err != nil {
+			faults = append(faults, s.err.Error())
+		}
+	}
+	if len(faults) > 0 {
+		return nil, errors.New(strings.Join(faults, "; "))
+	}
+	var legs []pipeline.Leg
+	for len(stages) > 0 {
+		n := 1
+		for n < len(stages) && stages[n].offer.Plugin == stages[0].offer.Plugin {
+			n++
+		}
+		run := make([]catalog.Handle, n)
+		for i := range run {
+			run[i] = stages[i].handle
+		}
+		leg, err := b.deps.Plugins.Leg(run)
+		if err != nil {
+			return nil, err
+		}
+		legs, stages = append(legs, leg), stages[n:]
+	}
+	return legs, nil
+}

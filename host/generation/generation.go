@@ -1,0 +1,94 @@
+package generation
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/realmgate/realmgate/host/catalog"
+	"github.com/realmgate/realmgate/host/pipeline"
+	"github.com/realmgate/realmgate/host/token"
+	"github.com/realmgate/realmgate/sdk"
+)
+
+// Directory is what a generation needs of the directory.
+type Directory interface {
+	pipeline.Standing
+	token.Directory
+}
+
+// Plugins is what a generation needs of the catalog; *catalog.Catalog satisfies it.
+type Plugins interface {
+	Find(kind sdk.Kind, typ string) (catalog.Offer, error)
+	Configure(ctx context.Context, in []catalog.Instance) ([]catalog.Handle, []catalog.Diagnostic)
+	Release(ctx context.Context, hs []catalog.Handle)
+	Leg(hs []catalog.Handle) (*catalog.Leg, error)
+	Broker(h catalog.Handle, realm string) *catalog.Broker
+	Resolver(h catalog.Handle) *catalog.Resolver
+}
+
+// Generation is one configuration, built. It is immutable and safe for concurrent use.
+type Generation struct {
+	plugins Plugins
+	handles []catalog.Handle
+	realms  map[string]*realm
+	hosts   map[string]string
+}
+
+type realm struct {
+	mode   pipeline.Mode
+	plan   *pipeline.Plan
+	tokens *token.Service
+	err    error // why the realm cannot be served
+}
+
+// Plan gives the plan of a realm. The error is pipeline.ErrUnknownRealm, or says why the realm cannot be served.
+func (g *Generation) Plan(name string) (*pipeline.Plan, error) {
+	r, ok := g.realms[name]
+	switch {
+	case !ok:
+		return nil, fmt.Errorf("realm %q: %w", name, pipeline.ErrUnknownRealm)
+	case r.err != nil:
+		return nil, fmt.Errorf("realm %q: %w", name, r.err)
+	}
+	return r.plan, nil
+}
+
+// TokenService gives the token service of a realm; false if it has none.
+func (g *Generation) TokenService(name string) (*token.Service, bool) {
+	r, ok := g.realms[name]
+	if !ok || r.tokens == nil {
+		return nil, false
+	}
+	return r.tokens, true
+}
+
+// RealmOfHost gives the realm that a host leads to; host is lower case and has no port.
+func (g *Generation) RealmOfHost(host string) (string, bool) {
+	name, ok := g.hosts[host]
+	return name, ok
+}
+
+// Realms gives the names of all realms, sorted, with why a realm cannot be served, nil for those that can.
+func (g *Generation) Realms() map[string]error {
+	out := make(map[string]error, len(g.realms))
+	for name, r := range g.realms {
+		out[name] = r.err
+	}
+	return out
+}
+
+// Internal gives the names of the realms that issue tokens of their own, sorted.
+func (g *Generation) Internal() []string {
+	var out []string
+	for name, r := range g.realms {
+		if r.mode != pipeline.ModeExternal {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Release gives the instances back to their plugins. The generation must no longer be used for new decisions.
+func (g *Generation) Release(ctx context.Context) { g.plugins.Release(ctx, g.handles) }

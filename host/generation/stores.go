@@ -1,0 +1,154 @@
+package generation
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/realmgate/realmgate/host/config"
+	"github.com/realmgate/realmgate/host/secret"
+	"github.com/realmgate/realmgate/sdk"
+)
+
+// stores configures the secret stores, those first whose settings refer to no other, and gives them to the secret service
+// as they come, so that the next ones can log in with what they hold.
+func (b *builder) stores(ctx context.Context) {
+	left := slices.Clone(b.cfg.SecretStores)
+	var ready []secret.Store
+	done := map[string]bool{}
+	b.deps.Secrets.SetStores(nil)
+	for len(left) > 0 {
+		var now, later []config.SecretStore
+		for _, s := range left {
+			if b.dependsOnNone(s, done) {
+				now = append(now, s)
+			} else {
+				later = append(later, s)
+			}
+		}
+		if len(now) == 0 {
+			for _, s := range later {
+				b.diags = append(b.diags, s.Diagnose("", fmt.Sprintf("secret_store %q resolves its own settings through itself or through a store that does", s.Name), "", false, false))
+			}
+			return
+		}
+		results := make([]built, len(now))
+		batch := make([]wanted, len(now))
+		for i, s := range now {
+			batch[i] = wanted{kind: sdk.KindSecretResolver, part: s.Part, setup: sdk.Setup{Store: s.Name, Environment: b.environment(s)}, into: &results[i]}
+		}
+		b.configure(ctx, batch)
+		for i, s := range now {
+			done[s.Name] = true
+			ready = append(ready, b.store(s, results[i]))
+		}
+		b.deps.Secrets.SetStores(ready)
+		left = later
+	}
+}
+
+// dependsOnNone says whether all stores that s refers to are there. A reference to a store that does not exist is reported
+// when s is configured.
+func (b *builder) dependsOnNone(s config.SecretStore, done map[string]bool) bool {
+	refs, _ := references(s.Part)
+	for _, f := range refs {
+		exists := func(o config.SecretStore) bool { return o.Name == f.ref.Store() }
+		if !done[f.ref.Store()] && slices.ContainsFunc(b.cfg.SecretStores, exists) {
+			return false
+		}
+	}
+	return true
+}
+
+func (b *builder) environment(s config.SecretStore) map[string]sdk.Secret {
+	env := map[string]sdk.Secret{}
+	for i, name := range s.Variables {
+		v, ok := b.deps.LookupEnv(name)
+		if !ok {
+			b.diags = append(b.diags, s.Diagnose("/variables/"+strconv.Itoa(i), fmt.Sprintf("the environment variable %s is not set", name), "", true, false))
+			continue
+		}
+		env[name] = sdk.NewSecret([]byte(v))
+	}
+	return env
+}
+
+func (b *builder) store(s config.SecretStore, x built) secret.Store {
+	st := secret.Store{Name: s.Name, Type: s.Type, Resolver: broken{x.err}}
+	for _, g := range s.Grants {
+		st.Grants = append(st.Grants, secret.Grant{Realm: g.Realm, Prefix: g.Prefix})
+	}
+	if x.err != nil {
+		return st
+	}
+	r := b.deps.Plugins.Resolver(x.handle)
+	st.Resolver = r
+	if slices.Contains(x.offer.Abilities, sdk.AbilitySecretWriter) {
+		st.Writer = r
+	}
+	return st
+}
+
+// broken is the resolver of a store that could not be configured.
+type broken struct{ err error }
+
+func (b broken) Resolve(context.Context, sdk.SecretRef) (sdk.Secret, error) {
+	return sdk.Secret{}, fmt.Errorf("the store is not available: %w", b.err)
+}
+
+type reference struct {
+	pointer string
+	ref     sdk.SecretRef
+}
+
+// references finds the strings in a part's settings that are secret references, with the diagnostics of those that look
+// like one and are none.
+func references(p config.Part) ([]reference, config.Diagnostics) {
+	d := json.NewDecoder(bytes.NewReader(p.Settings))
+	d.UseNumber()
+	var v any
+	if err := d.Decode(&v); err != nil {
+		return nil, config.Diagnostics{p.Diagnose("", "the settings are not JSON: "+err.Error(), "", false, true)}
+	}
+	var out []reference
+	var diags config.Diagnostics
+	walk(v, "", func(at, text string) {
+		if !strings.HasPrefix(text, "urn:realmgate-secret:") && !strings.HasPrefix(text, "urn:polaris-secret:") {
+			return
+		}
+		ref, err := sdk.ParseSecretRef(text)
+		if err != nil {
+			diags = append(diags, p.Diagnose(at, err.Error(), "", false, false))
+			return
+		}
+		out = append(out, reference{at, ref})
+	})
+	return out, diags
+}
+
+var escape = strings.NewReplacer("~", "~0", "/", "~1")
+
+// walk visits every string of a JSON value with its pointer, in a fixed order.
+func walk(v any, at string, visit func(at, text string)) {
+	switch x := v.(type) {
+	case string:
+		visit(at, x)
+	case []any:
+		for i, e := range x {
+			walk(e, at+"/"+strconv.Itoa(i), visit)
+		}
+	case map[string]any:
+		keys := make([]string, 0, len(x))
+		for k := range x {
+			keys = append(keys, k)
+		}
+		slices.Sort(keys)
+		for _, k := range keys {
+			walk(x[k], at+"/"+escape.Replace(k), visit)
+		}
+	}
+}
