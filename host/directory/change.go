@@ -1,0 +1,97 @@
+package directory
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// change is one transaction that changes one realm. It holds the lock of the realm's row from its first statement on, so
+// changes of a realm happen one after the other in both dialects, and what it reads stays true until it is committed.
+type change struct {
+	tx           *sql.Tx
+	dialect      dialect
+	realm        string
+	now          time.Time
+	epoch        uint64 // the current one; the moved one when the change is done
+	lastSecret   int64
+	bootstrapped bool
+}
+
+// errUnchanged ends a change that turned out to be none: nothing is kept and the epoch stays.
+var errUnchanged = errors.New("nothing to change")
+
+// change runs f in a transaction, moves the realm's epoch in it, and lets the new epoch be seen as soon as it is
+// committed. If f fails nothing is kept.
+func (d *Directory) change(ctx context.Context, realm string, f func(*change) error) (*change, error) {
+	c := &change{dialect: d.dialect, realm: realm, now: d.clock()}
+	if err := checkName("realm", realm); err != nil {
+		return c, err
+	}
+	tx, err := d.write.BeginTx(ctx, nil)
+	if err != nil {
+		return c, err
+	}
+	defer func() { _ = tx.Rollback() }() // does nothing after a commit
+	c.tx = tx
+	if err := c.lockRealm(ctx); err != nil {
+		return c, err
+	}
+	switch err := f(c); {
+	case errors.Is(err, errUnchanged):
+		return c, nil
+	case err != nil:
+		return c, err
+	}
+	err = c.row(ctx, "UPDATE realms SET epoch = epoch + 1, last_secret = ? WHERE name = ? RETURNING epoch", c.lastSecret, realm).Scan(&c.epoch)
+	if err != nil {
+		return c, err
+	}
+	if err := tx.Commit(); err != nil {
+		d.afterDoubtfulCommit(ctx)
+		return c, err
+	}
+	d.epochs.raise(realm, c.epoch)
+	return c, nil
+}
+
+// afterDoubtfulCommit asks the store what became of a commit whose answer was lost. The number that the change wanted
+// cannot be taken instead: if it was rolled back, the next change gets the same one and would not be noticed.
+func (d *Directory) afterDoubtfulCommit(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	_ = d.loadEpochs(ctx) // else the next Refresh does it
+}
+
+func (c *change) lockRealm(ctx context.Context) error {
+	var bootstrapped sql.NullInt64
+	err := c.row(ctx, `INSERT INTO realms (name, epoch, last_secret) VALUES (?, 0, 0)
+		ON CONFLICT (name) DO UPDATE SET name = excluded.name
+		RETURNING epoch, last_secret, bootstrapped_at`, c.realm).Scan(&c.epoch, &c.lastSecret, &bootstrapped)
+	c.bootstrapped = bootstrapped.Valid
+	return err
+}
+
+func (c *change) row(ctx context.Context, query string, args ...any) *sql.Row {
+	return c.tx.QueryRowContext(ctx, c.dialect.rebind(query), args...)
+}
+
+// exec runs a statement and gives how many rows it changed.
+func (c *change) exec(ctx context.Context, query string, args ...any) (int64, error) {
+	r, err := c.tx.ExecContext(ctx, c.dialect.rebind(query), args...)
+	if err != nil {
+		return 0, err
+	}
+	return r.RowsAffected()
+}
+
+// one runs a statement that must change one row.
+func (c *change) one(ctx context.Context, query string, args ...any) error {
+	n, err := c.exec(ctx, query, args...)
+	if err == nil && n != 1 {
+		err = fmt.Errorf("%d rows were changed instead of one", n)
+	}
+	return err
+}

@@ -1,0 +1,114 @@
+package directorytest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/realmgate/realmgate/host/directory"
+	"github.com/realmgate/realmgate/sdk"
+)
+
+func testEpochs(t *testing.T, s *store) {
+	ctx := t.Context()
+	var off = false
+	attributes := map[string]string{"k": "v"}
+	until := s.clock.Now().Add(time.Hour)
+	if e := s.Epoch("r"); e != 0 {
+		t.Errorf("the epoch of a realm that nobody knows is %d", e)
+	}
+	s.principal(t, "bystander", "a")
+	for i, step := range []struct {
+		name string
+		do   func() error
+	}{
+		{"create role", func() error { _, err := s.CreateRole(ctx, "r", "x", nil); return err }},
+		{"create principal", func() error { _, _, err := s.CreatePrincipal(ctx, "r", directory.NewPrincipal{Name: "a"}); return err }},
+		{"grant", func() error { return s.GrantRole(ctx, "r", "a", "x") }},
+		{"revoke role", func() error { return s.RevokeRole(ctx, "r", "a", "x") }},
+		{"rotate", func() error { _, err := s.RotateSecret(ctx, "r", "a"); return err }},
+		{"reset", func() error { _, err := s.ResetSecret(ctx, "r", "a"); return err }},
+		{"disable", func() error {
+			_, err := s.UpdatePrincipal(ctx, "r", "a", directory.Update{Enabled: &off})
+			return err
+		}},
+		{"describe", func() error {
+			_, err := s.UpdatePrincipal(ctx, "r", "a", directory.Update{Attributes: &attributes})
+			return err
+		}},
+		{"revoke token", func() error { return s.RevokeToken(ctx, "r", "i", "t", until) }},
+		{"move", func() error { _, err := s.MoveEpoch(ctx, "r"); return err }},
+		{"delete role", func() error { return s.DeleteRole(ctx, "r", "x") }},
+		{"delete principal", func() error { return s.DeletePrincipal(ctx, "r", "a") }},
+		{"bootstrap", func() error {
+			_, err := s.Bootstrap(ctx, "r", func(directory.Principal, directory.ClientSecret) error { return nil })
+			return err
+		}},
+	} {
+		ok(t, step.do())
+		if e := s.Epoch("r"); e != uint64(i+1) {
+			t.Errorf("after %s the epoch is %d, want %d", step.name, e, i+1)
+		}
+	}
+	before := s.Epoch("r")
+	for _, err := range []error{
+		s.DeletePrincipal(ctx, "r", "nobody"), s.DeleteRole(ctx, "r", "nosuch"), s.GrantRole(ctx, "r", "root", "nosuch"),
+	} {
+		fails(t, err, directory.ErrNotFound)
+	}
+	fails(t, s.DeletePrincipal(ctx, "never", "nobody"), directory.ErrNotFound)
+	if e, b, n := s.Epoch("r"), s.Epoch("bystander"), s.Epoch("never"); e != before || b != 1 || n != 0 {
+		t.Errorf("failures moved an epoch: %d %d %d", e, b, n)
+	}
+	if e, err := s.MoveEpoch(ctx, "r"); err != nil || e != before+1 || s.Epoch("r") != e {
+		t.Errorf("%d %v", e, err)
+	}
+}
+
+// testTwoNodes: what another node changed counts from the next Refresh on.
+func testTwoNodes(t *testing.T, s *store) {
+	ctx := t.Context()
+	other := open(t, s.cfg)
+	p, secret := s.principal(t, "r", "a")
+	check := func() error { return other.CheckStanding(ctx, token(p, secret.Version), found(p)) }
+	ok(t, other.Refresh(ctx))
+	ok(t, check())
+	s.set(t, "r", "a", false)
+	ok(t, s.RevokeToken(ctx, "r", "https://idp", "t1", s.clock.Now().Add(time.Hour)))
+	ok(t, other.Refresh(ctx))
+	denies(t, check(), "principal_disabled", true)
+	c, fp := foreign("r", "9", "x")
+	denies(t, other.CheckStanding(ctx, c, fp), "token_revoked", false)
+	if other.Epoch("r") != s.Epoch("r") {
+		t.Errorf("%d and %d", other.Epoch("r"), s.Epoch("r"))
+	}
+	// A change of its own shows a node all that the others did before.
+	ok(t, s.DeletePrincipal(ctx, "r", "a"))
+	_, err := other.MoveEpoch(ctx, "r")
+	ok(t, err)
+	denies(t, check(), "principal_unknown", true)
+	ok(t, s.Refresh(ctx))
+	if other.Epoch("r") != s.Epoch("r") {
+		t.Errorf("%d and %d", other.Epoch("r"), s.Epoch("r"))
+	}
+}
+
+func testReopen(t *testing.T, s *store) {
+	ctx := t.Context()
+	p, secret := s.principal(t, "r", "a")
+	ok(t, s.RevokeToken(ctx, "r", "https://idp", "t1", s.clock.Now().Add(time.Hour)))
+	d := open(t, s.cfg)
+	if e := d.Epoch("r"); e != 2 {
+		t.Errorf("epoch %d", e)
+	}
+	ok(t, d.CheckStanding(ctx, token(p, secret.Version), found(p)))
+	if _, err := d.FindPrincipal(ctx, "r", sdk.PrincipalRef{Name: "a"}); err != nil {
+		t.Error(err)
+	}
+	c, fp := foreign("r", "9", "x")
+	denies(t, d.CheckStanding(ctx, c, fp), "token_revoked", false)
+	next, err := d.RotateSecret(ctx, "r", "a")
+	ok(t, err)
+	if next.Version == secret.Version {
+		t.Error("a secret version was used twice")
+	}
+}

@@ -1,0 +1,136 @@
+package directorytest
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/realmgate/realmgate/host/directory"
+)
+
+func testSecrets(t *testing.T, s *store) {
+	ctx := t.Context()
+	_, first := s.principal(t, "r", "a")
+	rotate := func() directory.ClientSecret {
+		t.Helper()
+		c, err := s.RotateSecret(ctx, "r", "a")
+		ok(t, err)
+		return c
+	}
+	valid := func(want ...directory.ClientSecret) {
+		t.Helper()
+		p, err := s.GetPrincipal(ctx, "r", "a")
+		ok(t, err)
+		var versions []string
+		for _, c := range want {
+			versions = append(versions, c.Version)
+			ok(t, s.login(ctx, "r", c))
+		}
+		if !slices.Equal(p.SecretVersions, versions) {
+			t.Errorf("versions %v, want %v", p.SecretVersions, versions)
+		}
+	}
+	valid(first)
+	second := rotate()
+	valid(first, second)
+	third := rotate()
+	valid(second, third)
+	fails(t, s.login(ctx, "r", first), directory.ErrBadCredentials)
+	fourth, err := s.ResetSecret(ctx, "r", "a")
+	ok(t, err)
+	valid(fourth)
+	fails(t, s.login(ctx, "r", second), directory.ErrBadCredentials)
+	fails(t, s.login(ctx, "r", third), directory.ErrBadCredentials)
+	last := 0
+	for _, c := range []directory.ClientSecret{first, second, third, fourth} {
+		n, err := strconv.Atoi(c.Version)
+		if err != nil || n <= last || c.ClientID != first.ClientID || c.Secret.Version != c.Version {
+			t.Errorf("version %q after %d, client %q", c.Version, last, c.ClientID)
+		}
+		last = n
+	}
+	for _, f := range []func() (directory.ClientSecret, error){
+		func() (directory.ClientSecret, error) { return s.RotateSecret(ctx, "r", "nobody") },
+		func() (directory.ClientSecret, error) { return s.ResetSecret(ctx, "r", "nobody") },
+	} {
+		_, err := f()
+		fails(t, err, directory.ErrNotFound)
+	}
+}
+
+// testSecretVersionsOutlive: a token of a deleted principal must not become one of a successor with the same id.
+func testSecretVersionsOutlive(t *testing.T, s *store) {
+	in := directory.NewPrincipal{ID: "1", Name: "a"}
+	p, secret, err := s.CreatePrincipal(t.Context(), "r", in)
+	ok(t, err)
+	ok(t, s.CheckStanding(t.Context(), token(p, secret.Version), found(p)))
+	ok(t, s.DeletePrincipal(t.Context(), "r", "a"))
+	_, _, err = s.CreatePrincipal(t.Context(), "r", in)
+	ok(t, err)
+	denies(t, s.CheckStanding(t.Context(), token(p, secret.Version), found(p)), "token_revoked", false)
+}
+
+func testSecretsAreNotKept(t *testing.T, s *store) {
+	p, secret := s.principal(t, "r", "a")
+	for _, printed := range []string{fmt.Sprintf("%v %+v %#v", secret, secret, secret), fmt.Sprintf("%+v", p)} {
+		if strings.Contains(printed, string(secret.Secret.Reveal())) {
+			t.Error("a secret was printed")
+		}
+	}
+	if s.cfg.Path == "" {
+		return // what is in the files of a server is not for this test to read
+	}
+	files, err := filepath.Glob(s.cfg.Path + "*")
+	ok(t, err)
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		ok(t, err)
+		if strings.Contains(string(b), string(secret.Secret.Reveal())) {
+			t.Errorf("the secret is in %s", filepath.Base(f))
+		}
+	}
+}
+
+func testAuthenticate(t *testing.T, s *store) {
+	ctx := t.Context()
+	s.role(t, "r", "dev")
+	p, secret := s.principal(t, "r", "a", "dev")
+	_, other := s.principal(t, "r", "b")
+	value := string(secret.Secret.Reveal())
+	got, version, err := s.Authenticate(ctx, "r", p.ClientID, value)
+	ok(t, err)
+	if got.ID != p.ID || version != secret.Version || !slices.Equal(got.Roles, []string{"dev"}) {
+		t.Errorf("%+v %s", got, version)
+	}
+	before := s.Epoch("r")
+	s.set(t, "r", "b", false)
+	for why, c := range map[string][2]string{
+		"wrong secret":     {p.ClientID, string(other.Secret.Reveal())},
+		"empty secret":     {p.ClientID, ""},
+		"part":             {p.ClientID, value[:42]},
+		"more":             {p.ClientID, value + "x"},
+		"unknown client":   {"ffffffffffffffffffffffffffffffff", value},
+		"name as client":   {"a", value},
+		"no client":        {"", value},
+		"client upper":     {strings.ToUpper(p.ClientID) + "F", value},
+		"disabled":         {other.ClientID, string(other.Secret.Reveal())},
+		"disabled, wrong":  {other.ClientID, value},
+		"long secret":      {p.ClientID, strings.Repeat("x", 1<<20)},
+		"broken secret":    {p.ClientID, "\xff\x00"},
+		"injection":        {"' OR '1'='1", value},
+		"client with NUL":  {p.ClientID + "\x00", value},
+		"client with junk": {p.ClientID + "\xff", value},
+	} {
+		p, version, err := s.Authenticate(ctx, "r", c[0], c[1])
+		if err != directory.ErrBadCredentials || p.ID != "" || version != "" { //nolint:errorlint // exactly this one, whatever was wrong
+			t.Errorf("%s: %v %q %v", why, p, version, err)
+		}
+	}
+	if s.Epoch("r") != before+1 {
+		t.Error("authenticating moved the epoch")
+	}
+}

@@ -1,0 +1,19 @@
+// Package directory keeps who is known in a realm: principals, the roles that they were granted, the client secrets with
+// which they obtain tokens, the tokens that were revoked, and the epoch of each realm, which every change moves. The
+// store is an embedded SQLite file for one node, or PostgreSQL for many.
+//
+// Every method names its realm, and no method sees a row of another one.
+//
+// # Secrets
+//
+// A client secret is 256 random bits that this package draws. It is kept as a salted SHA-256 sum, never in clear. Slow
+// password hashes exist to make guessing costly where people choose from few words; nobody can guess 256 random bits at
+// any speed, so a slow hash would only slow the token endpoint down and make it easy to exhaust.
+//
+// # Epochs
+//
+// Each change moves the epoch of its realm in the transaction of the change, and in memory as soon as it is committed,
+// before the method returns. What was read is remembered under the epoch that was current before reading, so that a
+// change is seen at once on the node that made it; other nodes see it with their next [Directory.Refresh]. Whoever
+// remembers answers derived from the directory does the same with [Directory.Epoch].
+package directory

@@ -1,0 +1,68 @@
+package directory
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+)
+
+// epochs are the realms' epochs as this node knows them.
+type epochs struct{ m sync.Map } // realm name to *atomic.Uint64
+
+func (e *epochs) get(realm string) uint64 {
+	if v, ok := e.m.Load(realm); ok {
+		return v.(*atomic.Uint64).Load()
+	}
+	return 0
+}
+
+// raise sets an epoch unless a later one is known: two changes may report in the other order than they were committed.
+func (e *epochs) raise(realm string, to uint64) {
+	v, ok := e.m.Load(realm)
+	if !ok {
+		v, _ = e.m.LoadOrStore(realm, new(atomic.Uint64))
+	}
+	n := v.(*atomic.Uint64)
+	for {
+		have := n.Load()
+		if have >= to || n.CompareAndSwap(have, to) {
+			return
+		}
+	}
+}
+
+// Epoch gives the number that every change of a realm moves upwards: 1 after the first change, 0 for a realm that is
+// not known. It is read from memory and never blocks.
+func (d *Directory) Epoch(realm string) uint64 { return d.epochs.get(realm) }
+
+// Refresh learns from the store which realms other nodes have changed. The time between two calls is the longest for
+// which a node may decide by what was true before.
+func (d *Directory) Refresh(ctx context.Context) (err error) {
+	defer wrap(&err, "refresh")
+	return d.loadEpochs(ctx)
+}
+
+// MoveEpoch moves the epoch of a realm without any other change of the directory, for what else decisions depend on:
+// the realm's keys and its configuration. It gives the new epoch.
+func (d *Directory) MoveEpoch(ctx context.Context, realm string) (epoch uint64, err error) {
+	defer wrap(&err, "move the epoch of realm %q", realm)
+	c, err := d.change(ctx, realm, func(*change) error { return nil })
+	return c.epoch, err
+}
+
+func (d *Directory) loadEpochs(ctx context.Context) (err error) {
+	rows, err := d.read.QueryContext(ctx, "SELECT name, epoch FROM realms")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var realm string
+		var epoch uint64
+		if err := rows.Scan(&realm, &epoch); err != nil {
+			return err
+		}
+		d.epochs.raise(realm, epoch)
+	}
+	return rows.Err()
+}
