@@ -56,7 +56,7 @@ func (b *builder) publicURL() string {
 // part reads a part's block: its type, and as JSON all that the host does not own.
 func (b *builder) part(n node, s *block) Part {
 	p := Part{Type: n.textOr("type", defaultTypes[n.name]), at: n.at}
-	if n.has("type") && p.Type == "" {
+	if t, ok := n.values["type"].(string); ok && t == "" {
 		n.fault("type", "type must not be empty", "")
 	}
 	settings := make(map[string]any, len(n.values))

@@ -57,7 +57,7 @@ func (p *parser) computed(e hclsyntax.Expression) (any, bool) {
 			detail = fmt.Sprintf("There are no variables such as %s.x; use the environment (REALMGATE_...) to override a key.", e.Traversal.RootName())
 		}
 	}
-	p.fault(e.StartRange(), showKey, summary, detail+" A literal ${ in a string is written $${, and %{ is written %%{.")
+	p.fault(e.Range(), showKey, summary, detail+" A literal ${ in a string is written $${, and %{ is written %%{.")
 	return nil, false
 }
 
@@ -78,12 +78,12 @@ func (p *parser) scalar(e hclsyntax.Expression) (any, bool) {
 		return p.computed(e)
 	}
 	if exp := v.AsBigFloat().MantExp(nil); exp > maxExponent || exp < -maxExponent {
-		p.fault(e.StartRange(), showKey, "the number is out of range", "")
+		p.fault(e.Range(), showKey, "the number is out of range", "")
 		return nil, false
 	}
 	number, err := ctyjson.Marshal(v, cty.Number)
 	if err != nil {
-		p.fault(e.StartRange(), showKey, "the number cannot be used", err.Error())
+		p.fault(e.Range(), showKey, "the number cannot be used", err.Error())
 		return nil, false
 	}
 	return json.Number(number), true
@@ -92,7 +92,7 @@ func (p *parser) scalar(e hclsyntax.Expression) (any, bool) {
 func (p *parser) list(e *hclsyntax.TupleConsExpr, t *trace) (any, bool) {
 	out, good := make([]any, 0, len(e.Exprs)), true
 	for i, inner := range e.Exprs {
-		at := p.trace(inner.StartRange())
+		at := p.trace(inner.Range())
 		t.set(fmt.Sprint(i), at)
 		v, ok := p.value(inner, at)
 		good = good && ok
@@ -110,12 +110,12 @@ func (p *parser) object(e *hclsyntax.ObjectConsExpr, t *trace) (any, bool) {
 			continue
 		}
 		if _, twice := out[key]; twice {
-			p.fault(item.KeyExpr.StartRange(), showKey, fmt.Sprintf("%q is set twice", key),
+			p.fault(item.KeyExpr.Range(), showKey, fmt.Sprintf("%q is set twice", key),
 				"It was set first at "+t.child(key).position().String()+". In one object a key is set once.")
 			good = false
 			continue
 		}
-		at := p.trace(item.KeyExpr.StartRange())
+		at := p.trace(item.KeyExpr.Range())
 		t.set(key, at)
 		v, ok := p.value(item.ValueExpr, at)
 		good = good && ok
@@ -142,7 +142,7 @@ func (p *parser) key(e hclsyntax.Expression) (string, bool) {
 	case json.Number:
 		return v.String(), true
 	}
-	p.fault(e.StartRange(), showKey, "a key must be a string", "")
+	p.fault(e.Range(), showKey, "a key must be a string", "")
 	return "", false
 }
 

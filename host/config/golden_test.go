@@ -1,0 +1,137 @@
+package config
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/tools/txtar"
+)
+
+var update = flag.Bool("update", false, "write the golden parts of testdata anew")
+
+// TestFaults loads the *.hcl files of each archive, with the variables in env, and compares what is reported with want.
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	archives(t, "testdata/faults", func(t *testing.T, opts Options) string {
+		cfg, diags := Load(opts)
+		if (diags.Err() == nil) != (cfg != nil) {
+			t.Errorf("an error must give no value, and no error a value: %v", cfg)
+		}
+		var out bytes.Buffer
+		if err := diags.Write(&out); err != nil {
+			t.Fatal(err)
+		}
+		return out.String()
+	})
+}
+
+// TestValues loads the *.hcl files of each archive and compares what comes out for the realms and tenants.
+func TestValues(t *testing.T) {
+	t.Parallel()
+	archives(t, "testdata/values", func(t *testing.T, opts Options) string {
+		cfg, diags := Load(opts)
+		if len(diags) > 0 {
+			t.Fatal(diags)
+		}
+		return dump(cfg)
+	})
+}
+
+func dump(cfg *Config) string {
+	var out strings.Builder
+	line := func(name string, p Part) { fmt.Fprintf(&out, "  %s %s %s\n", name, p.Type, p.Settings) }
+	fmt.Fprintf(&out, "active_roles_provider %s %s\n", cfg.ActiveRoles.Type, cfg.ActiveRoles.Settings)
+	for _, s := range cfg.SecretStores {
+		fmt.Fprintf(&out, "secret_store %s %s %s\n", s.Name, s.Type, s.Settings)
+	}
+	for _, n := range cfg.Tenants {
+		fmt.Fprintf(&out, "tenant %s\n", n.Name)
+		line("identity_provider", n.IdentityProvider)
+		line("principal_mapper", n.PrincipalMapper)
+		line("principal_roles_mapper", n.PrincipalRolesMapper)
+	}
+	for _, r := range cfg.Realms {
+		a := r.Authentication
+		fmt.Fprintf(&out, "realm %s %s tenant=%q timeout=%s\n", r.Name, a.Type, r.Tenant, a.Timeout)
+		line("authenticator", a.Authenticator)
+		if a.Type == External {
+			continue
+		}
+		line("token_broker", a.TokenBroker)
+		s := a.TokenService
+		fmt.Fprintf(&out, "  token_service %s prefix=%q default=%q aliases=%v\n", s.Type, s.RolePrefix, s.DefaultScope, s.ScopeAliases)
+	}
+	return out.String()
+}
+
+func archives(t *testing.T, dir string, run func(*testing.T, Options) string) {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(dir, "*.txtar"))
+	if err != nil || len(names) == 0 {
+		t.Fatalf("no archives in %s: %v", dir, err)
+	}
+	for _, name := range names {
+		t.Run(strings.TrimSuffix(filepath.Base(name), ".txtar"), func(t *testing.T) {
+			t.Parallel()
+			archive, err := txtar.ParseFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			opts, want := unpack(t, archive)
+			got := run(t, opts)
+			got = strings.ReplaceAll(got, filepath.Dir(opts.Files[0])+string(filepath.Separator), "")
+			if *update {
+				golden(t, name, archive, got)
+				return
+			}
+			if got != want {
+				t.Errorf("got\n%s\nwant\n%s", got, want)
+			}
+		})
+	}
+}
+
+// unpack writes the files of an archive and gives the options that load them.
+func unpack(t *testing.T, archive *txtar.Archive) (opts Options, want string) {
+	t.Helper()
+	dir := t.TempDir()
+	for _, f := range archive.Files {
+		switch {
+		case strings.HasSuffix(f.Name, ".hcl"):
+			opts.Files = append(opts.Files, write(t, dir, f.Name, f.Data))
+		case f.Name == "env":
+			opts.Environ = strings.Split(strings.TrimSpace(string(f.Data)), "\n")
+		case f.Name == "want":
+			want = string(f.Data)
+		}
+	}
+	return opts, want
+}
+
+func write(t *testing.T, dir, name string, content []byte) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func golden(t *testing.T, name string, archive *txtar.Archive, got string) {
+	t.Helper()
+	kept := archive.Files[:0]
+	for _, f := range archive.Files {
+		if f.Name != "want" {
+			kept = append(kept, f)
+		}
+	}
+	archive.Files = append(kept, txtar.File{Name: "want", Data: []byte(got)})
+	if err := os.WriteFile(name, txtar.Format(archive), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
