@@ -160,8 +160,10 @@ func (w *world) ask(t *testing.T, l Listener, target string, header ...string) *
 // run serves on real listeners until the test ends or stop is called; stop gives what Serve answered.
 func run(t *testing.T, s *Server) (stop func() error) {
 	t.Helper()
-	if err := s.Listen(t.Context()); err != nil {
-		t.Fatal(err)
+	if s.bound == nil {
+		if err := s.Listen(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
