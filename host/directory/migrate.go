@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 
@@ -15,7 +16,19 @@ import (
 var migrations embed.FS
 
 // migrate brings the tables up to the newest version that the binary knows, one transaction per step.
-func (d dialect) migrate(ctx context.Context, db *sql.DB) error {
+//
+// SQLite has no lock that spans steps. Of two processes that open an empty file at the same time one fails because the
+// other was faster, and finds the work done, or less to do, when it looks again.
+func (d dialect) migrate(ctx context.Context, db *sql.DB) (err error) {
+	for range 3 {
+		if err = d.migrateOnce(ctx, db); err == nil || d.locker || errors.Is(err, ErrNewerDatabase) {
+			return err
+		}
+	}
+	return err
+}
+
+func (d dialect) migrateOnce(ctx context.Context, db *sql.DB) error {
 	files, err := fs.Sub(migrations, d.migrations)
 	if err != nil {
 		return err
