@@ -1,0 +1,123 @@
+package oidc
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/realmgate/realmgate/plugins/default/privatefile"
+	"github.com/realmgate/realmgate/sdk"
+)
+
+// Settings of the provider.
+type Settings struct {
+	Issuer          string        `json:"issuer" doc:"the iss claim, exactly; https unless the host is loopback. Metadata is fetched below it"`
+	Audience        []string      `json:"audience" doc:"accepted audiences; a token must have one of them in its aud claim"`
+	RoleClaimPath   sdk.ClaimPath `json:"role_claim_path,omitempty" doc:"path of the claim with the roles: a list of strings, or a string that is split at white space"`
+	Algorithms      []string      `json:"algorithms,omitempty" doc:"accepted signature algorithms; RS256, PS256, ES256 and EdDSA without it"`
+	TokenTypes      []string      `json:"token_types,omitempty" doc:"accepted typ headers, an empty string for none; at+jwt, JWT and none without it"`
+	AuthorizedParty []string      `json:"authorized_party,omitempty" doc:"accepted clients: the azp claim, or client_id where there is none; every client without it"`
+	ClockSkew       sdk.Duration  `json:"clock_skew" default:"PT30S" doc:"by how much the clocks may differ, at most PT5M"`
+	RequireExpiry   bool          `json:"require_expiry" default:"true" doc:"refuse tokens without an exp claim"`
+	DiscoveryURL    string        `json:"discovery_url,omitempty" doc:"where the provider's metadata is, if not at <issuer>/.well-known/openid-configuration"`
+	JWKSURI         string        `json:"jwks_uri,omitempty" doc:"where the provider's keys are; no metadata is fetched then"`
+	RefreshInterval sdk.Duration  `json:"refresh_interval" default:"PT15M" doc:"how often keys are fetched again"`
+	MaxStale        sdk.Duration  `json:"max_stale" default:"PT24H" doc:"for how long keys serve while the provider is down"`
+	CAFile          string        `json:"ca_file,omitempty" doc:"PEM file of certificate authorities to trust beside the system's"`
+}
+
+const (
+	maxSkew    = 5 * time.Minute
+	minRefresh = 10 * time.Second
+	maxCAFile  = 1 << 20
+)
+
+var (
+	knownAlgorithms   = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
+	defaultAlgorithms = []string{"RS256", "PS256", "ES256", "EdDSA"}
+	defaultTypes      = []string{"at+jwt", "JWT", ""}
+)
+
+// complete fills in what is left out and checks the rest.
+func (s *Settings) complete() error {
+	var faults []error
+	fault := func(err error, at ...any) { faults = append(faults, sdk.At(err, at...)) }
+	fault(checkURL(s.Issuer), "issuer")
+	for key, u := range map[string]string{"discovery_url": s.DiscoveryURL, "jwks_uri": s.JWKSURI} {
+		if u != "" {
+			fault(checkURL(u), key)
+		}
+	}
+	if len(s.Audience) == 0 || slices.Contains(s.Audience, "") {
+		fault(errors.New("at least one audience is needed, and none may be empty: a token for anyone else would be accepted"), "audience")
+	}
+	if len(s.Algorithms) == 0 {
+		s.Algorithms = defaultAlgorithms
+	}
+	for i, a := range s.Algorithms {
+		if !slices.Contains(knownAlgorithms, a) {
+			fault(fmt.Errorf("%q is not an asymmetric signature algorithm; there are %s", a, strings.Join(knownAlgorithms, ", ")), "algorithms", i)
+		}
+	}
+	if len(s.TokenTypes) == 0 {
+		s.TokenTypes = defaultTypes
+	}
+	if s.ClockSkew.Std() > maxSkew {
+		fault(errors.New("the clock skew is at most PT5M"), "clock_skew")
+	}
+	if s.RefreshInterval.Std() < minRefresh {
+		fault(fmt.Errorf("keys are fetched every %v at most", minRefresh), "refresh_interval")
+	}
+	if s.MaxStale < s.RefreshInterval {
+		fault(errors.New("max_stale is at least refresh_interval"), "max_stale")
+	}
+	return errors.Join(faults...)
+}
+
+// checkURL takes absolute https URLs, and http ones of this machine.
+func checkURL(text string) error {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Host == "" || u.Opaque != "":
+		return fmt.Errorf("%q is not an absolute URL", text)
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return errors.New("the URL must not have a user, a query or a fragment")
+	}
+	return checkScheme(u)
+}
+
+func checkScheme(u *url.URL) error {
+	if u.Scheme == "https" || u.Scheme == "http" && isLoopback(u.Hostname()) {
+		return nil
+	}
+	return fmt.Errorf("%s: https is needed, except for this machine itself", u.Redacted())
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// authorities gives the system's certificate authorities and those of ca_file; nil for the system's alone.
+func (s *Settings) authorities() (*x509.CertPool, error) {
+	if s.CAFile == "" {
+		return nil, nil
+	}
+	raw, err := privatefile.ReadPublic(s.CAFile, maxCAFile)
+	if err != nil {
+		return nil, sdk.At(err, "ca_file")
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM(raw) {
+		return nil, sdk.At(fmt.Errorf("%s holds no certificate in PEM", s.CAFile), "ca_file")
+	}
+	return pool, nil
+}

@@ -1,0 +1,202 @@
+package oidc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/realmgate/realmgate/sdk"
+)
+
+const (
+	// flightTimeout bounds a refresh: metadata and keys.
+	flightTimeout = 2*fetchTimeout + time.Second
+	// relocate is how often the metadata is fetched again.
+	relocate = time.Hour
+	// A provider that is down is asked again after firstBackoff, then at twice the distance each time.
+	firstBackoff = time.Second
+	lastBackoff  = 30 * time.Second
+	// Unknown key ids may cause unknownBurst refreshes at once, then one per unknownEvery.
+	unknownBurst = 2
+	unknownEvery = 30 * time.Second
+)
+
+// source keeps the keys of one provider. At most one refresh is under way at a time, whatever asks for it: the first use,
+// age, or a key id that is not known.
+type source struct {
+	fetch              *fetcher
+	interval, maxStale time.Duration
+	now                func() time.Time
+	unknown            absentKeys
+	bucket             *rate.Limiter
+	ctx                context.Context // ends with the source
+	stop               context.CancelFunc
+
+	mu        sync.Mutex
+	set       *keySet // nil until the first fetch
+	flight    *flight // nil if no refresh is under way
+	failed    error   // of the last refresh; nil if it went well
+	notBefore time.Time
+	backoff   time.Duration
+	jwksURI   string
+	located   time.Time
+}
+
+// flight is a refresh that is under way.
+type flight struct {
+	done chan struct{}
+	err  error // once done is closed
+}
+
+func newSource(f *fetcher, interval, maxStale time.Duration) *source {
+	s := &source{
+		fetch: f, interval: interval, maxStale: maxStale, now: time.Now,
+		bucket: rate.NewLimiter(rate.Every(unknownEvery), unknownBurst),
+	}
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	return s
+}
+
+func (s *source) close() {
+	s.stop()
+	s.fetch.close()
+}
+
+// current gives the keys. It waits for a refresh only if there are none, or if they are too old to serve.
+func (s *source) current(ctx context.Context) (*keySet, error) {
+	s.mu.Lock()
+	set, now := s.set, s.now()
+	if set != nil && now.Sub(set.fetched) < s.interval {
+		s.mu.Unlock()
+		return set, nil
+	}
+	f, err := s.refresh(now)
+	s.mu.Unlock()
+	if set != nil && now.Sub(set.fetched) < s.maxStale {
+		return set, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s.wait(ctx, f)
+}
+
+// knowing gives keys that have the id kid, after a refresh if need be and if the bucket allows one. A nil set without an
+// error says that the provider does not have it.
+func (s *source) knowing(ctx context.Context, kid string) (*keySet, error) {
+	set, err := s.current(ctx)
+	if err != nil || set.has(kid) {
+		return set, err
+	}
+	if s.unknown.has(kid, s.now()) {
+		return nil, nil
+	}
+	s.mu.Lock()
+	f, failed := s.flight, s.failed
+	if f == nil {
+		now := s.now()
+		if !s.bucket.AllowN(now, 1) {
+			s.mu.Unlock()
+			// Whoever floods us with key ids does not turn our own ignorance into a denial for longer than the provider
+			// is down.
+			return nil, failed
+		}
+		if f, err = s.refresh(now); err != nil {
+			s.mu.Unlock()
+			return nil, err
+		}
+	}
+	s.mu.Unlock()
+	if set, err = s.wait(ctx, f); err != nil || set.has(kid) {
+		return set, err
+	}
+	s.unknown.add(kid, s.now())
+	return nil, nil
+}
+
+// refresh joins the refresh that is under way, or begins one unless the provider failed a moment ago. It is called with
+// the lock held.
+func (s *source) refresh(now time.Time) (*flight, error) {
+	if s.flight != nil {
+		return s.flight, nil
+	}
+	if s.failed != nil && now.Before(s.notBefore) {
+		return nil, s.failed
+	}
+	if s.ctx.Err() != nil {
+		return nil, errors.New("the identity provider was released")
+	}
+	f := &flight{done: make(chan struct{})}
+	s.flight = f
+	go s.fly(f)
+	return f, nil
+}
+
+func (s *source) wait(ctx context.Context, f *flight) (*keySet, error) {
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-f.done:
+	}
+	if f.err != nil {
+		return nil, f.err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.set, nil
+}
+
+// fly does a refresh. It does not depend on the request that asked for it: others wait for it too.
+func (s *source) fly(f *flight) {
+	ctx, cancel := context.WithTimeout(s.ctx, flightTimeout)
+	defer cancel()
+	var set *keySet
+	err := sdk.Guard(func() (err error) {
+		set, err = s.fetchKeys(ctx)
+		return err
+	})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil {
+		s.failed = fmt.Errorf("the keys of %s cannot be had: %w", s.fetch.issuer, err)
+		s.backoff = min(max(2*s.backoff, firstBackoff), lastBackoff)
+		s.notBefore = s.now().Add(s.backoff)
+		s.located = time.Time{}
+		f.err = s.failed
+	} else {
+		s.set, s.failed, s.backoff = set, nil, 0
+	}
+	s.flight = nil
+	close(f.done)
+}
+
+func (s *source) fetchKeys(ctx context.Context) (*keySet, error) {
+	s.mu.Lock()
+	at, now := s.jwksURI, s.now()
+	fresh := !s.located.IsZero() && now.Sub(s.located) < relocate
+	s.mu.Unlock()
+	if !fresh {
+		var err error
+		if at, err = s.fetch.locate(ctx); err != nil {
+			return nil, err
+		}
+	}
+	raw, err := s.fetch.get(ctx, at, maxJWKS)
+	if err != nil {
+		return nil, err
+	}
+	set, err := parseKeySet(raw, now)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", at, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.jwksURI = at; !fresh {
+		s.located = now
+	}
+	return set, nil
+}
