@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -23,10 +24,17 @@ func (p *plugin) Configure(ctx context.Context, r *pluginv1.ConfigureRequest) (*
 	slots := make(chan struct{}, maxBuilding)
 	var all sync.WaitGroup
 	for n, spec := range r.GetInstances() {
+		result := &pluginv1.InstanceResult{InstanceId: spec.GetInstanceId()}
+		out.Results[n] = result
+		impl, err := p.place(spec) // in order: of two with one id the first stands
+		if err != nil {
+			result.Diagnostics = diagnosticsToProto(pluginv1.Diagnostic_SEVERITY_ERROR, sdk.Problems(err))
+			continue
+		}
 		slots <- struct{}{}
 		all.Go(func() {
 			defer func() { <-slots }()
-			out.Results[n] = p.configure(ctx, r.GetCallId(), spec)
+			result.Diagnostics = p.build(ctx, r.GetCallId(), impl, spec)
 		})
 	}
 	all.Wait()
@@ -56,46 +64,40 @@ func shorten(r *pluginv1.InstanceResult) {
 	r.Diagnostics = []*pluginv1.Diagnostic{keep}
 }
 
-func (p *plugin) configure(ctx context.Context, callID uint64, spec *pluginv1.InstanceSpec) *pluginv1.InstanceResult {
-	id := spec.GetInstanceId()
-	out := &pluginv1.InstanceResult{InstanceId: id}
-	fail := func(problems ...*sdk.Problem) {
-		for _, x := range problems {
-			out.Diagnostics = append(out.Diagnostics, diagnosticToProto(pluginv1.Diagnostic_SEVERITY_ERROR, x))
+// place finds the implementation of an instance and reserves its id.
+func (p *plugin) place(spec *pluginv1.InstanceSpec) (sdk.Implementation, error) {
+	for _, i := range p.implementations {
+		if pluginv1.Kind(i.Kind()) == spec.GetKind() && i.Type() == spec.GetType() {
+			if !p.instances.reserve(spec.GetInstanceId()) {
+				return sdk.Implementation{}, fmt.Errorf("the instance %d exists already", spec.GetInstanceId())
+			}
+			return i, nil
 		}
 	}
-	impl, ok := p.implementation(spec)
-	if !ok {
-		fail(&sdk.Problem{Summary: fmt.Sprintf("this plugin does not offer a %v of type %q", sdk.Kind(spec.GetKind()), text(spec.GetType()))})
-		return out
-	}
-	if !p.instances.reserve(id) {
-		fail(&sdk.Problem{Summary: fmt.Sprintf("the instance %d exists already", id)})
-		return out
-	}
+	return sdk.Implementation{}, fmt.Errorf("there is no %v of type %q in this plugin", sdk.Kind(spec.GetKind()), text(spec.GetType()))
+}
+
+// build runs a constructor and puts the instance in its reserved place.
+func (p *plugin) build(ctx context.Context, callID uint64, impl sdk.Implementation, spec *pluginv1.InstanceSpec) []*pluginv1.Diagnostic {
+	id := spec.GetInstanceId()
 	i := &instance{kind: impl.Kind(), setup: setupFromProto(spec.GetScope())}
 	ctx = p.context(ctx, &serving{callID: callID, realm: i.setup.Realm}, id)
 	ctx, warnings := sdk.CollectWarnings(ctx)
 	var err error
 	i.impl, err = impl.Build(ctx, i.setup, spec.GetSettings())
 	p.logPanic(ctx, err)
-	for _, w := range warnings() {
-		out.Diagnostics = append(out.Diagnostics, diagnosticToProto(pluginv1.Diagnostic_SEVERITY_WARNING, w))
-	}
 	if err == nil && ctx.Err() != nil {
 		err = ctx.Err() // the host does not wait any more and believes that there is no such instance
 	}
 	if err != nil {
 		p.instances.fill(id, nil)
 		p.discard(i)
-		fail(sdk.Problems(err)...)
-		return out
-	}
-	if !p.instances.fill(id, i) {
+	} else if !p.instances.fill(id, i) {
 		p.discard(i)
-		fail(&sdk.Problem{Summary: "the instance was released while it was being configured"})
+		err = errors.New("the instance was released while it was being configured")
 	}
-	return out
+	return append(diagnosticsToProto(pluginv1.Diagnostic_SEVERITY_ERROR, sdk.Problems(err)),
+		diagnosticsToProto(pluginv1.Diagnostic_SEVERITY_WARNING, warnings())...)
 }
 
 // discard closes an instance that never was.
@@ -105,17 +107,12 @@ func (p *plugin) discard(i *instance) {
 	}
 }
 
-func (p *plugin) implementation(spec *pluginv1.InstanceSpec) (sdk.Implementation, bool) {
-	for _, i := range p.implementations {
-		if pluginv1.Kind(i.Kind()) == spec.GetKind() && i.Type() == spec.GetType() {
-			return i, true
-		}
+func diagnosticsToProto(severity pluginv1.Diagnostic_Severity, problems []*sdk.Problem) []*pluginv1.Diagnostic {
+	out := make([]*pluginv1.Diagnostic, 0, min(len(problems), maxDiagnostics))
+	for _, x := range problems[:min(len(problems), maxDiagnostics)] {
+		out = append(out, &pluginv1.Diagnostic{Severity: severity, Path: text(x.Path), Summary: text(x.Summary), Sensitive: x.Sensitive})
 	}
-	return sdk.Implementation{}, false
-}
-
-func diagnosticToProto(severity pluginv1.Diagnostic_Severity, x *sdk.Problem) *pluginv1.Diagnostic {
-	return &pluginv1.Diagnostic{Severity: severity, Path: text(x.Path), Summary: text(x.Summary), Sensitive: x.Sensitive}
+	return out
 }
 
 // Release is the contract's Plugin.Release.

@@ -64,7 +64,7 @@ func take(ctx context.Context, steps []Step, r *pluginv1.LegResult, st *sdk.Stat
 	case r.GetFailure() != nil:
 		no = failureFromProto(r.GetFailure())
 	case r.GetDenial() != nil:
-		no = denialFromProto(r.GetDenial())
+		no = deniedBy(steps[len(done):], denialFromProto(r.GetDenial()))
 	case len(done) < len(steps):
 		return failf(CodeError, "the plugin ended after %d steps of %d and does not say why", len(done), len(steps))
 	}
@@ -78,6 +78,18 @@ func take(ctx context.Context, steps []Step, r *pluginv1.LegResult, st *sdk.Stat
 		}
 	}
 	return no
+}
+
+// deniedBy checks a denial against the step that said it, the first of those that are left. not_mine lets a realm ask
+// elsewhere, so only a verifier may say it.
+func deniedBy(left []Step, d *sdk.Denial) error {
+	switch {
+	case len(left) == 0:
+		return failf(CodeError, "the plugin denies (%s) after all steps have succeeded", d.Reason)
+	case d.Reason == sdk.ReasonNotMine && left[0].Kind != sdk.KindTokenBroker && left[0].Kind != sdk.KindIdentityProvider:
+		return failf(CodeError, "%v answered %s, which only a verifier may", left[0].Kind, d.Reason)
+	}
+	return d
 }
 
 // checkRequest refuses what no message could carry. The bytes come from the caller, so it is the caller's fault.
