@@ -1,0 +1,2 @@
+// Package parts lists what the default plugin offers.
+package parts

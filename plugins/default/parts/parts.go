@@ -1,0 +1,30 @@
+package parts
+
+import (
+	"github.com/realmgate/realmgate/plugins/default/activeroles"
+	"github.com/realmgate/realmgate/plugins/default/authenticator"
+	"github.com/realmgate/realmgate/plugins/default/broker"
+	"github.com/realmgate/realmgate/plugins/default/claims"
+	"github.com/realmgate/realmgate/plugins/default/oidc"
+	"github.com/realmgate/realmgate/plugins/default/roles"
+	"github.com/realmgate/realmgate/plugins/default/secrets"
+	"github.com/realmgate/realmgate/sdk"
+)
+
+// Implementations gives all parts of the default plugin. Those of one call share the ephemeral keys of realms without a
+// configured one, so a process calls it once.
+func Implementations() []sdk.Implementation {
+	ephemeral := &broker.Ephemeral{}
+	return []sdk.Implementation{
+		sdk.IdentityProviderType("oidc", oidc.NewProvider),
+		sdk.PrincipalMapperType("default", claims.NewMapper),
+		sdk.PrincipalRolesMapperType("default", roles.NewMapper),
+		sdk.AuthenticatorType("default", authenticator.NewDirectory),
+		sdk.AuthenticatorType("claims", authenticator.NewClaims),
+		sdk.ActiveRolesProviderType("default", activeroles.NewProvider),
+		sdk.TokenBrokerType("rsa-key-pair", ephemeral.NewRSA),
+		sdk.TokenBrokerType("symmetric-key", broker.NewSymmetric),
+		sdk.SecretResolverType("env", secrets.NewEnv),
+		sdk.SecretResolverType("file", secrets.NewFile),
+	}
+}
