@@ -1,0 +1,208 @@
+package plugintest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/realmgate/realmgate/sdk"
+	"github.com/realmgate/realmgate/sdk/rpc"
+	"github.com/realmgate/realmgate/sdk/serve"
+)
+
+// The test binary is a plugin if a host starts it.
+func TestMain(m *testing.M) {
+	if os.Getenv(serve.Handshake.MagicCookieKey) == serve.Handshake.MagicCookieValue {
+		serve.Main("good", "1.0.0", good()...)
+	}
+	os.Exit(m.Run())
+}
+
+type settings struct {
+	Claim string `json:"claim" doc:"claim that holds the badge number"`
+}
+
+// badge is a mapper that may be made to misbehave.
+type badge struct {
+	settings
+	misbehave func(context.Context, sdk.Identity) error
+}
+
+func (b *badge) MapPrincipal(ctx context.Context, id sdk.Identity) (sdk.PrincipalRef, error) {
+	if b.misbehave != nil {
+		if err := b.misbehave(ctx, id); err != nil {
+			return sdk.PrincipalRef{}, err
+		}
+	}
+	v, ok := id.Claims.String(b.Claim)
+	if !ok {
+		return sdk.PrincipalRef{}, sdk.Deny("claim_missing", "the token has no claim %q", b.Claim)
+	}
+	return sdk.PrincipalRef{Name: v}, nil
+}
+
+func badges(misbehave func(context.Context, sdk.Identity) error) []sdk.Implementation {
+	return []sdk.Implementation{sdk.PrincipalMapperType("badge", func(_ context.Context, _ sdk.Setup, s settings) (*badge, error) {
+		return &badge{settings: s, misbehave: misbehave}, nil
+	})}
+}
+
+// greeter asks the host for everything that it can be asked for.
+type greeter struct {
+	Password sdk.SecretRef `json:"password"`
+}
+
+func (g *greeter) Authenticate(ctx context.Context, c sdk.Credential) (sdk.Principal, error) {
+	if s, err := g.Password.Value(ctx); err != nil || string(s.Reveal()) != "hunter2" {
+		return sdk.Principal{}, errors.Join(err, errors.New("the password is another one"))
+	}
+	return sdk.FindPrincipal(ctx, c.Principal)
+}
+
+func good() []sdk.Implementation {
+	return append(badges(nil), sdk.AuthenticatorType("greeter", func(_ context.Context, _ sdk.Setup, g greeter) (*greeter, error) { return &g, nil }))
+}
+
+func badgeCase() Case {
+	return Case{
+		Kind: sdk.KindPrincipalMapper, Type: "badge", Settings: `{"claim":"badge"}`,
+		Call: func(ctx context.Context, i *Instance) error {
+			st := sdk.State{Identity: &sdk.Identity{Claims: sdk.NewClaims([]byte(`{"badge":"7"}`))}}
+			if err := i.Step(ctx, &st); err != nil {
+				return err
+			}
+			if st.Ref.Name != "7" {
+				return fmt.Errorf("mapped to %+v", st.Ref)
+			}
+			return nil
+		},
+	}
+}
+
+func greeterCase() Case {
+	return Case{
+		Name: "with a secret", Kind: sdk.KindAuthenticator, Type: "greeter", Settings: `{"password":"urn:realmgate-secret:s:p"}`,
+		Setup:      sdk.Setup{Realm: "realm1"},
+		Principals: []sdk.Principal{{ID: "1", Name: "alice", Enabled: true}},
+		Secrets:    map[string]string{"urn:polaris-secret:s:p": "hunter2"},
+		Call: func(ctx context.Context, i *Instance) error {
+			st := sdk.State{Credential: &sdk.Credential{Principal: sdk.PrincipalRef{Name: "alice"}}}
+			if err := i.Step(ctx, &st); err != nil {
+				return err
+			}
+			if st.Principal.ID != "1" {
+				return fmt.Errorf("found %+v", st.Principal)
+			}
+			return nil
+		},
+	}
+}
+
+func TestGoodPlugin(t *testing.T) {
+	t.Parallel()
+	Run(t, InProcess(good()...), badgeCase(), greeterCase())
+	path, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	Run(t, Binary(path), badgeCase(), greeterCase())
+}
+
+// TestBadPlugins sees to it that each check finds what it is there for.
+func TestBadPlugins(t *testing.T) {
+	t.Parallel()
+	deny := func(ctx context.Context, _ sdk.Identity) error {
+		if err := ctx.Err(); err != nil {
+			return sdk.Deny("late", "you gave up")
+		}
+		return nil
+	}
+	tests := map[string]struct {
+		impls []sdk.Implementation
+		check func(context.Context, *suite, Case) error
+		c     Case
+		want  string
+	}{
+		"good": {good(), checkOdd, badgeCase(), ""},
+		"panics on odd input": {badges(func(_ context.Context, id sdk.Identity) error {
+			_ = id.Claims.Map()["badge"].(string)
+			return nil
+		}), checkOdd, badgeCase(), "panics"},
+		"is not concurrent":        {badges(alone()), checkConcurrency, badgeCase(), "busy"},
+		"case of refused settings": {good(), checkCall, func() Case { c := badgeCase(); c.Settings = `{}`; return c }(), "refused"},
+		"wrong answer":             {good(), checkCall, func() Case { c := badgeCase(); c.Settings = `{"claim":"x"}`; return c }(), "claim_missing"},
+		"unknown principal":        {good(), checkCall, func() Case { c := greeterCase(); c.Principals = nil; return c }(), "principal_unknown"},
+		"unknown secret":           {good(), checkCall, func() Case { c := greeterCase(); c.Secrets = nil; return c }(), "no such secret"},
+		"denies the latecomer":     {badges(deny), checkCancellation, badgeCase(), ""}, // the host gives up first
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			err := tt.check(t.Context(), startSuite(t, tt.impls), tt.c)
+			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+				t.Errorf("%v, want %q", err, tt.want)
+			}
+		})
+	}
+}
+
+// alone gives a mapper that takes one call at a time. The first call waits for a second one, so that they meet.
+func alone() func(context.Context, sdk.Identity) error {
+	var inside atomic.Bool
+	met := make(chan struct{})
+	meet := sync.OnceFunc(func() { close(met) })
+	return func(ctx context.Context, _ sdk.Identity) error {
+		if !inside.CompareAndSwap(false, true) {
+			meet()
+			return errors.New("busy")
+		}
+		select {
+		case <-met:
+		case <-ctx.Done():
+		}
+		return nil
+	}
+}
+
+func startSuite(t *testing.T, impls []sdk.Implementation) *suite {
+	t.Helper()
+	c := InProcess(impls...).start(t)
+	t.Cleanup(c.stop)
+	s, err := newSuite(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestCheckManifest(t *testing.T) {
+	t.Parallel()
+	strict := []byte(`{"type":"object","additionalProperties":false}`)
+	offer := rpc.Offer{Kind: sdk.KindPrincipalMapper, Type: "badge", SettingsSchema: strict}
+	loose := offer
+	loose.SettingsSchema = []byte(`{"type":"object"}`)
+	bare := offer
+	bare.SettingsSchema = nil
+	for name, tt := range map[string]struct {
+		m     rpc.Manifest
+		cases []Case
+		want  string
+	}{
+		"good":          {rpc.Manifest{Version: "1", Offers: []rpc.Offer{offer}}, []Case{badgeCase()}, ""},
+		"no version":    {rpc.Manifest{Offers: []rpc.Offer{offer}}, []Case{badgeCase()}, "no version"},
+		"no case":       {rpc.Manifest{Version: "1", Offers: []rpc.Offer{offer}}, nil, "no case"},
+		"not offered":   {rpc.Manifest{Version: "1", Offers: []rpc.Offer{offer}}, []Case{badgeCase(), greeterCase()}, "not offered"},
+		"a loose shape": {rpc.Manifest{Version: "1", Offers: []rpc.Offer{loose}}, []Case{badgeCase()}, "refuses unknown keys"},
+		"no schema":     {rpc.Manifest{Version: "1", Offers: []rpc.Offer{bare}}, []Case{badgeCase()}, "settings schema"},
+	} {
+		err := checkManifest(tt.m, tt.cases)
+		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+			t.Errorf("%s: %v, want %q", name, err, tt.want)
+		}
+	}
+}
