@@ -1,0 +1,122 @@
+package sdk
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+)
+
+func TestSecretNeverPrints(t *testing.T) {
+	t.Parallel()
+	s := NewSecret([]byte("hunter2"))
+	var log strings.Builder
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "s", s, "p", &s)
+	js, err := json.Marshal(map[string]any{"s": s, "p": &s})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := fmt.Sprint(s, &s, []Secret{s}, map[string]Secret{"a": s}) + fmt.Sprintf("%s %v %+v %#v %q %x %d", s, s, s, s, s, s, s) + log.String() + string(js)
+	for _, leak := range []string{"hunter2", fmt.Sprintf("%x", "hunter2"), fmt.Sprint([]byte("hunter2")), "aHVudGVyMg"} {
+		if strings.Contains(out, leak) {
+			t.Errorf("a secret prints as %q in %s", leak, out)
+		}
+	}
+	if string(s.Reveal()) != "hunter2" {
+		t.Error("the value is lost")
+	}
+}
+
+func TestParseSecretRef(t *testing.T) {
+	t.Parallel()
+	r, err := ParseSecretRef("urn:polaris-secret:vault-prod:kv2/secret/a?=version=12#pass.word")
+	if err != nil || r.Store() != "vault-prod" || r.Path() != "kv2/secret/a" || r.Version() != "12" || r.Field() != "pass.word" {
+		t.Errorf("%+v %v", r, err)
+	}
+	r, err = ParseSecretRef("urn:realmgate-secret:aws:arn:aws:secretsmanager:eu:1:secret:x")
+	if err != nil || r.Store() != "aws" || r.Path() != "arn:aws:secretsmanager:eu:1:secret:x" {
+		t.Errorf("%+v %v", r, err)
+	}
+	for _, text := range []string{
+		"", "hunter2", "urn:realmgate-secret:", "urn:realmgate-secret:s", "urn:realmgate-secret:s:", "urn:realmgate-secret::p",
+		"urn:realmgate-secret:s:a/../b", "urn:realmgate-secret:s:..", "urn:realmgate-secret:s:./a", "urn:realmgate-secret:s:a//b", "urn:realmgate-secret:s:/a",
+		"urn:realmgate-secret:s:a%2e%2e/b", "urn:realmgate-secret:s:a\\b", "urn:realmgate-secret:s:a b", "urn:realmgate-secret:s:a\x00",
+		"urn:realmgate-secret:s:a?=version=", "urn:realmgate-secret:s:a?=version=x", "urn:realmgate-secret:s:a?=other=1",
+		"urn:realmgate-secret:s:a#", "urn:realmgate-secret:s:a#b#c", "urn:realmgate-secret:s/t:a", "URN:realmgate-secret:s:a",
+	} {
+		r, err := ParseSecretRef(text)
+		if err == nil || !r.IsZero() {
+			t.Errorf("%q gives %v", text, r)
+		} else if text == "hunter2" && strings.Contains(err.Error(), text) {
+			t.Errorf("the error repeats what may be a secret: %v", err)
+		}
+	}
+}
+
+func FuzzSecretRef(f *testing.F) {
+	for _, s := range []string{"urn:realmgate-secret:s:a/b?=version=1#f", "urn:polaris-secret:s:a", "urn:realmgate-secret:s:a/../b", "x", "urn:realmgate-secret:s:a?=version=1?=version=2"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		r, err := ParseSecretRef(text)
+		if err != nil {
+			if !r.IsZero() {
+				t.Fatal("an error gives a value")
+			}
+			return
+		}
+		for _, seg := range strings.Split(r.Path(), "/") {
+			if seg == "" || seg == "." || seg == ".." || strings.ContainsAny(seg, "%\\?# \x00") {
+				t.Fatalf("%q has a path segment %q", text, seg)
+			}
+		}
+		again, err := ParseSecretRef(r.String())
+		if err != nil || again != r {
+			t.Fatalf("%q prints as %q, which is %+v: %v", text, r, again, err)
+		}
+	})
+}
+
+// testHost is a Host with one answer.
+type testHost struct{ err error }
+
+func (h testHost) FindPrincipal(_ context.Context, r PrincipalRef) (Principal, error) {
+	return Principal{ID: r.ID}, h.err
+}
+
+func (h testHost) ResolveSecret(_ context.Context, r SecretRef) (Secret, error) {
+	return NewSecret([]byte(r.Path())), h.err
+}
+
+func TestHostIsReachedThroughTheContext(t *testing.T) {
+	t.Parallel()
+	ref, err := ParseSecretRef("urn:realmgate-secret:s:p")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := WithHost(t.Context(), testHost{})
+	if v, err := ref.Value(ctx); err != nil || string(v.Reveal()) != "p" {
+		t.Error(err)
+	}
+	if p, err := FindPrincipal(ctx, PrincipalRef{ID: "1"}); err != nil || p.ID != "1" {
+		t.Error(err)
+	}
+	if _, err := (SecretRef{}).Value(ctx); err == nil {
+		t.Error("the empty reference has a value")
+	}
+	for _, err := range []error{
+		func() error { _, err := ref.Value(t.Context()); return err }(),
+		func() error { _, err := FindPrincipal(t.Context(), PrincipalRef{}); return err }(),
+	} {
+		if err == nil || AsDenial(err) != nil {
+			t.Errorf("without a host: %v", err)
+		}
+	}
+	broken := errors.New("broken")
+	if _, err := ref.Value(WithHost(ctx, testHost{broken})); !errors.Is(err, broken) {
+		t.Error(err)
+	}
+}
