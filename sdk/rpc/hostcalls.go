@@ -94,7 +94,7 @@ func (h *pluginHost) ask(ctx context.Context, call *pluginv1.HostCall) (*pluginv
 	}
 	s := h.serving.session
 	if s == nil {
-		s = h.plugin.session.Load()
+		s = h.plugin.current(ctx)
 	}
 	if s == nil {
 		return nil, errors.New("rpc: there is no session with the host")

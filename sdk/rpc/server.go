@@ -79,6 +79,7 @@ type plugin struct {
 	instances       *instances
 	known           *lru.Cache[knownKey, sdk.Principal]
 	session         atomic.Pointer[pluginSession]
+	arrivals        arrivals // of sessions
 }
 
 // Describe is the contract's Plugin.Describe.

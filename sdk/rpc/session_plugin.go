@@ -50,6 +50,7 @@ func (p *plugin) Open(stream grpc.BidiStreamingServer[pluginv1.OpenRequest, plug
 	if old := p.session.Swap(s); old != nil {
 		old.end(errors.New("the session was opened again"))
 	}
+	p.arrivals.announce()
 	go func() { s.end(s.out.pump(s.send)) }()
 	go s.read(nil)
 	<-ctx.Done()
