@@ -221,6 +221,7 @@ type Status struct {
 	State          State
 	PID            int // 0: no process
 	Restarts       int
+	Instances      int    // configured ones
 	LastError      string // the last one, also of a plugin that is well again; empty if there was none
 	Offers         []rpc.Offer
 }
@@ -240,7 +241,7 @@ func (c *Catalog) Plugins() []Status {
 func (p *supervised) status() Status {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s := Status{Name: p.src.Name, Path: p.src.Path, Bundled: p.src.Bundled, State: p.state, Restarts: p.restarts,
+	s := Status{Name: p.src.Name, Path: p.src.Path, Bundled: p.src.Bundled, State: p.state, Restarts: p.restarts, Instances: len(p.instances),
 		Version: printable(p.manifest.Version, 64), Build: printable(p.manifest.Build, 128), Offers: slices.Clone(p.manifest.Offers)}
 	if p.live != nil {
 		s.PID = p.live.child.pid()

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-plugin"
+
+	"github.com/realmgate/realmgate/sdk/serve"
 )
 
 const (
@@ -65,7 +67,7 @@ func (c *child) Start(context.Context) (err error) {
 		return errors.Join(err, outR.Close(), outW.Close())
 	}
 	cmd := exec.Command(c.path, c.args...)
-	cmd.Env = append(c.env, plugin.EnvUnixSocketDir+"="+c.dir)
+	cmd.Env = append(c.env, serve.LogLevelVariable+"="+c.out.log.GetLevel().String(), plugin.EnvUnixSocketDir+"="+c.dir)
 	cmd.Stdout, cmd.Stderr = outW, errW // files: no goroutine of exec waits for their end
 	cmd.Dir = "/"
 	isolate(cmd)

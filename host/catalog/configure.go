@@ -28,6 +28,7 @@ type Diagnostic struct {
 	Path            string // JSON pointer (RFC 6901) into the settings; empty for the whole block
 	Summary, Detail string
 	Sensitive       bool // the value at Path may be a secret
+	Unavailable     bool // the plugin is at fault, not the settings
 }
 
 // Handle stands for a configured instance, whichever process serves it. Handles can be compared; the zero Handle stands
@@ -138,6 +139,7 @@ func (c *Catalog) Configure(ctx context.Context, in []Instance) ([]Handle, []Dia
 		indexes []int
 		all     []*instance
 		results [][]rpc.Diagnostic
+		down    bool // the plugin did not answer
 	}
 	var batches []*batch
 	found := make([][]Diagnostic, len(in))
@@ -162,10 +164,10 @@ func (c *Catalog) Configure(ctx context.Context, in []Instance) ([]Handle, []Dia
 			x, state := b.p.live, b.p.state
 			b.p.mu.Unlock()
 			if x == nil {
-				b.results = sayOfAll(b.all, fmt.Sprintf("plugin %s: %v: it is %s", b.p.src.Name, ErrUnavailable, state))
+				b.results, b.down = sayOfAll(b.all, fmt.Sprintf("plugin %s: %v: it is %s", b.p.src.Name, ErrUnavailable, state)), true
 				return
 			}
-			b.results = b.p.configure(ctx, x, b.all)
+			b.results, b.down = b.p.configure(ctx, x, b.all)
 		})
 	}
 	wg.Wait()
@@ -176,7 +178,7 @@ func (c *Catalog) Configure(ctx context.Context, in []Instance) ([]Handle, []Dia
 				handles[n] = Handle{b.all[i]}
 			}
 			for _, d := range ds {
-				found[n] = append(found[n], Diagnostic{Index: n, Warning: d.Warning, Path: d.Path, Summary: d.Summary, Detail: d.Detail, Sensitive: d.Sensitive})
+				found[n] = append(found[n], Diagnostic{Index: n, Warning: d.Warning, Path: d.Path, Summary: d.Summary, Detail: d.Detail, Sensitive: d.Sensitive, Unavailable: b.down})
 			}
 		}
 	}
@@ -184,7 +186,8 @@ func (c *Catalog) Configure(ctx context.Context, in []Instance) ([]Handle, []Dia
 }
 
 // configure configures instances on x and binds those that it has nothing against. The answer has the diagnostics of each.
-func (p *supervised) configure(ctx context.Context, x *process, all []*instance) [][]rpc.Diagnostic {
+// down says that the plugin did not answer, or is gone.
+func (p *supervised) configure(ctx context.Context, x *process, all []*instance) (_ [][]rpc.Diagnostic, down bool) {
 	ctx, cancel := context.WithTimeout(ctx, p.c.opts.ConfigureTimeout)
 	defer cancel()
 	specs := make([]rpc.Instance, len(all))
@@ -198,7 +201,7 @@ func (p *supervised) configure(ctx context.Context, x *process, all []*instance)
 	answer, err := x.Configure(ctx, specs)
 	if err != nil {
 		p.forget(ctx, x, specs)
-		return sayOfAll(all, fmt.Sprintf("plugin %s does not configure its instances: %s", p.src.Name, p.c.safe(err.Error())))
+		return sayOfAll(all, fmt.Sprintf("plugin %s does not configure its instances: %s", p.src.Name, p.c.safe(err.Error()))), true
 	}
 	out := make([][]rpc.Diagnostic, len(all))
 	for _, d := range answer {
@@ -214,6 +217,7 @@ func (p *supervised) configure(ctx context.Context, x *process, all []*instance)
 		case firstError(out[n]) != nil:
 			p.calls.Delete(specs[n].ID)
 		case p.live != x:
+			down = true
 			out[n] = append(out[n], rpc.Diagnostic{Summary: fmt.Sprintf("plugin %s ended while it was being configured", p.src.Name)})
 			failed = append(failed, specs[n])
 		case i.life == released:
@@ -228,7 +232,7 @@ func (p *supervised) configure(ctx context.Context, x *process, all []*instance)
 	}
 	p.mu.Unlock()
 	p.forget(ctx, x, failed)
-	return out
+	return out, down
 }
 
 // forget releases what a process may have configured although nobody wants it any more.

@@ -10,6 +10,9 @@ import (
 // binaryPrefix is what the file name of every plugin binary starts with.
 const binaryPrefix = "realmgate-plugin-"
 
+// BinaryName gives the file name of the binary of a plugin.
+func BinaryName(plugin string) string { return binaryPrefix + plugin }
+
 // Source says where a plugin comes from and how it is started.
 type Source struct {
 	Name    string            // label of the plugin block, or of a bundled binary what follows realmgate-plugin-

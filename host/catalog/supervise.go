@@ -136,7 +136,8 @@ func (p *supervised) reconfigure(ctx context.Context, x *process, all []*instanc
 		if n < 0 {
 			n = len(all)
 		}
-		for i, ds := range p.configure(ctx, x, all[:n]) {
+		answers, _ := p.configure(ctx, x, all[:n])
+		for i, ds := range answers {
 			if f := firstError(ds); f != nil {
 				all[i].broken(f.Summary)
 				p.log.Error("instance could not be configured again", "instance", all[i].String(), "error", f.Summary)

@@ -1,0 +1,418 @@
+package catalog
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/go-plugin"
+	"google.golang.org/grpc"
+
+	pluginv1 "github.com/realmgate/realmgate/proto/realmgate/plugin/v1"
+	"github.com/realmgate/realmgate/sdk"
+	"github.com/realmgate/realmgate/sdk/serve"
+)
+
+// modeVariable makes the test binary a plugin of some kind.
+const modeVariable = "CATALOG_TEST_MODE"
+
+func TestMain(m *testing.M) {
+	if mode := os.Getenv(modeVariable); mode != "" {
+		runPlugin(mode)
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func runPlugin(mode string) {
+	rawOut, rawErr := os.Stdout, os.Stderr // go-plugin puts its own in their place
+	good := serve.Config{Name: "good", Version: "1.2.3", Build: "test", Implementations: implementations("badge")}
+	switch mode {
+	case "good":
+	case "unary":
+		good.UnaryOnly = true
+	case "other":
+		good.Implementations = implementations("other")
+	case "clash":
+		good.Implementations = []sdk.Implementation{sdk.PrincipalMapperType("badge", newPart)}
+	case "changes": // the second process offers something else
+		if _, err := os.Stat(os.Getenv("MARK")); err == nil {
+			good.Implementations = implementations("other")
+		}
+		_ = os.WriteFile(os.Getenv("MARK"), nil, 0o600)
+	case "once": // only the first process gets anywhere
+		if _, err := os.Stat(os.Getenv("MARK")); err == nil {
+			os.Exit(4)
+		}
+		_ = os.WriteFile(os.Getenv("MARK"), nil, 0o600)
+	case "text":
+		fmt.Println("hello\x1b[31m, client_secret=hunter2")
+		time.Sleep(time.Hour)
+	case "exit":
+		fmt.Fprintln(rawErr, "no configuration found")
+		os.Exit(3)
+	case "silent":
+		fmt.Fprintln(rawErr, "waiting for a license")
+		time.Sleep(time.Hour)
+	case "old":
+		fmt.Println("1|7|unix|/nowhere|grpc|")
+		time.Sleep(time.Hour)
+	case "mute", "empty":
+		servePlain(mode)
+		return
+	case "junk":
+		go func() { // the pipes that the host reads itself, before and after the handshake
+			for range 50 {
+				fmt.Fprintln(rawErr, `{"@message":1}`)
+				fmt.Fprintln(rawErr, `{"@level":"info","@message":"x","@timestamp":{}}`)
+				fmt.Fprintln(rawErr, strings.Repeat("x", 300<<10))
+				fmt.Fprintln(rawErr, "\x1b[2J\x00\xff")
+				time.Sleep(time.Millisecond)
+			}
+		}()
+		time.AfterFunc(300*time.Millisecond, func() {
+			for range 20 {
+				fmt.Fprintln(rawOut, strings.Repeat("y", 300<<10))
+				fmt.Println(strings.Repeat("z", 300<<10))
+			}
+		})
+	case "logs":
+		fmt.Fprintln(rawErr, `{"@level":"warn","@message":"token=abcdef123 is old","@module":"m","client_secret":"hunter2","n":7,"plugin":"forged"}`)
+		fmt.Fprintln(rawErr, "plain Authorization: Bearer abcdefghijkl")
+		for _, e := range os.Environ() {
+			name, _, _ := strings.Cut(e, "=")
+			fmt.Fprintln(rawErr, "environment", name)
+		}
+		fmt.Fprintln(rawErr, "arguments", os.Args[1:])
+	case "stubborn":
+		signal.Ignore(syscall.SIGTERM)
+		serve.Run(good)
+		time.Sleep(time.Hour)
+	case "parent":
+		grandchild := exec.Command("/bin/sleep", "3600")
+		grandchild.Stdout, grandchild.Stderr = rawOut, rawErr
+		_ = grandchild.Start()
+		_ = os.WriteFile(os.Getenv("MARK"), fmt.Append(nil, grandchild.Process.Pid), 0o600)
+	}
+	os.Exit(serve.Run(good))
+}
+
+// servePlain serves a plugin that does not answer Describe.
+func servePlain(mode string) {
+	plugin.Serve(&plugin.ServeConfig{HandshakeConfig: serve.Handshake, GRPCServer: plugin.DefaultGRPCServer,
+		Logger: hclog.NewNullLogger(), Plugins: plugin.PluginSet{serve.PluginName: plainPlugin{mute: mode == "mute"}}})
+}
+
+type plainPlugin struct {
+	plugin.NetRPCUnsupportedPlugin
+	pluginv1.UnimplementedPluginServer
+	mute bool
+}
+
+func (p plainPlugin) GRPCServer(_ *plugin.GRPCBroker, g *grpc.Server) error {
+	pluginv1.RegisterPluginServer(g, p)
+	return nil
+}
+
+func (plainPlugin) GRPCClient(context.Context, *plugin.GRPCBroker, *grpc.ClientConn) (any, error) {
+	return nil, nil
+}
+
+func (p plainPlugin) Describe(ctx context.Context, r *pluginv1.DescribeRequest) (*pluginv1.DescribeResponse, error) {
+	if p.mute {
+		time.Sleep(time.Hour)
+	}
+	return p.UnimplementedPluginServer.Describe(ctx, r)
+}
+
+// settings tell the parts of the good plugin what to do.
+type settings struct {
+	Do    string        `json:"do,omitempty"`
+	Key   sdk.SecretRef `json:"key,omitempty"`
+	Early bool          `json:"early" default:"false"` // the constructor resolves the key
+}
+
+// part is every kind at once.
+type part struct {
+	settings
+	setup sdk.Setup
+}
+
+func newPart(ctx context.Context, su sdk.Setup, s settings) (*part, error) {
+	switch s.Do {
+	case "refuse":
+		return nil, sdk.At(errors.New("is not a thing to do, password=hunter2"), "do")
+	case "warn":
+		sdk.Warn(ctx, "that is unwise", "do")
+	case "hang in the constructor":
+		time.Sleep(time.Hour)
+	}
+	if s.Early {
+		if _, err := s.Key.Value(ctx); err != nil {
+			return nil, sdk.At(err, "key")
+		}
+	}
+	return &part{s, su}, nil
+}
+
+func (p *part) Identify(_ context.Context, r sdk.Request) (sdk.Identity, error) {
+	if r.Token == "bad" {
+		return sdk.Identity{}, sdk.Deny("bad_token", "the token is bad")
+	}
+	return sdk.Identity{Subject: r.Token, Claims: sdk.NewClaims([]byte(`{}`)), Expires: time.Now().Add(time.Hour)}, nil
+}
+
+func (p *part) MapPrincipal(ctx context.Context, id sdk.Identity) (sdk.PrincipalRef, error) {
+	switch p.Do {
+	case "panic":
+		panic("the mapper panics")
+	case "exit":
+		fmt.Fprintln(os.Stderr, "the mapper exits")
+		os.Exit(7)
+	case "hang":
+		time.Sleep(time.Hour)
+	case "fail":
+		return sdk.PrincipalRef{}, errors.New("login failed: client_secret=hunter2\nand more")
+	case "ask":
+		q, err := sdk.FindPrincipal(ctx, sdk.PrincipalRef{Name: id.Subject})
+		return sdk.PrincipalRef{ID: q.ID}, err
+	case "resolve":
+		s, err := p.Key.Value(ctx)
+		return sdk.PrincipalRef{Name: string(s.Reveal())}, err
+	case "resolve other":
+		ref, err := sdk.ParseSecretRef("urn:realmgate-secret:store:" + id.Subject)
+		if err != nil {
+			return sdk.PrincipalRef{}, err
+		}
+		s, err := ref.Value(ctx)
+		return sdk.PrincipalRef{Name: string(s.Reveal())}, err
+	}
+	return sdk.PrincipalRef{Name: id.Subject}, nil
+}
+
+func (p *part) MapRoles(context.Context, sdk.Identity) ([]string, error) { return []string{"a"}, nil }
+
+func (p *part) Authenticate(_ context.Context, c sdk.Credential) (sdk.Principal, error) {
+	return sdk.Principal{ID: c.Principal.Name, Name: c.Principal.Name, Enabled: true, Roles: []string{"a"}}, nil
+}
+
+func (p *part) ActiveRoles(_ context.Context, q sdk.Principal, _ []string) ([]string, error) {
+	return q.Roles, nil
+}
+
+func (p *part) Verify(context.Context, sdk.Request) (sdk.Credential, error) {
+	return sdk.Credential{}, sdk.NotMine()
+}
+
+func (p *part) Issue(_ context.Context, g sdk.Grant) (sdk.Token, error) {
+	return sdk.Token{Value: "for " + g.ClientID + " of " + p.setup.Realm, Type: "Bearer"}, nil
+}
+
+func (p *part) Keys(context.Context) ([]byte, time.Time, error) {
+	return []byte(`{"keys":[]}`), time.Now().Add(time.Minute), nil
+}
+
+func (p *part) Resolve(_ context.Context, ref sdk.SecretRef) (sdk.Secret, error) {
+	return sdk.NewSecret([]byte("value of " + ref.Path())), nil
+}
+
+func (p *part) WriteSecret(context.Context, sdk.SecretRef, []byte) (string, error) { return "3", nil }
+
+func (p *part) DeleteSecret(context.Context, sdk.SecretRef) error { return nil }
+
+func implementations(typ string) []sdk.Implementation {
+	return []sdk.Implementation{
+		sdk.IdentityProviderType(typ, newPart), sdk.PrincipalMapperType(typ, newPart), sdk.PrincipalRolesMapperType(typ, newPart),
+		sdk.AuthenticatorType(typ, newPart), sdk.ActiveRolesProviderType(typ, newPart), sdk.TokenBrokerType(typ, newPart),
+		sdk.SecretResolverType(typ, newPart),
+	}
+}
+
+// fakeDirectory knows one principal, in realm r1.
+type fakeDirectory struct{}
+
+func (fakeDirectory) FindPrincipal(_ context.Context, realm string, ref sdk.PrincipalRef) (sdk.Principal, error) {
+	if realm != "r1" || ref.Name != "alice" {
+		return sdk.Principal{}, sdk.Forbid("principal_unknown", "there is no such principal")
+	}
+	return sdk.Principal{Realm: realm, ID: "42", Name: "alice", Enabled: true}, nil
+}
+
+func (fakeDirectory) Epoch(string) uint64 { return 1 }
+
+// fakeSecrets resolves what the operator wrote, and what lies under "granted" for realm r1.
+type fakeSecrets struct {
+	mu    sync.Mutex
+	asked []string
+	fail  bool
+}
+
+func (s *fakeSecrets) say(format string, args ...any) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked = append(s.asked, fmt.Sprintf(format, args...))
+	if s.fail {
+		return errors.New("the store is down")
+	}
+	return nil
+}
+
+func (s *fakeSecrets) setFail(fail bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fail = fail
+}
+
+func (s *fakeSecrets) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.asked)
+}
+
+func (s *fakeSecrets) Resolve(_ context.Context, ref sdk.SecretRef) (sdk.Secret, error) {
+	return sdk.NewSecret([]byte("operator " + ref.Path())), s.say("operator %s", ref.Path())
+}
+
+func (s *fakeSecrets) ResolveGranted(_ context.Context, realm string, ref sdk.SecretRef) (sdk.Secret, error) {
+	if realm != "r1" || !strings.HasPrefix(ref.Path(), "granted/") {
+		return sdk.Secret{}, errors.New("not granted")
+	}
+	return sdk.NewSecret([]byte("granted " + ref.Path())), s.say("granted %s", ref.Path())
+}
+
+// logBuffer keeps what is logged.
+type logBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func source(t *testing.T, name, mode string) Source {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Source{Name: name, Path: self, TLS: true, Env: map[string]string{modeVariable: mode}}
+}
+
+type world struct {
+	*Catalog
+	secrets *fakeSecrets
+	log     *logBuffer
+}
+
+// newWorld makes a catalog with the sources started. At the end of the test nothing of it may be left.
+func newWorld(t *testing.T, change func(*Options), sources ...Source) *world {
+	t.Helper()
+	w := &world{secrets: &fakeSecrets{}, log: &logBuffer{}}
+	o := Options{Version: "test", Directory: fakeDirectory{}, Secrets: w.secrets,
+		StartTimeout: 30 * time.Second, DescribeTimeout: 20 * time.Second, ConfigureTimeout: 20 * time.Second,
+		Logger: hclog.New(&hclog.LoggerOptions{Output: w.log, Level: hclog.Debug, JSONFormat: true})}
+	if change != nil {
+		change(&o)
+	}
+	c, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Catalog = c
+	c.Start(t.Context(), sources)
+	t.Cleanup(func() {
+		pids := c.pids()
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		if err := c.Close(ctx); err != nil {
+			t.Error(err)
+		}
+		if _, err := os.Stat(c.dir); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("the socket directory is left: %v", err)
+		}
+		for _, pid := range pids {
+			if alive(pid) {
+				t.Errorf("process %d is left", pid)
+			}
+		}
+		if t.Failed() {
+			t.Log(w.log.String())
+		}
+	})
+	return w
+}
+
+func (c *Catalog) pids() (out []int) {
+	for _, s := range c.Plugins() {
+		if s.PID != 0 {
+			out = append(out, s.PID)
+		}
+	}
+	return out
+}
+
+func alive(pid int) bool { return syscall.Kill(pid, 0) == nil }
+
+func waitFor(t *testing.T, what string, cond func() bool) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if cond() {
+			return
+		}
+	}
+	t.Fatalf("waited in vain: %s", what)
+}
+
+// mapper configures a principal mapper of type badge.
+func (w *world) mapper(t *testing.T, do string, refs ...string) Handle {
+	t.Helper()
+	in := Instance{Kind: sdk.KindPrincipalMapper, Type: "badge", Settings: fmt.Appendf(nil, `{"do":%q}`, do), Setup: sdk.Setup{Tenant: "t"}}
+	for _, r := range refs {
+		ref, err := sdk.ParseSecretRef(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in.Refs = append(in.Refs, ref)
+		in.Settings = fmt.Appendf(nil, `{"do":%q,"key":%q}`, do, r)
+	}
+	hs, ds := w.Configure(t.Context(), []Instance{in})
+	if len(ds) > 0 {
+		t.Fatal(ds)
+	}
+	return hs[0]
+}
+
+// mapSubject runs a leg of one mapper.
+func (w *world) mapSubject(t *testing.T, h Handle, realm, subject string) (sdk.PrincipalRef, error) {
+	t.Helper()
+	l, err := w.Leg([]Handle{h})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	st := &sdk.State{Request: &sdk.Request{Realm: realm}, Identity: &sdk.Identity{Subject: subject}}
+	if err := l.Run(ctx, st); err != nil {
+		return sdk.PrincipalRef{}, err
+	}
+	return *st.Ref, nil
+}

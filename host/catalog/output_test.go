@@ -1,0 +1,209 @@
+package catalog
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"unicode"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+func TestRedact(t *testing.T) {
+	t.Parallel()
+	const jwt = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl"
+	tests := []struct{ in, want string }{
+		{"got " + jwt + " from x", "got [hidden] from x"},
+		{"Authorization: Bearer abc", "Authorization: [hidden]"},
+		{`{"authorization":"Basic dXNlcjpwYXNz","x":1}`, `{"authorization":"[hidden]","x":1}`},
+		{"map[Authorization:[Basic dXNlcjpwYXNz] Host:[x]]", "map[Authorization:[[hidden]] Host:[x]]"},
+		{"sent bearer abcdefgh12345", "sent bearer [hidden]"},
+		{"client_secret=hunter2&grant_type=x", "client_secret=[hidden]&grant_type=x"},
+		{"password: hunter", "password: [hidden]"},
+		{"token=abc", "token=[hidden]"},
+		{"secret: 0xdeadbeef", "secret: [hidden]"},
+		{`{"client_secret": "a \"quoted\" one", "n": 1}`, `{"client_secret": "[hidden]", "n": 1}`},
+		{`{\"password\":\"hunter2\"}`, `{\"password\":\"[hidden]\"}`},
+		{"api-key='a b c' rest", "api-key='[hidden]' rest"},
+		{"AWS_SECRET_ACCESS_KEY=abc/def+ghi", "AWS_SECRET_ACCESS_KEY=[hidden]"},
+		{"postgres://user:pa55@db/x", "postgres://user:[hidden]@db/x"},
+		{"-----BEGIN RSA PRIVATE KEY-----MIIE-----END RSA PRIVATE KEY-----", "-----BEGIN RSA PRIVATE KEY-----[hidden]-----END RSA PRIVATE KEY-----"},
+		// What must stay readable.
+		{"", ""},
+		{"verify token: expired", "verify token: expired"},
+		{"the key \"client_secret\" is required", "the key \"client_secret\" is required"},
+		{"urn:realmgate-secret:store:a/b is not there", "urn:realmgate-secret:store:a/b is not there"},
+		{"urn:polaris-secret:store:a/b", "urn:polaris-secret:store:a/b"},
+		{"https://idp.example.com:8443/jwks", "https://idp.example.com:8443/jwks"},
+	}
+	for _, tt := range tests {
+		if got := (Redactor{}).Redact(tt.in); got != tt.want {
+			t.Errorf("%s\ngot  %s\nwant %s", tt.in, got, tt.want)
+		}
+	}
+}
+
+func TestLineWriter(t *testing.T) {
+	t.Parallel()
+	var got []string
+	w := &lineWriter{emit: func(line []byte, cut bool) { got = append(got, fmt.Sprint(len(line), cut)) }}
+	for _, s := range []string{"ab", "c\r\n\nde\n", strings.Repeat("x", 3*maxLine), strings.Repeat("x", maxLine), "\n", strings.Repeat("y", maxLine) + "\n", "tail"} {
+		if n, err := w.Write([]byte(s)); n != len(s) || err != nil {
+			t.Fatal(n, err)
+		}
+	}
+	w.flush()
+	w.flush()
+	if want := "[3 false 2 false 8192 true 8192 false 4 false]"; fmt.Sprint(got) != want {
+		t.Errorf("%v, want %s", got, want)
+	}
+}
+
+func FuzzOutput(f *testing.F) {
+	for _, s := range []string{`{"@message":1}`, `{"@level":"info","@message":"x","a":[1,{"secret":"x"}]}`, "\x1b[2J\xff\u202e", `{"@level":"info","@message":"m","@timestamp":{}} x`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, line []byte) {
+		var b strings.Builder
+		o := &output{log: hclog.New(&hclog.LoggerOptions{Output: &b, Level: hclog.Trace, JSONFormat: true})}
+		w := &lineWriter{emit: o.stderr}
+		_, _ = w.Write(line)
+		w.flush()
+		for l := range strings.Lines(b.String()) {
+			var entry map[string]any
+			if err := json.Unmarshal([]byte(l), &entry); err != nil {
+				t.Fatalf("%q: %v", l, err)
+			}
+			if m := entry["@message"].(string); strings.ContainsFunc(m, unicode.IsControl) || len(m) > 4*maxLine {
+				t.Errorf("%q", m)
+			}
+		}
+	})
+}
+
+func TestPrintable(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"a\tb\nc":               "a b c",
+		"\x1b[31mred\x07":       "[31mred",
+		"\u202eevil\u200b":      "evil",
+		strings.Repeat("ä", 20): strings.Repeat("ä", 5) + " [cut]",
+	} {
+		if got := printable(in, 11); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+func TestCheckHandshake(t *testing.T) {
+	t.Parallel()
+	cert := strings.Repeat("A", 60)
+	tests := []struct {
+		line   string
+		tls    bool
+		want   string
+		reason Reason
+	}{
+		{"1|1|unix|/x|grpc|" + cert + "\n", true, "1|1|unix|/x|grpc|" + cert, ""},
+		{"1|1|unix|/x|grpc|" + cert, false, "1|1|unix|/x|grpc|", ""}, // go-plugin panics on a certificate here
+		{"1|1|tcp|127.0.0.1:7|grpc", false, "1|1|tcp|127.0.0.1:7|grpc|", ""},
+		{"1|1|unix|/x|grpc|", true, "", ReasonHandshake},
+		{"1|1|tcp|203.0.113.1:7|grpc", false, "", ReasonHandshake},
+		{"1|1|tcp|localhost|grpc", false, "", ReasonHandshake},
+		{"1|1|unix||grpc", false, "", ReasonHandshake},
+		{"1|1|unix|/x|netrpc|", false, "", ReasonProtocol},
+		{"1|1|unix|/x", false, "", ReasonProtocol},
+		{"2|1|unix|/x|grpc|", false, "", ReasonProtocol},
+		{"1|2|unix|/x|grpc|", false, "", ReasonProtocol},
+		{"1|x|unix|/x|grpc|", false, "", ReasonProtocol},
+		{"x|1|unix|/x|grpc|", false, "", ReasonHandshake},
+		{"hello", false, "", ReasonHandshake},
+	}
+	for _, tt := range tests {
+		got, refused := checkHandshake(tt.line, tt.tls)
+		if got != tt.want || (refused == nil) != (tt.reason == "") || refused != nil && refused.reason != tt.reason {
+			t.Errorf("%s: %q %+v", tt.line, got, refused)
+		}
+	}
+}
+
+// TestJunk floods both streams with what panics or wedges go-plugin.
+func TestJunk(t *testing.T) {
+	t.Parallel()
+	for _, tls := range []bool{true, false} {
+		s := source(t, "p", "junk")
+		s.TLS = tls
+		w := newWorld(t, nil, s)
+		h := w.mapper(t, "")
+		waitFor(t, "junk of both streams is logged", func() bool {
+			log := w.log.String()
+			return strings.Contains(log, "xxxx") && strings.Contains(log, "yyyy") && strings.Contains(log, "zzzz")
+		})
+		if got, err := w.mapSubject(t, h, "r1", "x"); err != nil || got.Name != "x" {
+			t.Error(got, err)
+		}
+		if s := w.Plugins()[0]; s.State != StateReady || s.Restarts != 0 {
+			t.Errorf("%+v", s)
+		}
+		for l := range strings.Lines(w.log.String()) {
+			if len(l) > maxLine+1<<10 || !json.Valid([]byte(l)) {
+				t.Fatalf("a line of %d bytes: %.200s", len(l), l)
+			}
+		}
+	}
+}
+
+func TestLogsAndEnvironment(t *testing.T) {
+	t.Setenv("CATALOG_TEST_OF_THE_HOST", "secret") // so not parallel
+	s := source(t, "p", "logs")
+	s.Args = []string{"-x", "y z"}
+	s.Env["EXTRA"] = "1"
+	s.Env["REALMGATE_PLUGIN"] = "forged"
+	w := newWorld(t, nil, s)
+	waitFor(t, "the lines are logged", func() bool { return strings.Contains(w.log.String(), "arguments") })
+	names := map[string]bool{}
+	structured := false
+	for l := range strings.Lines(w.log.String()) {
+		var entry map[string]any
+		if err := json.Unmarshal([]byte(l), &entry); err != nil {
+			t.Fatal(err)
+		}
+		message := entry["@message"].(string)
+		if entry["plugin"] != "p" {
+			t.Errorf("plugin %v: %s", entry["plugin"], l)
+		}
+		if name, ok := strings.CutPrefix(message, "environment "); ok {
+			names[name] = true
+		}
+		if strings.HasPrefix(message, "token=") {
+			structured = message == "token=[hidden] is old" && entry["@level"] == "warn" && entry["client_secret"] == "[hidden]" && entry["n"] == "7"
+		}
+	}
+	if !structured {
+		t.Error("a line of hclog lost its level, its keys or its secrets")
+	}
+	for _, leak := range []string{"hunter2", "abcdefghijkl", "abcdef123"} {
+		if strings.Contains(w.log.String(), leak) {
+			t.Errorf("%s was logged", leak)
+		}
+	}
+	for _, n := range []string{"EXTRA", modeVariable, "REALMGATE_PLUGIN", "REALMGATE_PLUGIN_LOG_LEVEL", "PLUGIN_UNIX_SOCKET_DIR", "PLUGIN_CLIENT_CERT",
+		"PLUGIN_PROTOCOL_VERSIONS", "PLUGIN_MIN_PORT", "PLUGIN_MAX_PORT"} {
+		if !names[n] {
+			t.Errorf("the plugin has no %s", n)
+		}
+		delete(names, n)
+	}
+	if len(names) > 0 {
+		t.Errorf("the plugin's environment has more than it needs: %v", names)
+	}
+	if !strings.Contains(w.log.String(), "arguments [-x y z]") {
+		t.Error("the arguments are missing")
+	}
+	info, err := os.Stat(w.dir)
+	if err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("%v %v", info.Mode(), err)
+	}
+}
