@@ -59,6 +59,9 @@ func (s *source) masked(n int) string {
 		return indent + hidden
 	}
 	tail := strings.TrimLeft(rest[len(name):], " ")
+	if tail == "" {
+		return indent + hidden
+	}
 	if strings.HasPrefix(tail, "=") {
 		return indent + rest[:strings.IndexByte(rest, '=')+1] + " " + hidden
 	}

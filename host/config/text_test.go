@@ -141,7 +141,7 @@ func TestSuggest(t *testing.T) {
 	t.Parallel()
 	known := []string{"level", "format", "principal_mapper", "principal_roles_mapper", "a"}
 	for given, want := range map[string]string{
-		"levle": "level", "LEVEL": "level", "formt": "format", "principal_maper": "principal_mapper", "principal_role_mapper": "principal_roles_mapper",
+		"lvel": "level", "LEVEL": "level", "formt": "format", "principal_maper": "principal_mapper", "principal_role_mapper": "principal_roles_mapper",
 		"entirely_else": "", "x": "", "": "", strings.Repeat("l", 1000): "",
 	} {
 		if got := suggest(given, known); got != want {
