@@ -47,6 +47,7 @@ type Options struct {
 	StartTimeout     time.Duration // from the start of a process to its handshake; zero: 10 s
 	DescribeTimeout  time.Duration // for the manifest, and again for the session; zero: 5 s
 	ConfigureTimeout time.Duration // for one batch of instances; zero: 30 s
+	ProbeInterval    time.Duration // between two checks that a process still answers; zero: 15 s
 }
 
 // Catalog holds all plugin processes. It is safe for concurrent use.
@@ -88,6 +89,7 @@ func New(opts Options) (*Catalog, error) {
 	opts.StartTimeout = cmp.Or(opts.StartTimeout, 10*time.Second)
 	opts.DescribeTimeout = cmp.Or(opts.DescribeTimeout, 5*time.Second)
 	opts.ConfigureTimeout = cmp.Or(opts.ConfigureTimeout, 30*time.Second)
+	opts.ProbeInterval = cmp.Or(opts.ProbeInterval, 15*time.Second)
 	base, err := filepath.Abs(cmp.Or(opts.RuntimeDir, os.TempDir()))
 	if err != nil {
 		return nil, fmt.Errorf("catalog: %w", err)

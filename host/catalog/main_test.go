@@ -34,6 +34,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// printJunk is what a constructor of the plugin "junk" prints, behind the handshake.
+var printJunk = func() {}
+
 func runPlugin(mode string) {
 	rawOut, rawErr := os.Stdout, os.Stderr // go-plugin puts its own in their place
 	good := serve.Config{Name: "good", Version: "1.2.3", Build: "test", Implementations: implementations("badge")}
@@ -80,12 +83,12 @@ func runPlugin(mode string) {
 				time.Sleep(time.Millisecond)
 			}
 		}()
-		time.AfterFunc(300*time.Millisecond, func() {
+		printJunk = func() {
 			for range 20 {
 				fmt.Fprintln(rawOut, strings.Repeat("y", 300<<10))
 				fmt.Println(strings.Repeat("z", 300<<10))
 			}
-		})
+		}
 	case "logs":
 		fmt.Fprintln(rawErr, `{"@level":"warn","@message":"token=abcdef123 is old","@module":"m","client_secret":"hunter2","n":7,"plugin":"forged"}`)
 		fmt.Fprintln(rawErr, "plain Authorization: Bearer abcdefghijkl")
@@ -150,6 +153,8 @@ type part struct {
 
 func newPart(ctx context.Context, su sdk.Setup, s settings) (*part, error) {
 	switch s.Do {
+	case "print":
+		printJunk()
 	case "refuse":
 		return nil, sdk.At(errors.New("is not a thing to do, password=hunter2"), "do")
 	case "warn":

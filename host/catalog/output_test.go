@@ -136,7 +136,7 @@ func TestJunk(t *testing.T) {
 		s := source(t, "p", "junk")
 		s.TLS = tls
 		w := newWorld(t, nil, s)
-		h := w.mapper(t, "")
+		h := w.mapper(t, "print")
 		waitFor(t, "junk of both streams is logged", func() bool {
 			log := w.log.String()
 			return strings.Contains(log, "xxxx") && strings.Contains(log, "yyyy") && strings.Contains(log, "zzzz")

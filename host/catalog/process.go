@@ -12,6 +12,9 @@ import (
 	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/runner"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
 
 	"github.com/realmgate/realmgate/sdk/rpc"
 	"github.com/realmgate/realmgate/sdk/serve"
@@ -32,6 +35,7 @@ type process struct {
 	manifest rpc.Manifest
 	session  context.Context // lives as long as the process
 	end      context.CancelFunc
+	health   grpc_health_v1.HealthClient
 	hurry    <-chan struct{} // closed when there is no time left to be polite
 }
 
@@ -108,12 +112,12 @@ func (x *process) greet(ctx context.Context, p *supervised) error {
 	if !ok {
 		return fail(ReasonHandshake, fmt.Sprintf("cannot be used: go-plugin gave a %T", raw), nil)
 	}
-	x.Process = rpc.NewProcess(cc, &hostCalls{p})
+	x.Process, x.health = rpc.NewProcess(cc, &hostCalls{p}), grpc_health_v1.NewHealthClient(cc)
 	dctx, cancel := context.WithTimeout(ctx, o.DescribeTimeout)
 	defer cancel()
 	if x.manifest, err = x.Describe(dctx, o.Version); err != nil {
 		detail := "does not say what it offers: " + p.c.safe(err.Error())
-		if errors.Is(dctx.Err(), context.DeadlineExceeded) {
+		if errors.Is(err, context.DeadlineExceeded) || errors.Is(dctx.Err(), context.DeadlineExceeded) {
 			detail = fmt.Sprintf("does not say what it offers within %v", o.DescribeTimeout)
 		}
 		return fail(ReasonDescribe, detail, err)
@@ -154,6 +158,38 @@ func (x *process) stop(grace time.Duration) {
 	case <-time.After(killGrace):
 	}
 	_ = os.RemoveAll(x.child.dir) // what is left is removed with the catalog's own directory
+}
+
+// answers says whether the process answers within the time. Any answer will do, also that it knows no such service.
+func (x *process) answers(ctx context.Context, timeout time.Duration) bool {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	_, err := x.health.Check(ctx, &grpc_health_v1.HealthCheckRequest{Service: plugin.GRPCServiceName})
+	return status.Code(err) != codes.DeadlineExceeded
+}
+
+// maxMisses is how many probes in a row a process may leave unanswered.
+const maxMisses = 2
+
+// probe returns when the process has ended, and kills it if it hangs: one that the system has stopped, say, would never
+// end by itself, nor break its session.
+func (x *process) probe(ctx context.Context, interval, timeout time.Duration) {
+	for misses := 0; misses < maxMisses; {
+		select {
+		case <-time.After(interval):
+		case <-x.child.exited:
+			return
+		case <-ctx.Done():
+			return
+		}
+		if x.answers(ctx, timeout) {
+			misses = 0
+		} else {
+			misses++
+		}
+	}
+	x.child.refuse(ReasonTimeout, fmt.Sprintf("did not answer %d probes of %v and was killed", maxMisses, timeout))
+	x.child.kill()
 }
 
 // gone says whether the process has ended.

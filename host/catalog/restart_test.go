@@ -131,6 +131,42 @@ func TestBrokenAfterRestart(t *testing.T) {
 	}
 }
 
+func TestLostSessionIsReopened(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil, source(t, "p", "good"))
+	h := w.mapper(t, "ask")
+	p := w.plugins[0]
+	p.mu.Lock()
+	x := p.live
+	p.mu.Unlock()
+	if err := x.OpenSession(x.session); err != nil { // breaks the one that there is
+		t.Fatal(err)
+	}
+	waitFor(t, "the session is opened again", func() bool { return strings.Contains(w.log.String(), "session was lost and opened again") })
+	waitFor(t, "calls work", func() bool { got, err := w.mapSubject(t, h, "r1", "alice"); return err == nil && got.ID == "42" })
+	if s := w.Plugins()[0]; s.Restarts != 0 || s.PID != x.child.pid() {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestHungIsRestarted: a process that the system has stopped neither ends nor breaks its session.
+func TestHungIsRestarted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(o *Options) { o.ProbeInterval, o.DescribeTimeout = 100*time.Millisecond, 5*time.Second }, source(t, "p", "good"))
+	h := w.mapper(t, "")
+	if err := syscall.Kill(w.pids()[0], syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the plugin is restarted", func() bool { return w.Plugins()[0].Restarts > 0 })
+	w.ready(t)
+	if got, err := w.mapSubject(t, h, "r1", "x"); err != nil || got.Name != "x" {
+		t.Error(got, err)
+	}
+	if s := w.Plugins()[0]; s.LastError != "the process did not answer 2 probes of 5s and was killed" {
+		t.Errorf("%+v", s)
+	}
+}
+
 func TestChangedOffers(t *testing.T) {
 	t.Parallel()
 	s := source(t, "p", "changes")
@@ -305,10 +341,5 @@ func TestNothingIsLeft(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	waitFor(t, "all goroutines have ended", func() bool {
-		if runtime.NumGoroutine() <= before {
-			return true
-		}
-		return false
-	})
+	waitFor(t, "all goroutines have ended", func() bool { return runtime.NumGoroutine() <= before })
 }

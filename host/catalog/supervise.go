@@ -168,6 +168,11 @@ const lostGrace = 200 * time.Millisecond
 // watch returns when x can be used no longer, with the reason. Meanwhile it opens a broken session again, and configures
 // instances again that could not be configured after a restart.
 func (p *supervised) watch(ctx context.Context, x *process) error {
+	var prober sync.WaitGroup
+	defer prober.Wait()
+	ctx, cancel := context.WithCancel(ctx) // ends the prober
+	defer cancel()
+	prober.Go(func() { x.probe(ctx, p.c.opts.ProbeInterval, p.c.opts.DescribeTimeout) })
 	var reopen, repair backoff
 	timer := time.NewTimer(repair.next())
 	defer timer.Stop()
@@ -221,7 +226,10 @@ func (p *supervised) broken() []*instance {
 
 func (x *process) ended() error {
 	x.child.mu.Lock()
-	state := x.child.cmd.ProcessState.String()
+	state, refused := x.child.cmd.ProcessState.String(), x.child.refused
 	x.child.mu.Unlock()
+	if refused != nil {
+		return fmt.Errorf("the process %s", refused.detail)
+	}
 	return fmt.Errorf("the process ended: %s%s", state, x.child.said())
 }
