@@ -162,15 +162,20 @@ func handlerOf(m *memory) http.Handler {
 	})
 }
 
-// start serves the API on a real socket.
 func start(t *testing.T, m *memory) *Client {
+	t.Helper()
+	return serve(t, handlerOf(m))
+}
+
+// serve serves an API on a real socket.
+func serve(t *testing.T, h http.Handler) *Client {
 	t.Helper()
 	at := filepath.Join(shortDir(t), "run", "admin.sock")
 	ln, err := Listen(at)
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := &http.Server{Handler: handlerOf(m)} //nolint:gosec // a test's
+	srv := &http.Server{Handler: h}
 	go func() { _ = srv.Serve(ln) }()
 	c := NewClient(at)
 	t.Cleanup(func() { c.Close(); _ = srv.Close() })

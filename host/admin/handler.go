@@ -178,17 +178,20 @@ func (h *handler) fail(c *call, err error) {
 	case errors.As(err, &invalid):
 		e = &Error{Status: http.StatusBadRequest, Code: CodeInvalid, Message: invalid.Reason, Field: invalid.Field}
 	case errors.Is(err, directory.ErrNotFound):
-		e = &Error{Status: http.StatusNotFound, Code: CodeNotFound, Message: err.Error()}
+		e = &Error{Status: http.StatusNotFound, Code: CodeNotFound, Message: said(err)}
 	case errors.Is(err, directory.ErrExists):
-		e = &Error{Status: http.StatusConflict, Code: CodeExists, Message: err.Error()}
+		e = &Error{Status: http.StatusConflict, Code: CodeExists, Message: said(err)}
 	case errors.Is(err, directory.ErrConflict):
-		e = &Error{Status: http.StatusConflict, Code: CodeConflict, Message: err.Error()}
+		e = &Error{Status: http.StatusConflict, Code: CodeConflict, Message: said(err)}
 	default:
 		h.Logger.Error("admin request failed", "method", c.r.Method, "realm", c.realm, "name", c.name, "request_id", sdk.RequestID(c.r.Context()), "error", err)
 		e = &Error{Status: http.StatusInternalServerError, Code: CodeInternal, Message: "the daemon failed; its log says more"}
 	}
 	_ = c.write(e.Status, errorBody{e})
 }
+
+// said gives the directory's words without the name of the package.
+func said(err error) string { return strings.TrimPrefix(err.Error(), "directory: ") }
 
 // write answers with JSON; nobody may keep it, since it may hold a secret.
 func (c *call) write(status int, v any) error {
