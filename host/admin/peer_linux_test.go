@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -59,7 +60,7 @@ func TestAnotherUserIsCutOff(t *testing.T) {
 	}
 	defer func() { _ = r.conn.Close() }()
 	_ = r.conn.SetReadDeadline(time.Now().Add(5 * time.Second))
-	if _, err := r.conn.Read(make([]byte, 1)); err != io.EOF {
+	if _, err := r.conn.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 		t.Fatalf("the connection is open: %v", err)
 	}
 	own, err := net.Dial("unix", at)
@@ -69,7 +70,7 @@ func TestAnotherUserIsCutOff(t *testing.T) {
 	defer func() { _ = own.Close() }()
 	_ = own.SetReadDeadline(time.Now().Add(5 * time.Second))
 	_ = (<-accepted).Close() // the first one that was let in
-	if _, err := own.Read(make([]byte, 1)); err != io.EOF || len(accepted) != 0 {
+	if _, err := own.Read(make([]byte, 1)); !errors.Is(err, io.EOF) || len(accepted) != 0 {
 		t.Errorf("another connection than our own was let in: %v", err)
 	}
 }

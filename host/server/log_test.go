@@ -1,0 +1,67 @@
+package server
+
+import (
+	"bytes"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/realmgate/realmgate/host/token"
+)
+
+// Who, where and why stand in the log; tokens and secrets never do.
+func TestLog(t *testing.T) {
+	const secret = "hunter2hunter2"
+	var log bytes.Buffer
+	w := newWorld(t, false)
+	d := w.deps()
+	d.Logger = hclog.New(&hclog.LoggerOptions{Output: &log, Level: hclog.Trace})
+	svc, err := token.New(token.Config{Realm: "a", Issuer: "i", Audience: []string{"x"}, Directory: noClients{}, Broker: noClients{}, Admit: w.plans["a"], Logger: d.Logger})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.tokens["a"] = svc
+	s, err := New(Config{Listeners: []Listener{{Name: "main"}}}, d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := s.Handler(Listener{Name: "main"})
+	for _, authorization := range []string{"Bearer " + secret, "Basic " + secret, secret, "Bearer " + secret + " x"} {
+		r := httptest.NewRequest(http.MethodGet, check+"?access_token="+secret, nil)
+		r.Header.Set("Authorization", authorization)
+		h.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {"bob\nforged line"}, "client_secret": {secret}}
+	r := httptest.NewRequest(http.MethodPost, "/realms/a/v1/token", strings.NewReader(form.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	h.ServeHTTP(httptest.NewRecorder(), r)
+	got := log.String()
+	for _, want := range []string{"principal=alice", "realm=a", "verdict=allowed", "reason=token_malformed", "reason=token_not_recognised", "request_id=", "error=invalid_client", "bob?forged"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %s in the log", want)
+		}
+	}
+	if strings.Contains(got, secret) {
+		t.Errorf("the log shows a secret:\n%s", got)
+	}
+}
+
+func BenchmarkCheck(b *testing.B) {
+	w := newWorld(b, false)
+	s, err := New(Config{Listeners: []Listener{{Name: "main"}}}, w.deps())
+	if err != nil {
+		b.Fatal(err)
+	}
+	w.legs["a"].forget = true
+	h := s.Handler(Listener{Name: "main"})
+	b.ReportAllocs()
+	for b.Loop() {
+		r := httptest.NewRequest(http.MethodGet, check, nil)
+		r.Header.Set("Authorization", "Bearer x")
+		h.ServeHTTP(httptest.NewRecorder(), r)
+	}
+}
