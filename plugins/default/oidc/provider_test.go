@@ -91,6 +91,8 @@ func TestIdentifyRefuses(t *testing.T) {
 		"crit":                        {token{header: c("crit", []string{"exp"})}, nil, "token_malformed"},
 		"changed claims":              {parts[0] + "." + strings.Split(f.sign(t, token{claims: c("sub", "mallory")}), ".")[1] + "." + parts[2], nil, "signature_invalid"},
 		"no signature":                {parts[0] + "." + parts[1] + ".", nil, "signature_invalid"},
+		"another encoding of it":      {sloppy(good), nil, "token_malformed"},
+		"ES256 with a P-384 key":      {token{method: jwt.SigningMethodES384, key: ec384Key(), header: c("kid", "ec384", "alg", "ES256")}, nil, "algorithm_not_allowed"},
 		"padding":                     {good + "==", nil, "token_malformed"},
 		"issuer with a slash":         {token{claims: c("iss", f.URL+"/")}, nil, "issuer_mismatch"},
 		"issuer's prefix":             {token{claims: c("iss", f.URL[:len(f.URL)-1])}, nil, "issuer_mismatch"},
@@ -160,6 +162,14 @@ func TestIdentifyRefuses(t *testing.T) {
 			}
 		})
 	}
+}
+
+// sloppy gives a token whose last character has other unused bits: the same bytes, written in a form that is not
+// canonical.
+func sloppy(token string) string {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	last := len(token) - 1
+	return token[:last] + string(alphabet[strings.IndexByte(alphabet, token[last])|1])
 }
 
 func TestRoles(t *testing.T) {

@@ -125,7 +125,10 @@ func TestAbsentKeyIsRemembered(t *testing.T) {
 	p := f.provider(t, nil)
 	c := withClock(p)
 	text := f.sign(t, token{header: map[string]any{"kid": "x"}})
-	identify(t, p, text, "key_unknown")
+	st := sdk.State{Request: &sdk.Request{Scheme: "bearer", Token: text}}
+	if err := sdk.Step(t.Context(), sdk.KindIdentityProvider, p, &st); reason(err) != "key_unknown" || !st.Cache.NoStore {
+		t.Errorf("%v, cache %+v; want key_unknown, which must not be remembered: the key may come", err, st.Cache)
+	}
 	n := f.fetches.Load()
 	c.advance(time.Minute)
 	identify(t, p, text, "key_unknown")
@@ -181,7 +184,11 @@ func TestProviderIsDown(t *testing.T) {
 	identify(t, p, text, "")
 	settle(t, p.keys)
 	identify(t, p, text, "")
-	identify(t, p, f.sign(t, token{header: map[string]any{"kid": "x"}}), "unavailable")
+	// Whether a key id is unknown cannot be told now, also when the bucket of refreshes is empty.
+	for i := range 2 * unknownBurst {
+		c.advance(time.Millisecond)
+		identify(t, p, f.sign(t, token{header: map[string]any{"kid": fmt.Sprint("x", i)}}), "unavailable")
+	}
 	c.advance(time.Hour)
 	identify(t, p, text, "unavailable")
 	f.change(func() { f.down = false })
@@ -216,7 +223,7 @@ func TestFaultsOfTheProvider(t *testing.T) {
 		"too long when unpacked": {answer(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Encoding", "gzip")
 			z := gzip.NewWriter(w)
-			_, _ = z.Write([]byte(strings.Repeat(" ", 64*maxJWKS)))
+			_, _ = z.Write([]byte(strings.Repeat(" ", maxJWKS+1)))
 			_ = z.Close()
 		}), "more than 524288 bytes"},
 		"metadata too long":        {metadata("x", strings.Repeat("x", maxDiscovery)), "more than 262144 bytes"},
@@ -232,6 +239,7 @@ func TestFaultsOfTheProvider(t *testing.T) {
 		"no keys":                  {keys(), "no public key"},
 		"only a private key":       {keys(jwk("rsa", "", "", rsaKey())), "no public key"},
 		"only a symmetric key":     {keys(jwk("rsa", "", "", []byte("0123456789abcdef0123456789abcdef"))), "no public key"},
+		"only a weak key":          {keys(jwk("rsa", "", "", weakKey())), "no public key"},
 		"only for encryption":      {keys(jwk("rsa", "", "enc", rsaKey().Public())), "no public key"},
 		"status 500":               {answer(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }), "500"},
 	}
