@@ -1,4 +1,3 @@
-// Package buildtest builds the project's own commands for tests that run them as real processes.
 package buildtest
 
 import (
