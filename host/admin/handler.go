@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/hashicorp/go-hclog"
@@ -124,7 +125,7 @@ func (h *handler) route(c *call) (route, error) {
 		return nil, errNoRoute
 	}
 	if !h.knows(c.realm) {
-		return nil, &Error{Status: http.StatusNotFound, Code: CodeNotFound, Message: "there is no such realm", Field: "realm"}
+		return nil, &Error{Status: http.StatusNotFound, Code: CodeNotFound, Message: "there is no such realm: " + strconv.Quote(c.realm), Field: "realm"}
 	}
 	return rt, nil
 }

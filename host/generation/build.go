@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+
 	"github.com/realmgate/realmgate/host/catalog"
 	"github.com/realmgate/realmgate/host/config"
 	"github.com/realmgate/realmgate/host/pipeline"
@@ -27,6 +29,7 @@ type Deps struct {
 	Secrets   *secret.Service
 	// LookupEnv reads the environment of the daemon for secret stores, as os.LookupEnv does.
 	LookupEnv func(string) (string, bool)
+	Logger    hclog.Logger
 }
 
 // Build builds a configuration. Diagnostics with an error mean that the configuration is at fault; the generation is nil
@@ -39,11 +42,22 @@ func Build(ctx context.Context, cfg *config.Config, deps Deps) (*Generation, con
 	for _, r := range cfg.Realms {
 		b.realm(r)
 	}
+	b.diags = distinct(b.diags)
 	if slices.ContainsFunc(b.diags, func(d config.Diagnostic) bool { return !d.Warning }) {
 		b.gen.Release(context.WithoutCancel(ctx))
 		return nil, b.diags
 	}
 	return b.gen, b.diags
+}
+
+// distinct drops what is said more than once: realms that inherit a part have the same to say about it.
+func distinct(all config.Diagnostics) config.Diagnostics {
+	seen := map[config.Diagnostic]bool{}
+	return slices.DeleteFunc(all.Sort(), func(d config.Diagnostic) bool {
+		again := seen[d]
+		seen[d] = true
+		return again
+	})
 }
 
 type builder struct {
@@ -197,7 +211,7 @@ func (b *builder) realm(r config.Realm) {
 	out.tokens, out.err = token.New(token.Config{
 		Realm: r.Name, Issuer: r.Issuer, Audience: r.Audience,
 		RolePrefix: ts.RolePrefix, DefaultScope: ts.DefaultScope, ScopeAliases: maps.Clone(ts.ScopeAliases),
-		Directory: b.deps.Directory, Broker: b.deps.Plugins.Broker(b.realms[r.Name].broker.handle, r.Name), Admit: out.plan,
+		Directory: b.deps.Directory, Broker: b.deps.Plugins.Broker(b.realms[r.Name].broker.handle, r.Name), Admit: out.plan, Logger: b.deps.Logger.Named("token"),
 	})
 }
 

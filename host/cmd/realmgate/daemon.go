@@ -53,7 +53,7 @@ func open(ctx context.Context, std streams, cfg *config.Config, dir directory.Co
 	}
 	r.catalog.Start(ctx, sources)
 	var diags config.Diagnostics
-	r.gen, diags = generation.Build(ctx, cfg, generation.Deps{Plugins: r.catalog, Directory: r.directory, Secrets: r.secrets, LookupEnv: os.LookupEnv})
+	r.gen, diags = generation.Build(ctx, cfg, generation.Deps{Plugins: r.catalog, Directory: r.directory, Secrets: r.secrets, LookupEnv: os.LookupEnv, Logger: r.log})
 	return r, report(std, diags)
 }
 
@@ -106,6 +106,9 @@ func sources(cfg *config.Config) ([]catalog.Source, error) {
 		path := p.Path
 		if path == "" {
 			path = filepath.Join(dir, catalog.BinaryName(p.Name))
+		}
+		if path, err = filepath.Abs(path); err != nil {
+			return nil, fmt.Errorf("plugin %s: %w", p.Name, err)
 		}
 		own = append(own, catalog.Source{Name: p.Name, Path: path, SHA256: p.SHA256, TLS: p.TLS != "none", Args: p.Args, Env: p.Env})
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/realmgate/realmgate/sdk/serve"
 )
 
-// liar is a plugin that answers what it should not. A token says how: <lie>:<principal id>.
+// liar is a plugin that answers what it should not. A token says how: <lie>~<principal id>.
 type liar struct{ setup sdk.Setup }
 
 func (l *liar) Issue(context.Context, sdk.Grant) (sdk.Token, error) {
@@ -24,7 +24,7 @@ func (l *liar) Issue(context.Context, sdk.Grant) (sdk.Token, error) {
 }
 
 func (l *liar) Verify(ctx context.Context, r sdk.Request) (sdk.Credential, error) {
-	lie, id, _ := strings.Cut(r.Token, ":")
+	lie, id, _ := strings.Cut(r.Token, "~")
 	c := sdk.Credential{
 		Realm: l.setup.Realm, Issuer: l.setup.Issuer, Audience: l.setup.Audience, Principal: sdk.PrincipalRef{ID: id},
 		RequestedRoles: []string{"PRINCIPAL_ROLE:service_admin"}, TokenID: "t", SecretVersion: "1", Expires: time.Now().Add(time.Hour),
@@ -99,20 +99,20 @@ realm "b" {}
 		status int
 		reason string
 	}{
-		{"honest:" + id, 200, ""},
-		{"realm:" + id, 401, "realm_mismatch"},
-		{"realm:" + principalID(d, "b"), 401, "realm_mismatch"},
-		{"honest:" + principalID(d, "b"), 403, "principal_unknown"},
-		{"issuer:" + id, 401, "issuer_mismatch"},
-		{"audience:" + id, 401, "audience_mismatch"},
-		{"expired:" + id, 401, "token_expired"},
-		{"secret:" + id, 401, "token_revoked"},
-		{"eternal:" + id, 503, "unavailable"},
-		{"roles:" + id, 503, "unavailable"},
-		{"huge:" + id, 503, "unavailable"},
-		{"panic:" + id, 503, "unavailable"},
-		{"hang:" + id, 503, "unavailable"},
-		{"honest:nobody", 403, "principal_unknown"},
+		{"honest~" + id, 200, ""},
+		{"realm~" + id, 401, "realm_mismatch"},
+		{"realm~" + principalID(d, "b"), 403, "principal_unknown"},
+		{"honest~" + principalID(d, "b"), 403, "principal_unknown"},
+		{"issuer~" + id, 401, "issuer_mismatch"},
+		{"audience~" + id, 401, "audience_mismatch"},
+		{"expired~" + id, 401, "token_expired"},
+		{"secret~" + id, 401, "token_revoked"},
+		{"eternal~" + id, 503, "unavailable"},
+		{"roles~" + id, 503, "unavailable"},
+		{"huge~" + id, 503, "unavailable"},
+		{"panic~" + id, 503, "unavailable"},
+		{"hang~" + id, 503, "unavailable"},
+		{"honest~nobody", 403, "principal_unknown"},
 	}
 	for _, tt := range tests {
 		if a := d.check("a", tt.token); a.status != tt.status || a.reason() != tt.reason {
@@ -121,16 +121,16 @@ realm "b" {}
 			t.Errorf("%s: the answer tells about the inside: %s", tt.token, a.text)
 		}
 	}
-	if a := d.check("a", "deny:"+id); a.status != http.StatusUnauthorized || a.header.Get("X-Evil") != "" || strings.ContainsAny(a.header.Get("Realmgate-Reason"), "\r\n ") {
+	if a := d.check("a", "deny~"+id); a.status != http.StatusUnauthorized || a.header.Get("X-Evil") != "" || strings.ContainsAny(a.header.Get("Realmgate-Reason"), "\r\n ") {
 		t.Errorf("a reason that breaks out of its header: %d %v", a.status, a.header)
 	}
 
 	t.Run("crash", func(t *testing.T) {
-		if a := d.check("a", "crash:"+id); a.status != http.StatusServiceUnavailable {
+		if a := d.check("a", "crash~"+id); a.status != http.StatusServiceUnavailable {
 			t.Errorf("%d %s", a.status, a.text)
 		}
 		for end := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-			if a := d.check("a", "honest:"+id); a.status == http.StatusOK {
+			if a := d.check("a", "honest~"+id); a.status == http.StatusOK {
 				break
 			} else if a.status != http.StatusServiceUnavailable || time.Now().After(end) {
 				t.Fatalf("after the crash: %d %s", a.status, a.text)

@@ -82,7 +82,8 @@ func TestThreeModes(t *testing.T) {
 		{"claims as roles, no directory", "outside", greedy, 200, "", "carol", "service_admin"},
 		{"opaque", "outside", opaque, 401, "token_opaque", "", ""},
 		{"nothing", "both", "", 401, "credential_missing", "", ""},
-		{"own token, damaged, is final", "both", both + "x", 401, "signature_invalid", "", ""},
+		{"own token, damaged, is final", "both", damaged(both), 401, "signature_invalid", "", ""},
+		{"no token at all", "both", "x", 401, "token_opaque", "", ""},
 		{"no realm of that name", "nowhere", inside, 404, "realm_unknown", "", ""},
 	}
 	for _, tt := range tests {
@@ -230,4 +231,14 @@ realm "namespaced" {
 			t.Errorf("%s: %d %v %s", tt.realm, a.status, a.header, a.text)
 		}
 	}
+}
+
+// damaged changes the first character of a token's signature.
+func damaged(token string) string {
+	i := strings.LastIndexByte(token, '.') + 1
+	c := "A"
+	if token[i:i+1] == c {
+		c = "B"
+	}
+	return token[:i] + c + token[i+1:]
 }

@@ -38,11 +38,12 @@ type rootFile struct {
 func (r rootCredentials) show(p directory.Principal, s directory.ClientSecret) error {
 	e := rootEntry{ClientID: s.ClientID, ClientSecret: string(s.Secret.Reveal())}
 	base := r.endpoint(p.Realm)
+	// No line has a character that JSON escapes: they can be copied out of the file as they stand.
 	e.Try = []string{
-		fmt.Sprintf(`TOKEN=$(curl -s -u '%s:%s' -d grant_type=client_credentials -d scope=%s %s/v1/oauth/tokens | sed 's/.*"access_token":"\([^"]*\)".*/\1/')`,
+		fmt.Sprintf(`TOKEN=$(curl -s -u '%s:%s' -d grant_type=client_credentials -d scope=%s %s/v1/oauth/tokens | tr -cs 'A-Za-z0-9._-' ' ' | cut -d' ' -f3)`,
 			e.ClientID, e.ClientSecret, r.scope(p.Realm), base),
-		fmt.Sprintf(`curl -i -H "Authorization: Bearer $TOKEN" %s/v1/check`, base),
-		fmt.Sprintf(`curl -i -H "Authorization: Bearer ${TOKEN}x" %s/v1/check`, base),
+		fmt.Sprintf(`curl -i -H 'Authorization: Bearer '$TOKEN %s/v1/check`, base),
+		fmt.Sprintf(`curl -i -H 'Authorization: Bearer '${TOKEN}x %s/v1/check`, base),
 	}
 	if term.IsTerminal(int(r.out.Fd())) {
 		return r.print(r.out, p, e)

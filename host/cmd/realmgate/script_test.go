@@ -1,0 +1,24 @@
+package main
+
+import (
+	"os"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/realmgate/realmgate/internal/buildtest"
+)
+
+// TestScripts runs the command line as a user does, one script per subject.
+func TestScripts(t *testing.T) {
+	plugins := buildtest.Plugin(t)
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("REALMGATE_PLUGIN_DIR", plugins)
+			e.Setenv("TMPDIR", os.TempDir()) // the scripts' own folder is too deep for the path of a socket
+			return nil
+		},
+	})
+}
