@@ -23,7 +23,7 @@ func (b *backoff) next() time.Duration {
 		d = firstPause << b.tries
 	}
 	b.tries++
-	return d/2 + rand.N(d/2+1)
+	return d/2 + rand.N(d/2+1) //nolint:gosec // chance is wanted here, not secrecy
 }
 
 func (b *backoff) reset() { b.tries = 0 }

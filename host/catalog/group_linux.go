@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"errors"
 	"os/exec"
 	"syscall"
 
@@ -16,7 +17,7 @@ func isolate(cmd *exec.Cmd) {
 func waitable(pid int) bool {
 	for {
 		err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
-		if err != unix.EINTR {
+		if !errors.Is(err, unix.EINTR) {
 			return err == nil
 		}
 	}

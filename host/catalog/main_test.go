@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -62,10 +63,10 @@ func runPlugin(mode string) {
 		fmt.Println("hello\x1b[31m, client_secret=hunter2")
 		time.Sleep(time.Hour)
 	case "exit":
-		fmt.Fprintln(rawErr, "no configuration found")
+		say(rawErr, "no configuration found")
 		os.Exit(3)
 	case "silent":
-		fmt.Fprintln(rawErr, "waiting for a license")
+		say(rawErr, "waiting for a license")
 		time.Sleep(time.Hour)
 	case "old":
 		fmt.Println("1|7|unix|/nowhere|grpc|")
@@ -76,27 +77,27 @@ func runPlugin(mode string) {
 	case "junk":
 		go func() { // the pipes that the host reads itself, before and after the handshake
 			for range 50 {
-				fmt.Fprintln(rawErr, `{"@message":1}`)
-				fmt.Fprintln(rawErr, `{"@level":"info","@message":"x","@timestamp":{}}`)
-				fmt.Fprintln(rawErr, strings.Repeat("x", 300<<10))
-				fmt.Fprintln(rawErr, "\x1b[2J\x00\xff")
+				say(rawErr, `{"@message":1}`)
+				say(rawErr, `{"@level":"info","@message":"x","@timestamp":{}}`)
+				say(rawErr, strings.Repeat("x", 300<<10))
+				say(rawErr, "\x1b[2J\x00\xff")
 				time.Sleep(time.Millisecond)
 			}
 		}()
 		printJunk = func() {
 			for range 20 {
-				fmt.Fprintln(rawOut, strings.Repeat("y", 300<<10))
+				say(rawOut, strings.Repeat("y", 300<<10))
 				fmt.Println(strings.Repeat("z", 300<<10))
 			}
 		}
 	case "logs":
-		fmt.Fprintln(rawErr, `{"@level":"warn","@message":"token=abcdef123 is old","@module":"m","client_secret":"hunter2","n":7,"plugin":"forged"}`)
-		fmt.Fprintln(rawErr, "plain Authorization: Bearer abcdefghijkl")
+		say(rawErr, `{"@level":"warn","@message":"token=abcdef123 is old","@module":"m","client_secret":"hunter2","n":7,"plugin":"forged"}`)
+		say(rawErr, "plain Authorization: Bearer abcdefghijkl")
 		for _, e := range os.Environ() {
 			name, _, _ := strings.Cut(e, "=")
-			fmt.Fprintln(rawErr, "environment", name)
+			say(rawErr, "environment", name)
 		}
-		fmt.Fprintln(rawErr, "arguments", os.Args[1:])
+		say(rawErr, "arguments", os.Args[1:])
 	case "stubborn":
 		signal.Ignore(syscall.SIGTERM)
 		serve.Run(good)
@@ -109,6 +110,8 @@ func runPlugin(mode string) {
 	}
 	os.Exit(serve.Run(good))
 }
+
+func say(w io.Writer, args ...any) { _, _ = fmt.Fprintln(w, args...) }
 
 // servePlain serves a plugin that does not answer Describe.
 func servePlain(mode string) {

@@ -1,0 +1,94 @@
+package catalog
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/realmgate/realmgate/sdk"
+	"github.com/realmgate/realmgate/sdk/rpc"
+)
+
+// Status is how a plugin is doing.
+type Status struct {
+	Name, Path     string
+	Bundled        bool
+	Version, Build string
+	State          State
+	PID            int // 0: no process
+	Restarts       int
+	Instances      int    // configured ones
+	LastError      string // the last one, also of a plugin that is well again; empty if there was none
+	Offers         []rpc.Offer
+}
+
+// Plugins lists all plugins by name, those that failed included.
+func (c *Catalog) Plugins() []Status {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	out := make([]Status, 0, len(c.plugins))
+	for _, p := range c.plugins {
+		out = append(out, p.status())
+	}
+	slices.SortStableFunc(out, func(a, b Status) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+func (p *supervised) status() Status {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := Status{Name: p.src.Name, Path: p.src.Path, Bundled: p.src.Bundled, State: p.state, Restarts: p.restarts, Instances: len(p.instances),
+		Version: printable(p.manifest.Version, 64), Build: printable(p.manifest.Build, 128), Offers: slices.Clone(p.manifest.Offers)}
+	if p.live != nil {
+		s.PID = p.live.child.pid()
+	}
+	if p.err != nil {
+		s.LastError = p.err.Error()
+	}
+	return s
+}
+
+// Offer is an offer and the plugin that makes it.
+type Offer struct {
+	Plugin string
+	rpc.Offer
+}
+
+// Find finds who offers a kind and type; *UnknownTypeError if nobody does.
+func (c *Catalog) Find(kind sdk.Kind, typ string) (Offer, error) {
+	p, err := c.find(kind, typ)
+	if err != nil {
+		return Offer{}, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, o := range p.manifest.Offers {
+		if o.Kind == kind && o.Type == typ {
+			return Offer{Plugin: p.src.Name, Offer: o}, nil
+		}
+	}
+	return Offer{}, &UnknownTypeError{Kind: kind, Type: typ} // a restart took it away, while nobody used it
+}
+
+func (c *Catalog) find(kind sdk.Kind, typ string) (*supervised, error) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if p := c.offers[offerKey{kind, typ}]; p != nil {
+		return p, nil
+	}
+	e := &UnknownTypeError{Kind: kind, Type: typ}
+	for k := range c.offers {
+		if k.kind == kind {
+			e.Known = append(e.Known, k.typ)
+		}
+	}
+	slices.Sort(e.Known)
+	for _, p := range c.plugins {
+		if p.done == nil {
+			if s := p.status(); s.State == StateFailed {
+				e.Broken = append(e.Broken, s.LastError)
+			}
+		}
+	}
+	slices.Sort(e.Broken)
+	return nil, e
+}
