@@ -57,16 +57,22 @@ buf() {
   echo "$dir/node_modules/.bin/buf"
 }
 
-# offline_modules: environment in which our own modules come from the working tree instead of a published version. Their
-# copies in a module cache would outlive the tree's state, so the cache is one of its own and they are dropped from it.
-offline_modules() {
-  local shared=$CACHE/modules proxy=$CACHE/proxy upstream
-  upstream=$("$GO" env GOPROXY)
-  rm -rf "$proxy" "$shared/$OURS" "$shared/$OURS@"* "$shared/cache/download/$OURS"
-  GOWORK=off "$GO" -C tools run ./modproxy -o "$proxy" ..
-  export GOWORK=off GONOSUMDB=$OURS GOFLAGS="-mod=mod -modcacherw -trimpath"
-  GOPROXY="file://$proxy,file://$("$GO" env GOMODCACHE)/cache/download,$upstream"
-  export GOPROXY GOMODCACHE=$shared
+# needs_ours DIR: whether the module there requires another one of ours.
+needs_ours() { grep -Eq "^(require)?[[:space:]]+$OURS[/ ]" "$1/go.mod"; }
+
+# fill_proxy: puts our modules, as they are in the working tree, into a module proxy of files. Their copies in a module
+# cache would outlive the tree's state, so the cache for them is one of its own and they are dropped from it.
+fill_proxy() {
+  rm -rf "$CACHE/proxy" "$CACHE/modules/$OURS" "$CACHE/modules/$OURS@"* "$CACHE/modules/cache/download/$OURS"
+  GOWORK=off "$GO" -C tools run ./modproxy -o "$CACHE/proxy" ..
+}
+
+# use_proxy: from here on the go command works without the workspace and takes our modules from the proxy, others from the
+# user's cache or from where they come from. The go command's index of a module would outlive it too and is turned off.
+use_proxy() {
+  GOPROXY="file://$CACHE/proxy,file://$("$GO" env GOMODCACHE)/cache/download,$("$GO" env GOPROXY)"
+  export GOPROXY GOMODCACHE=$CACHE/modules GONOSUMDB=$OURS GODEBUG=goindex=0
+  export GOWORK=off GOFLAGS="-mod=mod -modcacherw -trimpath"
 }
 
 # copy_tree DIR: the files that git knows or would add, as they are on disk.
