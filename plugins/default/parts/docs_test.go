@@ -1,0 +1,132 @@
+package parts_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/realmgate/realmgate/plugins/default/parts"
+	"github.com/realmgate/realmgate/sdk"
+)
+
+var update = flag.Bool("update", false, "write docs/parts.md anew")
+
+const manual = "../../../docs/parts.md"
+
+// about says what the schema does not.
+var about = map[string]string{
+	"identity-provider/oidc": "Verifies JWT access tokens of an OpenID provider with the keys that it publishes. Keys are fetched when they are first needed, " +
+		"again at intervals, and at most twice in a row and then once in 30 seconds for key ids that are not known; while the provider is down, known keys go on. " +
+		"A provider that has never answered makes its realms unavailable (503), it does not deny. `jku`, `x5u`, `jwk` and `x5c` in a token are never followed.",
+	"principal-mapper/default": "Finds the principal's id, name or both in the claims. At least one path is set, and at least one must find something. " +
+		"Segments of a path are separated by `/` and may be in double quotes: `foo/\"https://ns/claim\"/bar`. An id may be a number.",
+	"principal-roles-mapper/default": "Keeps the roles that match the filter as a whole, then applies every mapping in turn to each of them. Look-ahead works; a role that takes a " +
+		"regular expression longer than its time is denied.",
+	"authenticator/default": "Looks the principal up in the realm's directory. One that is unknown or disabled is forbidden (403).",
+	"authenticator/claims": "Trusts the mapped identity as it is, without a directory: its requested roles are its granted roles. For external realms only. `ALL` means nothing here, " +
+		"since nothing was granted beforehand.",
+	"active-roles-provider/default": "Activates the requested roles. One that is not granted forbids the request (403, `role_not_granted`).",
+	"token-broker/rsa-key-pair": "RS256 tokens. Without a key it makes one that lives as long as the process and says so: good for a trial. The tokens are JWTs (RFC 9068) with the claims " +
+		"`iss`, `aud`, `sub` (principal id), `principal_name`, `realm`, `client_id`, `scope`, `jti`, `iat`, `exp`, `auth_time` and `csv` (version of the client secret).",
+	"token-broker/symmetric-key": "HS256 tokens with a shared key of at least 32 bytes, and the same claims. For a single node or a test.",
+	"secret-resolver/env": "Environment variables of the daemon: the path of a reference is the name of a variable. Only those that the store lists in `variables` can be read. " +
+		"`#field` takes a field of a value that is a JSON object.",
+	"secret-resolver/file": "Files in one folder: the path of a reference is the path below it. A file must be readable by its owner only, and symbolic links must not lead out of the folder. One newline at the end " +
+		"does not belong to the secret. `#field` takes a field of a file that is a JSON object.",
+}
+
+type schema struct {
+	Type        string             `json:"type"`
+	Format      string             `json:"format"`
+	Description string             `json:"description"`
+	Default     any                `json:"default"`
+	Required    []string           `json:"required"`
+	Properties  map[string]*schema `json:"properties"`
+	Items       *schema            `json:"items"`
+}
+
+func (s *schema) name() string {
+	switch {
+	case s.Format == "realmgate-secret-ref":
+		return "secret reference"
+	case s.Format == "duration":
+		return "duration"
+	case s.Type == "array" && s.Items.Type == "object":
+		return "blocks"
+	case s.Type == "array":
+		return "list of " + s.Items.name() + "s"
+	}
+	return s.Type
+}
+
+func (s *schema) rows(out *bytes.Buffer, prefix string) {
+	for _, key := range slices.Sorted(maps.Keys(s.Properties)) {
+		p := s.Properties[key]
+		value := "none"
+		if slices.Contains(s.Required, key) {
+			value = "required"
+		} else if p.Default != nil {
+			value = fmt.Sprintf("`%v`", p.Default)
+		}
+		full := prefix + key
+		if p.Type == "array" && p.Items.Type == "object" {
+			fmt.Fprintf(out, "| `%s { }` | %s | %s | %s |\n", full, p.name(), value, p.Description)
+			p.Items.rows(out, full+" { ")
+			continue
+		}
+		if prefix != "" {
+			full += " }"
+		}
+		fmt.Fprintf(out, "| `%s` | %s | %s | %s |\n", full, p.name(), value, p.Description)
+	}
+}
+
+// docs/parts.md is made of the settings' own schemas, so that it cannot leave out or misname a key.
+func TestManualOfTheParts(t *testing.T) {
+	var out bytes.Buffer
+	out.WriteString("# The bundled parts\n\nWhat the plugin `default` offers, and the settings of each type. How parts are configured, inherited and overridden is in\n" +
+		"[configuration.md](configuration.md). This page is made from the settings' own schemas\n(`go test ./plugins/default/parts -run Manual -update`).\n")
+	kind := sdk.Kind(0)
+	for _, i := range parts.Implementations() {
+		if i.Kind() != kind {
+			kind = i.Kind()
+			fmt.Fprintf(&out, "\n## %s\n", kind)
+		}
+		text, ok := about[kind.String()+"/"+i.Type()]
+		if !ok {
+			t.Errorf("%v %s is not described", kind, i.Type())
+		}
+		fmt.Fprintf(&out, "\n### `%s`\n\n%s\n", i.Type(), text)
+		var s schema
+		if err := json.Unmarshal(i.SettingsSchema(), &s); err != nil {
+			t.Fatal(err)
+		}
+		if len(s.Properties) == 0 {
+			out.WriteString("\nIt has no settings.\n")
+			continue
+		}
+		out.WriteString("\n| key | type | default | meaning |\n|---|---|---|---|\n")
+		s.rows(&out, "")
+	}
+	if *update {
+		if err := os.WriteFile(manual, out.Bytes(), 0o644); err != nil { //nolint:gosec // a document
+			t.Fatal(err)
+		}
+	}
+	have, err := os.ReadFile(manual)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(have, out.Bytes()) {
+		t.Error("docs/parts.md is out of date: run this test with -update")
+	}
+	if strings.Contains(out.String(), "|  |") {
+		t.Error("a setting has no description")
+	}
+}
