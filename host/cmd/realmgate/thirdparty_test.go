@@ -1,0 +1,65 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/realmgate/realmgate/internal/buildtest"
+	"github.com/realmgate/realmgate/internal/oidctest"
+)
+
+// The example's mapper stands in the middle of the bundled parts: its settings reach it as they are written, one tenant
+// uses it, the other one does not, and its mistakes are shown at their place.
+func TestThirdPartyMapper(t *testing.T) {
+	idp := oidctest.Start(t, oidctest.Options{})
+	d := start(t, fmt.Sprintf(`
+plugin "acme" {
+  path = %q
+}
+tenant_defaults {
+  identity_provider {
+    issuer          = %q
+    audience        = ["realmgate"]
+    role_claim_path = "roles"
+  }
+  principal_mapper {
+    name_claim_path = "sub"
+  }
+}
+tenant "badges" {
+  principal_mapper {
+    type   = "badge"
+    claim  = "badge"
+    prefix = "emp-"
+  }
+}
+tenant "plain" {}
+authentication {
+  type = "external"
+  authenticator {
+    type = "claims"
+  }
+}
+realm "badges" {
+  tenant = "badges"
+}
+realm "plain" {
+  tenant = "plain"
+}
+`, buildtest.Command(t, "examples/realmgate-plugin-acme", "acme-mapper"), idp.Issuer))
+	token := idp.Token(t, oidctest.TokenOptions{Claims: map[string]any{"sub": "eve", "badge": "7", "roles": []string{"PRINCIPAL_ROLE:dev"}}})
+	for realm, want := range map[string]string{"badges": "emp-7", "plain": "eve"} {
+		if a := d.check(realm, token); a.status != http.StatusOK || a.header.Get("Realmgate-Principal") != want || a.header.Get("Realmgate-Roles") != "dev" {
+			t.Errorf("%s: %d %v %s", realm, a.status, a.header, a.text)
+		}
+	}
+	bare := idp.Token(t, oidctest.TokenOptions{Claims: map[string]any{"sub": "eve"}})
+	if a := d.check("badges", bare); a.status != http.StatusUnauthorized || a.reason() != "claim_missing" || !strings.Contains(a.text, `no claim \"badge\"`) {
+		t.Errorf("without a badge: %d %s", a.status, a.text)
+	}
+	if text := d.command("plugin", "list"); !strings.Contains(text, "principal-mapper/badge") {
+		t.Errorf("plugin list:\n%s", text)
+	}
+}
