@@ -94,8 +94,11 @@ func startIn(t testing.TB, dir, hcl string, args ...string) *gate {
 	if strings.Contains(hcl, "tls {") {
 		d.url = "https://" + address
 	}
-	text := fmt.Sprintf("public_url = %q\nplugin_dir = %q\nadmin {\n  socket = \"admin.sock\"\n}\ndirectory {\n  path = \"data/realmgate.db\"\n}\n",
+	text := fmt.Sprintf("public_url = %q\nplugin_dir = %q\nadmin {\n  socket = \"admin.sock\"\n}\n",
 		d.url, buildtest.Plugin(t))
+	if !strings.Contains(hcl, "directory {") {
+		text += "directory {\n  path = \"data/realmgate.db\"\n}\n"
+	}
 	if !strings.Contains(hcl, "listener ") {
 		text += fmt.Sprintf("listener \"main\" {\n  address = %q\n}\n", address)
 	}

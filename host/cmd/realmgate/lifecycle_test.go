@@ -146,6 +146,25 @@ func TestSecretsRotateAndTokensEnd(t *testing.T) {
 	}
 }
 
+// Two daemons on one directory: what one changes, the other one notices.
+func TestTwoDaemonsOnOneDirectory(t *testing.T) {
+	dir := t.TempDir()
+	key := filepath.Join(dir, "key.pem")
+	writeKey(t, key)
+	hcl := fmt.Sprintf("realm \"demo\" {\n  issuer = \"https://gate.example/demo\"\n  authentication {\n    token_broker {\n      private_key_file = %q\n    }\n  }\n}\n", key)
+	one := startIn(t, dir, hcl)
+	token := one.rootToken("demo")
+	two := startIn(t, t.TempDir(), "directory {\n  path = "+fmt.Sprintf("%q", filepath.Join(dir, "data", "realmgate.db"))+"\n}\n"+hcl)
+	if a := two.check("demo", token); a.status != http.StatusOK {
+		t.Fatalf("%d %s", a.status, a.text)
+	}
+	one.command("principal", "delete", "-r", "demo", "root")
+	if a := one.check("demo", token); a.status != http.StatusForbidden {
+		t.Errorf("where it was deleted, at once: %d %s", a.status, a.text)
+	}
+	await(t, func() bool { return two.check("demo", token).status == http.StatusForbidden })
+}
+
 func TestTLSListener(t *testing.T) {
 	dir := t.TempDir()
 	ca := selfSigned(t, filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"))

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 
@@ -71,6 +72,7 @@ func (s serveCmd) Run(ctx context.Context, c *cli, std streams) (err error) {
 		r.log.Info("listening", "listener", l.Name, "address", srv.Addr(l.Name), "tls", l.TLS != nil)
 	}
 	go r.hangups(ctx)
+	go r.follow(ctx)
 	r.notify(daemon.SdNotifyReady)
 	err = srv.Serve(ctx)
 	r.notify(daemon.SdNotifyStopping)
@@ -154,6 +156,25 @@ func (r *rooms) pluginList() []admin.Plugin {
 		out = append(out, p)
 	}
 	return out
+}
+
+// followInterval is how late a daemon may notice what another one changed in the directory that they share.
+const followInterval = time.Second
+
+// follow rereads the epochs of the directory, so that changes which another daemon made to it are noticed.
+func (r *rooms) follow(ctx context.Context) {
+	tick := time.NewTicker(followInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			if err := r.directory.Refresh(ctx); err != nil && ctx.Err() == nil {
+				r.log.Error("the directory cannot be reread; what other daemons change in it is not noticed", "error", err)
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // hangups answers SIGHUP in the log.
