@@ -50,19 +50,26 @@ var pointerEscaper = strings.NewReplacer("~", "~0", "/", "~1")
 
 // Problems lists the faults that are joined in err; what has no place stands at the whole block.
 func Problems(err error) []*Problem {
-	switch e := err.(type) {
-	case nil:
+	if err == nil {
 		return nil
-	case *Problem:
-		return []*Problem{e}
-	case interface{ Unwrap() []error }:
+	}
+	var many interface{ Unwrap() []error }
+	if errors.As(err, &many) {
 		var out []*Problem
-		for _, x := range e.Unwrap() {
+		for _, x := range many.Unwrap() {
 			out = append(out, Problems(x)...)
 		}
 		return out
 	}
-	return []*Problem{{Summary: err.Error()}}
+	out := &Problem{Summary: err.Error()}
+	var p *Problem
+	if errors.As(err, &p) {
+		out.Path, out.Sensitive = p.Path, p.Sensitive
+		if error(p) == err { //nolint:errorlint // a wrapped one keeps the words around it
+			out.Summary = p.Summary
+		}
+	}
+	return []*Problem{out}
 }
 
 type warnKey struct{}

@@ -73,7 +73,7 @@ func ParseSecretRef(text string) (SecretRef, error) {
 	case !ok || r.store == "" || r.path == "":
 		return SecretRef{}, errors.New("a secret reference names a store and a path: urn:realmgate-secret:<store>:<path>")
 	case !plain(r.store, "-_."):
-		return SecretRef{}, errors.New("the store of a secret reference consists of letters, digits and -_.")
+		return SecretRef{}, errors.New("the store of a secret reference has other characters than letters, digits and -_. in it")
 	case !plain(r.path, "-_./:@+=~"):
 		return SecretRef{}, errors.New("the path of a secret reference consists of letters, digits and -_./:@+=~")
 	case hasVersion && (r.version == "" || strings.Trim(r.version, "0123456789") != ""):

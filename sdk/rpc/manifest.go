@@ -44,7 +44,7 @@ func manifestFromProto(m *pluginv1.Manifest) (Manifest, error) {
 	out := Manifest{Name: m.GetName(), Version: m.GetVersion(), Build: m.GetBuild()}
 	switch {
 	case !isName(out.Name):
-		return Manifest{}, fmt.Errorf("the name %.40q does not consist of letters, digits and -_.", out.Name)
+		return Manifest{}, fmt.Errorf("the name %.40q has other characters than letters, digits and -_. in it", out.Name)
 	case !isLine(out.Version) || !isLine(out.Build):
 		return Manifest{}, errors.New("the version or the build is not one line of at most 200 bytes")
 	case m.GetSession() < 0 || m.GetSession() > pluginv1.SessionMode_SESSION_MODE_LEGS:
@@ -75,7 +75,7 @@ func offerFromProto(x *pluginv1.Implementation) (Offer, error) {
 	}
 	o := Offer{Kind: sdk.Kind(k), Type: x.GetType(), NeedsHTTP: x.GetNeedsHttp()}
 	if !isName(o.Type) {
-		return Offer{}, fmt.Errorf("the type %.40q of a %v does not consist of letters, digits and -_.", o.Type, o.Kind)
+		return Offer{}, fmt.Errorf("the type %.40q of a %v has other characters than letters, digits and -_. in it", o.Type, o.Kind)
 	}
 	if s := x.GetSettingsSchema(); len(s) > 0 {
 		if len(s) > maxSchema || !json.Valid(s) || !bytes.HasPrefix(bytes.TrimSpace(s), []byte("{")) {

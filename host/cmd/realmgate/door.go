@@ -53,7 +53,7 @@ func row(w io.Writer, cells ...any) {
 	for i, c := range cells {
 		text[i] = fmt.Sprint(c)
 	}
-	fmt.Fprintln(w, strings.Join(text, "\t")) //nolint:errcheck // the tabwriter's Flush reports it
+	fmt.Fprintln(w, strings.Join(text, "\t"))
 }
 
 func list(names []string) string {

@@ -163,7 +163,7 @@ func hostilePath(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(path, text, 0o700); err != nil { //nolint:gosec // a binary is executable
+	if err := os.WriteFile(path, text, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	return path

@@ -188,7 +188,7 @@ listener "main" {
 	if err := get(&tls.Config{RootCAs: ca, MinVersion: tls.VersionTLS12}); err != nil {
 		t.Error(err)
 	}
-	if err := get(&tls.Config{RootCAs: ca, MaxVersion: tls.VersionTLS11}); err == nil { //nolint:gosec // refused on purpose
+	if err := get(&tls.Config{RootCAs: ca, MaxVersion: tls.VersionTLS11}); err == nil {
 		t.Error("TLS 1.1 was accepted")
 	}
 }

@@ -115,7 +115,7 @@ func TestManualOfTheParts(t *testing.T) {
 		s.rows(&out, "")
 	}
 	if *update {
-		if err := os.WriteFile(manual, out.Bytes(), 0o644); err != nil { //nolint:gosec // a document
+		if err := os.WriteFile(manual, out.Bytes(), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
