@@ -112,7 +112,7 @@ func startPostgres(t *testing.T) *postgres {
 	go func() { gone <- cmd.Wait() }()
 	t.Cleanup(func() {
 		_ = cmd.Process.Signal(syscall.SIGQUIT) // at once, children too
-		<-gone //nolint:errcheck // how the server ended does not matter
+		<-gone                                  //nolint:errcheck // how the server ended does not matter
 	})
 	p.await(ctx, t, gone, &log)
 	return p
