@@ -90,6 +90,37 @@ func TestLifeOfADaemon(t *testing.T) {
 	})
 }
 
+// systemd is told when the daemon serves and when it stops (sd_notify).
+func TestNotify(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "notify")
+	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	t.Setenv("NOTIFY_SOCKET", path)
+	d := start(t, "realm \"demo\" {}\n")
+	told := func() string {
+		t.Helper()
+		_ = socket.SetReadDeadline(time.Now().Add(20 * time.Second))
+		text := make([]byte, 256)
+		n, err := socket.Read(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text[:n])
+	}
+	if got := told(); got != "READY=1" {
+		t.Errorf("told %q", got)
+	}
+	if err := d.stop(); err != nil {
+		t.Errorf("exit: %v", err)
+	}
+	if got := told(); got != "STOPPING=1" {
+		t.Errorf("told %q", got)
+	}
+}
+
 func await(t *testing.T, done func() bool) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); !done(); time.Sleep(20 * time.Millisecond) {

@@ -138,6 +138,60 @@ func TestThreeModes(t *testing.T) {
 	})
 }
 
+// A header may name the realm where the listener says so, for tokens and for checks, and nowhere else.
+func TestRealmByHeader(t *testing.T) {
+	d := start(t, `
+listener "main" {
+  address      = "ADDRESS"
+  realm_header = "Realmgate-Realm"
+}
+realm "a" {}
+realm "b" {}
+`)
+	token := d.rootToken("a")
+	ask := func(path string, header ...string) answer {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, d.url+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+token)
+		req.Header["Realmgate-Realm"] = header
+		return d.do(req)
+	}
+	tests := []struct {
+		path   string
+		header []string
+		status int
+		reason string
+	}{
+		{"/v1/check", []string{"a"}, 200, ""},
+		{"/v1/check", []string{"b"}, 401, "token_not_recognised"},
+		{"/v1/check", nil, 400, "realm_missing"},
+		{"/v1/check", []string{"a", "b"}, 400, "realm_ambiguous"},
+		{"/v1/check", []string{"a, b"}, 404, "realm_unknown"},
+		{"/realms/a/v1/check", []string{"a"}, 200, ""},
+		{"/realms/a/v1/check", []string{"b"}, 400, "realm_ambiguous"},
+	}
+	for _, tt := range tests {
+		if a := ask(tt.path, tt.header...); a.status != tt.status || a.reason() != tt.reason {
+			t.Errorf("%s %q: %d %s, want %d %s", tt.path, tt.header, a.status, a.text, tt.status, tt.reason)
+		}
+	}
+	root := d.root["b"]
+	form := strings.NewReader("grant_type=client_credentials&scope=PRINCIPAL_ROLE%3AALL")
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, d.url+"/v1/oauth/tokens", form)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Realmgate-Realm", "b")
+	req.SetBasicAuth(root.ClientID, root.ClientSecret)
+	if a := d.do(req); a.status != http.StatusOK || a.body["access_token"] == nil {
+		t.Errorf("a token by header: %d %s", a.status, a.text)
+	}
+}
+
 func TestProviderThatIsDownAtStart(t *testing.T) {
 	idp := oidctest.Start(t, oidctest.Options{})
 	token := idp.Token(t, oidctest.TokenOptions{Claims: identity(7, "carol", "PRINCIPAL_ROLE:ALL")})
