@@ -1,7 +1,6 @@
 package directory_test
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
 	"fmt"
@@ -12,7 +11,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -22,6 +20,7 @@ import (
 
 	"github.com/realmgate/realmgate/host/directory"
 	"github.com/realmgate/realmgate/host/directory/directorytest"
+	"github.com/realmgate/realmgate/internal/capture"
 	"github.com/realmgate/realmgate/internal/need"
 )
 
@@ -103,7 +102,7 @@ func startPostgres(t *testing.T) *postgres {
 	p := &postgres{port: freePort(t)}
 	cmd := exec.Command(server, "-D", data, "-p", strconv.Itoa(p.port), "-k", dir, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=400")
 	cmd.SysProcAttr, cmd.Dir = attr, dir
-	var log lockedBuffer
+	var log capture.Buffer
 	cmd.Stdout, cmd.Stderr = &log, &log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -118,7 +117,7 @@ func startPostgres(t *testing.T) *postgres {
 	return p
 }
 
-func (p *postgres) await(ctx context.Context, t *testing.T, gone chan error, log *lockedBuffer) {
+func (p *postgres) await(ctx context.Context, t *testing.T, gone chan error, log *capture.Buffer) {
 	t.Helper()
 	db, err := sql.Open("pgx", p.dsn("postgres"))
 	if err != nil {
@@ -170,22 +169,4 @@ func freePort(t *testing.T) int {
 	}
 	defer func() { _ = l.Close() }()
 	return l.Addr().(*net.TCPAddr).Port
-}
-
-// lockedBuffer takes a program's output.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }

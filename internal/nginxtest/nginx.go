@@ -1,19 +1,18 @@
 package nginxtest
 
 import (
-	"bytes"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"text/template"
 	"time"
 
+	"github.com/realmgate/realmgate/internal/capture"
 	"github.com/realmgate/realmgate/internal/need"
 )
 
@@ -26,7 +25,7 @@ const (
 // Server is a running nginx.
 type Server struct {
 	addresses map[string]string
-	log       lockedBuffer
+	log       capture.Buffer
 }
 
 // frame is the configuration around the test's own part. One process in the foreground, as the user who runs the test,
@@ -157,24 +156,4 @@ func (s *Server) wait(t testing.TB, pid string, done <-chan struct{}) bool {
 			}
 		}
 	}
-}
-
-// lockedBuffer holds nginx's log, which a failing test may read while nginx writes.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-// Write appends to the log.
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-// String gives the log so far.
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }

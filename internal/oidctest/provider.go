@@ -1,7 +1,6 @@
 package oidctest
 
 import (
-	"bytes"
 	"crypto/rand"
 	"encoding/json"
 	"io"
@@ -10,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/realmgate/realmgate/internal/capture"
 	"github.com/realmgate/realmgate/internal/need"
 )
 
@@ -37,7 +37,7 @@ type Provider struct {
 	in        io.Writer
 	answers   chan answer
 	resources int
-	log       *lockedBuffer
+	log       *capture.Buffer
 }
 
 type question struct {
@@ -58,7 +58,7 @@ type answer struct {
 func Start(t testing.TB, o Options) *Provider {
 	t.Helper()
 	node := need.Command(t, "node")
-	p := &Provider{ClientID: o.ClientID, Audience: o.Audience, ClientSecret: rand.Text(), t: t, answers: make(chan answer), log: &lockedBuffer{}}
+	p := &Provider{ClientID: o.ClientID, Audience: o.Audience, ClientSecret: rand.Text(), t: t, answers: make(chan answer), log: &capture.Buffer{}}
 	if p.ClientID == "" {
 		p.ClientID = "test-client"
 	}
@@ -170,24 +170,4 @@ func (p *Provider) read(stdout io.Reader, stopped <-chan struct{}) {
 			return
 		}
 	}
-}
-
-// lockedBuffer holds the child's log; the process writes while a failing test reads.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-// Write appends to the log.
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-// String gives the log so far.
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/oauth2/clientcredentials"
 
 	"github.com/realmgate/realmgate/internal/buildtest"
+	"github.com/realmgate/realmgate/internal/capture"
 	"github.com/realmgate/realmgate/internal/nginxtest"
 )
 
@@ -153,7 +154,7 @@ func startTour(t *testing.T, dir, hcl string) *gate {
 	if err := os.WriteFile(filepath.Join(dir, "config.hcl"), []byte(hcl), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	d := &gate{t: t, dir: dir, log: &lockedBuffer{}, done: make(chan error, 1)}
+	d := &gate{t: t, dir: dir, log: &capture.Buffer{}, done: make(chan error, 1)}
 	address := freeAddress(t)
 	d.url = "http://" + address
 	d.run("REALMGATE_PLUGIN_DIR="+buildtest.Plugin(t), "REALMGATE_PUBLIC_URL="+d.url, "REALMGATE_LISTENER__MAIN__ADDRESS="+address)

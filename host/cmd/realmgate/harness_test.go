@@ -21,6 +21,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/realmgate/realmgate/internal/buildtest"
+	"github.com/realmgate/realmgate/internal/capture"
 )
 
 // TestMain makes the test binary stand in for the daemon, and for a plugin that lies, when it runs under their names.
@@ -45,28 +46,11 @@ type gate struct {
 	url  string
 	root map[string]rootEntry // by realm
 	cmd  *exec.Cmd
-	log  *lockedBuffer
+	log  *capture.Buffer
 	done chan error
 
 	args    []string
 	stopped bool
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 func freeAddress(t testing.TB) string {
@@ -88,7 +72,7 @@ func start(t testing.TB, hcl string, args ...string) *gate {
 
 func startIn(t testing.TB, dir, hcl string, args ...string) *gate {
 	t.Helper()
-	d := &gate{t: t, dir: dir, log: &lockedBuffer{}, done: make(chan error, 1)}
+	d := &gate{t: t, dir: dir, log: &capture.Buffer{}, done: make(chan error, 1)}
 	address := freeAddress(t)
 	d.url = "http://" + address
 	if strings.Contains(hcl, "tls {") {
