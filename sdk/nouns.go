@@ -80,6 +80,8 @@ type Credential struct {
 	Issuer         string
 	Audience       []string
 	TokenID        string
+	ClientID       string    // the client that obtained an internal token
+	IssuedAt       time.Time // zero: unknown
 	AuthTime       time.Time // zero: unknown
 	SecretVersion  string    // of the client secret that obtained an internal token
 	Expires        time.Time // zero: unknown, only allowed to external credentials

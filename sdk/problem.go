@@ -13,7 +13,12 @@ type Problem struct {
 	Path      string // JSON pointer (RFC 6901) into the settings; empty for the whole block
 	Summary   string
 	Sensitive bool // the value may be a secret: the host shows no snippet
+
+	cause error
 }
+
+// Unwrap gives the error that [At] placed, if any.
+func (p *Problem) Unwrap() error { return p.cause }
 
 // Error gives path and summary.
 func (p *Problem) Error() string {
@@ -32,7 +37,7 @@ func At(err error, path ...any) error {
 	prefix := pointer(path)
 	var out []error
 	for _, p := range Problems(err) {
-		out = append(out, &Problem{Path: prefix + p.Path, Summary: p.Summary, Sensitive: p.Sensitive})
+		out = append(out, &Problem{Path: prefix + p.Path, Summary: p.Summary, Sensitive: p.Sensitive, cause: p.cause})
 	}
 	return errors.Join(out...)
 }
@@ -61,7 +66,7 @@ func Problems(err error) []*Problem {
 		}
 		return out
 	}
-	out := &Problem{Summary: err.Error()}
+	out := &Problem{Summary: err.Error(), cause: err}
 	var p *Problem
 	if errors.As(err, &p) {
 		out.Path, out.Sensitive = p.Path, p.Sensitive

@@ -12,7 +12,12 @@ func TestProblems(t *testing.T) {
 		t.Error("no error has a problem")
 	}
 	inner := errors.Join(At(errors.New("bad"), "regex"), errors.New("whole"), &Problem{Path: "/key", Summary: "s", Sensitive: true})
-	got := Problems(errors.Join(At(inner, "mapping", 3), At(errors.New("odd"), "a/b~c")))
+	odd := errors.New("odd")
+	joined := errors.Join(At(inner, "mapping", 3), At(odd, "a/b~c"))
+	if !errors.Is(joined, odd) {
+		t.Error("a place hides the error that it is given to")
+	}
+	got := bare(Problems(joined))
 	want := []*Problem{
 		{Path: "/mapping/3/regex", Summary: "bad"}, {Path: "/mapping/3", Summary: "whole"},
 		{Path: "/mapping/3/key", Summary: "s", Sensitive: true}, {Path: "/a~1b~0c", Summary: "odd"},
@@ -26,6 +31,14 @@ func TestProblems(t *testing.T) {
 	if s := (&Problem{Summary: "x"}).Error(); s != "x" {
 		t.Error(s)
 	}
+}
+
+// bare leaves what an operator is shown.
+func bare(problems []*Problem) []*Problem {
+	for _, p := range problems {
+		p.cause = nil
+	}
+	return problems
 }
 
 func TestWarnings(t *testing.T) {

@@ -14,6 +14,7 @@ type Setup struct {
 	Store              string            // secret resolver
 	Environment        map[string]Secret // secret resolver: the variables that its block lists
 	AuthenticationType string            // credential vendor
+	RolePrefix         string            // every kind: what a requested role starts with
 }
 
 // New is the constructor of an implementation: settings come decoded and checked against their type. Errors made with
@@ -23,13 +24,15 @@ type New[S, T any] func(ctx context.Context, setup Setup, settings S) (T, error)
 
 // Implementation is one (kind, type) that a binary offers; made by the typed functions of this package.
 type Implementation struct {
-	kind      Kind
-	typ       string
-	schema    []byte
-	build     func(context.Context, Setup, []byte) (any, error)
-	schemes   []string
-	http      bool
-	abilities []Ability
+	kind         Kind
+	typ          string
+	schema       []byte
+	build        func(context.Context, Setup, []byte) (any, error)
+	schemes      []string
+	http         bool
+	operatorOnly bool
+	externalOnly bool
+	abilities    []Ability
 }
 
 // Kind gives the kind.
@@ -46,6 +49,12 @@ func (i Implementation) Schemes() []string { return i.schemes }
 
 // NeedsHTTP says whether the implementation wants Request.HTTP.
 func (i Implementation) NeedsHTTP() bool { return i.http }
+
+// OperatorOnly says whether only the operator's configuration may refer to the secrets of a store.
+func (i Implementation) OperatorOnly() bool { return i.operatorOnly }
+
+// ExternalOnly says whether an authenticator is for external realms only.
+func (i Implementation) ExternalOnly() bool { return i.externalOnly }
 
 // Abilities gives the further interfaces that the implementation satisfies.
 func (i Implementation) Abilities() []Ability { return i.abilities }
@@ -71,6 +80,14 @@ func NeedsHTTP() Option { return func(i *Implementation) { i.http = true } }
 
 // Schemes lists the authentication schemes that a verifier takes, lower case; bearer without it.
 func Schemes(names ...string) Option { return func(i *Implementation) { i.schemes = names } }
+
+// OperatorOnly marks a secret resolver that reaches into the machine that it runs on: a reference that comes in with a call
+// never reaches it, only those of the operator's configuration do.
+func OperatorOnly() Option { return func(i *Implementation) { i.operatorOnly = true } }
+
+// ExternalOnly marks an authenticator that believes what a foreign identity says of itself: the host refuses it on a realm
+// that has tokens of its own.
+func ExternalOnly() Option { return func(i *Implementation) { i.externalOnly = true } }
 
 func provide[S, T any](k Kind, typ string, construct New[S, T], opts []Option) Implementation {
 	i := Implementation{kind: k, typ: typ, schema: SchemaOf[S](), build: func(ctx context.Context, su Setup, raw []byte) (any, error) {

@@ -45,7 +45,7 @@ func TestImplementation(t *testing.T) {
 		`{"do":"fail"}`: {{Path: "/do", Summary: "bad"}}, `{"do":"panic"}`: {{Summary: "panic: boom"}}, `{}`: {{Path: "/do", Summary: `the key "do" is required`}},
 	} {
 		impl, err := i.Build(t.Context(), Setup{}, []byte(settings))
-		if impl != nil || !reflect.DeepEqual(Problems(err), want) {
+		if impl != nil || !reflect.DeepEqual(bare(Problems(err)), want) {
 			t.Errorf("%s: %v %v", settings, impl, err)
 		}
 	}

@@ -131,7 +131,7 @@ func (c *Catalog) Configure(ctx context.Context, in []Instance) ([]Handle, []Dia
 				handles[n] = Handle{b.all[i]}
 			}
 			for _, d := range ds {
-				found[n] = append(found[n], Diagnostic{Index: n, Warning: d.Warning, Path: d.Path, Summary: d.Summary, Detail: d.Detail, Sensitive: d.Sensitive, Unavailable: b.down})
+				found[n] = append(found[n], Diagnostic{Index: n, Warning: d.Warning, Path: d.Path, Summary: d.Summary, Detail: d.Detail, Sensitive: d.Sensitive, Unavailable: b.down || d.Unavailable})
 			}
 		}
 	}

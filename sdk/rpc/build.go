@@ -7,7 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
-	"sync"
+	"time"
 
 	pluginv1 "github.com/realmgate/realmgate/proto/realmgate/plugin/v1"
 	"google.golang.org/protobuf/proto"
@@ -21,29 +21,87 @@ const maxBuilding = 8
 // Configure is the contract's Plugin.Configure.
 func (p *plugin) Configure(ctx context.Context, r *pluginv1.ConfigureRequest) (*pluginv1.ConfigureResponse, error) {
 	out := &pluginv1.ConfigureResponse{Results: make([]*pluginv1.InstanceResult, len(r.GetInstances()))}
+	build, enough, cancel := budget(ctx)
+	defer cancel()
 	slots := make(chan struct{}, maxBuilding)
-	var all sync.WaitGroup
+	type built struct {
+		n      int
+		result *pluginv1.InstanceResult
+	}
+	done := make(chan built, len(r.GetInstances()))
+	waiting := 0
 	for n, spec := range r.GetInstances() {
-		result := &pluginv1.InstanceResult{InstanceId: spec.GetInstanceId()}
-		out.Results[n] = result
 		impl, err := p.place(spec) // in order: of two with one id the first stands
 		if err != nil {
-			result.Diagnostics = diagnosticsToProto(pluginv1.Diagnostic_SEVERITY_ERROR, sdk.Problems(err))
+			out.Results[n] = faulty(spec, err)
 			continue
 		}
-		slots <- struct{}{}
-		all.Go(func() {
-			defer func() { <-slots }()
-			result.Diagnostics = p.build(ctx, r.GetCallId(), impl, spec)
-		})
+		waiting++
+		go func() {
+			select {
+			case slots <- struct{}{}:
+				defer func() { <-slots }()
+				done <- built{n, p.build(build, r.GetCallId(), impl, spec)}
+			case <-build.Done():
+				p.instances.fill(spec.GetInstanceId(), nil)
+				done <- built{n, faulty(spec, givenUp(build))}
+			}
+		}()
 	}
-	all.Wait()
+	for late := false; waiting > 0 && !late; {
+		select {
+		case b := <-done:
+			out.Results[b.n], waiting = b.result, waiting-1
+		case <-enough.Done():
+			late = true
+		}
+	}
+	for n, spec := range r.GetInstances() {
+		if out.GetResults()[n] == nil { // its constructor does not heed its context: what it may still make is discarded
+			p.instances.release(spec.GetInstanceId())
+			out.Results[n] = faulty(spec, failf(CodeDeadline, "the constructor did not end in time"))
+		}
+	}
 	if proto.Size(out) > maxBatch {
 		for _, r := range out.GetResults() {
 			shorten(r)
 		}
 	}
 	return out, nil
+}
+
+// budget splits the time for a batch: build ends for the constructors while there is time left to answer, enough when no
+// straggler can be waited for any longer. One slow constructor must not cost the answer of the others.
+func budget(ctx context.Context) (build, enough context.Context, cancel context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return ctx, ctx, func() {}
+	}
+	left := time.Until(deadline)
+	build, stopBuild := context.WithTimeout(ctx, left*8/10)
+	enough, stopEnough := context.WithTimeout(ctx, left*9/10)
+	return build, enough, func() { stopBuild(); stopEnough() }
+}
+
+// faulty is the result of an instance that could not be built: a failure where the settings may be right and another try
+// may succeed, else diagnostics of the settings.
+func faulty(spec *pluginv1.InstanceSpec, err error) *pluginv1.InstanceResult {
+	out := &pluginv1.InstanceResult{InstanceId: spec.GetInstanceId()}
+	if isFailure(err) {
+		out.Failure = failureToProto(err)
+		return out
+	}
+	out.Diagnostics = diagnosticsToProto(pluginv1.Diagnostic_SEVERITY_ERROR, sdk.Problems(err))
+	return out
+}
+
+// isFailure says whether an error of a constructor is not the settings' fault: the host could not answer it, its time ran
+// out, or it panicked.
+func isFailure(err error) bool {
+	var failed *Failure
+	var panicked *sdk.PanicError
+	return errors.As(err, &failed) || errors.As(err, &panicked) || errors.Is(err, ErrLost) ||
+		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
 }
 
 // shorten leaves one diagnostic of an instance, an error if there is one: the whole would be too large to be sent.
@@ -78,7 +136,7 @@ func (p *plugin) place(spec *pluginv1.InstanceSpec) (sdk.Implementation, error) 
 }
 
 // build runs a constructor and puts the instance in its reserved place.
-func (p *plugin) build(ctx context.Context, callID uint64, impl sdk.Implementation, spec *pluginv1.InstanceSpec) []*pluginv1.Diagnostic {
+func (p *plugin) build(ctx context.Context, callID uint64, impl sdk.Implementation, spec *pluginv1.InstanceSpec) *pluginv1.InstanceResult {
 	id := spec.GetInstanceId()
 	i := &instance{kind: impl.Kind(), setup: setupFromProto(spec.GetScope())}
 	ctx = p.context(ctx, &serving{callID: callID, realm: i.setup.Realm}, id)
@@ -96,8 +154,12 @@ func (p *plugin) build(ctx context.Context, callID uint64, impl sdk.Implementati
 		p.discard(i)
 		err = errors.New("the instance was released while it was being configured")
 	}
-	return append(diagnosticsToProto(pluginv1.Diagnostic_SEVERITY_ERROR, sdk.Problems(err)),
-		diagnosticsToProto(pluginv1.Diagnostic_SEVERITY_WARNING, warnings())...)
+	result := &pluginv1.InstanceResult{InstanceId: id}
+	if err != nil {
+		result = faulty(spec, err)
+	}
+	result.Diagnostics = append(result.GetDiagnostics(), diagnosticsToProto(pluginv1.Diagnostic_SEVERITY_WARNING, warnings())...)
+	return result
 }
 
 // discard closes an instance that never was.

@@ -74,6 +74,9 @@ func (p *Process) configure(ctx context.Context, batch []*pluginv1.InstanceSpec,
 			out = append(out, Diagnostic{Instance: spec.GetInstanceId(), Summary: "the plugin did not answer for this instance"})
 			continue
 		}
+		if f := r.GetFailure(); f != nil {
+			out = append(out, Diagnostic{Instance: spec.GetInstanceId(), Unavailable: true, Summary: failureFromProto(f).Message})
+		}
 		out = append(out, diagnosticsFromProto(r)...)
 	}
 	return out, nil

@@ -62,6 +62,12 @@ func vendedFromProto(c *pluginv1.ConnectionCredentials) sdk.ConnectionCredential
 
 // scopeToProto maps the fields of a setup that belong to the kind.
 func scopeToProto(k sdk.Kind, s sdk.Setup) *pluginv1.Scope {
+	out := scopeOfKind(k, s)
+	out.RolePrefix = s.RolePrefix
+	return out
+}
+
+func scopeOfKind(k sdk.Kind, s sdk.Setup) *pluginv1.Scope {
 	switch k {
 	case sdk.KindIdentityProvider, sdk.KindPrincipalMapper, sdk.KindPrincipalRolesMapper:
 		return &pluginv1.Scope{Of: &pluginv1.Scope_Tenant{Tenant: &pluginv1.TenantScope{Name: s.Tenant}}}
@@ -83,7 +89,7 @@ func setupFromProto(s *pluginv1.Scope) sdk.Setup {
 	out := sdk.Setup{
 		Realm: s.GetRealm().GetName(), Issuer: s.GetRealm().GetIssuer(), Audience: s.GetRealm().GetAudience(),
 		Tenant: s.GetTenant().GetName(), Store: s.GetStore().GetName(),
-		AuthenticationType: s.GetVendor().GetAuthenticationType(),
+		AuthenticationType: s.GetVendor().GetAuthenticationType(), RolePrefix: s.GetRolePrefix(),
 	}
 	if env := s.GetStore().GetEnvironment(); len(env) > 0 {
 		out.Environment = make(map[string]sdk.Secret, len(env))

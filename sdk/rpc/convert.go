@@ -64,7 +64,7 @@ func headersToProto(in []sdk.Header) []*pluginv1.Header {
 	}
 	out := make([]*pluginv1.Header, len(in))
 	for i, h := range in {
-		out[i] = &pluginv1.Header{Name: h.Name, Value: h.Value}
+		out[i] = &pluginv1.Header{Name: h.Name, Value: []byte(h.Value)}
 	}
 	return out
 }
@@ -75,7 +75,7 @@ func headersFromProto(in []*pluginv1.Header) []sdk.Header {
 	}
 	out := make([]sdk.Header, len(in))
 	for i, h := range in {
-		out[i] = sdk.Header{Name: h.GetName(), Value: h.GetValue()}
+		out[i] = sdk.Header{Name: h.GetName(), Value: string(h.GetValue())}
 	}
 	return out
 }
@@ -180,6 +180,7 @@ func credentialToProto(c *sdk.Credential) *pluginv1.Credential {
 		Realm: c.Realm, Source: pluginv1.Credential_Source(c.Source), Principal: refToProto(&c.Principal),
 		RequestedRoles: c.RequestedRoles, Issuer: c.Issuer, Audience: c.Audience, TokenId: c.TokenID,
 		AuthTimeUnixMs: timeToProto(c.AuthTime), SecretVersion: c.SecretVersion, ExpiresUnixMs: timeToProto(c.Expires),
+		ClientId: c.ClientID, IssuedAtUnixMs: timeToProto(c.IssuedAt),
 	}
 }
 
@@ -189,6 +190,7 @@ func credentialFromProto(c *pluginv1.Credential) *sdk.Credential {
 	}
 	out := &sdk.Credential{
 		Realm: c.GetRealm(), RequestedRoles: c.GetRequestedRoles(), Issuer: c.GetIssuer(), Audience: c.GetAudience(),
+		ClientID: c.GetClientId(), IssuedAt: timeFromProto(c.GetIssuedAtUnixMs()),
 		TokenID: c.GetTokenId(), AuthTime: timeFromProto(c.GetAuthTimeUnixMs()), SecretVersion: c.GetSecretVersion(),
 		Expires: timeFromProto(c.GetExpiresUnixMs()),
 	}
@@ -260,20 +262,24 @@ func secretFromProto(s *pluginv1.Secret) sdk.Secret {
 
 func denialToProto(d *sdk.Denial) *pluginv1.Denial {
 	return &pluginv1.Denial{
-		Reason: text(d.Reason), Detail: text(d.Detail), Forbidden: d.Forbidden, Challenge: headersToProto(d.Challenge),
+		Reason: text(d.Reason), Detail: text(d.Detail), Status: statusToProto[d.Forbidden], Challenge: headersToProto(d.Challenge),
 	}
+}
+
+var statusToProto = map[bool]pluginv1.Denial_Status{
+	false: pluginv1.Denial_STATUS_UNAUTHENTICATED, true: pluginv1.Denial_STATUS_FORBIDDEN,
 }
 
 // denialFromProto takes a denial from the other process. Its parts end up in metrics and in the headers of an answer, so
 // what could do harm there is replaced or left out.
 func denialFromProto(d *pluginv1.Denial) *sdk.Denial {
-	out := &sdk.Denial{Reason: d.GetReason(), Detail: text(d.GetDetail()), Forbidden: d.GetForbidden()}
+	out := &sdk.Denial{Reason: d.GetReason(), Detail: text(d.GetDetail()), Forbidden: d.GetStatus() == pluginv1.Denial_STATUS_FORBIDDEN}
 	if !isCode(out.Reason) {
 		out.Reason = "unspecified"
 	}
 	for _, h := range d.GetChallenge() {
-		if isHeaderName(h.GetName()) && isHeaderValue(h.GetValue()) {
-			out.Challenge = append(out.Challenge, sdk.Header{Name: h.GetName(), Value: h.GetValue()})
+		if value := string(h.GetValue()); isHeaderName(h.GetName()) && isHeaderValue(value) {
+			out.Challenge = append(out.Challenge, sdk.Header{Name: h.GetName(), Value: value})
 		}
 	}
 	return out

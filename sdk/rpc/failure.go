@@ -73,6 +73,7 @@ func failureToProto(err error) *pluginv1.Failure {
 		out.Code = pluginv1.Failure_Code(own.Code)
 	case errors.As(err, &panicked):
 		out.Code = pluginv1.Failure_CODE_PANIC
+	case errors.As(err, new(*Failure)): // of another process
 	case errors.Is(err, context.DeadlineExceeded):
 		out.Code = pluginv1.Failure_CODE_DEADLINE
 	}

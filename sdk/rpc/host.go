@@ -30,6 +30,7 @@ type Diagnostic struct {
 	Path            string // JSON pointer (RFC 6901) into the settings; empty for the whole block
 	Summary, Detail string
 	Sensitive       bool // the value at Path may be a secret
+	Unavailable     bool // the settings may be right: the instance could not be built now, another try may succeed
 }
 
 // Caller says on whose behalf a plugin asks the host: what the host knows, never what the plugin claims.

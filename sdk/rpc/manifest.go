@@ -28,6 +28,8 @@ type Offer struct {
 	SettingsSchema []byte   // JSON Schema (2020-12); nil if the plugin gives none
 	Schemes        []string // authentication schemes that a verifier takes, lower case; empty: bearer
 	NeedsHTTP      bool     // the stage wants Request.HTTP
+	OperatorOnly   bool     // a secret resolver that only the operator's configuration may refer to
+	ExternalOnly   bool     // an authenticator for external realms only
 }
 
 // SessionMode says what a plugin serves on the session stream.
@@ -73,7 +75,7 @@ func offerFromProto(x *pluginv1.Implementation) (Offer, error) {
 	if k < pluginv1.Kind_KIND_IDENTITY_PROVIDER || k > pluginv1.Kind_KIND_CREDENTIAL_VENDOR {
 		return Offer{}, fmt.Errorf("the kind %d is unknown", k)
 	}
-	o := Offer{Kind: sdk.Kind(k), Type: x.GetType(), NeedsHTTP: x.GetNeedsHttp()}
+	o := Offer{Kind: sdk.Kind(k), Type: x.GetType(), NeedsHTTP: x.GetNeedsHttp(), OperatorOnly: x.GetOperatorOnly(), ExternalOnly: x.GetExternalOnly()}
 	if !isName(o.Type) {
 		return Offer{}, fmt.Errorf("the type %.40q of a %v has other characters than letters, digits and -_. in it", o.Type, o.Kind)
 	}

@@ -32,10 +32,7 @@ func (u *unary) Keys(ctx context.Context, r *pluginv1.KeysRequest) (*pluginv1.Ke
 		out.Jwks, out.CacheUntilUnixMs = jwks, timeToProto(until)
 		return err
 	})
-	if d != nil { // there is no caller to deny anything to
-		return nil, statusOf(denialFromProto(d))
-	}
-	return bounded(out, err)
+	return bounded(out, nobody(d, err))
 }
 
 // Resolve is the contract's SecretResolver.Resolve.
@@ -52,8 +49,15 @@ func (u *unary) Resolve(ctx context.Context, r *pluginv1.ResolveRequest) (*plugi
 		}
 		return err
 	})
-	out.Denial = d
-	return bounded(out, err)
+	return bounded(out, nobody(d, err))
+}
+
+// nobody turns a denial into an error where there is no caller to deny anything to.
+func nobody(d *pluginv1.Denial, err error) error {
+	if d != nil {
+		return statusOf(denialFromProto(d))
+	}
+	return err
 }
 
 // WriteSecret is the contract's SecretWriter.WriteSecret.
@@ -67,8 +71,7 @@ func (u *unary) WriteSecret(ctx context.Context, r *pluginv1.WriteSecretRequest)
 		out.Version, err = s.WriteSecret(ctx, ref, r.GetValue())
 		return err
 	})
-	out.Denial = d
-	return bounded(out, err)
+	return bounded(out, nobody(d, err))
 }
 
 // DeleteSecret is the contract's SecretWriter.DeleteSecret.
@@ -80,7 +83,7 @@ func (u *unary) DeleteSecret(ctx context.Context, r *pluginv1.DeleteSecretReques
 		}
 		return s.DeleteSecret(ctx, ref)
 	})
-	return bounded(&pluginv1.DeleteSecretResponse{Denial: d}, err)
+	return bounded(&pluginv1.DeleteSecretResponse{}, nobody(d, err))
 }
 
 // Vend is the contract's CredentialVendor.Vend.

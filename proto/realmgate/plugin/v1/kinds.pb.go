@@ -861,7 +861,6 @@ func (x *ResolveRequest) GetReference() string {
 type ResolveResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Secret        *Secret                `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
-	Denial        *Denial                `protobuf:"bytes,2,opt,name=denial,proto3" json:"denial,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -899,13 +898,6 @@ func (*ResolveResponse) Descriptor() ([]byte, []int) {
 func (x *ResolveResponse) GetSecret() *Secret {
 	if x != nil {
 		return x.Secret
-	}
-	return nil
-}
-
-func (x *ResolveResponse) GetDenial() *Denial {
-	if x != nil {
-		return x.Denial
 	}
 	return nil
 }
@@ -1199,8 +1191,7 @@ func (x *WriteSecretRequest) GetValue() []byte {
 type WriteSecretResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Empty where the store keeps no versions.
-	Version       string  `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
-	Denial        *Denial `protobuf:"bytes,2,opt,name=denial,proto3" json:"denial,omitempty"`
+	Version       string `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1240,13 +1231,6 @@ func (x *WriteSecretResponse) GetVersion() string {
 		return x.Version
 	}
 	return ""
-}
-
-func (x *WriteSecretResponse) GetDenial() *Denial {
-	if x != nil {
-		return x.Denial
-	}
-	return nil
 }
 
 type DeleteSecretRequest struct {
@@ -1303,7 +1287,6 @@ func (x *DeleteSecretRequest) GetReference() string {
 
 type DeleteSecretResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Denial        *Denial                `protobuf:"bytes,1,opt,name=denial,proto3" json:"denial,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1336,13 +1319,6 @@ func (x *DeleteSecretResponse) ProtoReflect() protoreflect.Message {
 // Deprecated: Use DeleteSecretResponse.ProtoReflect.Descriptor instead.
 func (*DeleteSecretResponse) Descriptor() ([]byte, []int) {
 	return file_realmgate_plugin_v1_kinds_proto_rawDescGZIP(), []int{23}
-}
-
-func (x *DeleteSecretResponse) GetDenial() *Denial {
-	if x != nil {
-		return x.Denial
-	}
-	return nil
 }
 
 type SignRequest struct {
@@ -1557,10 +1533,9 @@ const file_realmgate_plugin_v1_kinds_proto_rawDesc = "" +
 	"\x05cache\x18\x03 \x01(\v2\x1e.realmgate.plugin.v1.CacheHintR\x05cache\"]\n" +
 	"\x0eResolveRequest\x12-\n" +
 	"\x04call\x18\x01 \x01(\v2\x19.realmgate.plugin.v1.CallR\x04call\x12\x1c\n" +
-	"\treference\x18\x02 \x01(\tR\treference\"{\n" +
+	"\treference\x18\x02 \x01(\tR\treference\"F\n" +
 	"\x0fResolveResponse\x123\n" +
-	"\x06secret\x18\x01 \x01(\v2\x1b.realmgate.plugin.v1.SecretR\x06secret\x123\n" +
-	"\x06denial\x18\x02 \x01(\v2\x1b.realmgate.plugin.v1.DenialR\x06denial\"\xfa\x01\n" +
+	"\x06secret\x18\x01 \x01(\v2\x1b.realmgate.plugin.v1.SecretR\x06secret\"\xfa\x01\n" +
 	"\vVendRequest\x12-\n" +
 	"\x04call\x18\x01 \x01(\v2\x19.realmgate.plugin.v1.CallR\x04call\x12?\n" +
 	"\n" +
@@ -1576,19 +1551,17 @@ const file_realmgate_plugin_v1_kinds_proto_rawDesc = "" +
 	"\x04call\x18\x01 \x01(\v2\x19.realmgate.plugin.v1.CallR\x04call\"Q\n" +
 	"\fKeysResponse\x12\x12\n" +
 	"\x04jwks\x18\x01 \x01(\fR\x04jwks\x12-\n" +
-	"\x13cache_until_unix_ms\x18\x02 \x01(\x03R\x10cacheUntilUnixMs\"w\n" +
+	"\x13cache_until_unix_ms\x18\x02 \x01(\x03R\x10cacheUntilUnixMs\"|\n" +
 	"\x12WriteSecretRequest\x12-\n" +
 	"\x04call\x18\x01 \x01(\v2\x19.realmgate.plugin.v1.CallR\x04call\x12\x1c\n" +
-	"\treference\x18\x02 \x01(\tR\treference\x12\x14\n" +
-	"\x05value\x18\x03 \x01(\fR\x05value\"d\n" +
+	"\treference\x18\x02 \x01(\tR\treference\x12\x19\n" +
+	"\x05value\x18\x03 \x01(\fB\x03\x80\x01\x01R\x05value\"/\n" +
 	"\x13WriteSecretResponse\x12\x18\n" +
-	"\aversion\x18\x01 \x01(\tR\aversion\x123\n" +
-	"\x06denial\x18\x02 \x01(\v2\x1b.realmgate.plugin.v1.DenialR\x06denial\"b\n" +
+	"\aversion\x18\x01 \x01(\tR\aversion\"b\n" +
 	"\x13DeleteSecretRequest\x12-\n" +
 	"\x04call\x18\x01 \x01(\v2\x19.realmgate.plugin.v1.CallR\x04call\x12\x1c\n" +
-	"\treference\x18\x02 \x01(\tR\treference\"K\n" +
-	"\x14DeleteSecretResponse\x123\n" +
-	"\x06denial\x18\x01 \x01(\v2\x1b.realmgate.plugin.v1.DenialR\x06denial\"\xa6\x02\n" +
+	"\treference\x18\x02 \x01(\tR\treference\"\x16\n" +
+	"\x14DeleteSecretResponse\"\xa6\x02\n" +
 	"\vSignRequest\x12-\n" +
 	"\x04call\x18\x01 \x01(\v2\x19.realmgate.plugin.v1.CallR\x04call\x12?\n" +
 	"\n" +
@@ -1723,54 +1696,51 @@ var file_realmgate_plugin_v1_kinds_proto_depIdxs = []int32{
 	30, // 33: realmgate.plugin.v1.VerifyResponse.cache:type_name -> realmgate.plugin.v1.CacheHint
 	26, // 34: realmgate.plugin.v1.ResolveRequest.call:type_name -> realmgate.plugin.v1.Call
 	37, // 35: realmgate.plugin.v1.ResolveResponse.secret:type_name -> realmgate.plugin.v1.Secret
-	29, // 36: realmgate.plugin.v1.ResolveResponse.denial:type_name -> realmgate.plugin.v1.Denial
-	26, // 37: realmgate.plugin.v1.VendRequest.call:type_name -> realmgate.plugin.v1.Call
-	38, // 38: realmgate.plugin.v1.VendRequest.connection:type_name -> realmgate.plugin.v1.Connection
-	34, // 39: realmgate.plugin.v1.VendRequest.caller:type_name -> realmgate.plugin.v1.Principal
-	39, // 40: realmgate.plugin.v1.VendResponse.credentials:type_name -> realmgate.plugin.v1.ConnectionCredentials
-	29, // 41: realmgate.plugin.v1.VendResponse.denial:type_name -> realmgate.plugin.v1.Denial
-	26, // 42: realmgate.plugin.v1.KeysRequest.call:type_name -> realmgate.plugin.v1.Call
-	26, // 43: realmgate.plugin.v1.WriteSecretRequest.call:type_name -> realmgate.plugin.v1.Call
-	29, // 44: realmgate.plugin.v1.WriteSecretResponse.denial:type_name -> realmgate.plugin.v1.Denial
-	26, // 45: realmgate.plugin.v1.DeleteSecretRequest.call:type_name -> realmgate.plugin.v1.Call
-	29, // 46: realmgate.plugin.v1.DeleteSecretResponse.denial:type_name -> realmgate.plugin.v1.Denial
-	26, // 47: realmgate.plugin.v1.SignRequest.call:type_name -> realmgate.plugin.v1.Call
-	38, // 48: realmgate.plugin.v1.SignRequest.connection:type_name -> realmgate.plugin.v1.Connection
-	34, // 49: realmgate.plugin.v1.SignRequest.caller:type_name -> realmgate.plugin.v1.Principal
-	40, // 50: realmgate.plugin.v1.SignRequest.http:type_name -> realmgate.plugin.v1.HTTPMessage
-	41, // 51: realmgate.plugin.v1.SignResponse.headers:type_name -> realmgate.plugin.v1.Header
-	29, // 52: realmgate.plugin.v1.SignResponse.denial:type_name -> realmgate.plugin.v1.Denial
-	0,  // 53: realmgate.plugin.v1.IdentityProvider.Identify:input_type -> realmgate.plugin.v1.IdentifyRequest
-	2,  // 54: realmgate.plugin.v1.PrincipalMapper.MapPrincipal:input_type -> realmgate.plugin.v1.MapPrincipalRequest
-	4,  // 55: realmgate.plugin.v1.PrincipalRolesMapper.MapRoles:input_type -> realmgate.plugin.v1.MapRolesRequest
-	6,  // 56: realmgate.plugin.v1.Authenticator.Authenticate:input_type -> realmgate.plugin.v1.AuthenticateRequest
-	8,  // 57: realmgate.plugin.v1.ActiveRolesProvider.ActiveRoles:input_type -> realmgate.plugin.v1.ActiveRolesRequest
-	10, // 58: realmgate.plugin.v1.TokenBroker.Issue:input_type -> realmgate.plugin.v1.IssueRequest
-	12, // 59: realmgate.plugin.v1.TokenBroker.Verify:input_type -> realmgate.plugin.v1.VerifyRequest
-	14, // 60: realmgate.plugin.v1.SecretResolver.Resolve:input_type -> realmgate.plugin.v1.ResolveRequest
-	16, // 61: realmgate.plugin.v1.CredentialVendor.Vend:input_type -> realmgate.plugin.v1.VendRequest
-	18, // 62: realmgate.plugin.v1.KeyPublisher.Keys:input_type -> realmgate.plugin.v1.KeysRequest
-	20, // 63: realmgate.plugin.v1.SecretWriter.WriteSecret:input_type -> realmgate.plugin.v1.WriteSecretRequest
-	22, // 64: realmgate.plugin.v1.SecretWriter.DeleteSecret:input_type -> realmgate.plugin.v1.DeleteSecretRequest
-	24, // 65: realmgate.plugin.v1.RequestSigner.Sign:input_type -> realmgate.plugin.v1.SignRequest
-	1,  // 66: realmgate.plugin.v1.IdentityProvider.Identify:output_type -> realmgate.plugin.v1.IdentifyResponse
-	3,  // 67: realmgate.plugin.v1.PrincipalMapper.MapPrincipal:output_type -> realmgate.plugin.v1.MapPrincipalResponse
-	5,  // 68: realmgate.plugin.v1.PrincipalRolesMapper.MapRoles:output_type -> realmgate.plugin.v1.MapRolesResponse
-	7,  // 69: realmgate.plugin.v1.Authenticator.Authenticate:output_type -> realmgate.plugin.v1.AuthenticateResponse
-	9,  // 70: realmgate.plugin.v1.ActiveRolesProvider.ActiveRoles:output_type -> realmgate.plugin.v1.ActiveRolesResponse
-	11, // 71: realmgate.plugin.v1.TokenBroker.Issue:output_type -> realmgate.plugin.v1.IssueResponse
-	13, // 72: realmgate.plugin.v1.TokenBroker.Verify:output_type -> realmgate.plugin.v1.VerifyResponse
-	15, // 73: realmgate.plugin.v1.SecretResolver.Resolve:output_type -> realmgate.plugin.v1.ResolveResponse
-	17, // 74: realmgate.plugin.v1.CredentialVendor.Vend:output_type -> realmgate.plugin.v1.VendResponse
-	19, // 75: realmgate.plugin.v1.KeyPublisher.Keys:output_type -> realmgate.plugin.v1.KeysResponse
-	21, // 76: realmgate.plugin.v1.SecretWriter.WriteSecret:output_type -> realmgate.plugin.v1.WriteSecretResponse
-	23, // 77: realmgate.plugin.v1.SecretWriter.DeleteSecret:output_type -> realmgate.plugin.v1.DeleteSecretResponse
-	25, // 78: realmgate.plugin.v1.RequestSigner.Sign:output_type -> realmgate.plugin.v1.SignResponse
-	66, // [66:79] is the sub-list for method output_type
-	53, // [53:66] is the sub-list for method input_type
-	53, // [53:53] is the sub-list for extension type_name
-	53, // [53:53] is the sub-list for extension extendee
-	0,  // [0:53] is the sub-list for field type_name
+	26, // 36: realmgate.plugin.v1.VendRequest.call:type_name -> realmgate.plugin.v1.Call
+	38, // 37: realmgate.plugin.v1.VendRequest.connection:type_name -> realmgate.plugin.v1.Connection
+	34, // 38: realmgate.plugin.v1.VendRequest.caller:type_name -> realmgate.plugin.v1.Principal
+	39, // 39: realmgate.plugin.v1.VendResponse.credentials:type_name -> realmgate.plugin.v1.ConnectionCredentials
+	29, // 40: realmgate.plugin.v1.VendResponse.denial:type_name -> realmgate.plugin.v1.Denial
+	26, // 41: realmgate.plugin.v1.KeysRequest.call:type_name -> realmgate.plugin.v1.Call
+	26, // 42: realmgate.plugin.v1.WriteSecretRequest.call:type_name -> realmgate.plugin.v1.Call
+	26, // 43: realmgate.plugin.v1.DeleteSecretRequest.call:type_name -> realmgate.plugin.v1.Call
+	26, // 44: realmgate.plugin.v1.SignRequest.call:type_name -> realmgate.plugin.v1.Call
+	38, // 45: realmgate.plugin.v1.SignRequest.connection:type_name -> realmgate.plugin.v1.Connection
+	34, // 46: realmgate.plugin.v1.SignRequest.caller:type_name -> realmgate.plugin.v1.Principal
+	40, // 47: realmgate.plugin.v1.SignRequest.http:type_name -> realmgate.plugin.v1.HTTPMessage
+	41, // 48: realmgate.plugin.v1.SignResponse.headers:type_name -> realmgate.plugin.v1.Header
+	29, // 49: realmgate.plugin.v1.SignResponse.denial:type_name -> realmgate.plugin.v1.Denial
+	0,  // 50: realmgate.plugin.v1.IdentityProvider.Identify:input_type -> realmgate.plugin.v1.IdentifyRequest
+	2,  // 51: realmgate.plugin.v1.PrincipalMapper.MapPrincipal:input_type -> realmgate.plugin.v1.MapPrincipalRequest
+	4,  // 52: realmgate.plugin.v1.PrincipalRolesMapper.MapRoles:input_type -> realmgate.plugin.v1.MapRolesRequest
+	6,  // 53: realmgate.plugin.v1.Authenticator.Authenticate:input_type -> realmgate.plugin.v1.AuthenticateRequest
+	8,  // 54: realmgate.plugin.v1.ActiveRolesProvider.ActiveRoles:input_type -> realmgate.plugin.v1.ActiveRolesRequest
+	10, // 55: realmgate.plugin.v1.TokenBroker.Issue:input_type -> realmgate.plugin.v1.IssueRequest
+	12, // 56: realmgate.plugin.v1.TokenBroker.Verify:input_type -> realmgate.plugin.v1.VerifyRequest
+	14, // 57: realmgate.plugin.v1.SecretResolver.Resolve:input_type -> realmgate.plugin.v1.ResolveRequest
+	16, // 58: realmgate.plugin.v1.CredentialVendor.Vend:input_type -> realmgate.plugin.v1.VendRequest
+	18, // 59: realmgate.plugin.v1.KeyPublisher.Keys:input_type -> realmgate.plugin.v1.KeysRequest
+	20, // 60: realmgate.plugin.v1.SecretWriter.WriteSecret:input_type -> realmgate.plugin.v1.WriteSecretRequest
+	22, // 61: realmgate.plugin.v1.SecretWriter.DeleteSecret:input_type -> realmgate.plugin.v1.DeleteSecretRequest
+	24, // 62: realmgate.plugin.v1.RequestSigner.Sign:input_type -> realmgate.plugin.v1.SignRequest
+	1,  // 63: realmgate.plugin.v1.IdentityProvider.Identify:output_type -> realmgate.plugin.v1.IdentifyResponse
+	3,  // 64: realmgate.plugin.v1.PrincipalMapper.MapPrincipal:output_type -> realmgate.plugin.v1.MapPrincipalResponse
+	5,  // 65: realmgate.plugin.v1.PrincipalRolesMapper.MapRoles:output_type -> realmgate.plugin.v1.MapRolesResponse
+	7,  // 66: realmgate.plugin.v1.Authenticator.Authenticate:output_type -> realmgate.plugin.v1.AuthenticateResponse
+	9,  // 67: realmgate.plugin.v1.ActiveRolesProvider.ActiveRoles:output_type -> realmgate.plugin.v1.ActiveRolesResponse
+	11, // 68: realmgate.plugin.v1.TokenBroker.Issue:output_type -> realmgate.plugin.v1.IssueResponse
+	13, // 69: realmgate.plugin.v1.TokenBroker.Verify:output_type -> realmgate.plugin.v1.VerifyResponse
+	15, // 70: realmgate.plugin.v1.SecretResolver.Resolve:output_type -> realmgate.plugin.v1.ResolveResponse
+	17, // 71: realmgate.plugin.v1.CredentialVendor.Vend:output_type -> realmgate.plugin.v1.VendResponse
+	19, // 72: realmgate.plugin.v1.KeyPublisher.Keys:output_type -> realmgate.plugin.v1.KeysResponse
+	21, // 73: realmgate.plugin.v1.SecretWriter.WriteSecret:output_type -> realmgate.plugin.v1.WriteSecretResponse
+	23, // 74: realmgate.plugin.v1.SecretWriter.DeleteSecret:output_type -> realmgate.plugin.v1.DeleteSecretResponse
+	25, // 75: realmgate.plugin.v1.RequestSigner.Sign:output_type -> realmgate.plugin.v1.SignResponse
+	63, // [63:76] is the sub-list for method output_type
+	50, // [50:63] is the sub-list for method input_type
+	50, // [50:50] is the sub-list for extension type_name
+	50, // [50:50] is the sub-list for extension extendee
+	0,  // [0:50] is the sub-list for field type_name
 }
 
 func init() { file_realmgate_plugin_v1_kinds_proto_init() }

@@ -138,6 +138,117 @@ func (Credential_Source) EnumDescriptor() ([]byte, []int) {
 	return file_realmgate_plugin_v1_nouns_proto_rawDescGZIP(), []int{7, 0}
 }
 
+type Denial_Status int32
+
+const (
+	// The same as STATUS_UNAUTHENTICATED.
+	Denial_STATUS_UNSPECIFIED Denial_Status = 0
+	// No valid credential: 401.
+	Denial_STATUS_UNAUTHENTICATED Denial_Status = 1
+	// Known, but not allowed: 403.
+	Denial_STATUS_FORBIDDEN Denial_Status = 2
+)
+
+// Enum value maps for Denial_Status.
+var (
+	Denial_Status_name = map[int32]string{
+		0: "STATUS_UNSPECIFIED",
+		1: "STATUS_UNAUTHENTICATED",
+		2: "STATUS_FORBIDDEN",
+	}
+	Denial_Status_value = map[string]int32{
+		"STATUS_UNSPECIFIED":     0,
+		"STATUS_UNAUTHENTICATED": 1,
+		"STATUS_FORBIDDEN":       2,
+	}
+)
+
+func (x Denial_Status) Enum() *Denial_Status {
+	p := new(Denial_Status)
+	*p = x
+	return p
+}
+
+func (x Denial_Status) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Denial_Status) Descriptor() protoreflect.EnumDescriptor {
+	return file_realmgate_plugin_v1_nouns_proto_enumTypes[2].Descriptor()
+}
+
+func (Denial_Status) Type() protoreflect.EnumType {
+	return &file_realmgate_plugin_v1_nouns_proto_enumTypes[2]
+}
+
+func (x Denial_Status) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Denial_Status.Descriptor instead.
+func (Denial_Status) EnumDescriptor() ([]byte, []int) {
+	return file_realmgate_plugin_v1_nouns_proto_rawDescGZIP(), []int{9, 0}
+}
+
+type Failure_Code int32
+
+const (
+	Failure_CODE_UNSPECIFIED      Failure_Code = 0
+	Failure_CODE_DEADLINE         Failure_Code = 1
+	Failure_CODE_PANIC            Failure_Code = 2
+	Failure_CODE_TOO_LARGE        Failure_Code = 3
+	Failure_CODE_UNKNOWN_INSTANCE Failure_Code = 4
+	// The other side does not know what was asked of it.
+	Failure_CODE_UNSUPPORTED Failure_Code = 5
+)
+
+// Enum value maps for Failure_Code.
+var (
+	Failure_Code_name = map[int32]string{
+		0: "CODE_UNSPECIFIED",
+		1: "CODE_DEADLINE",
+		2: "CODE_PANIC",
+		3: "CODE_TOO_LARGE",
+		4: "CODE_UNKNOWN_INSTANCE",
+		5: "CODE_UNSUPPORTED",
+	}
+	Failure_Code_value = map[string]int32{
+		"CODE_UNSPECIFIED":      0,
+		"CODE_DEADLINE":         1,
+		"CODE_PANIC":            2,
+		"CODE_TOO_LARGE":        3,
+		"CODE_UNKNOWN_INSTANCE": 4,
+		"CODE_UNSUPPORTED":      5,
+	}
+)
+
+func (x Failure_Code) Enum() *Failure_Code {
+	p := new(Failure_Code)
+	*p = x
+	return p
+}
+
+func (x Failure_Code) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Failure_Code) Descriptor() protoreflect.EnumDescriptor {
+	return file_realmgate_plugin_v1_nouns_proto_enumTypes[3].Descriptor()
+}
+
+func (Failure_Code) Type() protoreflect.EnumType {
+	return &file_realmgate_plugin_v1_nouns_proto_enumTypes[3]
+}
+
+func (x Failure_Code) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Failure_Code.Descriptor instead.
+func (Failure_Code) EnumDescriptor() ([]byte, []int) {
+	return file_realmgate_plugin_v1_nouns_proto_rawDescGZIP(), []int{17, 0}
+}
+
 // Call is what every unary call of a kind carries about itself.
 type Call struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
@@ -286,8 +397,9 @@ func (x *CacheHint) GetNoStore() bool {
 type Header struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Lower case.
-	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Value         string `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// As on the wire: header values need not be UTF-8.
+	Value         []byte `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -329,11 +441,11 @@ func (x *Header) GetName() string {
 	return ""
 }
 
-func (x *Header) GetValue() string {
+func (x *Header) GetValue() []byte {
 	if x != nil {
 		return x.Value
 	}
-	return ""
+	return nil
 }
 
 // Request is what a caller presented.
@@ -684,6 +796,9 @@ type Credential struct {
 	AuthTimeUnixMs int64    `protobuf:"varint,8,opt,name=auth_time_unix_ms,json=authTimeUnixMs,proto3" json:"auth_time_unix_ms,omitempty"`
 	SecretVersion  string   `protobuf:"bytes,9,opt,name=secret_version,json=secretVersion,proto3" json:"secret_version,omitempty"`
 	ExpiresUnixMs  int64    `protobuf:"varint,10,opt,name=expires_unix_ms,json=expiresUnixMs,proto3" json:"expires_unix_ms,omitempty"`
+	// The client that obtained the token.
+	ClientId       string `protobuf:"bytes,11,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
+	IssuedAtUnixMs int64  `protobuf:"varint,12,opt,name=issued_at_unix_ms,json=issuedAtUnixMs,proto3" json:"issued_at_unix_ms,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -788,6 +903,20 @@ func (x *Credential) GetExpiresUnixMs() int64 {
 	return 0
 }
 
+func (x *Credential) GetClientId() string {
+	if x != nil {
+		return x.ClientId
+	}
+	return ""
+}
+
+func (x *Credential) GetIssuedAtUnixMs() int64 {
+	if x != nil {
+		return x.IssuedAtUnixMs
+	}
+	return 0
+}
+
 type Principal struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Realm   string                 `protobuf:"bytes,1,opt,name=realm,proto3" json:"realm,omitempty"`
@@ -879,9 +1008,8 @@ type Denial struct {
 	// A code in snake case, e.g. token_expired. not_mine is reserved for verifiers.
 	Reason string `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
 	// A sentence for the caller. Never a secret.
-	Detail string `protobuf:"bytes,2,opt,name=detail,proto3" json:"detail,omitempty"`
-	// 403 instead of 401.
-	Forbidden bool `protobuf:"varint,3,opt,name=forbidden,proto3" json:"forbidden,omitempty"`
+	Detail string        `protobuf:"bytes,2,opt,name=detail,proto3" json:"detail,omitempty"`
+	Status Denial_Status `protobuf:"varint,3,opt,name=status,proto3,enum=realmgate.plugin.v1.Denial_Status" json:"status,omitempty"`
 	// Headers for the answer, e.g. www-authenticate.
 	Challenge     []*Header `protobuf:"bytes,4,rep,name=challenge,proto3" json:"challenge,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -932,11 +1060,11 @@ func (x *Denial) GetDetail() string {
 	return ""
 }
 
-func (x *Denial) GetForbidden() bool {
+func (x *Denial) GetStatus() Denial_Status {
 	if x != nil {
-		return x.Forbidden
+		return x.Status
 	}
-	return false
+	return Denial_STATUS_UNSPECIFIED
 }
 
 func (x *Denial) GetChallenge() []*Header {
@@ -1481,6 +1609,60 @@ func (x *ConnectionCredentials) GetAuditId() string {
 	return ""
 }
 
+// Failure is an error that is not the caller's fault. On the unary services it is a detail of the gRPC status, and the code is
+// taken from there only.
+type Failure struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Code          Failure_Code           `protobuf:"varint,1,opt,name=code,proto3,enum=realmgate.plugin.v1.Failure_Code" json:"code,omitempty"`
+	Message       string                 `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Failure) Reset() {
+	*x = Failure{}
+	mi := &file_realmgate_plugin_v1_nouns_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Failure) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Failure) ProtoMessage() {}
+
+func (x *Failure) ProtoReflect() protoreflect.Message {
+	mi := &file_realmgate_plugin_v1_nouns_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Failure.ProtoReflect.Descriptor instead.
+func (*Failure) Descriptor() ([]byte, []int) {
+	return file_realmgate_plugin_v1_nouns_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Failure) GetCode() Failure_Code {
+	if x != nil {
+		return x.Code
+	}
+	return Failure_CODE_UNSPECIFIED
+}
+
+func (x *Failure) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
 var File_realmgate_plugin_v1_nouns_proto protoreflect.FileDescriptor
 
 const file_realmgate_plugin_v1_nouns_proto_rawDesc = "" +
@@ -1501,10 +1683,10 @@ const file_realmgate_plugin_v1_nouns_proto_rawDesc = "" +
 	"\bno_store\x18\x02 \x01(\bR\anoStore\"2\n" +
 	"\x06Header\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value\"\xac\x01\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value\"\xb1\x01\n" +
 	"\aRequest\x12\x16\n" +
-	"\x06scheme\x18\x01 \x01(\tR\x06scheme\x12\x14\n" +
-	"\x05token\x18\x02 \x01(\tR\x05token\x12\x12\n" +
+	"\x06scheme\x18\x01 \x01(\tR\x06scheme\x12\x19\n" +
+	"\x05token\x18\x02 \x01(\tB\x03\x80\x01\x01R\x05token\x12\x12\n" +
 	"\x04peer\x18\x03 \x01(\tR\x04peer\x12)\n" +
 	"\x10peer_certificate\x18\x04 \x01(\fR\x0fpeerCertificate\x124\n" +
 	"\x04http\x18\x05 \x01(\v2 .realmgate.plugin.v1.HTTPMessageR\x04http\"\xc8\x01\n" +
@@ -1529,7 +1711,7 @@ const file_realmgate_plugin_v1_nouns_proto_rawDesc = "" +
 	"\x11auth_time_unix_ms\x18\t \x01(\x03R\x0eauthTimeUnixMs\"2\n" +
 	"\fPrincipalRef\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
-	"\x04name\x18\x02 \x01(\tR\x04name\"\xe1\x03\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\"\xa9\x04\n" +
 	"\n" +
 	"Credential\x12\x14\n" +
 	"\x05realm\x18\x01 \x01(\tR\x05realm\x12>\n" +
@@ -1542,7 +1724,9 @@ const file_realmgate_plugin_v1_nouns_proto_rawDesc = "" +
 	"\x11auth_time_unix_ms\x18\b \x01(\x03R\x0eauthTimeUnixMs\x12%\n" +
 	"\x0esecret_version\x18\t \x01(\tR\rsecretVersion\x12&\n" +
 	"\x0fexpires_unix_ms\x18\n" +
-	" \x01(\x03R\rexpiresUnixMs\"J\n" +
+	" \x01(\x03R\rexpiresUnixMs\x12\x1b\n" +
+	"\tclient_id\x18\v \x01(\tR\bclientId\x12)\n" +
+	"\x11issued_at_unix_ms\x18\f \x01(\x03R\x0eissuedAtUnixMs\"J\n" +
 	"\x06Source\x12\x16\n" +
 	"\x12SOURCE_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fSOURCE_INTERNAL\x10\x01\x12\x13\n" +
@@ -1558,12 +1742,16 @@ const file_realmgate_plugin_v1_nouns_proto_rawDesc = "" +
 	"attributes\x1a=\n" +
 	"\x0fAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x91\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x83\x02\n" +
 	"\x06Denial\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x16\n" +
-	"\x06detail\x18\x02 \x01(\tR\x06detail\x12\x1c\n" +
-	"\tforbidden\x18\x03 \x01(\bR\tforbidden\x129\n" +
-	"\tchallenge\x18\x04 \x03(\v2\x1b.realmgate.plugin.v1.HeaderR\tchallenge\"\x1d\n" +
+	"\x06detail\x18\x02 \x01(\tR\x06detail\x12:\n" +
+	"\x06status\x18\x03 \x01(\x0e2\".realmgate.plugin.v1.Denial.StatusR\x06status\x129\n" +
+	"\tchallenge\x18\x04 \x03(\v2\x1b.realmgate.plugin.v1.HeaderR\tchallenge\"R\n" +
+	"\x06Status\x12\x16\n" +
+	"\x12STATUS_UNSPECIFIED\x10\x00\x12\x1a\n" +
+	"\x16STATUS_UNAUTHENTICATED\x10\x01\x12\x14\n" +
+	"\x10STATUS_FORBIDDEN\x10\x02\"\x1d\n" +
 	"\x05Roles\x12\x14\n" +
 	"\x05names\x18\x01 \x03(\tR\x05names\"\xd3\x02\n" +
 	"\x05Grant\x12?\n" +
@@ -1578,15 +1766,15 @@ const file_realmgate_plugin_v1_nouns_proto_rawDesc = "" +
 	"\btoken_id\x18\b \x01(\tR\atokenId\x12)\n" +
 	"\x11auth_time_unix_ms\x18\t \x01(\x03R\x0eauthTimeUnixMs\x12%\n" +
 	"\x0esecret_version\x18\n" +
-	" \x01(\tR\rsecretVersion\"\x7f\n" +
-	"\x05Token\x12\x14\n" +
-	"\x05value\x18\x01 \x01(\tR\x05value\x12\x19\n" +
+	" \x01(\tR\rsecretVersion\"\x84\x01\n" +
+	"\x05Token\x12\x19\n" +
+	"\x05value\x18\x01 \x01(\tB\x03\x80\x01\x01R\x05value\x12\x19\n" +
 	"\btoken_id\x18\x02 \x01(\tR\atokenId\x12\x1d\n" +
 	"\n" +
 	"token_type\x18\x03 \x01(\tR\ttokenType\x12&\n" +
-	"\x0fexpires_unix_ms\x18\x04 \x01(\x03R\rexpiresUnixMs\"g\n" +
-	"\x06Secret\x12\x14\n" +
-	"\x05value\x18\x01 \x01(\fR\x05value\x12\x18\n" +
+	"\x0fexpires_unix_ms\x18\x04 \x01(\x03R\rexpiresUnixMs\"l\n" +
+	"\x06Secret\x12\x19\n" +
+	"\x05value\x18\x01 \x01(\fB\x03\x80\x01\x01R\x05value\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12-\n" +
 	"\x13cache_until_unix_ms\x18\x03 \x01(\x03R\x10cacheUntilUnixMs\"\x85\x01\n" +
 	"\x0fServiceIdentity\x12\x12\n" +
@@ -1609,16 +1797,27 @@ const file_realmgate_plugin_v1_nouns_proto_rawDesc = "" +
 	"properties\x1a=\n" +
 	"\x0fPropertiesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xf5\x01\n" +
-	"\x15ConnectionCredentials\x12Z\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xfa\x01\n" +
+	"\x15ConnectionCredentials\x12_\n" +
 	"\n" +
-	"properties\x18\x01 \x03(\v2:.realmgate.plugin.v1.ConnectionCredentials.PropertiesEntryR\n" +
+	"properties\x18\x01 \x03(\v2:.realmgate.plugin.v1.ConnectionCredentials.PropertiesEntryB\x03\x80\x01\x01R\n" +
 	"properties\x12&\n" +
 	"\x0fexpires_unix_ms\x18\x02 \x01(\x03R\rexpiresUnixMs\x12\x19\n" +
 	"\baudit_id\x18\x03 \x01(\tR\aauditId\x1a=\n" +
 	"\x0fPropertiesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01*\xf9\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xe1\x01\n" +
+	"\aFailure\x125\n" +
+	"\x04code\x18\x01 \x01(\x0e2!.realmgate.plugin.v1.Failure.CodeR\x04code\x12\x18\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\"\x84\x01\n" +
+	"\x04Code\x12\x14\n" +
+	"\x10CODE_UNSPECIFIED\x10\x00\x12\x11\n" +
+	"\rCODE_DEADLINE\x10\x01\x12\x0e\n" +
+	"\n" +
+	"CODE_PANIC\x10\x02\x12\x12\n" +
+	"\x0eCODE_TOO_LARGE\x10\x03\x12\x19\n" +
+	"\x15CODE_UNKNOWN_INSTANCE\x10\x04\x12\x14\n" +
+	"\x10CODE_UNSUPPORTED\x10\x05*\xf9\x01\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16KIND_IDENTITY_PROVIDER\x10\x01\x12\x19\n" +
@@ -1642,48 +1841,53 @@ func file_realmgate_plugin_v1_nouns_proto_rawDescGZIP() []byte {
 	return file_realmgate_plugin_v1_nouns_proto_rawDescData
 }
 
-var file_realmgate_plugin_v1_nouns_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_realmgate_plugin_v1_nouns_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_realmgate_plugin_v1_nouns_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_realmgate_plugin_v1_nouns_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_realmgate_plugin_v1_nouns_proto_goTypes = []any{
 	(Kind)(0),                     // 0: realmgate.plugin.v1.Kind
 	(Credential_Source)(0),        // 1: realmgate.plugin.v1.Credential.Source
-	(*Call)(nil),                  // 2: realmgate.plugin.v1.Call
-	(*CacheHint)(nil),             // 3: realmgate.plugin.v1.CacheHint
-	(*Header)(nil),                // 4: realmgate.plugin.v1.Header
-	(*Request)(nil),               // 5: realmgate.plugin.v1.Request
-	(*HTTPMessage)(nil),           // 6: realmgate.plugin.v1.HTTPMessage
-	(*Identity)(nil),              // 7: realmgate.plugin.v1.Identity
-	(*PrincipalRef)(nil),          // 8: realmgate.plugin.v1.PrincipalRef
-	(*Credential)(nil),            // 9: realmgate.plugin.v1.Credential
-	(*Principal)(nil),             // 10: realmgate.plugin.v1.Principal
-	(*Denial)(nil),                // 11: realmgate.plugin.v1.Denial
-	(*Roles)(nil),                 // 12: realmgate.plugin.v1.Roles
-	(*Grant)(nil),                 // 13: realmgate.plugin.v1.Grant
-	(*Token)(nil),                 // 14: realmgate.plugin.v1.Token
-	(*Secret)(nil),                // 15: realmgate.plugin.v1.Secret
-	(*ServiceIdentity)(nil),       // 16: realmgate.plugin.v1.ServiceIdentity
-	(*Connection)(nil),            // 17: realmgate.plugin.v1.Connection
-	(*ConnectionCredentials)(nil), // 18: realmgate.plugin.v1.ConnectionCredentials
-	nil,                           // 19: realmgate.plugin.v1.Principal.AttributesEntry
-	nil,                           // 20: realmgate.plugin.v1.Connection.PropertiesEntry
-	nil,                           // 21: realmgate.plugin.v1.ConnectionCredentials.PropertiesEntry
+	(Denial_Status)(0),            // 2: realmgate.plugin.v1.Denial.Status
+	(Failure_Code)(0),             // 3: realmgate.plugin.v1.Failure.Code
+	(*Call)(nil),                  // 4: realmgate.plugin.v1.Call
+	(*CacheHint)(nil),             // 5: realmgate.plugin.v1.CacheHint
+	(*Header)(nil),                // 6: realmgate.plugin.v1.Header
+	(*Request)(nil),               // 7: realmgate.plugin.v1.Request
+	(*HTTPMessage)(nil),           // 8: realmgate.plugin.v1.HTTPMessage
+	(*Identity)(nil),              // 9: realmgate.plugin.v1.Identity
+	(*PrincipalRef)(nil),          // 10: realmgate.plugin.v1.PrincipalRef
+	(*Credential)(nil),            // 11: realmgate.plugin.v1.Credential
+	(*Principal)(nil),             // 12: realmgate.plugin.v1.Principal
+	(*Denial)(nil),                // 13: realmgate.plugin.v1.Denial
+	(*Roles)(nil),                 // 14: realmgate.plugin.v1.Roles
+	(*Grant)(nil),                 // 15: realmgate.plugin.v1.Grant
+	(*Token)(nil),                 // 16: realmgate.plugin.v1.Token
+	(*Secret)(nil),                // 17: realmgate.plugin.v1.Secret
+	(*ServiceIdentity)(nil),       // 18: realmgate.plugin.v1.ServiceIdentity
+	(*Connection)(nil),            // 19: realmgate.plugin.v1.Connection
+	(*ConnectionCredentials)(nil), // 20: realmgate.plugin.v1.ConnectionCredentials
+	(*Failure)(nil),               // 21: realmgate.plugin.v1.Failure
+	nil,                           // 22: realmgate.plugin.v1.Principal.AttributesEntry
+	nil,                           // 23: realmgate.plugin.v1.Connection.PropertiesEntry
+	nil,                           // 24: realmgate.plugin.v1.ConnectionCredentials.PropertiesEntry
 }
 var file_realmgate_plugin_v1_nouns_proto_depIdxs = []int32{
-	6,  // 0: realmgate.plugin.v1.Request.http:type_name -> realmgate.plugin.v1.HTTPMessage
-	4,  // 1: realmgate.plugin.v1.HTTPMessage.headers:type_name -> realmgate.plugin.v1.Header
+	8,  // 0: realmgate.plugin.v1.Request.http:type_name -> realmgate.plugin.v1.HTTPMessage
+	6,  // 1: realmgate.plugin.v1.HTTPMessage.headers:type_name -> realmgate.plugin.v1.Header
 	1,  // 2: realmgate.plugin.v1.Credential.source:type_name -> realmgate.plugin.v1.Credential.Source
-	8,  // 3: realmgate.plugin.v1.Credential.principal:type_name -> realmgate.plugin.v1.PrincipalRef
-	19, // 4: realmgate.plugin.v1.Principal.attributes:type_name -> realmgate.plugin.v1.Principal.AttributesEntry
-	4,  // 5: realmgate.plugin.v1.Denial.challenge:type_name -> realmgate.plugin.v1.Header
-	8,  // 6: realmgate.plugin.v1.Grant.principal:type_name -> realmgate.plugin.v1.PrincipalRef
-	16, // 7: realmgate.plugin.v1.Connection.service_identity:type_name -> realmgate.plugin.v1.ServiceIdentity
-	20, // 8: realmgate.plugin.v1.Connection.properties:type_name -> realmgate.plugin.v1.Connection.PropertiesEntry
-	21, // 9: realmgate.plugin.v1.ConnectionCredentials.properties:type_name -> realmgate.plugin.v1.ConnectionCredentials.PropertiesEntry
-	10, // [10:10] is the sub-list for method output_type
-	10, // [10:10] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	10, // 3: realmgate.plugin.v1.Credential.principal:type_name -> realmgate.plugin.v1.PrincipalRef
+	22, // 4: realmgate.plugin.v1.Principal.attributes:type_name -> realmgate.plugin.v1.Principal.AttributesEntry
+	2,  // 5: realmgate.plugin.v1.Denial.status:type_name -> realmgate.plugin.v1.Denial.Status
+	6,  // 6: realmgate.plugin.v1.Denial.challenge:type_name -> realmgate.plugin.v1.Header
+	10, // 7: realmgate.plugin.v1.Grant.principal:type_name -> realmgate.plugin.v1.PrincipalRef
+	18, // 8: realmgate.plugin.v1.Connection.service_identity:type_name -> realmgate.plugin.v1.ServiceIdentity
+	23, // 9: realmgate.plugin.v1.Connection.properties:type_name -> realmgate.plugin.v1.Connection.PropertiesEntry
+	24, // 10: realmgate.plugin.v1.ConnectionCredentials.properties:type_name -> realmgate.plugin.v1.ConnectionCredentials.PropertiesEntry
+	3,  // 11: realmgate.plugin.v1.Failure.code:type_name -> realmgate.plugin.v1.Failure.Code
+	12, // [12:12] is the sub-list for method output_type
+	12, // [12:12] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_realmgate_plugin_v1_nouns_proto_init() }
@@ -1696,8 +1900,8 @@ func file_realmgate_plugin_v1_nouns_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_realmgate_plugin_v1_nouns_proto_rawDesc), len(file_realmgate_plugin_v1_nouns_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   20,
+			NumEnums:      4,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -183,8 +183,11 @@ func (Diagnostic_Severity) EnumDescriptor() ([]byte, []int) {
 
 type DescribeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Version of the host, for logs.
-	HostVersion   string `protobuf:"bytes,1,opt,name=host_version,json=hostVersion,proto3" json:"host_version,omitempty"`
+	// Version of the host, for logs; what it can do is in host_features.
+	HostVersion string `protobuf:"bytes,1,opt,name=host_version,json=hostVersion,proto3" json:"host_version,omitempty"`
+	// What the host understands beyond the first form of this contract. A plugin must not use what is not listed. Known
+	// features: none so far.
+	HostFeatures  []string `protobuf:"bytes,2,rep,name=host_features,json=hostFeatures,proto3" json:"host_features,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -224,6 +227,13 @@ func (x *DescribeRequest) GetHostVersion() string {
 		return x.HostVersion
 	}
 	return ""
+}
+
+func (x *DescribeRequest) GetHostFeatures() []string {
+	if x != nil {
+		return x.HostFeatures
+	}
+	return nil
 }
 
 type DescribeResponse struct {
@@ -349,7 +359,8 @@ func (x *Manifest) GetSession() SessionMode {
 	return SessionMode_SESSION_MODE_UNSPECIFIED
 }
 
-// Implementation is one (kind, type) pair that a binary offers. A pair is offered by one plugin of a host only.
+// Implementation is one (kind, type) pair that a binary offers. A pair is offered by one plugin of a host only. A host
+// passes over implementations of a kind that it does not know, and over abilities that it does not know.
 type Implementation struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Kind      Kind                   `protobuf:"varint,1,opt,name=kind,proto3,enum=realmgate.plugin.v1.Kind" json:"kind,omitempty"`
@@ -360,7 +371,13 @@ type Implementation struct {
 	// Authentication schemes (RFC 9110 section 11.1, lower case) that a verifier takes. Empty: bearer.
 	Schemes []string `protobuf:"bytes,5,rep,name=schemes,proto3" json:"schemes,omitempty"`
 	// The stage wants Request.http. The host leaves it out otherwise.
-	NeedsHttp     bool `protobuf:"varint,6,opt,name=needs_http,json=needsHttp,proto3" json:"needs_http,omitempty"`
+	NeedsHttp bool `protobuf:"varint,6,opt,name=needs_http,json=needsHttp,proto3" json:"needs_http,omitempty"`
+	// A secret resolver that reaches into the machine that it runs on: only the operator's configuration may refer to it, no
+	// reference that comes in with a call.
+	OperatorOnly bool `protobuf:"varint,7,opt,name=operator_only,json=operatorOnly,proto3" json:"operator_only,omitempty"`
+	// An authenticator that believes what a foreign identity says of itself: a host takes it for realms only that accept
+	// nothing but foreign identities.
+	ExternalOnly  bool `protobuf:"varint,8,opt,name=external_only,json=externalOnly,proto3" json:"external_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -433,6 +450,20 @@ func (x *Implementation) GetSchemes() []string {
 func (x *Implementation) GetNeedsHttp() bool {
 	if x != nil {
 		return x.NeedsHttp
+	}
+	return false
+}
+
+func (x *Implementation) GetOperatorOnly() bool {
+	if x != nil {
+		return x.OperatorOnly
+	}
+	return false
+}
+
+func (x *Implementation) GetExternalOnly() bool {
+	if x != nil {
+		return x.ExternalOnly
 	}
 	return false
 }
@@ -578,7 +609,9 @@ type Scope struct {
 	//	*Scope_Tenant
 	//	*Scope_Store
 	//	*Scope_Vendor
-	Of            isScope_Of `protobuf_oneof:"of"`
+	Of isScope_Of `protobuf_oneof:"of"`
+	// What a requested role starts with, for every part of the daemon alike, e.g. "PRINCIPAL_ROLE:".
+	RolePrefix    string `protobuf:"bytes,6,opt,name=role_prefix,json=rolePrefix,proto3" json:"role_prefix,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -663,6 +696,13 @@ func (x *Scope) GetVendor() *VendorScope {
 		}
 	}
 	return nil
+}
+
+func (x *Scope) GetRolePrefix() string {
+	if x != nil {
+		return x.RolePrefix
+	}
+	return ""
 }
 
 type isScope_Of interface {
@@ -984,10 +1024,15 @@ func (x *ConfigureResponse) GetResults() []*InstanceResult {
 	return nil
 }
 
+// InstanceResult says what became of an instance. It exists if there is neither a failure nor a diagnostic that is an error.
 type InstanceResult struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	InstanceId    uint64                 `protobuf:"varint,1,opt,name=instance_id,json=instanceId,proto3" json:"instance_id,omitempty"`
-	Diagnostics   []*Diagnostic          `protobuf:"bytes,2,rep,name=diagnostics,proto3" json:"diagnostics,omitempty"`
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	InstanceId uint64                 `protobuf:"varint,1,opt,name=instance_id,json=instanceId,proto3" json:"instance_id,omitempty"`
+	// What is wrong with the settings: an operator has to mend them.
+	Diagnostics []*Diagnostic `protobuf:"bytes,2,rep,name=diagnostics,proto3" json:"diagnostics,omitempty"`
+	// Why the instance could not be built although its settings may be right: a secret could not be resolved, the time ran
+	// out. The host may try again.
+	Failure       *Failure `protobuf:"bytes,3,opt,name=failure,proto3" json:"failure,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1032,6 +1077,13 @@ func (x *InstanceResult) GetInstanceId() uint64 {
 func (x *InstanceResult) GetDiagnostics() []*Diagnostic {
 	if x != nil {
 		return x.Diagnostics
+	}
+	return nil
+}
+
+func (x *InstanceResult) GetFailure() *Failure {
+	if x != nil {
+		return x.Failure
 	}
 	return nil
 }
@@ -1198,9 +1250,10 @@ var File_realmgate_plugin_v1_plugin_proto protoreflect.FileDescriptor
 
 const file_realmgate_plugin_v1_plugin_proto_rawDesc = "" +
 	"\n" +
-	" realmgate/plugin/v1/plugin.proto\x12\x13realmgate.plugin.v1\x1a\x1frealmgate/plugin/v1/nouns.proto\"4\n" +
+	" realmgate/plugin/v1/plugin.proto\x12\x13realmgate.plugin.v1\x1a\x1frealmgate/plugin/v1/nouns.proto\"Y\n" +
 	"\x0fDescribeRequest\x12!\n" +
-	"\fhost_version\x18\x01 \x01(\tR\vhostVersion\"M\n" +
+	"\fhost_version\x18\x01 \x01(\tR\vhostVersion\x12#\n" +
+	"\rhost_features\x18\x02 \x03(\tR\fhostFeatures\"M\n" +
 	"\x10DescribeResponse\x129\n" +
 	"\bmanifest\x18\x01 \x01(\v2\x1d.realmgate.plugin.v1.ManifestR\bmanifest\"\xd9\x01\n" +
 	"\bManifest\x12\x12\n" +
@@ -1208,7 +1261,7 @@ const file_realmgate_plugin_v1_plugin_proto_rawDesc = "" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x14\n" +
 	"\x05build\x18\x03 \x01(\tR\x05build\x12M\n" +
 	"\x0fimplementations\x18\x04 \x03(\v2#.realmgate.plugin.v1.ImplementationR\x0fimplementations\x12:\n" +
-	"\asession\x18\x05 \x01(\x0e2 .realmgate.plugin.v1.SessionModeR\asession\"\xf1\x01\n" +
+	"\asession\x18\x05 \x01(\x0e2 .realmgate.plugin.v1.SessionModeR\asession\"\xbb\x02\n" +
 	"\x0eImplementation\x12-\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x19.realmgate.plugin.v1.KindR\x04kind\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12:\n" +
@@ -1216,7 +1269,9 @@ const file_realmgate_plugin_v1_plugin_proto_rawDesc = "" +
 	"\x0fsettings_schema\x18\x04 \x01(\fR\x0esettingsSchema\x12\x18\n" +
 	"\aschemes\x18\x05 \x03(\tR\aschemes\x12\x1d\n" +
 	"\n" +
-	"needs_http\x18\x06 \x01(\bR\tneedsHttp\"l\n" +
+	"needs_http\x18\x06 \x01(\bR\tneedsHttp\x12#\n" +
+	"\roperator_only\x18\a \x01(\bR\foperatorOnly\x12#\n" +
+	"\rexternal_only\x18\b \x01(\bR\fexternalOnly\"l\n" +
 	"\x10ConfigureRequest\x12?\n" +
 	"\tinstances\x18\x01 \x03(\v2!.realmgate.plugin.v1.InstanceSpecR\tinstances\x12\x17\n" +
 	"\acall_id\x18\x02 \x01(\x04R\x06callId\"\xc0\x01\n" +
@@ -1226,13 +1281,15 @@ const file_realmgate_plugin_v1_plugin_proto_rawDesc = "" +
 	"\x04kind\x18\x02 \x01(\x0e2\x19.realmgate.plugin.v1.KindR\x04kind\x12\x12\n" +
 	"\x04type\x18\x03 \x01(\tR\x04type\x12\x1a\n" +
 	"\bsettings\x18\x04 \x01(\fR\bsettings\x120\n" +
-	"\x05scope\x18\x05 \x01(\v2\x1a.realmgate.plugin.v1.ScopeR\x05scope\"\xb3\x02\n" +
+	"\x05scope\x18\x05 \x01(\v2\x1a.realmgate.plugin.v1.ScopeR\x05scope\"\xd4\x02\n" +
 	"\x05Scope\x12:\n" +
 	"\x06daemon\x18\x01 \x01(\v2 .realmgate.plugin.v1.DaemonScopeH\x00R\x06daemon\x127\n" +
 	"\x05realm\x18\x02 \x01(\v2\x1f.realmgate.plugin.v1.RealmScopeH\x00R\x05realm\x12:\n" +
 	"\x06tenant\x18\x03 \x01(\v2 .realmgate.plugin.v1.TenantScopeH\x00R\x06tenant\x127\n" +
 	"\x05store\x18\x04 \x01(\v2\x1f.realmgate.plugin.v1.StoreScopeH\x00R\x05store\x12:\n" +
-	"\x06vendor\x18\x05 \x01(\v2 .realmgate.plugin.v1.VendorScopeH\x00R\x06vendorB\x04\n" +
+	"\x06vendor\x18\x05 \x01(\v2 .realmgate.plugin.v1.VendorScopeH\x00R\x06vendor\x12\x1f\n" +
+	"\vrole_prefix\x18\x06 \x01(\tR\n" +
+	"rolePrefixB\x04\n" +
 	"\x02of\"\r\n" +
 	"\vDaemonScope\"T\n" +
 	"\n" +
@@ -1241,22 +1298,23 @@ const file_realmgate_plugin_v1_plugin_proto_rawDesc = "" +
 	"\x06issuer\x18\x02 \x01(\tR\x06issuer\x12\x1a\n" +
 	"\baudience\x18\x03 \x03(\tR\baudience\"!\n" +
 	"\vTenantScope\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\"\xb4\x01\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"\xb9\x01\n" +
 	"\n" +
 	"StoreScope\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12R\n" +
-	"\venvironment\x18\x02 \x03(\v20.realmgate.plugin.v1.StoreScope.EnvironmentEntryR\venvironment\x1a>\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12W\n" +
+	"\venvironment\x18\x02 \x03(\v20.realmgate.plugin.v1.StoreScope.EnvironmentEntryB\x03\x80\x01\x01R\venvironment\x1a>\n" +
 	"\x10EnvironmentEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\">\n" +
 	"\vVendorScope\x12/\n" +
 	"\x13authentication_type\x18\x01 \x01(\tR\x12authenticationType\"R\n" +
 	"\x11ConfigureResponse\x12=\n" +
-	"\aresults\x18\x01 \x03(\v2#.realmgate.plugin.v1.InstanceResultR\aresults\"t\n" +
+	"\aresults\x18\x01 \x03(\v2#.realmgate.plugin.v1.InstanceResultR\aresults\"\xac\x01\n" +
 	"\x0eInstanceResult\x12\x1f\n" +
 	"\vinstance_id\x18\x01 \x01(\x04R\n" +
 	"instanceId\x12A\n" +
-	"\vdiagnostics\x18\x02 \x03(\v2\x1f.realmgate.plugin.v1.DiagnosticR\vdiagnostics\"\x86\x02\n" +
+	"\vdiagnostics\x18\x02 \x03(\v2\x1f.realmgate.plugin.v1.DiagnosticR\vdiagnostics\x126\n" +
+	"\afailure\x18\x03 \x01(\v2\x1c.realmgate.plugin.v1.FailureR\afailure\"\x86\x02\n" +
 	"\n" +
 	"Diagnostic\x12D\n" +
 	"\bseverity\x18\x01 \x01(\x0e2(.realmgate.plugin.v1.Diagnostic.SeverityR\bseverity\x12\x12\n" +
@@ -1322,6 +1380,7 @@ var file_realmgate_plugin_v1_plugin_proto_goTypes = []any{
 	(*ReleaseResponse)(nil),   // 19: realmgate.plugin.v1.ReleaseResponse
 	nil,                       // 20: realmgate.plugin.v1.StoreScope.EnvironmentEntry
 	(Kind)(0),                 // 21: realmgate.plugin.v1.Kind
+	(*Failure)(nil),           // 22: realmgate.plugin.v1.Failure
 }
 var file_realmgate_plugin_v1_plugin_proto_depIdxs = []int32{
 	5,  // 0: realmgate.plugin.v1.DescribeResponse.manifest:type_name -> realmgate.plugin.v1.Manifest
@@ -1340,18 +1399,19 @@ var file_realmgate_plugin_v1_plugin_proto_depIdxs = []int32{
 	20, // 13: realmgate.plugin.v1.StoreScope.environment:type_name -> realmgate.plugin.v1.StoreScope.EnvironmentEntry
 	16, // 14: realmgate.plugin.v1.ConfigureResponse.results:type_name -> realmgate.plugin.v1.InstanceResult
 	17, // 15: realmgate.plugin.v1.InstanceResult.diagnostics:type_name -> realmgate.plugin.v1.Diagnostic
-	2,  // 16: realmgate.plugin.v1.Diagnostic.severity:type_name -> realmgate.plugin.v1.Diagnostic.Severity
-	3,  // 17: realmgate.plugin.v1.Plugin.Describe:input_type -> realmgate.plugin.v1.DescribeRequest
-	7,  // 18: realmgate.plugin.v1.Plugin.Configure:input_type -> realmgate.plugin.v1.ConfigureRequest
-	18, // 19: realmgate.plugin.v1.Plugin.Release:input_type -> realmgate.plugin.v1.ReleaseRequest
-	4,  // 20: realmgate.plugin.v1.Plugin.Describe:output_type -> realmgate.plugin.v1.DescribeResponse
-	15, // 21: realmgate.plugin.v1.Plugin.Configure:output_type -> realmgate.plugin.v1.ConfigureResponse
-	19, // 22: realmgate.plugin.v1.Plugin.Release:output_type -> realmgate.plugin.v1.ReleaseResponse
-	20, // [20:23] is the sub-list for method output_type
-	17, // [17:20] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	22, // 16: realmgate.plugin.v1.InstanceResult.failure:type_name -> realmgate.plugin.v1.Failure
+	2,  // 17: realmgate.plugin.v1.Diagnostic.severity:type_name -> realmgate.plugin.v1.Diagnostic.Severity
+	3,  // 18: realmgate.plugin.v1.Plugin.Describe:input_type -> realmgate.plugin.v1.DescribeRequest
+	7,  // 19: realmgate.plugin.v1.Plugin.Configure:input_type -> realmgate.plugin.v1.ConfigureRequest
+	18, // 20: realmgate.plugin.v1.Plugin.Release:input_type -> realmgate.plugin.v1.ReleaseRequest
+	4,  // 21: realmgate.plugin.v1.Plugin.Describe:output_type -> realmgate.plugin.v1.DescribeResponse
+	15, // 22: realmgate.plugin.v1.Plugin.Configure:output_type -> realmgate.plugin.v1.ConfigureResponse
+	19, // 23: realmgate.plugin.v1.Plugin.Release:output_type -> realmgate.plugin.v1.ReleaseResponse
+	21, // [21:24] is the sub-list for method output_type
+	18, // [18:21] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_realmgate_plugin_v1_plugin_proto_init() }

@@ -21,61 +21,6 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-type Failure_Code int32
-
-const (
-	Failure_CODE_UNSPECIFIED      Failure_Code = 0
-	Failure_CODE_DEADLINE         Failure_Code = 1
-	Failure_CODE_PANIC            Failure_Code = 2
-	Failure_CODE_TOO_LARGE        Failure_Code = 3
-	Failure_CODE_UNKNOWN_INSTANCE Failure_Code = 4
-)
-
-// Enum value maps for Failure_Code.
-var (
-	Failure_Code_name = map[int32]string{
-		0: "CODE_UNSPECIFIED",
-		1: "CODE_DEADLINE",
-		2: "CODE_PANIC",
-		3: "CODE_TOO_LARGE",
-		4: "CODE_UNKNOWN_INSTANCE",
-	}
-	Failure_Code_value = map[string]int32{
-		"CODE_UNSPECIFIED":      0,
-		"CODE_DEADLINE":         1,
-		"CODE_PANIC":            2,
-		"CODE_TOO_LARGE":        3,
-		"CODE_UNKNOWN_INSTANCE": 4,
-	}
-)
-
-func (x Failure_Code) Enum() *Failure_Code {
-	p := new(Failure_Code)
-	*p = x
-	return p
-}
-
-func (x Failure_Code) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (Failure_Code) Descriptor() protoreflect.EnumDescriptor {
-	return file_realmgate_plugin_v1_session_proto_enumTypes[0].Descriptor()
-}
-
-func (Failure_Code) Type() protoreflect.EnumType {
-	return &file_realmgate_plugin_v1_session_proto_enumTypes[0]
-}
-
-func (x Failure_Code) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use Failure_Code.Descriptor instead.
-func (Failure_Code) EnumDescriptor() ([]byte, []int) {
-	return file_realmgate_plugin_v1_session_proto_rawDescGZIP(), []int{6, 0}
-}
-
 // OpenRequest travels from host to plugin.
 type OpenRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -439,6 +384,8 @@ func (x *Leg) GetTimeoutUs() int64 {
 	return 0
 }
 
+// LegResult is what became of a leg: a failure, else a denial, else what its steps made. Where several are set, the first of
+// this order counts.
 type LegResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Id    uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -524,59 +471,6 @@ func (x *LegResult) GetCache() *CacheHint {
 	return nil
 }
 
-// Failure is an error that is not the caller's fault.
-type Failure struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Code          Failure_Code           `protobuf:"varint,1,opt,name=code,proto3,enum=realmgate.plugin.v1.Failure_Code" json:"code,omitempty"`
-	Message       string                 `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Failure) Reset() {
-	*x = Failure{}
-	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[6]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Failure) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Failure) ProtoMessage() {}
-
-func (x *Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[6]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Failure.ProtoReflect.Descriptor instead.
-func (*Failure) Descriptor() ([]byte, []int) {
-	return file_realmgate_plugin_v1_session_proto_rawDescGZIP(), []int{6}
-}
-
-func (x *Failure) GetCode() Failure_Code {
-	if x != nil {
-		return x.Code
-	}
-	return Failure_CODE_UNSPECIFIED
-}
-
-func (x *Failure) GetMessage() string {
-	if x != nil {
-		return x.Message
-	}
-	return ""
-}
-
 // Cancel gives up a leg; its result, if one still comes, is dropped.
 type Cancel struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -587,7 +481,7 @@ type Cancel struct {
 
 func (x *Cancel) Reset() {
 	*x = Cancel{}
-	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[7]
+	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -599,7 +493,7 @@ func (x *Cancel) String() string {
 func (*Cancel) ProtoMessage() {}
 
 func (x *Cancel) ProtoReflect() protoreflect.Message {
-	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[7]
+	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -612,7 +506,7 @@ func (x *Cancel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cancel.ProtoReflect.Descriptor instead.
 func (*Cancel) Descriptor() ([]byte, []int) {
-	return file_realmgate_plugin_v1_session_proto_rawDescGZIP(), []int{7}
+	return file_realmgate_plugin_v1_session_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Cancel) GetLegId() uint64 {
@@ -643,7 +537,7 @@ type HostCall struct {
 
 func (x *HostCall) Reset() {
 	*x = HostCall{}
-	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[8]
+	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -655,7 +549,7 @@ func (x *HostCall) String() string {
 func (*HostCall) ProtoMessage() {}
 
 func (x *HostCall) ProtoReflect() protoreflect.Message {
-	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[8]
+	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -668,7 +562,7 @@ func (x *HostCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostCall.ProtoReflect.Descriptor instead.
 func (*HostCall) Descriptor() ([]byte, []int) {
-	return file_realmgate_plugin_v1_session_proto_rawDescGZIP(), []int{8}
+	return file_realmgate_plugin_v1_session_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *HostCall) GetId() uint64 {
@@ -750,7 +644,7 @@ type FindPrincipal struct {
 
 func (x *FindPrincipal) Reset() {
 	*x = FindPrincipal{}
-	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[9]
+	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -762,7 +656,7 @@ func (x *FindPrincipal) String() string {
 func (*FindPrincipal) ProtoMessage() {}
 
 func (x *FindPrincipal) ProtoReflect() protoreflect.Message {
-	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[9]
+	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -775,7 +669,7 @@ func (x *FindPrincipal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindPrincipal.ProtoReflect.Descriptor instead.
 func (*FindPrincipal) Descriptor() ([]byte, []int) {
-	return file_realmgate_plugin_v1_session_proto_rawDescGZIP(), []int{9}
+	return file_realmgate_plugin_v1_session_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *FindPrincipal) GetRef() *PrincipalRef {
@@ -795,7 +689,7 @@ type ResolveSecret struct {
 
 func (x *ResolveSecret) Reset() {
 	*x = ResolveSecret{}
-	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[10]
+	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -807,7 +701,7 @@ func (x *ResolveSecret) String() string {
 func (*ResolveSecret) ProtoMessage() {}
 
 func (x *ResolveSecret) ProtoReflect() protoreflect.Message {
-	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[10]
+	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -820,7 +714,7 @@ func (x *ResolveSecret) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveSecret.ProtoReflect.Descriptor instead.
 func (*ResolveSecret) Descriptor() ([]byte, []int) {
-	return file_realmgate_plugin_v1_session_proto_rawDescGZIP(), []int{10}
+	return file_realmgate_plugin_v1_session_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ResolveSecret) GetReference() string {
@@ -846,7 +740,7 @@ type HostReply struct {
 
 func (x *HostReply) Reset() {
 	*x = HostReply{}
-	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[11]
+	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -858,7 +752,7 @@ func (x *HostReply) String() string {
 func (*HostReply) ProtoMessage() {}
 
 func (x *HostReply) ProtoReflect() protoreflect.Message {
-	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[11]
+	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -871,7 +765,7 @@ func (x *HostReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostReply.ProtoReflect.Descriptor instead.
 func (*HostReply) Descriptor() ([]byte, []int) {
-	return file_realmgate_plugin_v1_session_proto_rawDescGZIP(), []int{11}
+	return file_realmgate_plugin_v1_session_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *HostReply) GetId() uint64 {
@@ -996,17 +890,7 @@ const file_realmgate_plugin_v1_session_proto_rawDesc = "" +
 	"steps_done\x18\x03 \x01(\rR\tstepsDone\x123\n" +
 	"\x06denial\x18\x04 \x01(\v2\x1b.realmgate.plugin.v1.DenialR\x06denial\x126\n" +
 	"\afailure\x18\x05 \x01(\v2\x1c.realmgate.plugin.v1.FailureR\afailure\x124\n" +
-	"\x05cache\x18\x06 \x01(\v2\x1e.realmgate.plugin.v1.CacheHintR\x05cache\"\xca\x01\n" +
-	"\aFailure\x125\n" +
-	"\x04code\x18\x01 \x01(\x0e2!.realmgate.plugin.v1.Failure.CodeR\x04code\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage\"n\n" +
-	"\x04Code\x12\x14\n" +
-	"\x10CODE_UNSPECIFIED\x10\x00\x12\x11\n" +
-	"\rCODE_DEADLINE\x10\x01\x12\x0e\n" +
-	"\n" +
-	"CODE_PANIC\x10\x02\x12\x12\n" +
-	"\x0eCODE_TOO_LARGE\x10\x03\x12\x19\n" +
-	"\x15CODE_UNKNOWN_INSTANCE\x10\x04\"\x1f\n" +
+	"\x05cache\x18\x06 \x01(\v2\x1e.realmgate.plugin.v1.CacheHintR\x05cache\"\x1f\n" +
 	"\x06Cancel\x12\x15\n" +
 	"\x06leg_id\x18\x01 \x01(\x04R\x05legId\"\x95\x02\n" +
 	"\bHostCall\x12\x0e\n" +
@@ -1045,68 +929,65 @@ func file_realmgate_plugin_v1_session_proto_rawDescGZIP() []byte {
 	return file_realmgate_plugin_v1_session_proto_rawDescData
 }
 
-var file_realmgate_plugin_v1_session_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_realmgate_plugin_v1_session_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_realmgate_plugin_v1_session_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_realmgate_plugin_v1_session_proto_goTypes = []any{
-	(Failure_Code)(0),     // 0: realmgate.plugin.v1.Failure.Code
-	(*OpenRequest)(nil),   // 1: realmgate.plugin.v1.OpenRequest
-	(*OpenResponse)(nil),  // 2: realmgate.plugin.v1.OpenResponse
-	(*Step)(nil),          // 3: realmgate.plugin.v1.Step
-	(*State)(nil),         // 4: realmgate.plugin.v1.State
-	(*Leg)(nil),           // 5: realmgate.plugin.v1.Leg
-	(*LegResult)(nil),     // 6: realmgate.plugin.v1.LegResult
-	(*Failure)(nil),       // 7: realmgate.plugin.v1.Failure
-	(*Cancel)(nil),        // 8: realmgate.plugin.v1.Cancel
-	(*HostCall)(nil),      // 9: realmgate.plugin.v1.HostCall
-	(*FindPrincipal)(nil), // 10: realmgate.plugin.v1.FindPrincipal
-	(*ResolveSecret)(nil), // 11: realmgate.plugin.v1.ResolveSecret
-	(*HostReply)(nil),     // 12: realmgate.plugin.v1.HostReply
-	(Kind)(0),             // 13: realmgate.plugin.v1.Kind
-	(*Request)(nil),       // 14: realmgate.plugin.v1.Request
-	(*Identity)(nil),      // 15: realmgate.plugin.v1.Identity
-	(*PrincipalRef)(nil),  // 16: realmgate.plugin.v1.PrincipalRef
-	(*Roles)(nil),         // 17: realmgate.plugin.v1.Roles
-	(*Credential)(nil),    // 18: realmgate.plugin.v1.Credential
-	(*Principal)(nil),     // 19: realmgate.plugin.v1.Principal
-	(*Denial)(nil),        // 20: realmgate.plugin.v1.Denial
-	(*CacheHint)(nil),     // 21: realmgate.plugin.v1.CacheHint
-	(*Secret)(nil),        // 22: realmgate.plugin.v1.Secret
+	(*OpenRequest)(nil),   // 0: realmgate.plugin.v1.OpenRequest
+	(*OpenResponse)(nil),  // 1: realmgate.plugin.v1.OpenResponse
+	(*Step)(nil),          // 2: realmgate.plugin.v1.Step
+	(*State)(nil),         // 3: realmgate.plugin.v1.State
+	(*Leg)(nil),           // 4: realmgate.plugin.v1.Leg
+	(*LegResult)(nil),     // 5: realmgate.plugin.v1.LegResult
+	(*Cancel)(nil),        // 6: realmgate.plugin.v1.Cancel
+	(*HostCall)(nil),      // 7: realmgate.plugin.v1.HostCall
+	(*FindPrincipal)(nil), // 8: realmgate.plugin.v1.FindPrincipal
+	(*ResolveSecret)(nil), // 9: realmgate.plugin.v1.ResolveSecret
+	(*HostReply)(nil),     // 10: realmgate.plugin.v1.HostReply
+	(Kind)(0),             // 11: realmgate.plugin.v1.Kind
+	(*Request)(nil),       // 12: realmgate.plugin.v1.Request
+	(*Identity)(nil),      // 13: realmgate.plugin.v1.Identity
+	(*PrincipalRef)(nil),  // 14: realmgate.plugin.v1.PrincipalRef
+	(*Roles)(nil),         // 15: realmgate.plugin.v1.Roles
+	(*Credential)(nil),    // 16: realmgate.plugin.v1.Credential
+	(*Principal)(nil),     // 17: realmgate.plugin.v1.Principal
+	(*Denial)(nil),        // 18: realmgate.plugin.v1.Denial
+	(*Failure)(nil),       // 19: realmgate.plugin.v1.Failure
+	(*CacheHint)(nil),     // 20: realmgate.plugin.v1.CacheHint
+	(*Secret)(nil),        // 21: realmgate.plugin.v1.Secret
 }
 var file_realmgate_plugin_v1_session_proto_depIdxs = []int32{
-	5,  // 0: realmgate.plugin.v1.OpenRequest.legs:type_name -> realmgate.plugin.v1.Leg
-	12, // 1: realmgate.plugin.v1.OpenRequest.replies:type_name -> realmgate.plugin.v1.HostReply
-	8,  // 2: realmgate.plugin.v1.OpenRequest.cancels:type_name -> realmgate.plugin.v1.Cancel
-	6,  // 3: realmgate.plugin.v1.OpenResponse.results:type_name -> realmgate.plugin.v1.LegResult
-	9,  // 4: realmgate.plugin.v1.OpenResponse.calls:type_name -> realmgate.plugin.v1.HostCall
-	13, // 5: realmgate.plugin.v1.Step.kind:type_name -> realmgate.plugin.v1.Kind
-	14, // 6: realmgate.plugin.v1.State.request:type_name -> realmgate.plugin.v1.Request
-	15, // 7: realmgate.plugin.v1.State.identity:type_name -> realmgate.plugin.v1.Identity
-	16, // 8: realmgate.plugin.v1.State.principal_ref:type_name -> realmgate.plugin.v1.PrincipalRef
-	17, // 9: realmgate.plugin.v1.State.mapped_roles:type_name -> realmgate.plugin.v1.Roles
-	18, // 10: realmgate.plugin.v1.State.credential:type_name -> realmgate.plugin.v1.Credential
-	19, // 11: realmgate.plugin.v1.State.principal:type_name -> realmgate.plugin.v1.Principal
-	17, // 12: realmgate.plugin.v1.State.active_roles:type_name -> realmgate.plugin.v1.Roles
-	3,  // 13: realmgate.plugin.v1.Leg.steps:type_name -> realmgate.plugin.v1.Step
-	4,  // 14: realmgate.plugin.v1.Leg.state:type_name -> realmgate.plugin.v1.State
-	4,  // 15: realmgate.plugin.v1.LegResult.added:type_name -> realmgate.plugin.v1.State
-	20, // 16: realmgate.plugin.v1.LegResult.denial:type_name -> realmgate.plugin.v1.Denial
-	7,  // 17: realmgate.plugin.v1.LegResult.failure:type_name -> realmgate.plugin.v1.Failure
-	21, // 18: realmgate.plugin.v1.LegResult.cache:type_name -> realmgate.plugin.v1.CacheHint
-	0,  // 19: realmgate.plugin.v1.Failure.code:type_name -> realmgate.plugin.v1.Failure.Code
-	10, // 20: realmgate.plugin.v1.HostCall.find_principal:type_name -> realmgate.plugin.v1.FindPrincipal
-	11, // 21: realmgate.plugin.v1.HostCall.resolve_secret:type_name -> realmgate.plugin.v1.ResolveSecret
-	16, // 22: realmgate.plugin.v1.FindPrincipal.ref:type_name -> realmgate.plugin.v1.PrincipalRef
-	19, // 23: realmgate.plugin.v1.HostReply.principal:type_name -> realmgate.plugin.v1.Principal
-	22, // 24: realmgate.plugin.v1.HostReply.secret:type_name -> realmgate.plugin.v1.Secret
-	20, // 25: realmgate.plugin.v1.HostReply.denial:type_name -> realmgate.plugin.v1.Denial
-	7,  // 26: realmgate.plugin.v1.HostReply.failure:type_name -> realmgate.plugin.v1.Failure
-	1,  // 27: realmgate.plugin.v1.Session.Open:input_type -> realmgate.plugin.v1.OpenRequest
-	2,  // 28: realmgate.plugin.v1.Session.Open:output_type -> realmgate.plugin.v1.OpenResponse
-	28, // [28:29] is the sub-list for method output_type
-	27, // [27:28] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	4,  // 0: realmgate.plugin.v1.OpenRequest.legs:type_name -> realmgate.plugin.v1.Leg
+	10, // 1: realmgate.plugin.v1.OpenRequest.replies:type_name -> realmgate.plugin.v1.HostReply
+	6,  // 2: realmgate.plugin.v1.OpenRequest.cancels:type_name -> realmgate.plugin.v1.Cancel
+	5,  // 3: realmgate.plugin.v1.OpenResponse.results:type_name -> realmgate.plugin.v1.LegResult
+	7,  // 4: realmgate.plugin.v1.OpenResponse.calls:type_name -> realmgate.plugin.v1.HostCall
+	11, // 5: realmgate.plugin.v1.Step.kind:type_name -> realmgate.plugin.v1.Kind
+	12, // 6: realmgate.plugin.v1.State.request:type_name -> realmgate.plugin.v1.Request
+	13, // 7: realmgate.plugin.v1.State.identity:type_name -> realmgate.plugin.v1.Identity
+	14, // 8: realmgate.plugin.v1.State.principal_ref:type_name -> realmgate.plugin.v1.PrincipalRef
+	15, // 9: realmgate.plugin.v1.State.mapped_roles:type_name -> realmgate.plugin.v1.Roles
+	16, // 10: realmgate.plugin.v1.State.credential:type_name -> realmgate.plugin.v1.Credential
+	17, // 11: realmgate.plugin.v1.State.principal:type_name -> realmgate.plugin.v1.Principal
+	15, // 12: realmgate.plugin.v1.State.active_roles:type_name -> realmgate.plugin.v1.Roles
+	2,  // 13: realmgate.plugin.v1.Leg.steps:type_name -> realmgate.plugin.v1.Step
+	3,  // 14: realmgate.plugin.v1.Leg.state:type_name -> realmgate.plugin.v1.State
+	3,  // 15: realmgate.plugin.v1.LegResult.added:type_name -> realmgate.plugin.v1.State
+	18, // 16: realmgate.plugin.v1.LegResult.denial:type_name -> realmgate.plugin.v1.Denial
+	19, // 17: realmgate.plugin.v1.LegResult.failure:type_name -> realmgate.plugin.v1.Failure
+	20, // 18: realmgate.plugin.v1.LegResult.cache:type_name -> realmgate.plugin.v1.CacheHint
+	8,  // 19: realmgate.plugin.v1.HostCall.find_principal:type_name -> realmgate.plugin.v1.FindPrincipal
+	9,  // 20: realmgate.plugin.v1.HostCall.resolve_secret:type_name -> realmgate.plugin.v1.ResolveSecret
+	14, // 21: realmgate.plugin.v1.FindPrincipal.ref:type_name -> realmgate.plugin.v1.PrincipalRef
+	17, // 22: realmgate.plugin.v1.HostReply.principal:type_name -> realmgate.plugin.v1.Principal
+	21, // 23: realmgate.plugin.v1.HostReply.secret:type_name -> realmgate.plugin.v1.Secret
+	18, // 24: realmgate.plugin.v1.HostReply.denial:type_name -> realmgate.plugin.v1.Denial
+	19, // 25: realmgate.plugin.v1.HostReply.failure:type_name -> realmgate.plugin.v1.Failure
+	0,  // 26: realmgate.plugin.v1.Session.Open:input_type -> realmgate.plugin.v1.OpenRequest
+	1,  // 27: realmgate.plugin.v1.Session.Open:output_type -> realmgate.plugin.v1.OpenResponse
+	27, // [27:28] is the sub-list for method output_type
+	26, // [26:27] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_realmgate_plugin_v1_session_proto_init() }
@@ -1115,11 +996,11 @@ func file_realmgate_plugin_v1_session_proto_init() {
 		return
 	}
 	file_realmgate_plugin_v1_nouns_proto_init()
-	file_realmgate_plugin_v1_session_proto_msgTypes[8].OneofWrappers = []any{
+	file_realmgate_plugin_v1_session_proto_msgTypes[7].OneofWrappers = []any{
 		(*HostCall_FindPrincipal)(nil),
 		(*HostCall_ResolveSecret)(nil),
 	}
-	file_realmgate_plugin_v1_session_proto_msgTypes[11].OneofWrappers = []any{
+	file_realmgate_plugin_v1_session_proto_msgTypes[10].OneofWrappers = []any{
 		(*HostReply_Principal)(nil),
 		(*HostReply_Secret)(nil),
 		(*HostReply_Denial)(nil),
@@ -1130,14 +1011,13 @@ func file_realmgate_plugin_v1_session_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_realmgate_plugin_v1_session_proto_rawDesc), len(file_realmgate_plugin_v1_session_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   12,
+			NumEnums:      0,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_realmgate_plugin_v1_session_proto_goTypes,
 		DependencyIndexes: file_realmgate_plugin_v1_session_proto_depIdxs,
-		EnumInfos:         file_realmgate_plugin_v1_session_proto_enumTypes,
 		MessageInfos:      file_realmgate_plugin_v1_session_proto_msgTypes,
 	}.Build()
 	File_realmgate_plugin_v1_session_proto = out.File
