@@ -1,6 +1,7 @@
 package activeroles
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -11,21 +12,17 @@ import (
 // all, behind the prefix, asks for every granted role.
 const all = "ALL"
 
-// Settings of the provider.
-type Settings struct {
-	Prefix string `json:"prefix" default:"PRINCIPAL_ROLE:" doc:"what a requested role starts with; items without it are ignored, and the prefix with ALL asks for every granted role"`
-}
-
 // Provider activates the roles that are requested and granted.
 type Provider struct{ prefix string }
 
-// NewProvider makes a provider.
-func NewProvider(_ context.Context, _ sdk.Setup, s Settings) (*Provider, error) {
-	return &Provider{prefix: s.Prefix}, nil
+// NewProvider makes a provider for the daemon's role prefix.
+func NewProvider(_ context.Context, setup sdk.Setup, _ struct{}) (*Provider, error) {
+	return &Provider{prefix: cmp.Or(setup.RolePrefix, "PRINCIPAL_ROLE:")}, nil
 }
 
 // ActiveRoles gives the active roles without the prefix, sorted and each once. Requested items without the prefix are
-// ignored, so that nothing requested means no role. A requested role that is not granted forbids (role_not_granted).
+// ignored, so that nothing requested means no role; ALL behind the prefix asks for every granted role. A requested role that
+// is not granted forbids (role_not_granted).
 func (p *Provider) ActiveRoles(_ context.Context, who sdk.Principal, requested []string) ([]string, error) {
 	active := []string{}
 	for _, item := range requested {

@@ -12,27 +12,27 @@ func TestActiveRoles(t *testing.T) {
 	t.Parallel()
 	granted := []string{"service_admin", "catalog_admin", "reader"}
 	tests := map[string]struct {
-		settings        string
+		prefix          string
 		requested, want []string
 		refused         string
 	}{
-		"all":                        {`{}`, []string{"PRINCIPAL_ROLE:ALL"}, []string{"catalog_admin", "reader", "service_admin"}, ""},
-		"some, sorted, once":         {`{}`, []string{"PRINCIPAL_ROLE:service_admin", "PRINCIPAL_ROLE:catalog_admin", "PRINCIPAL_ROLE:service_admin"}, []string{"catalog_admin", "service_admin"}, ""},
-		"nothing requested":          {`{}`, nil, []string{}, ""},
-		"without the prefix":         {`{}`, []string{"service_admin", "email", "ALL"}, []string{}, ""},
-		"the prefix alone":           {`{}`, []string{"PRINCIPAL_ROLE:"}, []string{}, ""},
-		"all and one of them":        {`{}`, []string{"PRINCIPAL_ROLE:reader", "PRINCIPAL_ROLE:ALL"}, []string{"catalog_admin", "reader", "service_admin"}, ""},
-		"not granted":                {`{}`, []string{"PRINCIPAL_ROLE:reader", "PRINCIPAL_ROLE:root"}, nil, "root"},
-		"not granted, next to all":   {`{}`, []string{"PRINCIPAL_ROLE:ALL", "PRINCIPAL_ROLE:root"}, nil, "root"},
-		"case matters":               {`{}`, []string{"PRINCIPAL_ROLE:Reader"}, nil, "Reader"},
-		"another prefix":             {`{"prefix":"POLARIS_ROLE:"}`, []string{"POLARIS_ROLE:reader", "PRINCIPAL_ROLE:root"}, []string{"reader"}, ""},
-		"an empty prefix":            {`{"prefix":""}`, []string{"reader"}, []string{"reader"}, ""},
-		"an empty prefix, not given": {`{"prefix":""}`, []string{"root"}, nil, "root"},
+		"all":                         {"", []string{"PRINCIPAL_ROLE:ALL"}, []string{"catalog_admin", "reader", "service_admin"}, ""},
+		"some, sorted, once":          {"", []string{"PRINCIPAL_ROLE:service_admin", "PRINCIPAL_ROLE:catalog_admin", "PRINCIPAL_ROLE:service_admin"}, []string{"catalog_admin", "service_admin"}, ""},
+		"nothing requested":           {"", nil, []string{}, ""},
+		"without the prefix":          {"", []string{"service_admin", "email", "ALL"}, []string{}, ""},
+		"the prefix alone":            {"", []string{"PRINCIPAL_ROLE:"}, []string{}, ""},
+		"all and one of them":         {"", []string{"PRINCIPAL_ROLE:reader", "PRINCIPAL_ROLE:ALL"}, []string{"catalog_admin", "reader", "service_admin"}, ""},
+		"not granted":                 {"", []string{"PRINCIPAL_ROLE:reader", "PRINCIPAL_ROLE:root"}, nil, "root"},
+		"not granted, next to all":    {"", []string{"PRINCIPAL_ROLE:ALL", "PRINCIPAL_ROLE:root"}, nil, "root"},
+		"case matters":                {"", []string{"PRINCIPAL_ROLE:Reader"}, nil, "Reader"},
+		"another prefix":              {"POLARIS_ROLE:", []string{"POLARIS_ROLE:reader", "PRINCIPAL_ROLE:root"}, []string{"reader"}, ""},
+		"another prefix with all":     {"POLARIS_ROLE:", []string{"POLARIS_ROLE:ALL"}, []string{"catalog_admin", "reader", "service_admin"}, ""},
+		"another prefix, not granted": {"POLARIS_ROLE:", []string{"POLARIS_ROLE:root"}, nil, "root"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			impl, err := sdk.ActiveRolesProviderType("default", NewProvider).Build(t.Context(), sdk.Setup{}, []byte(tt.settings))
+			impl, err := sdk.ActiveRolesProviderType("default", NewProvider).Build(t.Context(), sdk.Setup{RolePrefix: tt.prefix}, []byte(`{}`))
 			if err != nil {
 				t.Fatal(err)
 			}

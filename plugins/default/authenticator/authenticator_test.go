@@ -46,7 +46,7 @@ func TestDirectory(t *testing.T) {
 		"mallory": {reason: "principal_unknown"},
 		"down":    {err: errDown},
 	} {
-		a, _ := NewDirectory(ctx, sdk.Setup{}, DirectorySettings{})
+		a, _ := NewDirectory(ctx, sdk.Setup{}, struct{}{})
 		got, err := a.Authenticate(ctx, sdk.Credential{Principal: sdk.PrincipalRef{Name: name}})
 		if !reflect.DeepEqual(got, tt.want) {
 			t.Errorf("%s: got %+v", name, got)
@@ -64,17 +64,20 @@ func TestDirectory(t *testing.T) {
 func TestClaims(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		ref   sdk.PrincipalRef
-		roles []string
-		want  sdk.Principal
+		prefix string
+		ref    sdk.PrincipalRef
+		roles  []string
+		want   sdk.Principal
 	}{
-		"both": {sdk.PrincipalRef{ID: "1", Name: "root"}, []string{"PRINCIPAL_ROLE:admin", "PRINCIPAL_ROLE:ALL", "email", "PRINCIPAL_ROLE:"},
+		"both": {"", sdk.PrincipalRef{ID: "1", Name: "root"}, []string{"PRINCIPAL_ROLE:admin", "PRINCIPAL_ROLE:ALL", "email", "PRINCIPAL_ROLE:"},
 			sdk.Principal{ID: "1", Name: "root", Enabled: true, Roles: []string{"admin"}}},
-		"only a name": {sdk.PrincipalRef{Name: "root"}, nil, sdk.Principal{ID: "root", Name: "root", Enabled: true, Roles: []string{}}},
-		"only an id":  {sdk.PrincipalRef{ID: "1"}, nil, sdk.Principal{ID: "1", Name: "1", Enabled: true, Roles: []string{}}},
+		"only a name": {"", sdk.PrincipalRef{Name: "root"}, nil, sdk.Principal{ID: "root", Name: "root", Enabled: true, Roles: []string{}}},
+		"only an id":  {"", sdk.PrincipalRef{ID: "1"}, nil, sdk.Principal{ID: "1", Name: "1", Enabled: true, Roles: []string{}}},
+		"another prefix": {"POLARIS_ROLE:", sdk.PrincipalRef{ID: "1"}, []string{"POLARIS_ROLE:admin", "POLARIS_ROLE:ALL", "PRINCIPAL_ROLE:owner"},
+			sdk.Principal{ID: "1", Name: "1", Enabled: true, Roles: []string{"admin"}}},
 	}
 	for name, tt := range tests {
-		a := buildClaims(t, `{}`)
+		a := buildClaims(t, tt.prefix)
 		got, err := a.Authenticate(t.Context(), sdk.Credential{Source: sdk.SourceExternal, Principal: tt.ref, RequestedRoles: tt.roles})
 		if err != nil || !reflect.DeepEqual(got, tt.want) {
 			t.Errorf("%s: got %+v, %v, want %+v", name, got, err, tt.want)
@@ -84,7 +87,7 @@ func TestClaims(t *testing.T) {
 
 func TestClaimsRefusesInternalCredentials(t *testing.T) {
 	t.Parallel()
-	a := buildClaims(t, `{"role_prefix":"X:"}`)
+	a := buildClaims(t, "")
 	for name, c := range map[string]sdk.Credential{
 		"internal": {Source: sdk.SourceInternal, Principal: sdk.PrincipalRef{Name: "root"}},
 		"unknown":  {Principal: sdk.PrincipalRef{Name: "root"}},
@@ -96,9 +99,9 @@ func TestClaimsRefusesInternalCredentials(t *testing.T) {
 	}
 }
 
-func buildClaims(t *testing.T, settings string) *Claims {
+func buildClaims(t *testing.T, prefix string) *Claims {
 	t.Helper()
-	impl, err := sdk.AuthenticatorType("claims", NewClaims).Build(t.Context(), sdk.Setup{}, []byte(settings))
+	impl, err := sdk.AuthenticatorType("claims", NewClaims).Build(t.Context(), sdk.Setup{RolePrefix: prefix}, []byte(`{}`))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package authenticator
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -8,17 +9,12 @@ import (
 	"github.com/realmgate/realmgate/sdk"
 )
 
-// ClaimsSettings are those of [Claims].
-type ClaimsSettings struct {
-	RolePrefix string `json:"role_prefix" default:"PRINCIPAL_ROLE:" doc:"what a requested role starts with; it must be the active-roles provider's prefix"`
-}
-
 // Claims trusts mapped foreign identities as they are: there is no provisioning.
 type Claims struct{ prefix string }
 
-// NewClaims makes a Claims.
-func NewClaims(_ context.Context, _ sdk.Setup, s ClaimsSettings) (*Claims, error) {
-	return &Claims{prefix: s.RolePrefix}, nil
+// NewClaims makes a Claims for the daemon's role prefix.
+func NewClaims(_ context.Context, setup sdk.Setup, _ struct{}) (*Claims, error) {
+	return &Claims{prefix: cmp.Or(setup.RolePrefix, "PRINCIPAL_ROLE:")}, nil
 }
 
 // Authenticate makes a principal from a foreign credential: its granted roles are the requested ones without their prefix.

@@ -9,11 +9,8 @@ import (
 // Directory authenticates against the realm's directory.
 type Directory struct{}
 
-// DirectorySettings has no keys.
-type DirectorySettings struct{}
-
 // NewDirectory makes a Directory.
-func NewDirectory(context.Context, sdk.Setup, DirectorySettings) (*Directory, error) {
+func NewDirectory(context.Context, sdk.Setup, struct{}) (*Directory, error) {
 	return &Directory{}, nil
 }
 

@@ -12,7 +12,7 @@ import (
 	"github.com/realmgate/realmgate/sdk"
 )
 
-func part(t testing.TB, k sdk.Kind, typ string, settings map[string]any) any {
+func part(t testing.TB, setup sdk.Setup, k sdk.Kind, typ string, settings map[string]any) any {
 	t.Helper()
 	raw, err := json.Marshal(settings)
 	if err != nil {
@@ -20,7 +20,7 @@ func part(t testing.TB, k sdk.Kind, typ string, settings map[string]any) any {
 	}
 	for _, i := range Implementations() {
 		if i.Kind() == k && i.Type() == typ {
-			impl, err := i.Build(t.Context(), sdk.Setup{Realm: "realm1"}, raw)
+			impl, err := i.Build(t.Context(), setup, raw)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -50,9 +50,10 @@ func TestDecisions(t *testing.T) {
 	t.Parallel()
 	provider := oidctest.Start(t, oidctest.Options{Audience: "polaris"})
 	tests := map[string]struct {
-		claims, idp, mapper, roles, active map[string]any
-		want                               []string
-		reason                             string
+		claims, idp, mapper, roles map[string]any
+		prefix                     string
+		want                       []string
+		reason                     string
 	}{
 		"nested claims": {
 			claims: map[string]any{"polaris": map[string]any{"roles": []string{"PRINCIPAL_ROLE:ALL"}, "principal_name": "root", "principal_id": 1}},
@@ -72,7 +73,7 @@ func TestDecisions(t *testing.T) {
 			idp:    map[string]any{"role_claim_path": "roles"},
 			mapper: map[string]any{"id_claim_path": "uid", "name_claim_path": "username"},
 			roles:  map[string]any{"filter": `role\_.*`, "mapping": []any{map[string]any{"regex": `role\_(.*)`, "replacement": `POLARIS\_ROLE:$1`}}},
-			active: map[string]any{"prefix": "POLARIS_ROLE:"},
+			prefix: "POLARIS_ROLE:",
 			want:   []string{"catalog_admin", "service_admin"},
 		},
 		"a role that is not granted": {
@@ -103,12 +104,13 @@ func TestDecisions(t *testing.T) {
 				Realm: "realm1", Scheme: "bearer",
 				Token: provider.Token(t, oidctest.TokenOptions{Alg: "RS256", Claims: tt.claims, TTL: time.Minute}),
 			}}
+			setup := sdk.Setup{Realm: "realm1", RolePrefix: tt.prefix}
 			err := run(sdk.WithHost(t.Context(), oneRoot{}), st,
-				stage{sdk.KindIdentityProvider, part(t, sdk.KindIdentityProvider, "oidc", idp)},
-				stage{sdk.KindPrincipalMapper, part(t, sdk.KindPrincipalMapper, "default", tt.mapper)},
-				stage{sdk.KindPrincipalRolesMapper, part(t, sdk.KindPrincipalRolesMapper, "default", orEmpty(tt.roles))},
-				stage{sdk.KindAuthenticator, part(t, sdk.KindAuthenticator, "default", map[string]any{})},
-				stage{sdk.KindActiveRolesProvider, part(t, sdk.KindActiveRolesProvider, "default", orEmpty(tt.active))},
+				stage{sdk.KindIdentityProvider, part(t, setup, sdk.KindIdentityProvider, "oidc", idp)},
+				stage{sdk.KindPrincipalMapper, part(t, setup, sdk.KindPrincipalMapper, "default", tt.mapper)},
+				stage{sdk.KindPrincipalRolesMapper, part(t, setup, sdk.KindPrincipalRolesMapper, "default", orEmpty(tt.roles))},
+				stage{sdk.KindAuthenticator, part(t, setup, sdk.KindAuthenticator, "default", map[string]any{})},
+				stage{sdk.KindActiveRolesProvider, part(t, setup, sdk.KindActiveRolesProvider, "default", map[string]any{})},
 			)
 			if tt.reason != "" {
 				if d := sdk.AsDenial(err); d == nil || d.Reason != tt.reason {

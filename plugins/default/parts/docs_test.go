@@ -29,16 +29,17 @@ var about = map[string]string{
 	"principal-roles-mapper/default": "Keeps the roles that match the filter as a whole, then applies every mapping in turn to each of them. Look-ahead works; a role that takes a " +
 		"regular expression longer than its time is denied.",
 	"authenticator/default": "Looks the principal up in the realm's directory. One that is unknown or disabled is forbidden (403).",
-	"authenticator/claims": "Trusts the mapped identity as it is, without a directory: its requested roles are its granted roles. For external realms only. `ALL` means nothing here, " +
-		"since nothing was granted beforehand.",
-	"active-roles-provider/default": "Activates the requested roles. One that is not granted forbids the request (403, `role_not_granted`).",
+	"authenticator/claims": "Trusts the mapped identity as it is, without a directory: its requested roles, without the daemon's `role_prefix`, are its granted roles. For external realms " +
+		"only; the daemon refuses it on others. `ALL` means nothing here, since nothing was granted beforehand.",
+	"active-roles-provider/default": "Activates the requested roles. What a requested role starts with is the daemon's `role_prefix` (`PRINCIPAL_ROLE:`); items without it are ignored, and " +
+		"the prefix with `ALL` asks for every granted role. A requested role that is not granted forbids the request (403, `role_not_granted`).",
 	"token-broker/rsa-key-pair": "RS256 tokens. Without a key it makes one that lives as long as the process and says so: good for a trial. The tokens are JWTs (RFC 9068) with the claims " +
 		"`iss`, `aud`, `sub` (principal id), `principal_name`, `realm`, `client_id`, `scope`, `jti`, `iat`, `exp`, `auth_time` and `csv` (version of the client secret).",
 	"token-broker/symmetric-key": "HS256 tokens with a shared key of at least 32 bytes, and the same claims. For a single node or a test.",
-	"secret-resolver/env": "Environment variables of the daemon: the path of a reference is the name of a variable. Only those that the store lists in `variables` can be read. " +
-		"`#field` takes a field of a value that is a JSON object.",
-	"secret-resolver/file": "Files in one folder: the path of a reference is the path below it. A file must be readable by its owner only, and symbolic links must not lead out of the folder. One newline at the end " +
-		"does not belong to the secret. `#field` takes a field of a file that is a JSON object.",
+	"secret-resolver/env": "Environment variables of the daemon: the path of a reference is the name of a variable. Only those that the store lists in `variables` can be read, and only the operator's " +
+		"configuration may refer to them. `#field` takes a field of a value that is a JSON object.",
+	"secret-resolver/file": "Files in one folder: the path of a reference is the path below it. Only the operator's configuration may refer to them. A file must be readable by its owner only, and symbolic links must " +
+		"not lead out of the folder. One newline at the end does not belong to the secret. `#field` takes a field of a file that is a JSON object.",
 }
 
 type schema struct {

@@ -20,11 +20,11 @@ func Implementations() []sdk.Implementation {
 		sdk.PrincipalMapperType("default", claims.NewMapper),
 		sdk.PrincipalRolesMapperType("default", roles.NewMapper),
 		sdk.AuthenticatorType("default", authenticator.NewDirectory),
-		sdk.AuthenticatorType("claims", authenticator.NewClaims),
+		sdk.AuthenticatorType("claims", authenticator.NewClaims, sdk.ExternalOnly()),
 		sdk.ActiveRolesProviderType("default", activeroles.NewProvider),
 		sdk.TokenBrokerType("rsa-key-pair", ephemeral.NewRSA),
 		sdk.TokenBrokerType("symmetric-key", broker.NewSymmetric),
-		sdk.SecretResolverType("env", secrets.NewEnv),
-		sdk.SecretResolverType("file", secrets.NewFile),
+		sdk.SecretResolverType("env", secrets.NewEnv, sdk.OperatorOnly()),
+		sdk.SecretResolverType("file", secrets.NewFile, sdk.OperatorOnly()),
 	}
 }
