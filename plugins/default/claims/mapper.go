@@ -12,7 +12,8 @@ import (
 // maxLength bounds an id or a name in bytes.
 const maxLength = 1024
 
-// Settings say where the claims of a principal stand. At least one path is needed.
+// Settings say where the claims of a principal stand. At least one path is needed, and every one that is set must find
+// something.
 type Settings struct {
 	ID   sdk.ClaimPath `json:"id_claim_path,omitempty" doc:"path of the claim that holds the principal's id, e.g. polaris/principal_id"`
 	Name sdk.ClaimPath `json:"name_claim_path,omitempty" doc:"path of the claim that holds the principal's name, e.g. preferred_username"`
@@ -29,18 +30,21 @@ func NewMapper(_ context.Context, _ sdk.Setup, s Settings) (*Mapper, error) {
 	return &Mapper{settings: s}, nil
 }
 
-// MapPrincipal reads id and name. A claim is a string, or a whole number, which keeps its digits. A path that finds
-// nothing is skipped if the other one found something; if neither did the identity is denied (claim_missing), and so is a
-// claim of another kind (claim_invalid).
+// MapPrincipal reads id and name. A claim is a string, or a whole number, which keeps its digits. An identity without a
+// claim that a path names is denied (claim_missing), and so is a claim of another kind (claim_invalid). One path does not
+// stand in for the other: a name is often a claim that its user may edit, and must not do where the id was to decide.
 func (m *Mapper) MapPrincipal(_ context.Context, id sdk.Identity) (sdk.PrincipalRef, error) {
 	var ref sdk.PrincipalRef
 	for _, c := range []struct {
 		path sdk.ClaimPath
 		to   *string
 	}{{m.settings.ID, &ref.ID}, {m.settings.Name, &ref.Name}} {
+		if c.path.IsZero() {
+			continue
+		}
 		v, ok := id.Claims.Lookup(c.path)
 		if !ok || v == nil {
-			continue
+			return sdk.PrincipalRef{}, missing(id, c.path)
 		}
 		text, err := scalar(c.path, v)
 		if err != nil {
@@ -48,23 +52,14 @@ func (m *Mapper) MapPrincipal(_ context.Context, id sdk.Identity) (sdk.Principal
 		}
 		*c.to = text
 	}
-	if ref == (sdk.PrincipalRef{}) {
-		return ref, m.missing(id)
-	}
 	return ref, nil
 }
 
-func (m *Mapper) missing(id sdk.Identity) error {
+func missing(id sdk.Identity, path sdk.ClaimPath) error {
 	if len(id.Claims.Raw()) == 0 {
 		return sdk.Deny("claim_missing", "the identity has no claims; this tenant's principal mapper needs a token whose claims it can read")
 	}
-	var paths []string
-	for _, p := range []sdk.ClaimPath{m.settings.ID, m.settings.Name} {
-		if !p.IsZero() {
-			paths = append(paths, p.String())
-		}
-	}
-	return sdk.Deny("claim_missing", "the token has no claim %s", strings.Join(paths, " or "))
+	return sdk.Deny("claim_missing", "the token has no claim %s", path)
 }
 
 // scalar gives a claim as text. A number with a fraction or an exponent is no id: 1.0 and 1e0 would be other texts for 1.

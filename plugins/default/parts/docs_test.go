@@ -24,7 +24,8 @@ var about = map[string]string{
 	"identity-provider/oidc": "Verifies JWT access tokens of an OpenID provider with the keys that it publishes. Keys are fetched when they are first needed, " +
 		"again at intervals, and at most twice in a row and then once in 30 seconds for key ids that are not known; while the provider is down, known keys go on. " +
 		"A provider that has never answered makes its realms unavailable (503), it does not deny. `jku`, `x5u`, `jwk` and `x5c` in a token are never followed.",
-	"principal-mapper/default": "Finds the principal's id, name or both in the claims. At least one path is set, and at least one must find something. " +
+	"principal-mapper/default": "Finds the principal's id, name or both in the claims. At least one path is set, and each that is set must find something: " +
+		"a token without the claim, or with null in it, is denied (`claim_missing`). " +
 		"Segments of a path are separated by `/` and may be in double quotes: `foo/\"https://ns/claim\"/bar`. An id may be a number.",
 	"principal-roles-mapper/default": "Keeps the roles that match the filter as a whole, then applies every mapping in turn to each of them. Look-ahead works; a role that takes a " +
 		"regular expression longer than its time is denied.",
