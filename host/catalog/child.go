@@ -56,7 +56,8 @@ func newChild(s Source, dir string, o *output, st *starter, timeout time.Duratio
 	return c
 }
 
-// Start starts the process; it is called by go-plugin. The environment of the contract comes last and so wins.
+// Start starts the process; it is called by go-plugin. The environment of the contract comes last and so wins. The working
+// directory is the daemon's: a relative path in a part's settings means what it means in the rest of the configuration.
 func (c *child) Start(context.Context) (err error) {
 	outR, outW, err := os.Pipe()
 	if err != nil {
@@ -69,7 +70,6 @@ func (c *child) Start(context.Context) (err error) {
 	cmd := exec.Command(c.path, c.args...)
 	cmd.Env = append(c.env, serve.LogLevelVariable+"="+c.out.log.GetLevel().String(), plugin.EnvUnixSocketDir+"="+c.dir)
 	cmd.Stdout, cmd.Stderr = outW, errW // files: no goroutine of exec waits for their end
-	cmd.Dir = "/"
 	isolate(cmd)
 	err = c.start.do(func() error {
 		c.mu.Lock()

@@ -5,6 +5,7 @@
 // offered; a [Handle] stands for one, whichever process serves it at the moment. A process that dies is started again, and
 // its instances are configured again, without the holders of handles noticing more than calls that fail meanwhile.
 //
-// A plugin is given a clean environment, a socket directory of its own and its own process group. Nothing that it prints
-// reaches a log without bounds, without being stripped of control characters, and without passing the [Redactor].
+// A plugin is given the daemon's working directory, a clean environment, a socket directory of its own and its own process
+// group. Nothing that it prints reaches a log without bounds, without being stripped of control characters, and without
+// passing the [Redactor].
 package catalog

@@ -101,6 +101,19 @@ func TestWithoutTLS(t *testing.T) {
 	}
 }
 
+// TestWorkingDirectory: a relative path means the same in a part's settings as everywhere else in the configuration.
+func TestWorkingDirectory(t *testing.T) {
+	t.Parallel()
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t, nil, source(t, "good", "good"))
+	if got, err := w.mapSubject(t, w.mapper(t, "where"), "r1", "x"); err != nil || got.Name != here {
+		t.Errorf("%q, %v; want %q", got.Name, err, here)
+	}
+}
+
 func TestClash(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil, source(t, "first", "good"), source(t, "second", "clash"), source(t, "third", "other"), source(t, "third", "other"))
