@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -35,7 +36,7 @@ func newFetcher(s Settings, roots *x509.CertPool) *fetcher {
 	}
 	f.client = &http.Client{
 		Timeout:       fetchTimeout,
-		CheckRedirect: sameHost,
+		CheckRedirect: checkRedirect,
 		Transport: &http.Transport{
 			Proxy:                  http.ProxyFromEnvironment,
 			TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
@@ -48,22 +49,31 @@ func newFetcher(s Settings, roots *x509.CertPool) *fetcher {
 	return f
 }
 
-// sameHost follows a redirect within the configured host only.
-func sameHost(r *http.Request, via []*http.Request) error {
+// checkRedirect follows a redirect within the origin that was asked only.
+func checkRedirect(r *http.Request, via []*http.Request) error {
 	if len(via) > maxRedirects {
 		return errors.New("there are too many redirects")
 	}
-	if r.URL.Host != via[0].URL.Host {
-		return fmt.Errorf("a redirect to another host (%s) is not followed", r.URL.Host)
+	if to := origin(r.URL); to != origin(via[0].URL) {
+		return fmt.Errorf("a redirect to another host (%s) is not followed", to)
 	}
-	return checkScheme(r.URL)
+	return nil
+}
+
+// origin gives scheme, host and port of a URL (RFC 6454).
+func origin(u *url.URL) string {
+	scheme, port := strings.ToLower(u.Scheme), u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[scheme]
+	}
+	return scheme + "://" + net.JoinHostPort(strings.ToLower(u.Hostname()), port)
 }
 
 // close ends idle connections.
 func (f *fetcher) close() { f.client.CloseIdleConnections() }
 
 // locate gives the URL of the keys: the configured one, or the one that the provider's metadata names (OpenID Connect
-// Discovery 1.0 section 4). The metadata must be of the very issuer.
+// Discovery 1.0 section 4). The metadata must be of the very issuer, and they do not lead to a host that nobody configured.
 func (f *fetcher) locate(ctx context.Context) (string, error) {
 	if f.at != "" {
 		return f.at, nil
@@ -83,13 +93,24 @@ func (f *fetcher) locate(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("discovery: %s: the metadata is of the issuer %.200q, not of %q", f.discovery, metadata.Issuer, f.issuer)
 	}
 	u, err := url.Parse(metadata.JWKSURI)
-	if err != nil || u.Host == "" {
-		return "", fmt.Errorf("discovery: %s: jwks_uri is not an absolute URL", f.discovery)
+	if err != nil || u.Host == "" || u.User != nil {
+		return "", fmt.Errorf("discovery: %s: jwks_uri is not an absolute URL without a user", f.discovery)
 	}
-	if err := checkScheme(u); err != nil {
-		return "", fmt.Errorf("discovery: jwks_uri: %w", err)
+	if !f.configured(u) {
+		return "", fmt.Errorf("discovery: %s: the metadata name keys at %s, neither the issuer's nor discovery_url's host; if they are the provider's, set jwks_uri = %q in the identity_provider block",
+			f.discovery, origin(u), metadata.JWKSURI)
 	}
 	return metadata.JWKSURI, nil
+}
+
+// configured says whether a URL has the origin of the issuer or of discovery_url.
+func (f *fetcher) configured(u *url.URL) bool {
+	for _, text := range []string{f.issuer, f.discovery} {
+		if known, err := url.Parse(text); err == nil && origin(known) == origin(u) {
+			return true
+		}
+	}
+	return false
 }
 
 // get fetches a document of at most limit bytes, counted behind any decompression.

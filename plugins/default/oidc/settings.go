@@ -25,7 +25,7 @@ type Settings struct {
 	ClockSkew       sdk.Duration  `json:"clock_skew" default:"PT30S" doc:"by how much the clocks may differ, at most PT5M"`
 	RequireExpiry   bool          `json:"require_expiry" default:"true" doc:"refuse tokens without an exp claim"`
 	DiscoveryURL    string        `json:"discovery_url,omitempty" doc:"where the provider's metadata is, if not at <issuer>/.well-known/openid-configuration"`
-	JWKSURI         string        `json:"jwks_uri,omitempty" doc:"where the provider's keys are; no metadata is fetched then"`
+	JWKSURI         string        `json:"jwks_uri,omitempty" doc:"where the provider's keys are; no metadata is fetched then. Needed where the metadata name a place that is neither the issuer's nor discovery_url's host"`
 	RefreshInterval sdk.Duration  `json:"refresh_interval" default:"PT15M" doc:"how often keys are fetched again"`
 	MaxStale        sdk.Duration  `json:"max_stale" default:"PT24H" doc:"for how long keys serve while the provider is down"`
 	CAFile          string        `json:"ca_file,omitempty" doc:"PEM file of certificate authorities to trust beside the system's"`
@@ -50,7 +50,7 @@ func (s *Settings) complete() error {
 	fault(checkURL(s.Issuer), "issuer")
 	for key, u := range map[string]string{"discovery_url": s.DiscoveryURL, "jwks_uri": s.JWKSURI} {
 		if u != "" {
-			fault(checkURL(u), key)
+			fault(checkFetched(u, s.Issuer), key)
 		}
 	}
 	if len(s.Audience) == 0 || slices.Contains(s.Audience, "") {
@@ -96,6 +96,28 @@ func checkScheme(u *url.URL) error {
 		return nil
 	}
 	return fmt.Errorf("%s: https is needed, except for this machine itself", u.Redacted())
+}
+
+// checkFetched is checkURL for a place that is fetched: it may have a query, and http is for a provider whose issuer is
+// this machine as well.
+func checkFetched(text, issuer string) error {
+	bare, _, _ := strings.Cut(text, "?")
+	if err := checkURL(bare); err != nil {
+		return err
+	}
+	u, err := url.Parse(text)
+	switch {
+	case err != nil:
+		return err
+	case u.Fragment != "":
+		return errors.New("the URL must not have a fragment")
+	case u.Scheme == "https":
+		return nil
+	}
+	if i, err := url.Parse(issuer); err != nil || !isLoopback(i.Hostname()) {
+		return fmt.Errorf("%s: https is needed, since the issuer is not this machine itself", u.Redacted())
+	}
+	return nil
 }
 
 func isLoopback(host string) bool {

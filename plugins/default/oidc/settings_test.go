@@ -5,6 +5,7 @@ import (
 	"encoding/pem"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -46,6 +47,10 @@ func TestSettings(t *testing.T) {
 		"stale":                   {"max_stale", "PT1M", "/max_stale", "at least refresh_interval"},
 		"keys over plain http":    {"jwks_uri", "http://idp.example.com/jwks", "/jwks_uri", "https is needed"},
 		"metadata over plain":     {"discovery_url", "http://idp.example.com/x", "/discovery_url", "https is needed"},
+		"keys on this machine":    {"jwks_uri", "http://127.0.0.1:8080/jwks", "/jwks_uri", "the issuer is not this machine"},
+		"metadata on it":          {"discovery_url", "http://localhost/x", "/discovery_url", "the issuer is not this machine"},
+		"keys on another host":    {"jwks_uri", "https://www.example.com/certs?a=b", "", ""},
+		"keys with a fragment":    {"jwks_uri", "https://www.example.com/certs?a=b#c", "/jwks_uri", "fragment"},
 		"no authorities":          {"ca_file", junk, "/ca_file", "no certificate"},
 		"no authorities' file":    {"ca_file", junk + "x", "/ca_file", "no such file"},
 		"an empty path segment":   {"role_claim_path", "a//b", "/role_claim_path", "empty segment"},
@@ -64,6 +69,22 @@ func TestSettings(t *testing.T) {
 		}
 		if tt.err != "" && (len(ps) != 1 || ps[0].Path != tt.path || !strings.Contains(ps[0].Summary, tt.err)) {
 			t.Errorf("%s: %v, want one fault at %s with %q", name, err, tt.path, tt.err)
+		}
+	}
+}
+
+func TestOrigin(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"https://IdP.example.com/realms/x": "https://idp.example.com:443",
+		"https://idp.example.com:443":      "https://idp.example.com:443",
+		"https://idp.example.com:8443/x":   "https://idp.example.com:8443",
+		"http://[::1]/jwks":                "http://[::1]:80",
+		"https://idp.example.com@evil.com": "https://evil.com:443",
+	} {
+		u, err := url.Parse(text)
+		if err != nil || origin(u) != want {
+			t.Errorf("%s: %s, %v, want %s", text, origin(u), err, want)
 		}
 	}
 }

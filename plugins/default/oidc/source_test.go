@@ -229,7 +229,14 @@ func TestFaultsOfTheProvider(t *testing.T) {
 		"metadata too long":        {metadata("x", strings.Repeat("x", maxDiscovery)), "more than 262144 bytes"},
 		"another issuer":           {metadata("issuer", "https://evil.example"), "of the issuer"},
 		"issuer with a slash":      {func(i *fakeIssuer) { i.metadata = map[string]any{"issuer": i.URL + "/"} }, "of the issuer"},
-		"keys over plain http":     {metadata("jwks_uri", "http://keys.example/"), "https is needed"},
+		"keys over plain http":     {metadata("jwks_uri", "http://keys.example/"), "http://keys.example:80, neither the issuer's nor"},
+		"keys on another host":     {metadata("jwks_uri", "https://www.example.com/certs?a=b"), `set jwks_uri = "https://www.example.com/certs?a=b"`},
+		"keys on another port":     {metadata("jwks_uri", elsewhere.URL+"/jwks"), `set jwks_uri = "` + elsewhere.URL + `/jwks"`},
+		"keys of the cloud itself": {metadata("jwks_uri", "http://169.254.169.254/latest/"), "neither the issuer's nor"},
+		"keys over another scheme": {func(i *fakeIssuer) {
+			i.metadata = map[string]any{"jwks_uri": strings.Replace(i.URL, "http", "https", 1) + "/jwks"}
+		}, "neither the issuer's nor"},
+		"keys behind a user":       {metadata("jwks_uri", "https://a:b@idp.example.com/"), "without a user"},
 		"keys in a file":           {metadata("jwks_uri", "file:///etc/passwd"), "not an absolute URL"},
 		"no jwks_uri":              {metadata("jwks_uri", ""), "not an absolute URL"},
 		"a redirect elsewhere":     {answer(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL, http.StatusFound) }), "another host"},
