@@ -50,6 +50,8 @@ func (p *Plan) checkCredential(c sdk.Credential, src sdk.Source) error {
 			return sdk.Deny("audience_mismatch", "the credential is meant for another audience")
 		case c.Expires.IsZero():
 			return errors.New("the token broker answered with a credential that never expires")
+		case c.TokenID == "":
+			return errors.New("the token broker answered with a credential that has no token id and so cannot be revoked")
 		}
 	}
 	if !c.Expires.IsZero() && !p.c.Now().Before(c.Expires) {

@@ -61,9 +61,11 @@ func (p *Plan) Decide(ctx context.Context, req sdk.Request) Decision {
 
 // mixed asks the internal side first. Only a token that it does not recognise falls through; one of ours that is bad is a
 // final no. While the internal side cannot tell, the external side's yes counts, but its no does not: the token might have
-// been ours.
+// been ours. The internal side has half of the time at most, so that one that hangs leaves the other side enough.
 func (p *Plan) mixed(ctx context.Context, req sdk.Request) Decision {
-	in := p.walk(ctx, req, p.c.Internal, sdk.SourceInternal)
+	half, cancel := context.WithTimeout(ctx, p.c.Timeout/2)
+	in := p.walk(half, req, p.c.Internal, sdk.SourceInternal)
+	cancel()
 	if in.Verdict == Allowed || in.Verdict == Denied && in.Denial.Reason != sdk.ReasonNotMine {
 		return in
 	}
@@ -110,6 +112,9 @@ func (p *Plan) run(ctx context.Context, s *sdk.State, legs []Leg, src sdk.Source
 	for _, l := range legs {
 		if err := l.Run(ctx, s); err != nil {
 			return d.fail(err)
+		}
+		if s.Identity != nil {
+			s.Identity.Tenant = p.c.Tenant // whatever the plugin says
 		}
 	}
 	if err := p.check(ctx, s, src); err != nil {

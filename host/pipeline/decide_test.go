@@ -57,36 +57,44 @@ func plan(t *testing.T, mode Mode, internal, external stages, st Standing) *Plan
 }
 
 func TestHostChecksWhatPluginsAnswer(t *testing.T) {
+	const both, internal = sdk.SourceExternal, sdk.SourceInternal // of an internal credential only, or of both
 	tests := []struct {
 		name   string
 		change func(*sdk.State)
+		of     sdk.Source
 		deny   string // reason, or
 		fault  string // text of the error
 	}{
-		{"honest", func(*sdk.State) {}, "", ""},
-		{"another realm's credential", func(s *sdk.State) { s.Credential.Realm = "other" }, "realm_mismatch", ""},
-		{"another issuer", func(s *sdk.State) { s.Credential.Issuer = "https://gate/r/" }, "issuer_mismatch", ""},
-		{"another audience", func(s *sdk.State) { s.Credential.Audience = []string{"AUD", "au"} }, "audience_mismatch", ""},
-		{"no audience", func(s *sdk.State) { s.Credential.Audience = nil }, "audience_mismatch", ""},
-		{"expired", func(s *sdk.State) { s.Credential.Expires = now }, "token_expired", ""},
-		{"never expires", func(s *sdk.State) { s.Credential.Expires = time.Time{} }, "", "never expires"},
-		{"external credential on the internal route", func(s *sdk.State) { s.Credential.Source = sdk.SourceExternal }, "", "source external"},
-		{"principal of another realm", func(s *sdk.State) { s.Principal.Realm = "other" }, "", "principal of another realm"},
-		{"nameless principal", func(s *sdk.State) { s.Principal.ID, s.Principal.Name = "", "" }, "", "neither id nor name"},
-		{"disabled principal", func(s *sdk.State) { s.Principal.Enabled = false }, "principal_disabled", ""},
-		{"role that was not granted", func(s *sdk.State) { s.Active = []string{"dev", "admin"} }, "", `activated "admin"`},
-		{"no credential", func(s *sdk.State) { s.Credential = nil }, "", "without a credential"},
-		{"no principal", func(s *sdk.State) { s.Principal = nil }, "", "without a principal"},
-		{"no active roles", func(s *sdk.State) { s.Active = nil }, "", "without active roles"},
-		{"a flood of roles", func(s *sdk.State) { s.Active = make([]string, maxRoles+1) }, "", "more than"},
+		{"honest", func(*sdk.State) {}, both, "", ""},
+		{"another realm's credential", func(s *sdk.State) { s.Credential.Realm = "other" }, both, "realm_mismatch", ""},
+		{"another issuer", func(s *sdk.State) { s.Credential.Issuer = "https://gate/r/" }, internal, "issuer_mismatch", ""},
+		{"another audience", func(s *sdk.State) { s.Credential.Audience = []string{"AUD", "au"} }, internal, "audience_mismatch", ""},
+		{"no audience", func(s *sdk.State) { s.Credential.Audience = nil }, internal, "audience_mismatch", ""},
+		{"expired", func(s *sdk.State) { s.Credential.Expires = now }, both, "token_expired", ""},
+		{"never expires", func(s *sdk.State) { s.Credential.Expires = time.Time{} }, internal, "", "never expires"},
+		{"no token id", func(s *sdk.State) { s.Credential.TokenID = "" }, internal, "", "no token id"},
+		{"the other route's credential", func(s *sdk.State) { s.Credential.Source ^= 3 }, both, "", "with a credential of source"},
+		{"principal of another realm", func(s *sdk.State) { s.Principal.Realm = "other" }, both, "", "principal of another realm"},
+		{"nameless principal", func(s *sdk.State) { s.Principal.ID, s.Principal.Name = "", "" }, both, "", "neither id nor name"},
+		{"disabled principal", func(s *sdk.State) { s.Principal.Enabled = false }, both, "principal_disabled", ""},
+		{"role that was not granted", func(s *sdk.State) { s.Active = []string{"dev", "admin"} }, both, "", `activated "admin"`},
+		{"no credential", func(s *sdk.State) { s.Credential = nil }, both, "", "without a credential"},
+		{"no principal", func(s *sdk.State) { s.Principal = nil }, both, "", "without a principal"},
+		{"no active roles", func(s *sdk.State) { s.Active = nil }, both, "", "without active roles"},
+		{"a flood of roles", func(s *sdk.State) { s.Active = make([]string, maxRoles+1) }, both, "", "more than"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			p := plan(t, ModeInternal, lying(sdk.SourceInternal, tt.change), nil, standing{})
-			for way, d := range map[string]Decision{
-				"decide": p.Decide(t.Context(), sdk.Request{Scheme: "bearer", Token: "x"}),
-				"admit":  p.Admit(t.Context(), sdk.Credential{}),
-			} {
+			in := plan(t, ModeInternal, lying(sdk.SourceInternal, tt.change), nil, standing{})
+			ways := map[string]Decision{
+				"decide": in.Decide(t.Context(), sdk.Request{Scheme: "bearer", Token: "x"}),
+				"admit":  in.Admit(t.Context(), sdk.Credential{}),
+			}
+			if tt.of == both {
+				ex := plan(t, ModeExternal, nil, lying(sdk.SourceExternal, tt.change), standing{})
+				ways["external"] = ex.Decide(t.Context(), sdk.Request{Scheme: "bearer", Token: "x"})
+			}
+			for way, d := range ways {
 				switch {
 				case tt.deny != "":
 					if d.Verdict != Denied || d.Denial.Reason != tt.deny {
@@ -102,6 +110,54 @@ func TestHostChecksWhatPluginsAnswer(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The realm, the tenant and the original request reach the legs as the plan says, not as the caller or a plugin does.
+func TestWhatLegsAreGiven(t *testing.T) {
+	first := stages(func(s *sdk.State) error {
+		if s.Request.Realm != "r" || s.Request.HTTP != nil {
+			t.Errorf("the first leg is given realm %q and the request %v", s.Request.Realm, s.Request.HTTP)
+		}
+		s.Identity = &sdk.Identity{Tenant: "another"}
+		return nil
+	})
+	second := stages(func(s *sdk.State) error {
+		if s.Identity.Tenant != "idp" {
+			t.Errorf("the second leg is given tenant %q", s.Identity.Tenant)
+		}
+		return goodState(sdk.SourceExternal)(s)
+	})
+	p := plan(t, ModeExternal, nil, first, standing{})
+	p.c.External.Legs = []Leg{first, second}
+	if d := p.Decide(t.Context(), sdk.Request{Realm: "forged", Scheme: "bearer", HTTP: &sdk.HTTPMessage{}}); d.Verdict != Allowed {
+		t.Errorf("%v %v", d.Verdict, d.Err)
+	}
+}
+
+// An internal side that hangs leaves the external side time to say yes, and its no does not count.
+func TestMixedModeWithAHangingSide(t *testing.T) {
+	for _, tt := range []struct {
+		external stages
+		want     Verdict
+	}{{goodState(sdk.SourceExternal), Allowed}, {func(*sdk.State) error { return sdk.Deny("signature_invalid", "") }, Unavailable}} {
+		p := plan(t, ModeMixed, nil, tt.external, standing{})
+		p.c.Timeout = 100 * time.Millisecond
+		p.c.Internal.Legs = []Leg{waiting{}}
+		p.c.External.Legs = []Leg{alive{tt.external}}
+		if d := p.Decide(t.Context(), sdk.Request{Scheme: "bearer"}); d.Verdict != tt.want {
+			t.Errorf("%v %v, want %v", d.Verdict, d.Err, tt.want)
+		}
+	}
+}
+
+// alive is a leg that heeds its context, as a real one does.
+type alive struct{ Leg }
+
+func (a alive) Run(ctx context.Context, s *sdk.State) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return a.Leg.Run(ctx, s)
 }
 
 func TestStandingHasTheLastWord(t *testing.T) {
@@ -166,13 +222,28 @@ func TestExternalRealmAdmitsNobody(t *testing.T) {
 }
 
 func TestOneDeadline(t *testing.T) {
-	slow := stages(func(*sdk.State) error { return nil })
-	p := plan(t, ModeInternal, slow, nil, standing{})
+	p := plan(t, ModeInternal, goodState(sdk.SourceInternal), nil, standing{})
 	p.c.Timeout = time.Millisecond
 	p.c.Internal.Legs = []Leg{waiting{}}
 	if d := p.Decide(t.Context(), sdk.Request{Scheme: "bearer"}); d.Verdict != Unavailable || !errors.Is(d.Err, context.DeadlineExceeded) {
 		t.Errorf("%v %v", d.Verdict, d.Err)
 	}
+	// All legs share it: none starts a time of its own.
+	var deadlines []time.Time
+	note := noting{&deadlines}
+	p.c.Timeout = time.Minute
+	p.c.Internal.Legs = []Leg{note, note, stages(goodState(sdk.SourceInternal))}
+	if d := p.Decide(t.Context(), sdk.Request{Scheme: "bearer"}); d.Verdict != Allowed || len(deadlines) != 2 || !deadlines[0].Equal(deadlines[1]) {
+		t.Errorf("%v %v", d.Verdict, deadlines)
+	}
+}
+
+type noting struct{ deadlines *[]time.Time }
+
+func (n noting) Run(ctx context.Context, _ *sdk.State) error {
+	end, _ := ctx.Deadline()
+	*n.deadlines = append(*n.deadlines, end)
+	return nil
 }
 
 type waiting struct{}

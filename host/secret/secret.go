@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -46,15 +48,14 @@ func (g Grant) covers(realm, path string) bool {
 
 // Store is one configured secret store.
 type Store struct {
-	Name, Type string
-	Resolver   sdk.SecretResolver
-	Writer     sdk.SecretWriter // nil: read only
-	Grants     []Grant
+	Name     string
+	Resolver sdk.SecretResolver
+	Writer   sdk.SecretWriter // nil: read only
+	Grants   []Grant
+	// OperatorOnly marks a store that reaches into the machine that the daemon runs on: only the operator's configuration
+	// may name it, whatever was granted.
+	OperatorOnly bool
 }
-
-// operatorOnly are the store types that only the operator's configuration may name: they reach into the machine that the
-// daemon runs on.
-var operatorOnly = []string{"env", "file"}
 
 // Service resolves references. It has no stores until SetStores gives it some. It is safe for concurrent use.
 type Service struct {
@@ -67,11 +68,44 @@ type table struct {
 	stores map[string]Store
 	kept   *otter.Cache[string, kept]
 	flight singleflight.Group
+
+	mu      sync.Mutex
+	changes map[string]uint64 // by store and path: how often it was written or deleted
 }
 
 type kept struct {
 	secret sdk.Secret
 	until  time.Time
+}
+
+// place names what a write changes: every version and field of a path.
+func place(ref sdk.SecretRef) string { return ref.Store() + ":" + ref.Path() }
+
+func (t *table) changed(ref sdk.SecretRef) uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.changes[place(ref)]
+}
+
+// keep remembers a value, unless what it was read from has changed since.
+func (t *table) keep(ref sdk.SecretRef, since uint64, k kept) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.changes[place(ref)] == since {
+		t.kept.Set(ref.String(), k)
+	}
+}
+
+// forget drops every value of a path; reads that are under way are not remembered.
+func (t *table) forget(ref sdk.SecretRef) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.changes[place(ref)]++
+	for k := range t.kept.All() {
+		if r, err := sdk.ParseSecretRef(k); err == nil && place(r) == place(ref) {
+			t.kept.Invalidate(k)
+		}
+	}
 }
 
 // New gives a service without stores. now may be nil for the clock of the machine.
@@ -86,7 +120,7 @@ func New(now func() time.Time) *Service {
 
 // SetStores replaces all stores and forgets every value.
 func (s *Service) SetStores(stores []Store) {
-	t := &table{stores: make(map[string]Store, len(stores)), kept: otter.Must(&otter.Options[string, kept]{MaximumSize: maxEntries})}
+	t := &table{stores: make(map[string]Store, len(stores)), changes: map[string]uint64{}, kept: otter.Must(&otter.Options[string, kept]{MaximumSize: maxEntries})}
 	for _, st := range stores {
 		t.stores[st.Name] = st
 	}
@@ -109,7 +143,7 @@ func (s *Service) ResolveGranted(ctx context.Context, realm string, ref sdk.Secr
 	t := s.table.Load()
 	st, ok := t.stores[ref.Store()]
 	covers := func(g Grant) bool { return g.covers(realm, ref.Path()) }
-	if !ok || slices.Contains(operatorOnly, st.Type) || !slices.ContainsFunc(st.Grants, covers) {
+	if !ok || st.OperatorOnly || !slices.ContainsFunc(st.Grants, covers) {
 		return sdk.Secret{}, fmt.Errorf("secret store %s, realm %s: %w", ref.Store(), realm, ErrNotGranted)
 	}
 	return s.fetch(ctx, t, st, ref)
@@ -153,13 +187,7 @@ func (s *Service) writer(ref sdk.SecretRef) (sdk.SecretWriter, func(), error) {
 	if st.Writer == nil {
 		return nil, nil, fmt.Errorf("secret store %s: %w", st.Name, ErrReadOnly)
 	}
-	return st.Writer, func() {
-		for k := range t.kept.All() {
-			if r, err := sdk.ParseSecretRef(k); err == nil && r.Store() == ref.Store() && r.Path() == ref.Path() {
-				t.kept.Invalidate(k)
-			}
-		}
-	}, nil
+	return st.Writer, func() { t.forget(ref) }, nil
 }
 
 func (t *table) store(ref sdk.SecretRef) (Store, error) {
@@ -176,7 +204,8 @@ func (s *Service) fetch(ctx context.Context, t *table, st Store, ref sdk.SecretR
 		return k.secret, nil
 	}
 	// The fetch serves all who wait, so it must not end with the caller that happened to be first.
-	ch := t.flight.DoChan(key, func() (any, error) {
+	since := t.changed(ref)
+	ch := t.flight.DoChan(key+"@"+strconv.FormatUint(since, 10), func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchLimit)
 		defer cancel()
 		v, err := st.Resolver.Resolve(ctx, ref)
@@ -184,7 +213,7 @@ func (s *Service) fetch(ctx context.Context, t *table, st Store, ref sdk.SecretR
 			return nil, fmt.Errorf("secret store %s: %w", st.Name, err)
 		}
 		if until := s.keepUntil(v); until.After(s.now()) {
-			t.kept.Set(key, kept{v, until})
+			t.keep(ref, since, kept{v, until})
 		}
 		return v, nil
 	})

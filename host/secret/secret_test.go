@@ -64,9 +64,9 @@ func TestGrants(t *testing.T) {
 	m := &memory{values: map[string]string{"kv/a/x": "ax", "kv/b/x": "bx", "kv/ab": "ab", "one": "1", "one/below": "2"}}
 	s := New(nil)
 	s.SetStores([]Store{
-		{Name: "vault", Type: "vault", Resolver: m, Grants: []Grant{{"a", "kv/a/"}, {"b", "kv/b/"}, {"a", "one"}}},
-		{Name: "files", Type: "file", Resolver: m, Grants: []Grant{{"a", "kv/a/"}}},
-		{Name: "vars", Type: "env", Resolver: m, Grants: []Grant{{"a", "kv/a/"}}},
+		{Name: "vault", Resolver: m, Grants: []Grant{{"a", "kv/a/"}, {"b", "kv/b/"}, {"a", "one"}}},
+		{Name: "files", OperatorOnly: true, Resolver: m, Grants: []Grant{{"a", "kv/a/"}}},
+		{Name: "vars", OperatorOnly: true, Resolver: m, Grants: []Grant{{"a", "kv/a/"}}},
 	})
 	tests := []struct {
 		realm, ref string
@@ -191,4 +191,41 @@ func TestWriteAndDelete(t *testing.T) {
 	if _, err := s.Write(t.Context(), ref(t, "urn:realmgate-secret:ro:x"), nil); !errors.Is(err, ErrReadOnly) {
 		t.Error(err)
 	}
+}
+
+// What a fetch read before a write is not remembered after it.
+func TestWriteDuringAFetch(t *testing.T) {
+	m := &memory{values: map[string]string{"x": "old"}, gate: make(chan struct{})}
+	s := New(nil)
+	s.SetStores([]Store{{Name: "m", Resolver: stale{m, "old"}, Writer: m}})
+	r := ref(t, "urn:realmgate-secret:m:x")
+	done := make(chan string, 1)
+	go func() { v, _ := s.Resolve(t.Context(), r); done <- string(v.Reveal()) }()
+	for m.fetches.Load() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	if _, err := s.Write(t.Context(), r, []byte("new")); err != nil {
+		t.Fatal(err)
+	}
+	close(m.gate)
+	if got := <-done; got != "old" {
+		t.Fatalf("the fetch that was under way gave %q", got)
+	}
+	before := m.fetches.Load()
+	if _, err := s.Resolve(t.Context(), r); err != nil || m.fetches.Load() == before {
+		t.Errorf("the old value was remembered: %v", err)
+	}
+}
+
+// stale answers what it read before it was held up.
+type stale struct {
+	*memory
+	value string
+}
+
+func (s stale) Resolve(ctx context.Context, ref sdk.SecretRef) (sdk.Secret, error) {
+	if _, err := s.memory.Resolve(ctx, ref); err != nil {
+		return sdk.Secret{}, err
+	}
+	return sdk.NewSecret([]byte(s.value)), nil
 }
