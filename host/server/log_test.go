@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -35,17 +36,31 @@ func TestLog(t *testing.T) {
 		r.Header.Set("Authorization", authorization)
 		h.ServeHTTP(httptest.NewRecorder(), r)
 	}
-	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {"bob\nforged line"}, "client_secret": {secret}}
-	r := httptest.NewRequest(http.MethodPost, "/realms/a/v1/token", strings.NewReader(form.Encode()))
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	h.ServeHTTP(httptest.NewRecorder(), r)
+	const id = "0123456789abcdef0123456789abcdef"
+	for _, client := range [][2]string{
+		{"bob\nforged line", secret}, {id, secret}, {secret, id}, {id + ":" + secret, secret}, {id + ":" + secret, "x"}, {secret, secret}, {secret, ""},
+	} {
+		for _, basic := range []bool{false, true} {
+			form := url.Values{"grant_type": {"client_credentials"}}
+			r := httptest.NewRequest(http.MethodPost, "/realms/a/v1/token", nil)
+			if basic {
+				r.SetBasicAuth(url.QueryEscape(client[0]), url.QueryEscape(client[1]))
+			} else {
+				form.Set("client_id", client[0])
+				form.Set("client_secret", client[1])
+			}
+			r.Body = io.NopCloser(strings.NewReader(form.Encode()))
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			h.ServeHTTP(httptest.NewRecorder(), r)
+		}
+	}
 	got := log.String()
-	for _, want := range []string{"principal=alice", "realm=a", "verdict=allowed", "reason=token_malformed", "reason=token_not_recognised", "request_id=", "error=invalid_client", "bob?forged"} {
+	for _, want := range []string{"principal=alice", "realm=a", "verdict=allowed", "reason=token_malformed", "reason=token_not_recognised", "request_id=", "error=invalid_client", "client_id=[other]", "client_id=" + id} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %s in the log", want)
 		}
 	}
-	if strings.Contains(got, secret) {
+	if strings.Contains(got, secret) || strings.Contains(got, "forged") {
 		t.Errorf("the log shows a secret:\n%s", got)
 	}
 }

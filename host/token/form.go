@@ -18,6 +18,7 @@ type form struct {
 	grantType, scope       string
 	clientID, clientSecret string
 	basic                  bool // the client authenticated by the Authorization header
+	authenticated          bool // the directory accepted id and secret
 }
 
 // parse reads a token request: a form in the body and nothing else (RFC 6749 section 4.4.2), no parameter twice

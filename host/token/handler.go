@@ -34,15 +34,15 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var out issued
 	var err error
 	if fault == nil {
-		out, err = s.clientCredentials(r.Context(), f)
+		out, err = s.clientCredentials(r.Context(), &f)
 		if !errors.As(err, &fault) && err != nil {
-			log.Error("token request is unavailable", "client_id", printable(f.clientID), "error", err)
+			log.Error("token request is unavailable", "client_id", f.loggable(), "error", err)
 			writeUnavailable(w, r)
 			return
 		}
 	}
 	if fault != nil {
-		log.Info("token refused", "client_id", printable(f.clientID), "error", fault.Code, "description", fault.Description)
+		log.Info("token refused", "client_id", f.loggable(), "error", fault.Code, "description", fault.Description)
 		status := http.StatusBadRequest
 		if fault.Code == CodeInvalidClient {
 			status = http.StatusUnauthorized
@@ -53,7 +53,7 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		WriteFault(w, status, fault)
 		return
 	}
-	log.Info("token issued", "client_id", printable(f.clientID), "token_id", out.token.ID, "scope", strings.Join(out.scope, " "),
+	log.Info("token issued", "client_id", f.loggable(), "token_id", out.token.ID, "scope", strings.Join(out.scope, " "),
 		"expires", out.token.Expires)
 	typ := out.token.Type
 	if typ == "" {
@@ -112,6 +112,21 @@ func isToken(s string) bool {
 		}
 	}
 	return true
+}
+
+// loggable gives the client's id as it may stand in a log. What is sent for an id may be a secret that was put into the
+// wrong field or pasted together with it; so it is only shown if a client of that id was authenticated, or if it has the
+// form of ours.
+func (f *form) loggable() string {
+	if f.clientID == "" || f.authenticated || isClientID(f.clientID) {
+		return printable(f.clientID)
+	}
+	return "[other]"
+}
+
+// isClientID says whether s has the form of the ids that the directory gives: 128 bits in lower-case hex. No secret has it.
+func isClientID(s string) bool {
+	return len(s) == 32 && strings.Trim(s, "0123456789abcdef") == ""
 }
 
 // printable keeps what error_description may hold (printable ASCII without " and \) and bounds it; what clients send goes

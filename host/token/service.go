@@ -119,9 +119,9 @@ type issued struct {
 	expires time.Duration
 }
 
-// clientCredentials serves the grant of RFC 6749 section 4.4. The error is a *Fault, or one that makes the service
+// clientCredentials serves the grant of RFC 6749 section 4.4 and notes in f that the client was authenticated. The error is a *Fault, or one that makes the service
 // unavailable.
-func (s *Service) clientCredentials(ctx context.Context, f form) (issued, error) {
+func (s *Service) clientCredentials(ctx context.Context, f *form) (issued, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.c.Timeout)
 	defer cancel()
 	p, version, err := s.c.Directory.Authenticate(ctx, s.c.Realm, f.clientID, f.clientSecret)
@@ -131,7 +131,8 @@ func (s *Service) clientCredentials(ctx context.Context, f form) (issued, error)
 	if err != nil {
 		return issued{}, fmt.Errorf("authenticate client: %w", err)
 	}
-	scope, fault := s.requested(f)
+	f.authenticated = true
+	scope, fault := s.requested(*f)
 	if fault != nil {
 		return issued{}, fault
 	}

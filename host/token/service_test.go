@@ -1,6 +1,7 @@
 package token
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
 
@@ -387,4 +389,30 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("accepted %+v", got)
 		}
 	})
+}
+
+// A client is named in the log once it is known; until then what was sent as its id may be a secret.
+func TestLoggedClient(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		change func(*fixture, url.Values)
+		want   string
+	}{
+		{"issued", func(*fixture, url.Values) {}, "client_id=\"client 1%/?\""},
+		{"known, without a scope", func(_ *fixture, v url.Values) { v.Del("scope") }, "client_id=\"client 1%/?\""},
+		{"known, broker down", func(f *fixture, _ url.Values) { f.broker.err = errors.New("down") }, "client_id=\"client 1%/?\""},
+		{"wrong secret", func(_ *fixture, v url.Values) { v.Set("client_secret", "x") }, "client_id=[other]"},
+		{"directory down", func(f *fixture, _ url.Values) { f.Directory = clients{errors.New("down")} }, "client_id=[other]"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var log bytes.Buffer
+			f, v := newFixture(), goodForm()
+			f.Logger = hclog.New(&hclog.LoggerOptions{Output: &log})
+			tt.change(f, v)
+			do(t, f.service(t), post(v.Encode()))
+			if !strings.Contains(log.String(), tt.want) {
+				t.Errorf("%s: no %s", &log, tt.want)
+			}
+		})
+	}
 }
