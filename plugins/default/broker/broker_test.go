@@ -126,7 +126,7 @@ func TestRoundTrip(t *testing.T) {
 		got, err := b.Verify(t.Context(), bearer(token.Value))
 		want := sdk.Credential{
 			Realm: "realm1", Source: sdk.SourceInternal, Principal: g.Principal, RequestedRoles: g.Scope, Issuer: g.Issuer, Audience: g.Audience,
-			TokenID: "token-1", AuthTime: g.AuthTime, SecretVersion: "3", Expires: token.Expires,
+			TokenID: "token-1", ClientID: "client", IssuedAt: time.Unix(1700000100, 0), AuthTime: g.AuthTime, SecretVersion: "3", Expires: token.Expires,
 		}
 		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: got %+v, %v,\nwant %+v", name, got, err, want)
@@ -154,12 +154,19 @@ func TestIssueDefaultsAndBounds(t *testing.T) {
 			t.Errorf("%+v, %v", c, err)
 		}
 	}
+	// A life ends with a whole second, up to which it is rounded.
+	b.now = func() time.Time { return now.Add(time.Millisecond) }
+	token, err := b.Issue(t.Context(), grant(realm1))
+	if err != nil || !token.Expires.Equal(now.Add(10*time.Minute+time.Second)) {
+		t.Errorf("a millisecond into a second: %+v, %v", token, err)
+	}
 	for name, change := range map[string]func(*sdk.Grant){
-		"another realm":   func(g *sdk.Grant) { g.Realm = "realm2" },
-		"another issuer":  func(g *sdk.Grant) { g.Issuer = realm2.Issuer },
-		"no principal":    func(g *sdk.Grant) { g.Principal = sdk.PrincipalRef{} },
-		"a negative life": func(g *sdk.Grant) { g.Lifetime = -1 },
-		"a huge scope":    func(g *sdk.Grant) { g.Scope = []string{strings.Repeat("x", maxToken)} },
+		"another audience": func(g *sdk.Grant) { g.Audience = []string{realm1.Audience[0], realm2.Audience[0]} },
+		"another realm":    func(g *sdk.Grant) { g.Realm = "realm2" },
+		"another issuer":   func(g *sdk.Grant) { g.Issuer = realm2.Issuer },
+		"no principal":     func(g *sdk.Grant) { g.Principal = sdk.PrincipalRef{} },
+		"a negative life":  func(g *sdk.Grant) { g.Lifetime = -1 },
+		"a huge scope":     func(g *sdk.Grant) { g.Scope = []string{strings.Repeat("x", maxToken)} },
 	} {
 		g := grant(realm1)
 		change(&g)

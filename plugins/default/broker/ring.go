@@ -42,7 +42,8 @@ func (k *keys) byID(id string) (key, bool) {
 }
 
 // ring holds the current keys and reads them again when a secret store says so. A signing key that was replaced goes on
-// verifying for the longest life of a token, since tokens that it signed are about.
+// verifying for the longest life of a token, and the second up to which that is rounded, since tokens that it signed are
+// about.
 type ring struct {
 	read   func(context.Context) (*keys, error)
 	retain time.Duration
@@ -94,7 +95,7 @@ func (r *ring) current(ctx context.Context, now time.Time) *keys {
 	}
 	if old := r.now.signer; old.id != fresh.signer.id {
 		old.sign = nil
-		r.retired = append([]retired{{old, now.Add(r.retain)}}, r.retired...)
+		r.retired = append([]retired{{old, now.Add(r.retain + time.Second)}}, r.retired...)
 		r.retired = r.retired[:min(len(r.retired), maxRetired)]
 	}
 	r.now = fresh

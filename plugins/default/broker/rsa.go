@@ -25,7 +25,7 @@ type RSASettings struct {
 	PublicKeyFile    string            `json:"public_key_file,omitempty" doc:"PEM file of the public key; needed by nothing, but checked against the private key"`
 	PrivateKey       sdk.SecretRef     `json:"private_key,omitempty" doc:"reference to the private key in a secret store, instead of private_key_file"`
 	VerificationKeys []VerificationKey `json:"verification_key,omitempty" doc:"further keys whose tokens are accepted, e.g. the former one after a rotation"`
-	MaxGeneration    sdk.Duration      `json:"max_token_generation" default:"PT1H" doc:"longest life of a token"`
+	MaxGeneration    sdk.Duration      `json:"max_token_generation" default:"PT1H" doc:"longest life of a token, between PT1M and P30D"`
 }
 
 // VerificationKey is a public key, either in a file or in a secret store.

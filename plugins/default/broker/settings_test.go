@@ -67,7 +67,7 @@ func TestRSASettings(t *testing.T) {
 		"an empty block":    {map[string]any{"verification_key": []any{map[string]any{}}}, "/verification_key/0", "is needed"},
 		"a bad further key": {map[string]any{"private_key_file": good, "verification_key": []any{map[string]any{"public_key": "urn:realmgate-secret:s:junk"}}}, "/verification_key/0/public_key", "PEM is wanted"},
 		"a long life":       {map[string]any{"private_key_file": good, "max_token_generation": "P31D"}, "/max_token_generation", "P30D"},
-		"no life":           {map[string]any{"private_key_file": good, "max_token_generation": "PT0S"}, "/max_token_generation", "PT1S"},
+		"a short life":      {map[string]any{"private_key_file": good, "max_token_generation": "PT59S"}, "/max_token_generation", "PT1M"},
 	}
 	host := &store{values: map[string]string{"rsa": string(privatePEM(k)), "public": string(publicPEM(t, testKeys[1]())), "junk": "hunter2"}}
 	for name, tt := range tests {
@@ -231,6 +231,8 @@ func TestRotationInASecretStore(t *testing.T) {
 	verify(second, "")
 	// The first token has expired by then, and its key is forgotten.
 	at(3*time.Minute + time.Hour)
+	verify(first, "token_expired")
+	at(3*time.Minute + time.Hour + time.Second)
 	verify(first, "key_unknown")
 }
 

@@ -23,7 +23,7 @@ const minSecret = 32
 type SymmetricSettings struct {
 	Secret        sdk.SecretRef `json:"secret,omitempty" doc:"reference to the key in a secret store, at least 32 bytes"`
 	SecretFile    string        `json:"secret_file,omitempty" doc:"file of the key, instead of secret, readable by its owner only; a newline at its end does not belong to the key"`
-	MaxGeneration sdk.Duration  `json:"max_token_generation" default:"PT1H" doc:"longest life of a token"`
+	MaxGeneration sdk.Duration  `json:"max_token_generation" default:"PT1H" doc:"longest life of a token, between PT1M and P30D"`
 }
 
 // Symmetric is a token broker that signs with HS256. Whoever verifies its tokens could also issue them, so that it

@@ -67,14 +67,14 @@ func newBroker(setup sdk.Setup, method jwt.SigningMethod, most sdk.Duration, r *
 	if setup.Realm == "" || setup.Issuer == "" || len(setup.Audience) == 0 {
 		faults = append(faults, errors.New("a token broker belongs to a realm that has an issuer and an audience"))
 	}
-	if b.most < time.Second || b.most > 30*24*time.Hour {
-		faults = append(faults, sdk.At(errors.New("the longest life of a token lies between PT1S and P30D"), "max_token_generation"))
+	if b.most < time.Minute || b.most > 30*24*time.Hour {
+		faults = append(faults, sdk.At(errors.New("the longest life of a token lies between PT1M and P30D"), "max_token_generation"))
 	}
 	return b, errors.Join(faults...)
 }
 
-// Issue makes a token for the grant. Its life is the grant's, at most max_token_generation, in whole seconds. A grant for
-// another realm or issuer is an error.
+// Issue makes a token for the grant. Its life is the grant's, at most max_token_generation; it ends with the second in
+// which that would end. A grant for another realm, issuer or audience is an error.
 func (b *broker) Issue(ctx context.Context, g sdk.Grant) (sdk.Token, error) {
 	t, err := b.issue(ctx, g)
 	if err != nil {
@@ -87,6 +87,8 @@ func (b *broker) issue(ctx context.Context, g sdk.Grant) (sdk.Token, error) {
 	switch {
 	case g.Realm != b.setup.Realm || g.Issuer != b.setup.Issuer:
 		return sdk.Token{}, errors.New("a grant is for another realm or issuer than the broker's")
+	case slices.ContainsFunc(g.Audience, func(a string) bool { return !slices.Contains(b.setup.Audience, a) }):
+		return sdk.Token{}, errors.New("a grant is for an audience that is not among the realm's")
 	case g.Principal == sdk.PrincipalRef{}:
 		return sdk.Token{}, errors.New("a grant names no principal")
 	case g.Lifetime < 0:
@@ -100,7 +102,7 @@ func (b *broker) issue(ctx context.Context, g sdk.Grant) (sdk.Token, error) {
 	c := claims{
 		Issuer: g.Issuer, Audience: g.Audience, Subject: g.Principal.ID, PrincipalName: g.Principal.Name,
 		Realm: g.Realm, ClientID: g.ClientID, Scope: strings.Join(g.Scope, " "), ID: g.TokenID,
-		IssuedAt: now.Unix(), Expires: now.Add(life).Unix(), SecretVersion: g.SecretVersion,
+		IssuedAt: now.Unix(), Expires: wholeSecond(now.Add(life)), SecretVersion: g.SecretVersion,
 	}
 	if len(c.Audience) == 0 {
 		c.Audience = b.setup.Audience
@@ -120,6 +122,9 @@ func (b *broker) issue(ctx context.Context, g sdk.Grant) (sdk.Token, error) {
 	}
 	return sdk.Token{Value: value, ID: c.ID, Type: "Bearer", Expires: time.Unix(c.Expires, 0)}, nil
 }
+
+// wholeSecond rounds up, so that a token that was asked for an hour does not live a fraction less.
+func wholeSecond(t time.Time) int64 { return t.Add(time.Second - 1).Unix() }
 
 func sign(method jwt.SigningMethod, k key, c claims) (string, error) {
 	t := jwt.Token{Method: method, Header: map[string]any{"typ": tokenType, "alg": method.Alg(), "kid": k.id}, Claims: c}
@@ -197,8 +202,11 @@ func (b *broker) checkClaims(c claims) error {
 func credential(c claims) sdk.Credential {
 	out := sdk.Credential{
 		Realm: c.Realm, Source: sdk.SourceInternal, Principal: sdk.PrincipalRef{ID: c.Subject, Name: c.PrincipalName},
-		RequestedRoles: strings.Fields(c.Scope), Issuer: c.Issuer, Audience: c.Audience, TokenID: c.ID,
+		RequestedRoles: strings.Fields(c.Scope), Issuer: c.Issuer, Audience: c.Audience, TokenID: c.ID, ClientID: c.ClientID,
 		SecretVersion: c.SecretVersion, Expires: time.Unix(c.Expires, 0),
+	}
+	if c.IssuedAt != 0 {
+		out.IssuedAt = time.Unix(c.IssuedAt, 0)
 	}
 	if c.AuthTime != 0 {
 		out.AuthTime = time.Unix(c.AuthTime, 0)
