@@ -13,6 +13,7 @@ type builder struct {
 	root   node
 	schema *block
 	broken bool
+	prefix string // role_prefix
 }
 
 func (l *loader) build() *Config {
@@ -21,10 +22,12 @@ func (l *loader) build() *Config {
 		schema: l.schema,
 		broken: l.broken,
 	}
+	b.prefix = b.rolePrefix()
 	cfg := &Config{
 		PublicURL:     b.publicURL(),
 		ShutdownGrace: b.root.duration("shutdown_grace", 10*time.Second, 0),
 		PluginDir:     b.root.text("plugin_dir"),
+		RolePrefix:    b.prefix,
 		ActiveRoles:   b.part(b.root.block("active_roles_provider"), b.schema.blocks["active_roles_provider"]),
 		at:            l.root,
 	}
@@ -51,6 +54,14 @@ func (b *builder) publicURL() string {
 		b.root.fault("public_url", "public_url is not a URL that can be used", sentence(err))
 	}
 	return value
+}
+
+func (b *builder) rolePrefix() string {
+	p := b.root.textOr("role_prefix", defaultRolePrefix)
+	if p == "" || checkScope(p) != nil || strings.Contains(p, " ") {
+		b.root.fault("role_prefix", "role_prefix cannot start an item of a scope", "Write printable ASCII without space, \" and \\ (RFC 6749, 3.3).")
+	}
+	return p
 }
 
 // part reads a part's block: its type, and as JSON all that the host does not own.

@@ -11,6 +11,7 @@ type Config struct {
 	PublicURL     string        // base of the default issuers, without a trailing slash
 	ShutdownGrace time.Duration // how long running requests may go on after a stop signal
 	PluginDir     string        // where the bundled plugins are; empty means beside the binary
+	RolePrefix    string        // what a requested role starts with, in scopes and tokens
 	Log           Log
 	Admin         Admin
 	Directory     Directory
@@ -46,7 +47,8 @@ type Listener struct {
 	Name           string
 	Address        string         // host:port
 	RealmHeader    string         // request header that may name the realm; empty means that none may
-	TrustedProxies []netip.Prefix // peers whose X-Forwarded-* headers count
+	TrustedProxies []netip.Prefix // peers whose word about the original request counts
+	Forwarded      string         // how they say it: x-forwarded, x-original or none
 	TLS            *TLS           // nil means plain HTTP
 	Pos            Position
 
@@ -143,7 +145,6 @@ type Authentication struct {
 // TokenService is the OAuth 2.0 token endpoint of a realm (RFC 6749).
 type TokenService struct {
 	Type         string            // default or disabled
-	RolePrefix   string            // what a scope puts before a role name
 	DefaultScope string            // for a request without scope; empty means that such a request is refused
 	ScopeAliases map[string]string // scope -> the scope that it stands for
 }

@@ -13,6 +13,7 @@ const (
 	variablePrefix   = "REALMGATE_"
 	variableLevel    = "__" // between the levels of a key
 	variableReserved = "REALMGATE_CONFIG"
+	variableCommands = "REALMGATE_CLI_" // what the commands take from the environment; none of our keys starts so
 )
 
 // serviceLink matches what Kubernetes sets in every pod of a namespace that has a service named realmgate. It is no
@@ -92,7 +93,7 @@ type variables struct {
 // resolve gives koanf the key and the value of a variable, or an empty key if it is none. Values never get into a
 // diagnostic.
 func (v *variables) resolve(variable, value string) (string, any) {
-	if variable == variableReserved || serviceLink.MatchString(variable) {
+	if variable == variableReserved || strings.HasPrefix(variable, variableCommands) || serviceLink.MatchString(variable) {
 		return "", nil
 	}
 	fault := func(summary, detail string) (string, any) {

@@ -68,7 +68,7 @@ func dump(cfg *Config) string {
 		}
 		line("token_broker", a.TokenBroker)
 		s := a.TokenService
-		fmt.Fprintf(&out, "  token_service %s prefix=%q default=%q aliases=%v\n", s.Type, s.RolePrefix, s.DefaultScope, s.ScopeAliases)
+		fmt.Fprintf(&out, "  token_service %s default=%q aliases=%v\n", s.Type, s.DefaultScope, s.ScopeAliases)
 	}
 	return out.String()
 }

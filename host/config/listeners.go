@@ -26,6 +26,7 @@ func (b *builder) listeners() []Listener {
 			}
 			l.TrustedProxies = append(l.TrustedProxies, prefix)
 		}
+		l.Forwarded = n.enum("forwarded", "x-forwarded", "x-forwarded", "x-original", "none")
 		l.TLS = b.tls(n.block("tls"))
 		out = append(out, l)
 	}

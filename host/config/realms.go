@@ -24,7 +24,7 @@ func (b *builder) realms(publicURL string) []Realm {
 			r.at.set(name, t)
 		}
 		r.at.set("authentication", auth.at)
-		r.Authentication = b.authentication(auth, r.Name)
+		r.Authentication = b.authentication(auth)
 		b.modes(n, own, auth, &r)
 		out = append(out, r)
 	}
@@ -67,7 +67,7 @@ func (b *builder) names(n node, r *Realm, publicURL string) {
 	}
 }
 
-func (b *builder) authentication(n node, realm string) Authentication {
+func (b *builder) authentication(n node) Authentication {
 	s := b.schema.blocks["authentication"]
 	a := Authentication{
 		Type:          n.enum("type", Internal, Internal, External, Mixed),
@@ -81,22 +81,14 @@ func (b *builder) authentication(n node, realm string) Authentication {
 		a.TokenBroker = b.part(n.block("token_broker"), s.blocks["token_broker"])
 		a.TokenService = b.tokenService(n.block("token_service"))
 	}
-	if a.Authenticator.Type == "claims" && a.Type != External {
-		n.block("authenticator").faultShown("type", fmt.Sprintf("realm %q is %s, but the authenticator claims is for external realms only", realm, a.Type),
-			"It trusts roles that a foreign identity provider asserts; a realm with tokens of its own has a directory.")
-	}
 	return a
 }
 
 func (b *builder) tokenService(n node) TokenService {
 	t := TokenService{
 		Type:         n.enum("type", "default", "default", "disabled"),
-		RolePrefix:   n.textOr("role_prefix", defaultRolePrefix),
 		DefaultScope: n.text("default_scope"),
 		ScopeAliases: n.textMap("scope_aliases"),
-	}
-	if t.RolePrefix != "" && (checkScope(t.RolePrefix) != nil || strings.Contains(t.RolePrefix, " ")) {
-		n.fault("role_prefix", "role_prefix cannot start an item of a scope", "Write printable ASCII without space, \" and \\ (RFC 6749, 3.3).")
 	}
 	if t.DefaultScope != "" {
 		if err := checkScope(t.DefaultScope); err != nil {
@@ -105,7 +97,7 @@ func (b *builder) tokenService(n node) TokenService {
 	}
 	if t.ScopeAliases == nil {
 		// What Iceberg clients ask for unless told otherwise.
-		t.ScopeAliases = map[string]string{"catalog": t.RolePrefix + "ALL"}
+		t.ScopeAliases = map[string]string{"catalog": b.prefix + "ALL"}
 	}
 	for alias, scope := range t.ScopeAliases {
 		if checkScope(alias) != nil || strings.Contains(alias, " ") || checkScope(scope) != nil {

@@ -48,7 +48,7 @@ func authenticationSchema() *block {
 			"authenticator": part(),
 			"token_broker":  part(),
 			"token_service": {attrs: map[string]kind{
-				"type": text, "role_prefix": text, "default_scope": text, "scope_aliases": textMap,
+				"type": text, "default_scope": text, "scope_aliases": textMap,
 			}},
 		},
 	}
@@ -72,14 +72,14 @@ func rootSchema() *block {
 		"grant": {form: repeated, attrs: map[string]kind{"realm": text, "prefix": text}},
 	}
 	return &block{
-		attrs: map[string]kind{"public_url": text, "shutdown_grace": text, "plugin_dir": text},
+		attrs: map[string]kind{"public_url": text, "shutdown_grace": text, "plugin_dir": text, "role_prefix": text},
 		blocks: map[string]*block{
 			"log":       {attrs: map[string]kind{"level": text, "format": text}},
 			"admin":     {attrs: map[string]kind{"socket": text}},
 			"directory": {attrs: map[string]kind{"type": text, "path": text}},
 			"listener": {
 				form:  labelled,
-				attrs: map[string]kind{"address": text, "realm_header": text, "trusted_proxies": texts},
+				attrs: map[string]kind{"address": text, "realm_header": text, "trusted_proxies": texts, "forwarded": text},
 				blocks: map[string]*block{"tls": {attrs: map[string]kind{
 					"cert_file": text, "key_file": text, "client_ca_file": text, "min_version": text,
 				}}},
@@ -125,6 +125,7 @@ func defaults() map[string]any {
 	return map[string]any{
 		"public_url":     defaultPublicURL,
 		"shutdown_grace": "10s",
+		"role_prefix":    defaultRolePrefix,
 		"log":            map[string]any{"level": "info", "format": "text"},
 		"admin":          map[string]any{"socket": "data/admin.sock"},
 		"directory":      map[string]any{"type": "sqlite", "path": "data/realmgate.db"},
@@ -132,7 +133,7 @@ func defaults() map[string]any {
 			"type":    Internal,
 			"timeout": "3s",
 			"token_service": map[string]any{
-				"type": "default", "role_prefix": defaultRolePrefix, "default_scope": "",
+				"type": "default", "default_scope": "",
 			},
 		},
 	}
