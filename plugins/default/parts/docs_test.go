@@ -27,8 +27,8 @@ var about = map[string]string{
 	"principal-mapper/default": "Finds the principal's id, name or both in the claims. At least one path is set, and each that is set must find something: " +
 		"a token without the claim, or with null in it, is denied (`claim_missing`). " +
 		"Segments of a path are separated by `/` and may be in double quotes: `foo/\"https://ns/claim\"/bar`. An id may be a number.",
-	"principal-roles-mapper/default": "Keeps the roles that match the filter as a whole, then applies every mapping in turn to each of them. Look-ahead works; a role that takes a " +
-		"regular expression longer than its time is denied.",
+	"principal-roles-mapper/default": "Keeps the roles that match the filter as a whole, then applies every mapping in turn to each of them. Look-ahead works; a token whose " +
+		"roles take a regular expression longer than its time makes the decision unavailable (503). At most 512 roles of at most 1024 bytes are taken (401, `role_limit_exceeded`).",
 	"authenticator/default": "Looks the principal up in the realm's directory. One that is unknown or disabled is forbidden (403).",
 	"authenticator/claims": "Trusts the mapped identity as it is, without a directory: its requested roles, without the daemon's `role_prefix`, are its granted roles. For external realms " +
 		"only; the daemon refuses it on others. `ALL` means nothing here, since nothing was granted beforehand.",

@@ -69,8 +69,8 @@ func NewMapper(_ context.Context, _ sdk.Setup, s Settings) (*Mapper, error) {
 // MapRoles keeps the roles that the filter matches as a whole and applies all mappings to each, the output of one being
 // the input of the next. The order stays; a role that came out twice is given once, an empty one not at all.
 //
-// Too many or too long roles are denied (role_limit_exceeded), and so is input on which an expression takes too long
-// (role_mapping_timeout): it comes from the caller's token.
+// Too many or too long roles are denied (role_limit_exceeded): they come from the caller's token. Running out of time is an
+// error, not a denial: it may be the load or the expressions as well, and which roles the caller has is not known then.
 func (m *Mapper) MapRoles(ctx context.Context, id sdk.Identity) ([]string, error) {
 	if len(id.Roles) > maxRoles {
 		return nil, sdk.Deny("role_limit_exceeded", "the token has more than %d roles", maxRoles)
@@ -84,7 +84,7 @@ func (m *Mapper) MapRoles(ctx context.Context, id sdk.Identity) ([]string, error
 		mapped, keep, err := m.one(role)
 		switch {
 		case errors.Is(err, errTimeout), err == nil && time.Now().After(end):
-			return nil, sdk.Deny("role_mapping_timeout", "the roles of the token take too long to map")
+			return nil, errors.New("principal-roles-mapper(default): the roles take too long to map; a regular expression that backtracks is the usual reason")
 		case err != nil:
 			return nil, err
 		case keep && mapped != "" && !slices.Contains(out, mapped):
