@@ -49,7 +49,9 @@ func (s *Server) decide(r *http.Request, l Listener, plan *pipeline.Plan, realm,
 	} else {
 		req := sdk.Request{Scheme: scheme, Token: token, Peer: r.RemoteAddr, PeerCertificate: cert}
 		if plan.NeedsHTTP() {
-			req.HTTP = originalOf(l, r, appended)
+			if req.HTTP, fault = originalOf(l, r, appended); fault != nil {
+				return pipeline.Decision{}, fault
+			}
 		}
 		d = plan.Decide(r.Context(), req)
 	}

@@ -212,36 +212,6 @@ func TestAnyMethod(t *testing.T) {
 	}
 }
 
-func TestOriginalRequest(t *testing.T) {
-	auth := []string{"Authorization", "Bearer x", "X-B", "1", "X-B", "2", "X-A", "3"}
-	told := append([]string{"X-Forwarded-Method", "PUT", "X-Forwarded-Proto", "https", "X-Forwarded-Host", "app.example", "X-Forwarded-Uri", "/x/%2f..//?q=%20"}, auth...)
-	tests := []struct {
-		name   string
-		l      Listener
-		target string
-		header []string
-		want   sdk.HTTPMessage
-	}{
-		{"forward auth", trusted, check, told, sdk.HTTPMessage{Method: "PUT", Scheme: "https", Host: "app.example", RawTarget: "/x/%2f..//?q=%20"}},
-		{"nginx", trusted, check, append([]string{"X-Original-URI", "/y?z", "X-Original-Method", "POST"}, auth...),
-			sdk.HTTPMessage{Method: "POST", Scheme: "http", Host: "gate.internal", RawTarget: "/y?z"}},
-		{"appended path", trusted, check + "/y/../%2f?z=1", auth, sdk.HTTPMessage{Method: "GET", Scheme: "http", Host: "gate.internal", RawTarget: "/y/../%2f?z=1"}},
-		{"nonsense", trusted, check, append([]string{"X-Forwarded-Uri", "y", "X-Forwarded-Method", "A B", "X-Forwarded-Proto", "gopher", "X-Forwarded-Host", "a b"}, auth...),
-			sdk.HTTPMessage{Method: "GET", Scheme: "http", Host: "gate.internal", RawTarget: check}},
-		{"forged", Listener{}, check, told, sdk.HTTPMessage{Method: "GET", Scheme: "http", Host: "gate.internal", RawTarget: check}},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			w := newWorld(t, true)
-			w.ask(t, tt.l, tt.target, tt.header...)
-			tt.want.Header = []sdk.Header{{Name: "authorization", Value: "Bearer x"}, {Name: "x-a", Value: "3"}, {Name: "x-b", Value: "1"}, {Name: "x-b", Value: "2"}}
-			if got := w.legs["a"].last(t).HTTP; !reflect.DeepEqual(*got, tt.want) {
-				t.Errorf("%+v\nwant %+v", *got, tt.want)
-			}
-		})
-	}
-}
-
 // A realm whose stages read the request itself is asked without an Authorization header, too: the proof may stand elsewhere.
 func TestNoHeaderButNeedsHTTP(t *testing.T) {
 	w := newWorld(t, true)

@@ -20,10 +20,21 @@ type Listener struct {
 	Address string // host:port
 	// RealmHeader names the header that may choose the realm; empty: no header does.
 	RealmHeader string
-	// TrustedProxies are the peers whose X-Forwarded-*, X-Original-* and X-Request-Id headers count.
+	// TrustedProxies are the peers whose X-Request-Id counts, and their word about the original request.
 	TrustedProxies []netip.Prefix
-	TLS            *tls.Config // nil: plain HTTP
+	// Forwarded is the dialect in which they tell about the original request: ForwardedX (also if empty), ForwardedOriginal
+	// or ForwardedNone. Headers of another dialect are never read: a proxy lets pass what it does not know, so they may be
+	// the caller's.
+	Forwarded string
+	TLS       *tls.Config // nil: plain HTTP
 }
+
+// The dialects of Listener.Forwarded.
+const (
+	ForwardedX        = "x-forwarded" // X-Forwarded-Method, -Proto, -Host, -Uri; the host may also choose the realm
+	ForwardedOriginal = "x-original"  // X-Original-Method, -Proto, -Host, -Uri
+	ForwardedNone     = "none"
+)
 
 // Config is what a server is made of.
 type Config struct {

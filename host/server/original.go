@@ -8,34 +8,32 @@ import (
 	"github.com/realmgate/realmgate/sdk"
 )
 
-// originalOf gives the request that is being decided. A trusted proxy tells about it in headers: X-Forwarded-Method, -Proto,
-// -Host and -Uri, X-Original-Method and -Uri as nginx is configured to send, or by appending the path to the check's.
-// What anybody else says in such headers is dropped, and the message is the request that came. net/http loses the order
-// of fields: they are sorted by name, repeats in their order.
-func originalOf(l Listener, r *http.Request, appended string) *sdk.HTTPMessage {
+// dialect names the headers in which proxies tell about the original request; an empty name is none.
+type dialect struct{ method, target, proto, host string }
+
+// dialects are those of Listener.Forwarded.
+var dialects = map[string]dialect{
+	"":                xForwarded,
+	ForwardedX:        xForwarded,
+	ForwardedOriginal: {"X-Original-Method", "X-Original-Uri", "X-Original-Proto", "X-Original-Host"},
+	ForwardedNone:     {},
+}
+
+var xForwarded = dialect{"X-Forwarded-Method", "X-Forwarded-Uri", "X-Forwarded-Proto", "X-Forwarded-Host"}
+
+// originalOf gives the request that is being decided. A trusted proxy tells about it in the headers of the listener's
+// dialect, or by appending the path to the check's; what it says is taken or refused, never replaced. What anybody else
+// says is dropped, and the message is the request that came. net/http loses the order of fields: they are sorted by name,
+// repeats in their order.
+func originalOf(l Listener, r *http.Request, appended string) (*sdk.HTTPMessage, *refusal) {
 	m := &sdk.HTTPMessage{Method: r.Method, Scheme: "http", Host: r.Host, RawTarget: r.RequestURI}
 	if r.TLS != nil {
 		m.Scheme = "https"
 	}
 	if l.trusts(r) {
-		if appended != "" {
-			m.RawTarget = appended
-			if _, query, ok := strings.Cut(r.RequestURI, "?"); ok {
-				m.RawTarget += "?" + query
-			}
+		if fault := l.tell(m, r, appended); fault != nil {
+			return nil, fault
 		}
-		told := func(to *string, valid func(string) bool, names ...string) {
-			for _, n := range names {
-				if v := r.Header.Values(n); len(v) == 1 && valid(v[0]) {
-					*to = v[0]
-					return
-				}
-			}
-		}
-		told(&m.Method, isMethod, "X-Forwarded-Method", "X-Original-Method")
-		told(&m.RawTarget, isTarget, "X-Forwarded-Uri", "X-Original-Uri")
-		told(&m.Scheme, isProto, "X-Forwarded-Proto")
-		told(&m.Host, isHost, "X-Forwarded-Host")
 	}
 	for name, values := range r.Header {
 		name = strings.ToLower(name)
@@ -47,7 +45,56 @@ func originalOf(l Listener, r *http.Request, appended string) *sdk.HTTPMessage {
 		}
 	}
 	slices.SortStableFunc(m.Header, func(a, b sdk.Header) int { return strings.Compare(a.Name, b.Name) })
-	return m
+	return m, nil
+}
+
+// tell puts into m what a trusted proxy says about the original request.
+func (l Listener) tell(m *sdk.HTTPMessage, r *http.Request, appended string) *refusal {
+	if appended != "" {
+		if _, query, ok := strings.Cut(r.RequestURI, "?"); ok {
+			appended += "?" + query
+		}
+		m.RawTarget = appended
+	}
+	d := dialects[l.Forwarded]
+	for _, f := range []struct {
+		name  string
+		valid func(string) bool
+		into  *string
+	}{{d.method, isMethod, &m.Method}, {d.target, isTarget, &m.RawTarget}, {d.proto, isProto, &m.Scheme}, {d.host, isHost, &m.Host}} {
+		v, ok, fault := told(r, f.name, f.valid)
+		if fault != nil {
+			return fault
+		}
+		if ok {
+			*f.into = v
+		}
+	}
+	if appended != "" && m.RawTarget != appended {
+		return malformed("the path behind the check's and " + d.target + " differ")
+	}
+	return nil
+}
+
+// told reads a header of a trusted proxy, which is there once and well-formed, or not at all.
+func told(r *http.Request, name string, valid func(string) bool) (value string, ok bool, _ *refusal) {
+	if name == "" {
+		return "", false, nil
+	}
+	switch v := r.Header.Values(name); {
+	case len(v) == 0:
+		return "", false, nil
+	case len(v) > 1:
+		return "", false, malformed("there is more than one " + name + " header")
+	case !valid(v[0]):
+		return "", false, malformed("the " + name + " header is malformed")
+	default:
+		return v[0], true, nil
+	}
+}
+
+func malformed(message string) *refusal {
+	return &refusal{http.StatusBadRequest, "request_malformed", message}
 }
 
 func isMethod(s string) bool { return s != "" && len(s) <= 32 && consistsOf(s, "-_") }

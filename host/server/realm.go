@@ -17,16 +17,20 @@ type refusal struct {
 
 // realmOf finds the realm of a request: by its path, by its host, by the listener's realm header. Whatever names a realm
 // has to name the same one, so that a caller cannot choose behind the back of the proxy. X-Forwarded-Host of a trusted
-// proxy counts beside Host, not instead of it.
+// proxy that speaks this dialect counts beside Host, not instead of it.
 func realmOf(snap Snapshot, l Listener, r *http.Request, pathRealm string) (string, *refusal) {
 	var named []string
 	if pathRealm != "" {
 		named = append(named, pathRealm)
 	}
 	hosts := []string{r.Host}
-	if l.trusts(r) {
-		for _, v := range r.Header.Values("X-Forwarded-Host") {
-			hosts = append(hosts, strings.Split(v, ",")...)
+	if dialects[l.Forwarded] == xForwarded && l.trusts(r) {
+		host, ok, fault := told(r, xForwarded.host, isHost)
+		if fault != nil {
+			return "", fault
+		}
+		if ok {
+			hosts = append(hosts, host)
 		}
 	}
 	for _, h := range hosts {

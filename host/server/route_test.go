@@ -126,7 +126,12 @@ func TestRealmSelection(t *testing.T) {
 		{"forged forwarded host", Listener{}, "/v1/check", []string{"X-Forwarded-Host", "a.example"}, 400, "realm_missing"},
 		{"forged forwarded host beside host", Listener{}, "/v1/check", []string{"X-Forwarded-Host", "a.example", "Host", "b.example"}, 200, "b"},
 		{"forwarded host and host differ", trusted, "/v1/check", []string{"X-Forwarded-Host", "a.example", "Host", "b.example"}, 400, "realm_ambiguous"},
-		{"two forwarded hosts", trusted, "/v1/check", []string{"X-Forwarded-Host", "a.example, b.example"}, 400, "realm_ambiguous"},
+		{"list of forwarded hosts", trusted, "/v1/check", []string{"X-Forwarded-Host", "a.example, b.example"}, 400, "request_malformed"},
+		{"two forwarded hosts", trusted, check, []string{"X-Forwarded-Host", "a.example", "X-Forwarded-Host", "a.example"}, 400, "request_malformed"},
+		{"empty forwarded host", trusted, check, []string{"X-Forwarded-Host", ""}, 400, "request_malformed"},
+		{"forwarded host that no proxy says", speaking(ForwardedOriginal), check, []string{"X-Forwarded-Host", "b.example"}, 200, "a"},
+		{"original host does not choose", speaking(ForwardedOriginal), check, []string{"X-Original-Host", "b.example"}, 200, "a"},
+		{"forwarded host where none counts", speaking(ForwardedNone), check, []string{"X-Forwarded-Host", "b.example"}, 200, "a"},
 		{"forwarded host and path differ", trusted, check, []string{"X-Forwarded-Host", "b.example"}, 400, "realm_ambiguous"},
 		{"forwarded host and header differ", both, "/v1/check", []string{"X-Forwarded-Host", "b.example", "X-Realm", "a"}, 400, "realm_ambiguous"},
 	}

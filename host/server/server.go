@@ -45,6 +45,9 @@ func New(c Config, d Deps) (*Server, error) {
 			return nil, fmt.Errorf("server: there are two listeners named %q", l.Name)
 		}
 		seen[l.Name] = true
+		if _, ok := dialects[l.Forwarded]; !ok {
+			return nil, fmt.Errorf("server: listener %q: there is no dialect %q of forwarded headers", l.Name, l.Forwarded)
+		}
 	}
 	if c.Grace <= 0 {
 		c.Grace = defaultGrace

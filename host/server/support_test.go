@@ -137,6 +137,13 @@ func (w *world) server(t *testing.T, c Config) *Server {
 // trusted is a listener behind a proxy at the address that httptest gives its requests.
 var trusted = Listener{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}
 
+// speaking is trusted in a dialect.
+func speaking(dialect string) Listener {
+	l := trusted
+	l.Forwarded = dialect
+	return l
+}
+
 // ask serves one request without a network; header is name, value, name, value.
 func (w *world) ask(t *testing.T, l Listener, target string, header ...string) *httptest.ResponseRecorder {
 	t.Helper()

@@ -288,6 +288,7 @@ func TestNewRefuses(t *testing.T) {
 		"no deps":              {Config{Listeners: one}, Deps{}},
 		"no listener":          {Config{}, w.deps()},
 		"two of a name":        {Config{Listeners: []Listener{{Name: "x"}, {Name: "x"}}}, w.deps()},
+		"an unknown dialect":   {Config{Listeners: []Listener{{Name: "x", Forwarded: "forwarded"}}}, w.deps()},
 		"a socket without API": {Config{Listeners: one, AdminSocket: "/x"}, w.deps()},
 	} {
 		if _, err := New(tt.c, tt.d); err == nil {

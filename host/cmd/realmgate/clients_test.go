@@ -40,9 +40,25 @@ func TestOAuth2Client(t *testing.T) {
 }
 
 // nginx in front of a service, with the example's configuration: the service sees who Realmgate says the caller is, and
-// nothing that the caller says about it.
+// nothing that the caller says about it; and Realmgate, which trusts nginx, hears nothing of what the caller says about the
+// original request, whichever way it reads.
 func TestNginx(t *testing.T) {
-	d := start(t, "realm \"demo\" {}\n")
+	for _, forwarded := range []string{"x-original", "x-forwarded"} {
+		t.Run(forwarded, func(t *testing.T) { testNginx(t, forwarded) })
+	}
+}
+
+func testNginx(t *testing.T, forwarded string) {
+	d := start(t, fmt.Sprintf(`listener "main" {
+  address         = "ADDRESS"
+  trusted_proxies = ["127.0.0.1"]
+  forwarded       = %q
+}
+realm "demo" {}
+realm "other" {
+  hosts = ["other.example"]
+}
+`, forwarded))
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for k, v := range r.Header {
 			if strings.Contains(strings.ToLower(strings.ReplaceAll(k, "_", "-")), "realmgate") {
@@ -70,6 +86,13 @@ func TestNginx(t *testing.T) {
 		req.Header.Set("Realmgate-Roles", "forged")
 		req.Header["Realmgate_Principal"] = []string{"forged"}
 		req.Header["Realmgate_Roles"] = []string{"forged"}
+		for _, prefix := range []string{"X-Forwarded-", "X-Original-"} {
+			req.Header.Set(prefix+"Host", "other.example")
+			req.Header.Set(prefix+"Method", "FORGED METHOD")
+			req.Header.Set(prefix+"Proto", "forged")
+			req.Header.Set(prefix+"Uri", "forged")
+		}
+		req.Header.Set("X-Request-Id", "forged-request-id")
 		return d.do(req)
 	}
 	if a := ask(d.rootToken("demo")); a.status != http.StatusOK || strings.Contains(a.text, "forged") || !strings.Contains(a.text, "Realmgate-Principal=root") || !strings.Contains(a.text, "Realmgate-Roles=service_admin") {
@@ -85,6 +108,9 @@ func TestNginx(t *testing.T) {
 	d.command("principal", "delete", "-r", "demo", "root")
 	if a := ask(token); a.status != http.StatusForbidden {
 		t.Errorf("a principal that is gone: %d %s", a.status, a.text)
+	}
+	if strings.Contains(d.log.String(), "forged-request-id") {
+		t.Error("a caller chose the id of its request")
 	}
 }
 
