@@ -237,7 +237,7 @@ func TestConfigureHangs(t *testing.T) {
 	w := newWorld(t, func(o *Options) { o.ConfigureTimeout = time.Second }, source(t, "p", "good"))
 	in := Instance{Kind: sdk.KindPrincipalMapper, Type: "badge", Settings: []byte(`{"do":"hang in the constructor"}`)}
 	hs, ds := w.Configure(t.Context(), []Instance{in, in})
-	if len(ds) != 2 || !hs[0].IsZero() || !hs[1].IsZero() || ds[1].Index != 1 || ds[1].Warning {
+	if len(ds) != 2 || hs[0].IsZero() || hs[1].IsZero() || ds[1].Index != 1 || ds[1].Warning || !ds[0].Unavailable || !ds[1].Unavailable {
 		t.Fatalf("%v %+v", hs, ds)
 	}
 	if got, err := w.mapSubject(t, w.mapper(t, ""), "r1", "x"); err != nil || got.Name != "x" {

@@ -28,7 +28,7 @@ type Diagnostic struct {
 	Path            string // JSON pointer (RFC 6901) into the settings; empty for the whole block
 	Summary, Detail string
 	Sensitive       bool // the value at Path may be a secret
-	Unavailable     bool // the plugin is at fault, not the settings
+	Unavailable     bool // the settings may be right: the instance could not be built now and is tried again
 }
 
 // instance is a configured instance, or one that is being configured.
@@ -38,7 +38,7 @@ type instance struct {
 	group uint64 // the call of Configure that it came with
 	in    Instance
 	bound atomic.Pointer[binding]
-	fault atomic.Pointer[string] // why it could not be configured again
+	fault atomic.Pointer[string] // why it could not be configured
 	life  life                   // guarded by p.mu
 }
 
@@ -60,8 +60,6 @@ type binding struct {
 // String gives kind and type, like principal-mapper(badge).
 func (i *instance) String() string { return fmt.Sprintf("%v(%s)", i.in.Kind, i.in.Type) }
 
-func (i *instance) broken(why string) { i.fault.Store(&why) }
-
 // at says where the instance is served now; an error of ErrUnavailable if nowhere.
 func (i *instance) at() (*binding, error) {
 	if b := i.bound.Load(); b != nil {
@@ -72,16 +70,17 @@ func (i *instance) at() (*binding, error) {
 	if i.life == living {
 		why = "the plugin is " + string(i.p.state)
 		if f := i.fault.Load(); i.p.state == StateReady && f != nil {
-			why = "it could not be configured after a restart: " + *f
+			why = "it could not be configured: " + *f
 		}
 	}
 	i.p.mu.Unlock()
 	return nil, fmt.Errorf("plugin %s: %v: %w: %s", i.p.src.Name, i, ErrUnavailable, why)
 }
 
-// Configure makes instances, in one batch per plugin; the batches go out together. The handles are in the order of in; an
-// instance with a diagnostic that is not a warning has the zero Handle, the others stay configured until they are released.
-// A plugin that does not answer gives one diagnostic per instance.
+// Configure makes instances, batch by batch of each plugin; the plugins work side by side. The handles are in the order of
+// in. An instance whose settings are wrong, or whose type nobody offers, has the zero Handle and a diagnostic that is not a
+// warning. The others live until they are released, also those that could not be built now, which a diagnostic with
+// Unavailable says: they are tried again until they can be called.
 //
 // Instances that resolve secrets through others are configured after these, by a further call.
 func (c *Catalog) Configure(ctx context.Context, in []Instance) ([]Handle, []Diagnostic) {
@@ -92,7 +91,6 @@ func (c *Catalog) Configure(ctx context.Context, in []Instance) ([]Handle, []Dia
 		indexes []int
 		all     []*instance
 		results [][]rpc.Diagnostic
-		down    bool // the plugin did not answer
 	}
 	var batches []*batch
 	found := make([][]Diagnostic, len(in))
@@ -114,35 +112,29 @@ func (c *Catalog) Configure(ctx context.Context, in []Instance) ([]Handle, []Dia
 	for _, b := range batches {
 		wg.Go(func() {
 			b.p.mu.Lock()
-			x, state := b.p.live, b.p.state
+			x := b.p.live
 			b.p.mu.Unlock()
-			if x == nil {
-				b.results, b.down = sayOfAll(b.all, fmt.Sprintf("plugin %s: %v: it is %s", b.p.src.Name, ErrUnavailable, state)), true
-				return
-			}
-			b.results, b.down = b.p.configure(ctx, x, b.all)
+			b.results = b.p.configure(ctx, x, b.all)
 		})
 	}
 	wg.Wait()
 	for _, b := range batches {
 		for i, ds := range b.results {
 			n := b.indexes[i]
-			if firstError(ds) == nil {
+			if f := firstError(ds); f == nil || f.Unavailable {
 				handles[n] = Handle{b.all[i]}
 			}
 			for _, d := range ds {
-				found[n] = append(found[n], Diagnostic{Index: n, Warning: d.Warning, Path: d.Path, Summary: d.Summary, Detail: d.Detail, Sensitive: d.Sensitive, Unavailable: b.down || d.Unavailable})
+				found[n] = append(found[n], Diagnostic{Index: n, Warning: d.Warning, Path: d.Path, Summary: d.Summary, Detail: d.Detail, Sensitive: d.Sensitive, Unavailable: d.Unavailable})
 			}
 		}
 	}
 	return handles, slices.Concat(found...)
 }
 
-// configure configures instances on x and binds those that it has nothing against. The answer has the diagnostics of each.
-// down says that the plugin did not answer, or is gone.
-func (p *supervised) configure(ctx context.Context, x *process, all []*instance) (_ [][]rpc.Diagnostic, down bool) {
-	ctx, cancel := context.WithTimeout(ctx, p.c.opts.ConfigureTimeout)
-	defer cancel()
+// configure configures instances on x, nil if there is no process, and binds those that there is nothing against. Those that
+// cannot be built now live without being bound. The answer has the diagnostics of each.
+func (p *supervised) configure(ctx context.Context, x *process, all []*instance) [][]rpc.Diagnostic {
 	specs := make([]rpc.Instance, len(all))
 	at := make(map[uint64]int, len(all))
 	for n, i := range all {
@@ -151,46 +143,75 @@ func (p *supervised) configure(ctx context.Context, x *process, all []*instance)
 		specs[n] = rpc.Instance{ID: id, Kind: i.in.Kind, Type: i.in.Type, Settings: i.in.Settings, Setup: i.in.Setup}
 		p.calls.Store(id, i) // constructors may call the host
 	}
-	answer, err := x.Configure(ctx, specs)
-	if err != nil {
-		p.forget(ctx, x, specs)
-		return sayOfAll(all, fmt.Sprintf("plugin %s does not configure its instances: %s", p.src.Name, p.c.safe(err.Error()))), true
-	}
 	out := make([][]rpc.Diagnostic, len(all))
+	answer, err := p.ask(ctx, x, specs)
+	if err != nil {
+		for n := range out {
+			out[n] = []rpc.Diagnostic{{Unavailable: true, Summary: err.Error()}}
+		}
+	}
 	for _, d := range answer {
 		if n, ok := at[d.Instance]; ok {
 			d.Summary, d.Detail, d.Path = p.c.safe(d.Summary), p.c.safe(d.Detail), printable(d.Path, 1<<10)
 			out[n] = append(out[n], d)
 		}
 	}
-	var failed []rpc.Instance
+	unwanted := p.settle(x, specs, all, out)
+	if err != nil {
+		unwanted = specs // it may have built some of them
+	}
+	p.forget(ctx, x, unwanted)
+	return out
+}
+
+// ask sends the specifications of instances to x.
+func (p *supervised) ask(ctx context.Context, x *process, specs []rpc.Instance) ([]rpc.Diagnostic, error) {
+	if x == nil {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return nil, fmt.Errorf("plugin %s: %w: it is %s", p.src.Name, ErrUnavailable, p.state)
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.c.opts.ConfigureTimeout)
+	defer cancel()
+	answer, err := x.Configure(ctx, specs)
+	if err != nil {
+		return nil, fmt.Errorf("plugin %s does not configure its instances: %s", p.src.Name, p.c.safe(err.Error()))
+	}
+	return answer, nil
+}
+
+// settle binds the instances that there is nothing against, and keeps those that may be built by a further try. It gives
+// what x has built although nobody wants it.
+func (p *supervised) settle(x *process, specs []rpc.Instance, all []*instance, found [][]rpc.Diagnostic) (unwanted []rpc.Instance) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	for n, i := range all {
-		switch {
-		case firstError(out[n]) != nil:
+		f := firstError(found[n])
+		if f == nil && (p.live != x || i.life == released) {
+			unwanted = append(unwanted, specs[n])
+		}
+		if f == nil && p.live != x {
+			f = &rpc.Diagnostic{Unavailable: true, Summary: fmt.Sprintf("plugin %s ended while it was being configured", p.src.Name)}
+			found[n] = append(found[n], *f)
+		}
+		if f != nil {
 			p.calls.Delete(specs[n].ID)
-		case p.live != x:
-			down = true
-			out[n] = append(out[n], rpc.Diagnostic{Summary: fmt.Sprintf("plugin %s ended while it was being configured", p.src.Name)})
-			failed = append(failed, specs[n])
-		case i.life == released:
-			failed = append(failed, specs[n])
-		default:
+			i.fault.Store(&f.Summary)
+		}
+		if i.life == unborn && (f == nil || f.Unavailable) {
+			i.life, p.instances = living, append(p.instances, i)
+		}
+		if i.life == living && f == nil {
 			i.fault.Store(nil)
 			i.bound.Store(&binding{x, specs[n].ID})
-			if i.life == unborn {
-				i.life, p.instances = living, append(p.instances, i)
-			}
 		}
 	}
-	p.mu.Unlock()
-	p.forget(ctx, x, failed)
-	return out, down
+	return unwanted
 }
 
 // forget releases what a process may have configured although nobody wants it any more.
 func (p *supervised) forget(ctx context.Context, x *process, specs []rpc.Instance) {
-	if len(specs) == 0 {
+	if x == nil || len(specs) == 0 {
 		return
 	}
 	ids := make([]uint64, len(specs))
@@ -247,19 +268,13 @@ func (c *Catalog) Release(ctx context.Context, hs []Handle) {
 	wg.Wait()
 }
 
+// firstError finds what there is against an instance: rather a fault of its settings than one that may pass.
 func firstError(ds []rpc.Diagnostic) *rpc.Diagnostic {
+	var first *rpc.Diagnostic
 	for n := range ds {
-		if !ds[n].Warning {
-			return &ds[n]
+		if d := &ds[n]; !d.Warning && (first == nil || first.Unavailable && !d.Unavailable) {
+			first = d
 		}
 	}
-	return nil
-}
-
-func sayOfAll(all []*instance, summary string) [][]rpc.Diagnostic {
-	out := make([][]rpc.Diagnostic, len(all))
-	for n := range out {
-		out[n] = []rpc.Diagnostic{{Summary: summary}}
-	}
-	return out
+	return first
 }

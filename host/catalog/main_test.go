@@ -59,6 +59,10 @@ func runPlugin(mode string) {
 			os.Exit(4)
 		}
 		_ = os.WriteFile(os.Getenv("MARK"), nil, 0o600)
+	case "gated": // nothing starts while there is a mark
+		if _, err := os.Stat(os.Getenv("MARK")); err == nil {
+			os.Exit(4)
+		}
 	case "text":
 		fmt.Println("hello\x1b[31m, client_secret=hunter2")
 		time.Sleep(time.Hour)
@@ -302,6 +306,15 @@ func (w *world) mapper(t *testing.T, do string, refs ...string) Handle {
 		t.Fatal(ds)
 	}
 	return hs[0]
+}
+
+const login = "urn:realmgate-secret:ops:login"
+
+// early is a principal mapper whose constructor resolves a secret.
+func early(do string) Instance {
+	ref, _ := sdk.ParseSecretRef(login)
+	return Instance{Kind: sdk.KindPrincipalMapper, Type: "badge", Refs: []sdk.SecretRef{ref},
+		Settings: fmt.Appendf(nil, `{"do":%q,"key":%q,"early":true}`, do, login)}
 }
 
 // mapSubject runs a leg of one mapper.

@@ -24,6 +24,11 @@ type part struct {
 }
 
 func newPart(ctx context.Context, su sdk.Setup, s settings) (*part, error) {
+	if s.Early {
+		if _, err := s.Key.Value(ctx); err != nil {
+			return nil, sdk.At(err, "key")
+		}
+	}
 	switch s.Do {
 	case "print":
 		printJunk()
@@ -33,11 +38,6 @@ func newPart(ctx context.Context, su sdk.Setup, s settings) (*part, error) {
 		sdk.Warn(ctx, "that is unwise", "do")
 	case "hang in the constructor":
 		time.Sleep(time.Hour)
-	}
-	if s.Early {
-		if _, err := s.Key.Value(ctx); err != nil {
-			return nil, sdk.At(err, "key")
-		}
 	}
 	return &part{s, su}, nil
 }

@@ -41,10 +41,7 @@ func TestKilledIsRestarted(t *testing.T) {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, nil, source(t, "p", mode))
-			early := Instance{Kind: sdk.KindPrincipalMapper, Type: "badge", Settings: []byte(`{"do":"resolve","key":"urn:realmgate-secret:ops:login","early":true}`)}
-			ref, _ := sdk.ParseSecretRef("urn:realmgate-secret:ops:login")
-			early.Refs = []sdk.SecretRef{ref}
-			hs, ds := w.Configure(t.Context(), []Instance{early})
+			hs, ds := w.Configure(t.Context(), []Instance{early("resolve")})
 			if len(ds) > 0 || w.secrets.count() != 1 {
 				t.Fatal(ds, w.secrets.count())
 			}
@@ -103,34 +100,6 @@ func TestCrashInCall(t *testing.T) {
 	}
 }
 
-// TestBrokenAfterRestart: an instance whose constructor fails after a restart is tried again until it works, and does not
-// touch the others.
-func TestBrokenAfterRestart(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, nil, source(t, "p", "good"))
-	ref, _ := sdk.ParseSecretRef("urn:realmgate-secret:ops:login")
-	hs, ds := w.Configure(t.Context(), []Instance{{Kind: sdk.KindPrincipalMapper, Type: "badge", Refs: []sdk.SecretRef{ref},
-		Settings: []byte(`{"key":"urn:realmgate-secret:ops:login","early":true}`)}})
-	if len(ds) > 0 {
-		t.Fatal(ds)
-	}
-	fine := w.mapper(t, "")
-	w.secrets.setFail(true)
-	w.kill(t)
-	w.ready(t)
-	if got, err := w.mapSubject(t, fine, "r1", "x"); err != nil || got.Name != "x" {
-		t.Error(got, err)
-	}
-	if _, err := w.mapSubject(t, hs[0], "r1", "x"); !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "could not be configured after a restart") {
-		t.Errorf("%v", err)
-	}
-	w.secrets.setFail(false)
-	waitFor(t, "the instance is back", func() bool { _, err := w.mapSubject(t, hs[0], "r1", "x"); return err == nil })
-	if s := w.Plugins()[0]; s.Restarts != 1 {
-		t.Errorf("%+v", s)
-	}
-}
-
 func TestLostSessionIsReopened(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil, source(t, "p", "good"))
@@ -175,7 +144,10 @@ func TestChangedOffers(t *testing.T) {
 	w := newWorld(t, nil, s)
 	h := w.mapper(t, "")
 	w.kill(t)
-	waitFor(t, "the change is seen", func() bool { return w.Plugins()[0].State == StateFailed })
+	waitFor(t, "the change is seen", func() bool { return strings.Contains(w.Plugins()[0].LastError, "no longer offers") })
+	if s := w.Plugins()[0].State; s == StateFailed {
+		t.Errorf("it is tried again, but its state is %v", s)
+	}
 	if got, want := w.Plugins()[0].LastError, "plugin p: "+s.Path+`: no longer offers the principal-mapper of type "badge", which is in use`; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -196,7 +168,7 @@ func TestCrashLoopDoesNotSpin(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	hs, ds := w.Configure(t.Context(), []Instance{{Kind: sdk.KindPrincipalMapper, Type: "badge"}})
-	if len(ds) != 1 || !hs[0].IsZero() || !strings.HasPrefix(ds[0].Summary, "plugin p: ") {
+	if len(ds) != 1 || hs[0].IsZero() || !ds[0].Unavailable || !strings.HasPrefix(ds[0].Summary, "plugin p: unavailable: it is ") {
 		t.Errorf("%v %+v", hs, ds)
 	}
 }

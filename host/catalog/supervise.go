@@ -19,9 +19,9 @@ type State string
 const (
 	StateStarting   State = "starting"    // its process is being started or its instances are being configured
 	StateReady      State = "ready"       // its instances can be called
-	StateBackingOff State = "backing off" // its process ended or did not start again; there will be a further try
+	StateBackingOff State = "backing off" // its process ended, did not start again or offers too little; there will be a further try
 	StateStopped    State = "stopped"     // the catalog was closed
-	StateFailed     State = "failed"      // it did not start, or no longer offers what is in use
+	StateFailed     State = "failed"      // it did not start, and will not be tried again: only Catalog.Start does that
 )
 
 // supervised is one plugin: a source, and at most one process at a time.
@@ -57,9 +57,7 @@ func (p *supervised) supervise(ctx context.Context, x *process) {
 	var b backoff
 	for {
 		since := time.Now()
-		err := p.watch(ctx, x)
-		p.detach(x, err)
-		x.stop(stopGrace)
+		err := p.serve(ctx, x)
 		if ctx.Err() != nil {
 			p.set(StateStopped, nil)
 			return
@@ -75,6 +73,20 @@ func (p *supervised) supervise(ctx context.Context, x *process) {
 	}
 }
 
+// serve looks after x until it can be used no longer, takes it out of use and ends it. The answer is the reason.
+func (p *supervised) serve(ctx context.Context, x *process) error {
+	var beside sync.WaitGroup // what must not keep watch from seeing an end
+	defer beside.Wait()
+	during, cancel := context.WithCancel(ctx)
+	beside.Go(func() { x.probe(during, p.c.opts.ProbeInterval, p.c.opts.DescribeTimeout) })
+	beside.Go(func() { p.tend(during, x) })
+	err := p.watch(ctx, x)
+	cancel()
+	p.detach(x, err)
+	x.stop(stopGrace)
+	return err
+}
+
 // again starts a new process after a pause, as often as it takes; nil if ctx ended.
 func (p *supervised) again(ctx context.Context, b *backoff) *process {
 	for pause(ctx, b.next()) {
@@ -83,11 +95,11 @@ func (p *supervised) again(ctx context.Context, b *backoff) *process {
 		if err == nil {
 			if err = p.sameOffers(x.manifest); err != nil {
 				x.stop(0)
-				p.set(StateFailed, err)
+				p.set(StateBackingOff, err)
 				p.log.Error("plugin was changed", "error", err)
 				continue
 			}
-			p.attach(ctx, x)
+			p.attach(x)
 			p.log.Info("plugin restarted", "pid", x.child.pid())
 			return x
 		}
@@ -113,35 +125,63 @@ func (p *supervised) sameOffers(m rpc.Manifest) error {
 	return nil
 }
 
-// attach makes x the live process and configures all living instances on it, group by group in the order of old: a
-// constructor may resolve secrets through an instance that was configured before it. Each group can be called as soon as
-// it is ready.
-func (p *supervised) attach(ctx context.Context, x *process) {
-	p.mu.Lock()
-	p.live, p.manifest = x, x.manifest
-	p.restarts++
-	living := slices.Clone(p.instances)
-	p.mu.Unlock()
-	p.reconfigure(ctx, x, living)
+// attach makes x the live process.
+func (p *supervised) attach(x *process) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.live == x {
-		p.state = StateReady
+	p.live, p.manifest = x, x.manifest
+	p.restarts++
+}
+
+// tend configures the instances on x that were configured before it came, and then, with growing pauses, those that could
+// not be built; until ctx ends.
+func (p *supervised) tend(ctx context.Context, x *process) {
+	var b backoff
+	for {
+		unbound := p.unbound()
+		if len(unbound) == 0 {
+			b.reset()
+		}
+		p.reconfigure(ctx, x, unbound)
+		p.mu.Lock()
+		if p.live == x && p.state == StateStarting {
+			p.state = StateReady
+		}
+		p.mu.Unlock()
+		if !pause(ctx, max(time.Second, b.next())) {
+			return
+		}
 	}
 }
 
+// unbound lists the living instances that no process serves.
+func (p *supervised) unbound() []*instance {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var out []*instance
+	for _, i := range p.instances {
+		if i.bound.Load() == nil {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+// reconfigure configures instances on x group by group in the order of old: a constructor may resolve secrets through an
+// instance that was configured before it. Each group can be called as soon as it is ready.
 func (p *supervised) reconfigure(ctx context.Context, x *process, all []*instance) {
 	for len(all) > 0 && !x.gone() {
 		n := slices.IndexFunc(all, func(i *instance) bool { return i.group != all[0].group })
 		if n < 0 {
 			n = len(all)
 		}
-		answers, _ := p.configure(ctx, x, all[:n])
-		for i, ds := range answers {
-			if f := firstError(ds); f != nil {
-				all[i].broken(f.Summary)
-				p.log.Error("instance could not be configured again", "instance", all[i].String(), "error", f.Summary)
+		for i, ds := range p.configure(ctx, x, all[:n]) {
+			if f := firstError(ds); f != nil && ctx.Err() == nil {
+				p.log.Error("instance could not be configured", "instance", all[i].String(), "error", f.Summary)
 			}
+		}
+		if ctx.Err() != nil {
+			return
 		}
 		all = all[n:]
 	}
@@ -165,17 +205,9 @@ func (p *supervised) detach(x *process, err error) {
 // lostGrace is how long a process whose session broke is given to turn out to have ended.
 const lostGrace = 200 * time.Millisecond
 
-// watch returns when x can be used no longer, with the reason. Meanwhile it opens a broken session again, and configures
-// instances again that could not be configured after a restart.
+// watch returns when x can be used no longer, with the reason. Meanwhile it opens a broken session again.
 func (p *supervised) watch(ctx context.Context, x *process) error {
-	var prober sync.WaitGroup
-	defer prober.Wait()
-	ctx, cancel := context.WithCancel(ctx) // ends the prober
-	defer cancel()
-	prober.Go(func() { x.probe(ctx, p.c.opts.ProbeInterval, p.c.opts.DescribeTimeout) })
-	var reopen, repair backoff
-	timer := time.NewTimer(repair.next())
-	defer timer.Stop()
+	var reopen backoff
 	opened := time.Now()
 	for {
 		select {
@@ -200,28 +232,8 @@ func (p *supervised) watch(ctx context.Context, x *process) error {
 			}
 			opened = time.Now()
 			p.log.Warn("plugin session was lost and opened again", "pid", x.child.pid())
-		case <-timer.C:
-			if broken := p.broken(); len(broken) > 0 {
-				p.reconfigure(ctx, x, broken)
-			} else {
-				repair.reset()
-			}
-			timer.Reset(max(time.Second, repair.next()))
 		}
 	}
-}
-
-// broken lists the living instances that no process serves.
-func (p *supervised) broken() []*instance {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	var out []*instance
-	for _, i := range p.instances {
-		if i.bound.Load() == nil {
-			out = append(out, i)
-		}
-	}
-	return out
 }
 
 func (x *process) ended() error {
