@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	absentFor = 5 * time.Minute
+	absentFor = unknownEvery // no longer than it takes until the provider may be asked again
 	maxAbsent = 1024
 )
 
@@ -21,6 +21,13 @@ func (a *absentKeys) has(kid string, now time.Time) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return now.Before(a.till[kid])
+}
+
+// forget forgets all: the provider has other keys now.
+func (a *absentKeys) forget() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	clear(a.till)
 }
 
 func (a *absentKeys) add(kid string, now time.Time) {

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -76,6 +77,14 @@ func (s *keySet) has(kid string) bool {
 		}
 	}
 	return false
+}
+
+// same says whether two sets have the same keys in the same order.
+func (s *keySet) same(as *keySet) bool {
+	return slices.EqualFunc(s.keys, as.keys, func(a, b webKey) bool {
+		public, ok := a.public.(interface{ Equal(crypto.PublicKey) bool })
+		return a.id == b.id && a.algorithm == b.algorithm && ok && public.Equal(b.public)
+	})
 }
 
 // fitting gives the keys of an id, of any id if it is empty, that serve for an algorithm.

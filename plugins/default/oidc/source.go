@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -85,8 +86,15 @@ func (s *source) current(ctx context.Context) (*keySet, error) {
 	return s.wait(ctx, f)
 }
 
+// errNotAsked answers for a key id that is not known while the provider may not be asked for it.
+var errNotAsked = errors.New("the key id of the token is not known, and the provider was asked for others too often to be asked for it now")
+
 // knowing gives keys that have the id kid, after a refresh if need be and if the bucket allows one. A nil set without an
-// error says that the provider does not have it.
+// error says that the provider does not have it: it was asked since the id was seen first, or less than absentFor ago.
+//
+// While the bucket is empty, nobody can tell whether the provider has it by now, so that the answer is an error, not a no.
+// Whoever floods us with key ids gets such errors in return; they do not reach those whose keys are known, and those whose
+// key is a new one are to try again, which a no would not tell them.
 func (s *source) knowing(ctx context.Context, kid string) (*keySet, error) {
 	set, err := s.current(ctx)
 	if err != nil || set.has(kid) {
@@ -101,9 +109,7 @@ func (s *source) knowing(ctx context.Context, kid string) (*keySet, error) {
 		now := s.now()
 		if !s.bucket.AllowN(now, 1) {
 			s.mu.Unlock()
-			// Whoever floods us with key ids does not turn our own ignorance into a denial for longer than the provider
-			// is down.
-			return nil, failed
+			return nil, cmp.Or(failed, errNotAsked)
 		}
 		if f, err = s.refresh(now); err != nil {
 			s.mu.Unlock()
@@ -168,6 +174,9 @@ func (s *source) fly(f *flight) {
 		s.located = time.Time{}
 		f.err = s.failed
 	} else {
+		if s.set != nil && !s.set.same(set) {
+			s.unknown.forget()
+		}
 		s.set, s.failed, s.backoff = set, nil, 0
 	}
 	s.flight = nil

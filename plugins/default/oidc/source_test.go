@@ -14,6 +14,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/golang-jwt/jwt/v5"
+	"golang.org/x/time/rate"
 
 	"github.com/realmgate/realmgate/sdk"
 )
@@ -58,24 +59,39 @@ func TestFloodOfKeyIDs(t *testing.T) {
 		// The signature does not count: the key id is looked for first.
 		tokens[i] = f.sign(t, token{method: jwt.SigningMethodES256, key: ecKey(), header: map[string]any{"kid": fmt.Sprint("random-", i)}})
 	}
+	good := f.sign(t, token{})
 	var wg sync.WaitGroup
+	var unavailable atomic.Int64
 	for i := range 16 {
 		wg.Go(func() {
 			for _, text := range tokens[i*125 : (i+1)*125] {
-				if _, err := p.Identify(t.Context(), bearer(text)); reason(err) != "key_unknown" {
-					t.Errorf("%v, want key_unknown", err)
+				switch _, err := p.Identify(t.Context(), bearer(text)); reason(err) {
+				case "key_unknown": // the provider was asked
+				case "unavailable":
+					unavailable.Add(1)
+				default:
+					t.Errorf("%v, want key_unknown or an error that is no denial", err)
 				}
 			}
+			identify(t, p, good, "")
 		})
 	}
 	wg.Wait()
+	if unavailable.Load() < 1900 {
+		t.Errorf("%d of 2,000 are left open, although the provider was hardly asked", unavailable.Load())
+	}
 	if n := f.fetches.Load(); n > 3 {
 		t.Errorf("%d fetches of the keys for 2,000 random key ids", n)
 	}
 	if n := f.discoveries.Load(); n != 1 {
 		t.Errorf("%d fetches of the metadata", n)
 	}
-	identify(t, p, f.sign(t, token{}), "")
+	// A new key is found as soon as the provider may be asked again.
+	f.change(func() { f.keys = append(f.keys, jwk("new", "", "", rsaKey().Public())) })
+	rotated := f.sign(t, token{header: map[string]any{"kid": "new"}})
+	identify(t, p, rotated, "unavailable")
+	withClock(p).advance(unknownEvery)
+	identify(t, p, rotated, "")
 }
 
 func TestConcurrentFirstUseIsOneFetch(t *testing.T) {
@@ -130,14 +146,36 @@ func TestAbsentKeyIsRemembered(t *testing.T) {
 		t.Errorf("%v, cache %+v; want key_unknown, which must not be remembered: the key may come", err, st.Cache)
 	}
 	n := f.fetches.Load()
-	c.advance(time.Minute)
+	c.advance(absentFor - time.Second)
 	identify(t, p, text, "key_unknown")
 	if f.fetches.Load() != n {
 		t.Error("it was asked for again")
 	}
 	f.change(func() { f.keys = append(f.keys, jwk("x", "", "", rsaKey().Public())) })
-	c.advance(absentFor)
+	c.advance(time.Second)
 	identify(t, p, text, "")
+}
+
+// What the provider did not have is asked for again once it has other keys.
+func TestAbsentKeysAreForgotten(t *testing.T) {
+	t.Parallel()
+	f := newFakeIssuer(t, jwk("rsa", "", "", rsaKey().Public()))
+	p := f.provider(t, nil)
+	p.keys.bucket = rate.NewLimiter(rate.Every(unknownEvery), 10)
+	absent := func(kid string) {
+		t.Helper()
+		identify(t, p, f.sign(t, token{header: map[string]any{"kid": kid}}), "key_unknown")
+	}
+	absent("x")
+	absent("y")
+	if now := p.keys.now(); !p.keys.unknown.has("x", now) || !p.keys.unknown.has("y", now) {
+		t.Error("the same keys made it forget")
+	}
+	f.change(func() { f.keys = append(f.keys, jwk("z", "", "", rsaKey2().Public())) })
+	identify(t, p, f.sign(t, token{method: jwt.SigningMethodRS256, key: rsaKey2(), header: map[string]any{"kid": "z"}}), "")
+	if p.keys.unknown.has("x", p.keys.now()) {
+		t.Error("other keys did not make it forget")
+	}
 }
 
 func TestAbsentKeysAreBounded(t *testing.T) {

@@ -23,6 +23,7 @@ const manual = "../../../docs/parts.md"
 var about = map[string]string{
 	"identity-provider/oidc": "Verifies JWT access tokens of an OpenID provider with the keys that it publishes. Keys are fetched when they are first needed, " +
 		"again at intervals, and at most twice in a row and then once in 30 seconds for key ids that are not known; while the provider is down, known keys go on. " +
+		"While it may not be asked, a token with a key id that is not known is left open (503), since its key may be a new one; tokens with known keys are not affected. " +
 		"A provider that has never answered makes its realms unavailable (503), it does not deny. `jku`, `x5u`, `jwk` and `x5c` in a token are never followed.",
 	"principal-mapper/default": "Finds the principal's id, name or both in the claims. At least one path is set, and each that is set must find something: " +
 		"a token without the claim, or with null in it, is denied (`claim_missing`). " +
