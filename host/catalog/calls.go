@@ -67,7 +67,7 @@ func (l *Leg) Run(ctx context.Context, st *sdk.State) error {
 
 // forRealm is at, for a call on behalf of a realm.
 func (i *instance) forRealm(realm string) (*binding, error) {
-	if i.in.Realm != "" && i.in.Realm != realm {
+	if !i.in.serves(realm) {
 		return nil, fmt.Errorf("plugin %s: %v: %w", i.p.src.Name, i, errOtherRealm)
 	}
 	return i.at()

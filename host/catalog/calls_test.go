@@ -20,7 +20,7 @@ func decision() []Instance {
 	su := sdk.Setup{Tenant: "t"}
 	return []Instance{
 		{Kind: sdk.KindIdentityProvider, Type: "badge", Setup: su}, {Kind: sdk.KindPrincipalMapper, Type: "badge", Setup: su},
-		{Kind: sdk.KindPrincipalRolesMapper, Type: "badge", Setup: su}, {Kind: sdk.KindAuthenticator, Type: "badge", Setup: sdk.Setup{Realm: "r1"}, Realm: "r1"},
+		{Kind: sdk.KindPrincipalRolesMapper, Type: "badge", Setup: su}, {Kind: sdk.KindAuthenticator, Type: "badge", Setup: sdk.Setup{Realm: "r1"}},
 		{Kind: sdk.KindActiveRolesProvider, Type: "badge"},
 	}
 }
@@ -90,8 +90,9 @@ func TestBrokerAndResolver(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil, source(t, "p", "good"))
 	hs, ds := w.Configure(t.Context(), []Instance{
-		{Kind: sdk.KindTokenBroker, Type: "badge", Setup: sdk.Setup{Realm: "r1", Issuer: "i", Audience: []string{"a"}}, Realm: "r1"},
+		{Kind: sdk.KindTokenBroker, Type: "badge", Setup: sdk.Setup{Realm: "r1", Issuer: "i", Audience: []string{"a"}}},
 		{Kind: sdk.KindSecretResolver, Type: "badge", Setup: sdk.Setup{Store: "store"}},
+		{Kind: sdk.KindTokenBroker, Type: "badge"},
 	})
 	if len(ds) > 0 {
 		t.Fatal(ds)
@@ -105,6 +106,9 @@ func TestBrokerAndResolver(t *testing.T) {
 	}
 	if _, err := w.Broker(hs[0], "r2").Issue(t.Context(), sdk.Grant{}); !errors.Is(err, errOtherRealm) {
 		t.Errorf("the broker of r1 issued for r2: %v", err)
+	}
+	if _, err := w.Broker(hs[2], "r1").Issue(t.Context(), sdk.Grant{}); !errors.Is(err, errOtherRealm) {
+		t.Errorf("the broker of no realm issued for r1: %v", err)
 	}
 	r := w.Resolver(hs[1])
 	ref, _ := sdk.ParseSecretRef("urn:realmgate-secret:store:a/b")
@@ -122,8 +126,15 @@ func TestBrokerAndResolver(t *testing.T) {
 func TestHostCalls(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil, source(t, "p", "good"))
-	const own = "urn:realmgate-secret:ops:login"
-	ask, resolve, other := w.mapper(t, "ask"), w.mapper(t, "resolve", own), w.mapper(t, "resolve other", own)
+	ask, resolve, other := w.mapper(t, "ask"), w.mapper(t, "resolve", login), w.mapper(t, "resolve other", login)
+	second := []Instance{early("resolve"), early("resolve other")}
+	for n := range second {
+		second[n].Secrets = secondSecrets{}
+	}
+	apart, ds := w.Configure(t.Context(), second)
+	if len(ds) > 0 {
+		t.Fatal(ds)
+	}
 	tests := []struct {
 		name           string
 		h              Handle
@@ -134,6 +145,8 @@ func TestHostCalls(t *testing.T) {
 		{"find in another realm", ask, "r2", "alice", ""},
 		{"find without a realm", ask, "", "alice", ""},
 		{"own reference", resolve, "r2", "", "operator login"},
+		{"own reference, own secrets", apart[0], "r2", "", "second login"},
+		{"granted, own secrets", apart[1], "r1", "granted/a", "second granted/a"},
 		{"granted", other, "r1", "granted/a", "granted granted/a"},
 		{"not granted", other, "r1", "secret/a", ""},
 		{"granted to another realm", other, "r2", "granted/a", ""},
@@ -152,6 +165,16 @@ func TestHostCalls(t *testing.T) {
 	h := &hostCalls{w.plugins[0]}
 	if _, err := h.FindPrincipal(t.Context(), rpc.Caller{Instance: 1 << 40, Realm: "r1"}, sdk.PrincipalRef{Name: "alice"}); err == nil {
 		t.Error("an instance that is not configured was answered")
+	}
+	hs, ds := w.Configure(t.Context(), decision())
+	if len(ds) > 0 {
+		t.Fatal(ds)
+	}
+	for n, i := range decision() {
+		_, err := h.FindPrincipal(t.Context(), rpc.Caller{Instance: hs[n].inst.bound.Load().id, Realm: "r2"}, sdk.PrincipalRef{Name: "alice"})
+		if got, want := errors.Is(err, errOtherRealm), i.Kind == sdk.KindAuthenticator; got != want {
+			t.Errorf("%v asks for r2: %v", i.Kind, err)
+		}
 	}
 	ref, _ := sdk.ParseSecretRef("urn:realmgate-secret:store:granted/a")
 	if _, err := h.ResolveSecret(t.Context(), rpc.Caller{Instance: other.inst.bound.Load().id, Realm: "r1", Configuring: true}, ref); err == nil {

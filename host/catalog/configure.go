@@ -15,10 +15,19 @@ import (
 type Instance struct {
 	Kind     sdk.Kind
 	Type     string
-	Settings []byte // a JSON object
-	Setup    sdk.Setup
-	Realm    string          // of the kinds whose scope is a realm; the instance is called for no other one
+	Settings []byte          // a JSON object
+	Setup    sdk.Setup       // that of a kind whose scope is a realm names it; the instance is called for no other one
 	Refs     []sdk.SecretRef // the references in its settings: it may resolve these whoever it is called for
+	Secrets  Secrets         // gives it their values; nil: those of Options
+}
+
+// serves says whether the instance may be called for a realm: one of a kind whose scope is a realm serves that realm only.
+func (i *Instance) serves(realm string) bool {
+	switch i.Kind {
+	case sdk.KindAuthenticator, sdk.KindTokenBroker:
+		return realm == i.Setup.Realm
+	}
+	return true
 }
 
 // Diagnostic is what there is to say about one instance.

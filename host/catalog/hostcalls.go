@@ -26,7 +26,7 @@ func (h *hostCalls) caller(c rpc.Caller) (*instance, error) {
 		return nil, fmt.Errorf("the instance %d is not configured", c.Instance)
 	}
 	i := v.(*instance)
-	if i.in.Realm != "" && c.Realm != "" && c.Realm != i.in.Realm {
+	if c.Realm != "" && !i.in.serves(c.Realm) {
 		return nil, errOtherRealm
 	}
 	return i, nil
@@ -51,7 +51,10 @@ func (h *hostCalls) ResolveSecret(ctx context.Context, c rpc.Caller, ref sdk.Sec
 	if err != nil {
 		return sdk.Secret{}, err
 	}
-	s := h.p.c.opts.Secrets
+	s := i.in.Secrets
+	if s == nil {
+		s = h.p.c.opts.Secrets
+	}
 	switch {
 	case s == nil || ref.IsZero():
 		return sdk.Secret{}, errNotGranted

@@ -197,6 +197,17 @@ func (s *fakeSecrets) ResolveGranted(_ context.Context, realm string, ref sdk.Se
 	return sdk.NewSecret([]byte("granted " + ref.Path())), s.say("granted %s", ref.Path())
 }
 
+// secondSecrets are those of another generation.
+type secondSecrets struct{}
+
+func (secondSecrets) Resolve(_ context.Context, ref sdk.SecretRef) (sdk.Secret, error) {
+	return sdk.NewSecret([]byte("second " + ref.Path())), nil
+}
+
+func (secondSecrets) ResolveGranted(_ context.Context, _ string, ref sdk.SecretRef) (sdk.Secret, error) {
+	return sdk.NewSecret([]byte("second " + ref.Path())), nil
+}
+
 // logBuffer keeps what is logged.
 type logBuffer struct {
 	mu sync.Mutex
