@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -14,6 +15,9 @@ const (
 	defaultKeep = 5 * time.Minute
 	// retry is how long a ring waits after a store failed, while it goes on with the keys that it has.
 	retry = 30 * time.Second
+	// readTimeout bounds one reading. It is shorter than what a decision has, so that a store that hangs costs a decision
+	// some time, but not its answer.
+	readTimeout = 2 * time.Second
 	// maxRetired bounds the number of former keys that still verify.
 	maxRetired = 4
 )
@@ -69,8 +73,9 @@ func newRing(ctx context.Context, retain time.Duration, read func(context.Contex
 	return &ring{read: read, retain: retain, now: k}, nil
 }
 
-// current gives the keys. One caller at a time reads them again when they are due; the others, and everyone while the
-// store is down, go on with those that were read before.
+// current gives the keys. One caller at a time has them read again when they are due, and waits for it, since the host
+// answers a part only as long as the call lasts in which it asks; the others, and everyone while the store is down, go on
+// with those that were read before.
 func (r *ring) current(ctx context.Context, now time.Time) *keys {
 	r.mu.Lock()
 	if r.now.until.IsZero() || now.Before(r.now.until) || r.reading || now.Before(r.notUntil) {
@@ -79,7 +84,25 @@ func (r *ring) current(ctx context.Context, now time.Time) *keys {
 	}
 	r.reading = true
 	r.mu.Unlock()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r.refresh(ctx, now)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.withRetired(now)
+}
 
+// refresh reads the keys again, in a time of its own: a caller who hangs up does not end it. Where the host ends it because
+// the call is over, that says nothing about the store, and the next caller tries again.
+func (r *ring) refresh(caller context.Context, now time.Time) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(caller), readTimeout)
+	defer cancel()
 	var fresh *keys
 	err := sdk.Guard(func() (err error) {
 		fresh, err = r.read(ctx)
@@ -88,10 +111,13 @@ func (r *ring) current(ctx context.Context, now time.Time) *keys {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.reading = false
+	if err != nil && errors.Is(caller.Err(), context.Canceled) && ctx.Err() == nil {
+		return
+	}
 	if err != nil {
 		r.notUntil = now.Add(retry)
 		sdk.Logger(ctx).WarnContext(ctx, "the token broker's keys cannot be read again; it goes on with those that it has", "error", fmt.Sprint(err))
-		return r.withRetired(now)
+		return
 	}
 	if old := r.now.signer; old.id != fresh.signer.id {
 		old.sign = nil
@@ -99,7 +125,6 @@ func (r *ring) current(ctx context.Context, now time.Time) *keys {
 		r.retired = r.retired[:min(len(r.retired), maxRetired)]
 	}
 	r.now = fresh
-	return r.withRetired(now)
 }
 
 // withRetired adds the former keys that still verify. It is called with the lock held.
