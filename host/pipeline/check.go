@@ -23,6 +23,9 @@ func (p *Plan) check(ctx context.Context, s *sdk.State, src sdk.Source) error {
 	case s.Active == nil:
 		return errors.New("the plan ended without active roles")
 	}
+	if s.Request.Token != "" && s.Credential.TokenID == s.Request.Token {
+		return errors.New("a plugin gave the token itself as the token's id, which is logged")
+	}
 	if err := p.checkCredential(*s.Credential, src); err != nil {
 		return err
 	}
@@ -41,6 +44,8 @@ func (p *Plan) checkCredential(c sdk.Credential, src sdk.Source) error {
 		return fmt.Errorf("a plugin answered the %v route with a credential of source %v", src, c.Source)
 	case c.Realm != p.c.Realm:
 		return sdk.Deny("realm_mismatch", "the credential belongs to another realm")
+	case c.Expires.Year() > 9999: // RFC 3339 ends there
+		return errors.New("a plugin answered with a credential that expires beyond the year 9999")
 	}
 	if src == sdk.SourceInternal {
 		switch {

@@ -2,6 +2,8 @@ package pipeline
 
 import (
 	"context"
+	"errors"
+	"strings"
 	"time"
 
 	"github.com/realmgate/realmgate/sdk"
@@ -104,7 +106,24 @@ func (p *Plan) walk(ctx context.Context, req sdk.Request, r Route, src sdk.Sourc
 		req.HTTP = nil
 	}
 	s := sdk.State{Request: &req}
-	return p.run(ctx, &s, r.Legs, src)
+	return p.run(ctx, &s, r.Legs, src).without(req.Token)
+}
+
+// without takes the presented token out of what a plugin says about it: the text goes to the caller and to the log.
+func (d Decision) without(token string) Decision {
+	const least = 8 // shorter ones hide nothing and would riddle the text
+	if len(token) < least {
+		return d
+	}
+	if d.Denial != nil && strings.Contains(d.Denial.Detail, token) {
+		clean := *d.Denial
+		clean.Detail = strings.ReplaceAll(clean.Detail, token, "[token]")
+		d.Denial = &clean
+	}
+	if d.Err != nil && strings.Contains(d.Err.Error(), token) {
+		d.Err = errors.New(strings.ReplaceAll(d.Err.Error(), token, "[token]"))
+	}
+	return d
 }
 
 func (p *Plan) run(ctx context.Context, s *sdk.State, legs []Leg, src sdk.Source) Decision {

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -72,6 +73,8 @@ func TestHostChecksWhatPluginsAnswer(t *testing.T) {
 		{"no audience", func(s *sdk.State) { s.Credential.Audience = nil }, internal, "audience_mismatch", ""},
 		{"expired", func(s *sdk.State) { s.Credential.Expires = now }, both, "token_expired", ""},
 		{"never expires", func(s *sdk.State) { s.Credential.Expires = time.Time{} }, internal, "", "never expires"},
+		{"the token as its id", func(s *sdk.State) { s.Credential.TokenID = "x" }, both, "", "the token itself"},
+		{"an expiry that cannot be written", func(s *sdk.State) { s.Credential.Expires = now.AddDate(300000, 0, 0) }, both, "", "year 9999"},
 		{"no token id", func(s *sdk.State) { s.Credential.TokenID = "" }, internal, "", "no token id"},
 		{"the other route's credential", func(s *sdk.State) { s.Credential.Source ^= 3 }, both, "", "with a credential of source"},
 		{"principal of another realm", func(s *sdk.State) { s.Principal.Realm = "other" }, both, "", "principal of another realm"},
@@ -88,7 +91,9 @@ func TestHostChecksWhatPluginsAnswer(t *testing.T) {
 			in := plan(t, ModeInternal, lying(sdk.SourceInternal, tt.change), nil, standing{})
 			ways := map[string]Decision{
 				"decide": in.Decide(t.Context(), sdk.Request{Scheme: "bearer", Token: "x"}),
-				"admit":  in.Admit(t.Context(), sdk.Credential{}),
+			}
+			if tt.name != "the token as its id" { // there is no token to admit
+				ways["admit"] = in.Admit(t.Context(), sdk.Credential{})
 			}
 			if tt.of == both {
 				ex := plan(t, ModeExternal, nil, lying(sdk.SourceExternal, tt.change), standing{})
@@ -109,6 +114,18 @@ func TestHostChecksWhatPluginsAnswer(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What a plugin says about a token does not give the token away.
+func TestTokenIsNotRepeated(t *testing.T) {
+	const token = "opaque-secret-token"
+	for _, err := range []error{sdk.Deny("bad", "no such token: %s", token), errors.New("cannot look up " + token)} {
+		p := plan(t, ModeInternal, func(*sdk.State) error { return err }, nil, standing{})
+		d := p.Decide(t.Context(), sdk.Request{Scheme: "bearer", Token: token})
+		if d.Verdict == Allowed || strings.Contains(fmt.Sprint(d.Denial, d.Err), token) {
+			t.Errorf("%v %v %v", d.Verdict, d.Denial, d.Err)
+		}
 	}
 }
 
