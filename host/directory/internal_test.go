@@ -2,6 +2,7 @@ package directory
 
 import (
 	"crypto/subtle"
+	"errors"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -74,6 +75,37 @@ func TestAuthenticateDoesTheSameWork(t *testing.T) {
 		if len(lengths) != 4 || lengths[0] != 32 || lengths[1] != 32 || lengths[2] != 32 || lengths[3] != 32 {
 			t.Errorf("%s: comparisons of %v bytes", tt.name, lengths)
 		}
+	}
+}
+
+// TestAuthenticateReadsTheRecordLast: what is kept of a principal takes its time to read, so it is read after the secret was
+// the right one. It is made unreadable here: who reads it fails otherwise than with bad credentials.
+func TestAuthenticateReadsTheRecordLast(t *testing.T) {
+	t.Parallel()
+	d := openTest(t)
+	ctx := t.Context()
+	p, s, err := d.CreatePrincipal(ctx, "r", NewPrincipal{Name: "a"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.write.ExecContext(ctx, "UPDATE principals SET attributes = '{'"); err != nil {
+		t.Fatal(err)
+	}
+	login := func(client, secret string) error {
+		_, _, err := d.Authenticate(ctx, "r", client, secret)
+		return err
+	}
+	if err := login(p.ClientID, "wrong"); !errors.Is(err, ErrBadCredentials) {
+		t.Errorf("wrong secret: %v", err)
+	}
+	if err := login(p.ClientID, string(s.Secret.Reveal())); err == nil || errors.Is(err, ErrBadCredentials) {
+		t.Errorf("right secret: %v", err)
+	}
+	if _, err := d.write.ExecContext(ctx, "UPDATE principals SET enabled = ?", false); err != nil {
+		t.Fatal(err)
+	}
+	if err := login(p.ClientID, string(s.Secret.Reveal())); !errors.Is(err, ErrBadCredentials) {
+		t.Errorf("disabled: %v", err)
 	}
 }
 

@@ -78,8 +78,8 @@ func (c *change) touch(ctx context.Context, r *record) error {
 	return c.one(ctx, "UPDATE principals SET updated = ?, version = version + 1 WHERE pk = ?", toStored(c.now), r.pk)
 }
 
-// statements are the queries of the decision path, prepared once.
-type statements struct{ byID, byName, byClient, revoked *sql.Stmt }
+// statements are the queries of the decision path and of a client's login, prepared once.
+type statements struct{ byID, byName, byPK, byClient, revoked *sql.Stmt }
 
 func prepare(ctx context.Context, db *sql.DB, d dialect) (s statements, err error) {
 	for _, q := range []struct {
@@ -88,7 +88,8 @@ func prepare(ctx context.Context, db *sql.DB, d dialect) (s statements, err erro
 	}{
 		{&s.byID, principalColumns(d) + "p.id = ?"},
 		{&s.byName, principalColumns(d) + "p.name = ?"},
-		{&s.byClient, principalColumns(d) + "p.client_id = ?"},
+		{&s.byPK, principalColumns(d) + "p.pk = ?"},
+		{&s.byClient, "SELECT pk, enabled, secrets FROM principals WHERE realm = ? AND client_id = ?"},
 		{&s.revoked, "SELECT COUNT(*) FROM revoked_tokens WHERE realm = ? AND token = ?"},
 	} {
 		if *q.into, err = db.PrepareContext(ctx, d.rebind(q.query)); err != nil {
@@ -100,7 +101,7 @@ func prepare(ctx context.Context, db *sql.DB, d dialect) (s statements, err erro
 
 func (s statements) close() error {
 	var errs []error
-	for _, st := range []*sql.Stmt{s.byID, s.byName, s.byClient, s.revoked} {
+	for _, st := range []*sql.Stmt{s.byID, s.byName, s.byPK, s.byClient, s.revoked} {
 		if st != nil {
 			errs = append(errs, st.Close())
 		}

@@ -4,9 +4,12 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"database/sql"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/realmgate/realmgate/sdk"
@@ -99,25 +102,60 @@ func (d *Directory) replaceSecret(ctx context.Context, realm, name string, keep 
 }
 
 // Authenticate checks client credentials and gives the principal and the version of the secret that was used.
-// [ErrBadCredentials] stands for an unknown client, a wrong secret and a disabled principal alike, after the same work.
+// [ErrBadCredentials] stands for an unknown client, a wrong secret and a disabled principal alike, after the same work:
+// what else is kept of a principal, which may be much, is read only once its secret was the right one.
 func (d *Directory) Authenticate(ctx context.Context, realm, clientID, secret string) (_ Principal, version string, err error) {
+	p, version, err := d.authenticate(ctx, realm, clientID, secret)
+	if err != nil && err != ErrBadCredentials { //nolint:errorlint // that one is an answer and stays bare
+		wrap(&err, "authenticate a client")
+	}
+	return p, version, err
+}
+
+func (d *Directory) authenticate(ctx context.Context, realm, clientID, secret string) (Principal, string, error) {
 	if !possible(realm, clientID) {
 		realm, clientID = "", "" // nothing is kept under these, and the store is asked all the same
 	}
-	r, err := scanRecord(d.stmt.byClient.QueryRowContext(ctx, realm, clientID))
-	if errors.Is(err, ErrNotFound) {
-		r, err = &record{}, nil
-	}
-	if err != nil {
-		wrap(&err, "authenticate a client")
+	var pk int64
+	var enabled bool
+	text := placeholders
+	err := d.stmt.byClient.QueryRowContext(ctx, realm, clientID).Scan(&pk, &enabled, &text)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return Principal{}, "", err
 	}
-	version, ok := d.match(r.secrets, secret)
-	if !ok || !r.Enabled {
+	known := err == nil
+	var secrets []storedSecret
+	if err := json.Unmarshal([]byte(text), &secrets); err != nil {
+		return Principal{}, "", fmt.Errorf("the stored secrets of a principal cannot be read: %w", err)
+	}
+	if !known {
+		secrets = nil // they were read for the sake of the time only
+	}
+	version, ok := d.match(secrets, secret)
+	if !ok || !enabled {
+		return Principal{}, "", ErrBadCredentials
+	}
+	r, err := scanRecord(d.stmt.byPK.QueryRowContext(ctx, realm, pk))
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return Principal{}, "", ErrBadCredentials
+	case err != nil:
+		return Principal{}, "", err
+	case !r.Enabled || !slices.Contains(r.SecretVersions, version): // changed in the meantime
 		return Principal{}, "", ErrBadCredentials
 	}
 	return r.Principal, version, nil
 }
+
+// placeholders are read in place of the secrets of a client that does not exist.
+var placeholders = func() string {
+	s := storedSecret{Version: 1, Salt: make([]byte, 16), Hash: make([]byte, sha256.Size)}
+	text, err := encodeSecrets(slices.Repeat([]storedSecret{s}, maxSecrets))
+	if err != nil {
+		panic(err) // never: nothing in them cannot be JSON
+	}
+	return text
+}()
 
 // match finds the secret that was presented. It always compares with maxSecrets of them, real or not, so that its time
 // tells neither whether the client exists nor how many secrets it has.
