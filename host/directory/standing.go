@@ -67,8 +67,9 @@ func errDisabled() error { return sdk.Forbid(ReasonPrincipalDisabled, "the princ
 // is a *sdk.Denial; any other error says that the store could not answer.
 //
 // A credential of the realm's own must name, by id, a principal that exists, is enabled and is the one that was found, and
-// the version of a client secret that is still valid. A foreign one needs no principal in the directory, but if there is
-// one by that id and name it must be enabled. Neither may belong to a token that was revoked.
+// the version of a client secret that is still valid; a role that was found but is not granted here is a lie, and no denial.
+// A foreign one needs no principal in the directory, but one of that id and one of that name must be enabled if they are
+// there. Neither may belong to a token that was revoked.
 func (d *Directory) CheckStanding(ctx context.Context, c sdk.Credential, p sdk.Principal) (err error) {
 	defer wrap(&err, "check a credential")
 	switch c.Source {
@@ -104,17 +105,25 @@ func (d *Directory) checkInternal(ctx context.Context, c sdk.Credential, p sdk.P
 	case !slices.Contains(known.SecretVersions, c.SecretVersion):
 		return sdk.Deny(ReasonTokenRevoked, "the client secret that obtained the token is not valid any more")
 	}
+	for _, role := range p.Roles {
+		if !slices.Contains(known.Roles, role) {
+			return fmt.Errorf("the authenticator gave principal %q the role %q, which the directory does not", p.Name, role)
+		}
+	}
 	return nil
 }
 
+// checkExternal looks under the id and under the name: who was disabled under either must not come back under it because
+// the foreign identity has another id, or none.
 func (d *Directory) checkExternal(ctx context.Context, c sdk.Credential, p sdk.Principal) error {
-	ref := sdk.PrincipalRef{ID: p.ID, Name: p.Name}
-	known, err := d.lookupRef(ctx, c.Realm, ref)
-	if err != nil {
-		return err
-	}
-	if known != nil && agrees(known, ref) && !known.Enabled {
-		return errDisabled()
+	for _, ref := range []sdk.PrincipalRef{{ID: p.ID}, {Name: p.Name}} {
+		known, err := d.lookupRef(ctx, c.Realm, ref)
+		if err != nil {
+			return err
+		}
+		if known != nil && !known.Enabled {
+			return errDisabled()
+		}
 	}
 	return nil
 }

@@ -153,6 +153,34 @@ func testStandingInternal(t *testing.T, s *store) {
 	}
 }
 
+// testLyingAuthenticator: a role that the directory did not grant is no reason for a denial; somebody lies.
+func testLyingAuthenticator(t *testing.T, s *store) {
+	s.role(t, "r", "dev", "ops", "admin")
+	p, secret := s.principal(t, "r", "a", "dev", "ops")
+	s.principal(t, "r", "b", "admin")
+	for name, tt := range map[string]struct {
+		roles []string
+		lie   bool
+	}{
+		"none":                  {nil, false},
+		"some":                  {[]string{"ops"}, false},
+		"all, in another order": {[]string{"ops", "dev"}, false},
+		"another's":             {[]string{"dev", "admin"}, true},
+		"unknown":               {[]string{"root"}, true},
+		"in another case":       {[]string{"DEV"}, true},
+		"with a prefix":         {[]string{"PRINCIPAL_ROLE:dev"}, true},
+	} {
+		fp := found(p)
+		fp.Roles = tt.roles
+		if err := s.CheckStanding(t.Context(), token(p, secret.Version), fp); (err != nil) != tt.lie || sdk.AsDenial(err) != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	c, fp := foreign("r", "9", "x")
+	fp.Roles = []string{"mapped"} // the roles of a foreign identity are not the directory's
+	ok(t, s.CheckStanding(t.Context(), c, fp))
+}
+
 // foreign is an external credential, and the principal that a part which trusts it gives.
 func foreign(realm, id, name string) (sdk.Credential, sdk.Principal) {
 	ref := sdk.PrincipalRef{ID: id, Name: name}
@@ -170,8 +198,10 @@ func testStandingExternal(t *testing.T, s *store) {
 		{"r", "1", "on", ""},
 		{"r", "9", "stranger", ""},
 		{"r", "", "", ""},
-		{"r", "9", "off", ""}, // a foreign identity that happens to share a name with a principal is not it
-		{"r", "2", "on", ""},
+		{"r", "9", "off", "principal_disabled"},
+		{"r", "2", "on", "principal_disabled"},
+		{"r", "9", "on", ""},
+		{"r", "1", "stranger", ""},
 		{"other", "2", "off", ""},
 		{"r", "2", "off", "principal_disabled"},
 		{"r", "2", "", "principal_disabled"},

@@ -38,6 +38,7 @@ func Run(t *testing.T, fresh func(testing.TB) directory.Config) {
 		{"AnswersAreCopies", testAnswersAreCopies},
 		{"ChangesAreSeenAtOnce", testChangesAreSeenAtOnce},
 		{"StandingInternal", testStandingInternal},
+		{"LyingAuthenticator", testLyingAuthenticator},
 		{"StandingExternal", testStandingExternal},
 		{"Revocations", testRevocations},
 		{"RevocationsEnd", testRevocationsEnd},
