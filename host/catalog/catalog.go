@@ -44,7 +44,7 @@ type Options struct {
 
 	StartTimeout     time.Duration // from the start of a process to its handshake; zero: 10 s
 	DescribeTimeout  time.Duration // for the manifest, and again for the session; zero: 5 s
-	ConfigureTimeout time.Duration // for one batch of instances; zero: 30 s
+	ConfigureTimeout time.Duration // for one request, of up to 1000 instances; zero: 30 s
 	ProbeInterval    time.Duration // between two checks that a process still answers; zero: 15 s
 }
 

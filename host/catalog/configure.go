@@ -143,7 +143,34 @@ func (c *Catalog) Configure(ctx context.Context, in []Instance) ([]Handle, []Dia
 
 // configure configures instances on x, nil if there is no process, and binds those that there is nothing against. Those that
 // cannot be built now live without being bound. The answer has the diagnostics of each.
-func (p *supervised) configure(ctx context.Context, x *process, all []*instance) [][]rpc.Diagnostic {
+func (p *supervised) configure(ctx context.Context, x *process, all []*instance) (out [][]rpc.Diagnostic) {
+	for len(all) > 0 {
+		n := fitting(all)
+		out, all = append(out, p.request(ctx, x, all[:n])...), all[n:]
+	}
+	return out
+}
+
+// What goes into one request, so that each has a time of its own; rpc would cut at twice as many bytes.
+const (
+	requestInstances = 1000
+	requestBytes     = 1 << 20
+)
+
+// fitting says how many of the first instances one request takes.
+func fitting(all []*instance) int {
+	n, size := 0, 0
+	for n < min(len(all), requestInstances) {
+		if size += len(all[n].in.Settings); n > 0 && size > requestBytes {
+			break
+		}
+		n++
+	}
+	return n
+}
+
+// request is configure for what fits into one request.
+func (p *supervised) request(ctx context.Context, x *process, all []*instance) [][]rpc.Diagnostic {
 	specs := make([]rpc.Instance, len(all))
 	at := make(map[uint64]int, len(all))
 	for n, i := range all {

@@ -16,10 +16,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
-	"github.com/hashicorp/go-plugin"
-	"google.golang.org/grpc"
-
-	pluginv1 "github.com/realmgate/realmgate/proto/realmgate/plugin/v1"
 	"github.com/realmgate/realmgate/sdk"
 	"github.com/realmgate/realmgate/sdk/serve"
 )
@@ -75,7 +71,7 @@ func runPlugin(mode string) {
 	case "old":
 		fmt.Println("1|7|unix|/nowhere|grpc|")
 		time.Sleep(time.Hour)
-	case "mute", "empty":
+	case "mute", "empty", "slow":
 		servePlain(mode)
 		return
 	case "junk":
@@ -116,34 +112,6 @@ func runPlugin(mode string) {
 }
 
 func say(w io.Writer, args ...any) { _, _ = fmt.Fprintln(w, args...) }
-
-// servePlain serves a plugin that does not answer Describe.
-func servePlain(mode string) {
-	plugin.Serve(&plugin.ServeConfig{HandshakeConfig: serve.Handshake, GRPCServer: plugin.DefaultGRPCServer,
-		Logger: hclog.NewNullLogger(), Plugins: plugin.PluginSet{serve.PluginName: plainPlugin{mute: mode == "mute"}}})
-}
-
-type plainPlugin struct {
-	plugin.NetRPCUnsupportedPlugin
-	pluginv1.UnimplementedPluginServer
-	mute bool
-}
-
-func (p plainPlugin) GRPCServer(_ *plugin.GRPCBroker, g *grpc.Server) error {
-	pluginv1.RegisterPluginServer(g, p)
-	return nil
-}
-
-func (plainPlugin) GRPCClient(context.Context, *plugin.GRPCBroker, *grpc.ClientConn) (any, error) {
-	return nil, nil
-}
-
-func (p plainPlugin) Describe(ctx context.Context, r *pluginv1.DescribeRequest) (*pluginv1.DescribeResponse, error) {
-	if p.mute {
-		time.Sleep(time.Hour)
-	}
-	return p.UnimplementedPluginServer.Describe(ctx, r)
-}
 
 // fakeDirectory knows one principal, in realm r1.
 type fakeDirectory struct{}
