@@ -3,6 +3,7 @@ package sdk
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -37,7 +38,11 @@ func FindPrincipal(ctx context.Context, ref PrincipalRef) (Principal, error) {
 	if err != nil {
 		return Principal{}, err
 	}
-	return h.FindPrincipal(ctx, ref)
+	p, err := h.FindPrincipal(ctx, ref)
+	if d := AsDenial(err); d != nil && d.Reason == ReasonNotMine {
+		return Principal{}, fmt.Errorf("the look-up answered %s, which only a verifier may", ReasonNotMine)
+	}
+	return p, err
 }
 
 type loggerKey struct{}

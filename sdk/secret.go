@@ -46,6 +46,9 @@ const (
 	polarisSecretPrefix = "urn:polaris-secret:"
 )
 
+// maxSecretRef bounds a reference in bytes.
+const maxSecretRef = 4 << 10
+
 // SecretRef is a reference to a secret: urn:realmgate-secret:<store>:<path>[?=version=N][#field]. In a settings struct it
 // is all that an author writes: the host never sends the value, [SecretRef.Value] asks for it when it is used.
 //
@@ -61,8 +64,11 @@ func ParseSecretRef(text string) (SecretRef, error) {
 	if !ok {
 		rest, ok = strings.CutPrefix(text, polarisSecretPrefix)
 	}
-	if !ok {
+	switch {
+	case !ok:
 		return SecretRef{}, errNotARef
+	case len(text) > maxSecretRef:
+		return SecretRef{}, fmt.Errorf("a secret reference has at most %d bytes", maxSecretRef)
 	}
 	var r SecretRef
 	var hasField, hasVersion bool
@@ -149,5 +155,9 @@ func (r SecretRef) Value(ctx context.Context) (Secret, error) {
 	if err != nil {
 		return Secret{}, err
 	}
-	return h.ResolveSecret(ctx, r)
+	s, err := h.ResolveSecret(ctx, r)
+	if AsDenial(err) != nil { // of whoever answers for the host: a secret has no caller that could be at fault
+		return Secret{}, fmt.Errorf("the secret could not be resolved: %v", err) //nolint:errorlint // no longer a denial
+	}
+	return s, err
 }

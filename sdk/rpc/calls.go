@@ -11,8 +11,9 @@ import (
 // calls are what a process is doing for the host: legs, unary calls and Configures. A host call is answered only on
 // behalf of one of them.
 type calls struct {
-	seq   atomic.Uint64
-	slots chan struct{}
+	seq    atomic.Uint64
+	slots  chan struct{}
+	shares shares
 
 	mu   sync.Mutex
 	open map[uint64]*call
@@ -40,17 +41,29 @@ func newCalls() *calls {
 	return &calls{slots: make(chan struct{}, maxLegs), open: map[uint64]*call{}}
 }
 
-// enter waits for a slot and registers the call. A call that serves a host call needs no slot: the one that waits for it
-// has one.
+// shareKey says who pays for a call: the realm that is being served, else the instance that is called.
+func (c *call) shareKey() shareKey {
+	if c.realm == "" && len(c.parties) > 0 {
+		return shareKey{instance: c.parties[0].Instance}
+	}
+	return shareKey{realm: c.realm}
+}
+
+// enter waits for a slot and registers the call. Who has many slow calls waits for a share of its own first, and holds no
+// slot meanwhile. A call that serves a host call needs neither: the one that waits for it has them.
 func (cs *calls) enter(c *call) error {
 	c.depth = depthOf(c.ctx)
 	if c.depth >= maxDepth {
 		return failf(CodeError, "calls are nested deeper than %d: a part asks for what it is needed for itself", maxDepth)
 	}
 	if c.depth == 0 {
+		if err := cs.shares.take(c.ctx, c.shareKey()); err != nil {
+			return err
+		}
 		select {
 		case cs.slots <- struct{}{}:
 		case <-c.ctx.Done():
+			cs.shares.giveBack(c.shareKey())
 			return givenUp(c.ctx)
 		}
 	}
@@ -74,6 +87,7 @@ func (cs *calls) leave(c *call) {
 	c.mu.Unlock()
 	if c.depth == 0 {
 		<-cs.slots
+		cs.shares.giveBack(c.shareKey())
 	}
 }
 
@@ -118,47 +132,4 @@ type depthKey struct{}
 func depthOf(ctx context.Context) int {
 	n, _ := ctx.Value(depthKey{}).(int)
 	return n
-}
-
-// lane runs functions, a bounded number at a time.
-type lane struct {
-	mu      sync.Mutex
-	running int
-	waiting []func()
-}
-
-// run starts f, now or when another ends; false if too many wait already. It never blocks.
-func (l *lane) run(f func()) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.running < maxHostCalls {
-		l.running++
-		go l.work(f)
-		return true
-	}
-	if len(l.waiting) >= maxWaitingCalls {
-		return false
-	}
-	l.waiting = append(l.waiting, f)
-	return true
-}
-
-func (l *lane) work(f func()) {
-	for f != nil {
-		f()
-		f = l.next()
-	}
-}
-
-func (l *lane) next() func() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.waiting) == 0 {
-		l.waiting = nil
-		l.running--
-		return nil
-	}
-	f := l.waiting[0]
-	l.waiting = l.waiting[1:]
-	return f
 }

@@ -51,6 +51,9 @@ func invoke[Q, R proto.Message](ctx context.Context, c client, method func(conte
 	if err != nil {
 		return none, fromStatus(ctx, err)
 	}
+	if n := proto.Size(r); n > maxItem {
+		return none, tooLarge(n)
+	}
 	if a, ok := any(r).(interface{ GetCache() *pluginv1.CacheHint }); ok {
 		hint(ctx, hintFromProto(a.GetCache()))
 	}

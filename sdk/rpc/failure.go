@@ -27,6 +27,7 @@ const (
 	CodePanic                       // the implementation panicked
 	CodeTooLarge                    // a message over the bound of 1 MiB
 	CodeUnknownInstance             // the process does not have the instance
+	CodeUnsupported                 // the other side does not know what was asked of it
 )
 
 // Failure is an error that is not the caller's fault. One with CodeDeadline has context.DeadlineExceeded in its chain.
@@ -85,7 +86,7 @@ type ownFailure struct{ *Failure }
 
 func failureFromProto(f *pluginv1.Failure) *Failure {
 	out := &Failure{Message: text(f.GetMessage())}
-	if c := f.GetCode(); c > 0 && c <= pluginv1.Failure_CODE_UNKNOWN_INSTANCE {
+	if c := f.GetCode(); c > 0 && c <= pluginv1.Failure_CODE_UNSUPPORTED {
 		out.Code = Code(c)
 	}
 	if out.Message == "" {

@@ -154,15 +154,24 @@ func dial(t testing.TB, register func(*grpc.Server)) (*grpc.ClientConn, *grpc.Se
 // start gives a described process with an open session.
 func start(t testing.TB, s *Server, host HostServices) *Process {
 	t.Helper()
+	_, p := startPlugin(t, s, host)
+	return p
+}
+
+// startPlugin is start, with the plugin's end.
+func startPlugin(t testing.TB, s *Server, host HostServices) (*plugin, *Process) {
+	t.Helper()
 	if s.Name == "" {
 		s.Name, s.Version = "test", "1.0.0"
 	}
+	var pl *plugin
 	cc, _ := dial(t, func(g *grpc.Server) {
-		if err := s.Register(g); err != nil {
+		var err error
+		if pl, err = s.register(g); err != nil {
 			t.Fatal(err)
 		}
 	})
-	return connect(t, cc, host)
+	return pl, connect(t, cc, host)
 }
 
 func connect(t testing.TB, cc grpc.ClientConnInterface, host HostServices) *Process {

@@ -68,6 +68,44 @@ func TestHostCalls(t *testing.T) {
 	})
 }
 
+// A verdict over a caller is the part's own, and the directory's over who is in it.
+func TestHostAnswersAreNoVerdicts(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, unary bool) {
+		var asked atomic.Int32
+		h := &fakeHost{
+			find: func(context.Context, Caller, sdk.PrincipalRef) (sdk.Principal, error) {
+				asked.Add(1)
+				return sdk.Principal{}, sdk.NotMine()
+			},
+			resolve: func(context.Context, Caller, sdk.SecretRef) (sdk.Secret, error) {
+				return sdk.Secret{}, sdk.Deny("token_expired", "of another one")
+			},
+		}
+		f := &fake{verify: func(ctx context.Context, r sdk.Request) (sdk.Credential, error) {
+			if r.Token == "secret" {
+				_, err := mustRef(t, "urn:realmgate-secret:s:p").Value(ctx)
+				return sdk.Credential{}, err
+			}
+			_, err := sdk.FindPrincipal(ctx, sdk.PrincipalRef{Name: r.Token})
+			return sdk.Credential{}, err
+		}}
+		p := startFake(t, f, h, unary)
+		verify := []Step{{sdk.KindTokenBroker, 6}}
+		for _, token := range []string{"secret", "alice"} {
+			var fail *Failure
+			if err := p.Run(t.Context(), "r", verify, request(token)); !errors.As(err, &fail) || sdk.AsDenial(err) != nil {
+				t.Errorf("%s: %v, want a failure", token, err)
+			}
+		}
+		before := asked.Load()
+		d := sdk.AsDenial(p.Run(t.Context(), "r", verify, request(strings.Repeat("x", maxRef+1))))
+		if d == nil || d.Reason != "principal_unknown" || !d.Forbidden || asked.Load() != before {
+			t.Errorf("a long name: %v; the directory was asked: %v", d, asked.Load() != before)
+		}
+	})
+}
+
 func TestHostCallsAfterTheEndAreRefused(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, unary bool) {
@@ -122,13 +160,19 @@ func TestHostCallsEndWithTheirCall(t *testing.T) {
 // A plugin in another language, or a bad one, says on the stream what it likes.
 func TestHostCallsOfOthersAreRefused(t *testing.T) {
 	t.Parallel()
-	for name, change := range map[string]func(*pluginv1.HostCall){
-		"another instance":    func(c *pluginv1.HostCall) { c.InstanceId = 2 },
-		"another call":        func(c *pluginv1.HostCall) { c.CallId += 100 },
-		"no call":             func(c *pluginv1.HostCall) { c.CallId = 0 },
-		"nothing asked":       func(c *pluginv1.HostCall) { c.Call = nil },
-		"no reference":        func(c *pluginv1.HostCall) { c.Call = &pluginv1.HostCall_FindPrincipal{} },
-		"not a secret's name": func(c *pluginv1.HostCall) { c.Call = &pluginv1.HostCall_ResolveSecret{} },
+	for name, c := range map[string]struct {
+		code   Code
+		change func(*pluginv1.HostCall)
+	}{
+		"another instance":    {CodeError, func(c *pluginv1.HostCall) { c.InstanceId = 2 }},
+		"another call":        {CodeError, func(c *pluginv1.HostCall) { c.CallId += 100 }},
+		"no call":             {CodeError, func(c *pluginv1.HostCall) { c.CallId = 0 }},
+		"nothing asked":       {CodeUnsupported, func(c *pluginv1.HostCall) { c.Call = nil }},
+		"no reference":        {CodeError, func(c *pluginv1.HostCall) { c.Call = &pluginv1.HostCall_FindPrincipal{} }},
+		"not a secret's name": {CodeError, func(c *pluginv1.HostCall) { c.Call = &pluginv1.HostCall_ResolveSecret{} }},
+		"far too much": {CodeTooLarge, func(c *pluginv1.HostCall) {
+			c.Call = &pluginv1.HostCall_ResolveSecret{ResolveSecret: &pluginv1.ResolveSecret{Reference: strings.Repeat("x", maxItem)}}
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -146,7 +190,7 @@ func TestHostCallsOfOthersAreRefused(t *testing.T) {
 				hc := &pluginv1.HostCall{Id: 1, CallId: id, InstanceId: 1, Call: &pluginv1.HostCall_FindPrincipal{
 					FindPrincipal: &pluginv1.FindPrincipal{Ref: &pluginv1.PrincipalRef{Id: "1"}},
 				}}
-				change(hc)
+				c.change(hc)
 				if err := s.Send(&pluginv1.OpenResponse{Calls: []*pluginv1.HostCall{hc}}); err != nil {
 					return err
 				}
@@ -155,7 +199,7 @@ func TestHostCallsOfOthersAreRefused(t *testing.T) {
 				}
 				reply := "none"
 				if r := m.GetReplies(); len(r) == 1 && r[0].GetFailure() != nil {
-					reply = "refused"
+					reply = fmt.Sprint("refused ", r[0].GetFailure().GetCode().Number())
 				}
 				if err := s.Send(&pluginv1.OpenResponse{Results: []*pluginv1.LegResult{{Id: id, Failure: &pluginv1.Failure{Message: reply}}}}); err != nil {
 					return err
@@ -166,7 +210,7 @@ func TestHostCallsOfOthersAreRefused(t *testing.T) {
 			st := request("x")
 			st.Identity = &sdk.Identity{}
 			err := p.Run(t.Context(), "realm1", []Step{{sdk.KindPrincipalRolesMapper, 1}}, st)
-			if err == nil || err.Error() != "refused" || asked.Load() != 0 {
+			if err == nil || err.Error() != fmt.Sprint("refused ", c.code) || asked.Load() != 0 {
 				t.Errorf("%v; the host was asked %d times", err, asked.Load())
 			}
 		})
@@ -307,11 +351,11 @@ func TestHostCallsAtATimeAreBounded(t *testing.T) {
 	}
 	const all = maxHostCalls + maxWaitingCalls
 	for i := range all {
-		if !l.run(work) {
+		if !l.run(1, work) {
 			t.Fatalf("the call %d is refused", i)
 		}
 	}
-	if l.run(work) {
+	if l.run(1, work) {
 		t.Error("a call over the bound is taken")
 	}
 	close(release)
@@ -322,9 +366,26 @@ func TestHostCallsAtATimeAreBounded(t *testing.T) {
 	if done.Load() != all || most.Load() > maxHostCalls {
 		t.Errorf("%d of %d are done, %d at a time", done.Load(), all, most.Load())
 	}
-	if !l.run(func() {}) {
+	if !l.run(1, func() {}) {
 		t.Error("afterwards a call is refused")
 	}
+}
+
+func TestWaitingHostCallsAreBoundedInBytes(t *testing.T) {
+	t.Parallel()
+	var l lane
+	release := make(chan struct{})
+	var done atomic.Int32
+	work := func() { <-release; done.Add(1) }
+	all := int32(0)
+	for ; l.run(maxItem, work); all++ {
+	}
+	if want := int32(maxHostCalls + maxQueue/maxItem); all != want {
+		t.Errorf("%d large calls are taken, want %d", all, want)
+	}
+	close(release)
+	eventually(t, "all are done", func() bool { return done.Load() == all })
+	eventually(t, "nothing is held", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.bytes == 0 && l.running == 0 })
 }
 
 func TestWithoutSessionThereAreNoHostCalls(t *testing.T) {

@@ -5,6 +5,10 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
+	"time"
+
+	pluginv1 "github.com/realmgate/realmgate/proto/realmgate/plugin/v1"
 
 	"github.com/realmgate/realmgate/sdk"
 )
@@ -15,9 +19,16 @@ type instance struct {
 	setup sdk.Setup
 	impl  any
 
-	mu      sync.Mutex
-	running int
-	ended   bool
+	mu    sync.Mutex
+	calls map[*visit]struct{}
+	ended bool
+	wary  int // quick calls that are left until the instance is no longer believed to block
+}
+
+// visit is a call that runs on an instance.
+type visit struct {
+	ctx   context.Context
+	ended time.Time // when ctx was first seen to have ended
 }
 
 // instances is the table of a process.
@@ -26,6 +37,8 @@ type instances struct {
 
 	mu sync.RWMutex
 	m  map[uint64]*instance // nil while the constructor runs
+
+	blocking atomic.Int32 // instances with wary > 0
 }
 
 func newInstances(l *slog.Logger) *instances {
@@ -58,27 +71,58 @@ func (t *instances) fill(id uint64, i *instance) bool {
 	return true
 }
 
-// acquire finds an instance and keeps it open until done; nil if there is none of the kind.
-func (t *instances) acquire(id uint64, k sdk.Kind) *instance {
+func (t *instances) get(id uint64) *instance {
 	t.mu.RLock()
-	i := t.m[id]
-	t.mu.RUnlock()
+	defer t.mu.RUnlock()
+	return t.m[id]
+}
+
+// acquire finds an instance and keeps it open until done. One of which too many calls do not end with their context takes
+// no further ones: they would not end either, and what they hold is missing to the others.
+func (t *instances) acquire(ctx context.Context, id uint64, k sdk.Kind) (*instance, *visit, error) {
+	i := t.get(id)
 	if i == nil || i.kind != k {
-		return nil
+		return nil, nil, noInstance(id, k)
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.ended {
-		return nil
+		return nil, nil, noInstance(id, k)
 	}
-	i.running++
-	return i
+	if len(i.calls) >= maxHung && i.hung() >= maxHung {
+		return nil, nil, failf(CodeError, "%d calls of the instance %d were given up and do not end", maxHung, id)
+	}
+	v := &visit{ctx: ctx}
+	if i.calls == nil {
+		i.calls = map[*visit]struct{}{}
+	}
+	i.calls[v] = struct{}{}
+	return i, v, nil
 }
 
-func (t *instances) done(i *instance) {
+func noInstance(id uint64, k sdk.Kind) error {
+	return &ownFailure{failf(CodeUnknownInstance, "there is no instance %d of kind %v", id, k)}
+}
+
+// hung counts the calls that run on although they were given up a while ago.
+func (i *instance) hung() int {
+	n, now := 0, time.Now()
+	for v := range i.calls {
+		switch {
+		case v.ctx.Err() == nil:
+		case v.ended.IsZero():
+			v.ended = now
+		case now.Sub(v.ended) >= hungAfter:
+			n++
+		}
+	}
+	return n
+}
+
+func (t *instances) done(i *instance, v *visit) {
 	i.mu.Lock()
-	i.running--
-	last := i.ended && i.running == 0
+	delete(i.calls, v)
+	last := i.ended && len(i.calls) == 0
 	i.mu.Unlock()
 	if last {
 		t.close(i)
@@ -95,12 +139,61 @@ func (t *instances) release(id uint64) {
 		return
 	}
 	i.mu.Lock()
-	last := !i.ended && i.running == 0
+	last := !i.ended && len(i.calls) == 0
 	i.ended = true
+	t.setWary(i, 0)
 	i.mu.Unlock()
 	if last {
 		go t.close(i)
 	}
+}
+
+// took notes how long a call kept an instance.
+func (t *instances) took(id uint64, d time.Duration) {
+	if d <= patience && t.blocking.Load() == 0 {
+		return
+	}
+	i := t.get(id)
+	if i == nil {
+		return
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	switch {
+	case i.ended:
+	case d > patience:
+		t.setWary(i, waryFor)
+	case i.wary > 0:
+		t.setWary(i, i.wary-1)
+	}
+}
+
+func (t *instances) setWary(i *instance, n int) {
+	switch {
+	case i.wary == 0 && n > 0:
+		t.blocking.Add(1)
+	case i.wary > 0 && n == 0:
+		t.blocking.Add(-1)
+	}
+	i.wary = n
+}
+
+// block says whether one of the steps is likely to keep who runs it.
+func (t *instances) block(steps []*pluginv1.Step) bool {
+	if t.blocking.Load() == 0 {
+		return false
+	}
+	for _, step := range steps {
+		if i := t.get(step.GetInstanceId()); i != nil {
+			i.mu.Lock()
+			wary := i.wary
+			i.mu.Unlock()
+			if wary > 0 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // close closes what can be closed. There is nobody left to tell of an error but the log.

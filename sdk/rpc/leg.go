@@ -45,6 +45,10 @@ func (p *Process) runLeg(ctx context.Context, realm string, steps []Step, st *sd
 	case r := <-c.result:
 		return take(ctx, steps, r, st)
 	case <-ctx.Done():
+		s.left.add(c.id, steps)
+		if len(c.result) > 0 { // just now
+			s.left.remove(c.id)
+		}
 		s.out.push(fieldCancels, &pluginv1.Cancel{LegId: c.id})
 		return givenUp(ctx)
 	case <-s.lost:

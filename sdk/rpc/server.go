@@ -32,6 +32,11 @@ func (s *Server) Check() error {
 // Register registers the services that the implementations need, after a [Server.Check]. The gRPC server must accept
 // messages of [MaxMessage].
 func (s *Server) Register(g grpc.ServiceRegistrar) error {
+	_, err := s.register(g)
+	return err
+}
+
+func (s *Server) register(g grpc.ServiceRegistrar) (*plugin, error) {
 	p := &plugin{implementations: s.Implementations, logger: s.Logger}
 	if p.logger == nil {
 		p.logger = slog.New(slog.DiscardHandler)
@@ -40,15 +45,15 @@ func (s *Server) Register(g grpc.ServiceRegistrar) error {
 	p.manifest = s.manifest()
 	err := s.Check()
 	if err != nil {
-		return fmt.Errorf("rpc: %w", err)
+		return nil, fmt.Errorf("rpc: %w", err)
 	}
 	if p.known, err = lru.New[knownKey, sdk.Principal](maxKnown); err != nil {
-		return fmt.Errorf("rpc: %w", err)
+		return nil, fmt.Errorf("rpc: %w", err)
 	}
 	pluginv1.RegisterPluginServer(g, p)
 	pluginv1.RegisterSessionServer(g, p)
 	registerKinds(g, p, s.Implementations)
-	return nil
+	return p, nil
 }
 
 func (s *Server) manifest() *pluginv1.Manifest {
@@ -123,13 +128,13 @@ func (p *plugin) step(ctx context.Context, sv *serving, k sdk.Kind, id uint64, s
 
 // with calls f on an instance, which is not closed meanwhile.
 func (p *plugin) with(ctx context.Context, sv *serving, k sdk.Kind, id uint64, f func(context.Context, *instance) error) error {
-	i := p.instances.acquire(id, k)
-	if i == nil {
-		return &ownFailure{failf(CodeUnknownInstance, "there is no instance %d of kind %v", id, k)}
+	i, visit, err := p.instances.acquire(ctx, id, k)
+	if err != nil {
+		return err
 	}
-	defer p.instances.done(i)
+	defer p.instances.done(i, visit)
 	ctx = p.context(ctx, sv, id)
-	err := sdk.Guard(func() error { return f(ctx, i) })
+	err = sdk.Guard(func() error { return f(ctx, i) })
 	p.logPanic(ctx, err)
 	return err
 }

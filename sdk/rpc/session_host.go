@@ -9,6 +9,7 @@ import (
 
 	pluginv1 "github.com/realmgate/realmgate/proto/realmgate/plugin/v1"
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/realmgate/realmgate/sdk"
 )
@@ -28,6 +29,7 @@ type hostSession struct {
 	process *Process
 	stream  grpc.BidiStreamingClient[pluginv1.OpenRequest, pluginv1.OpenResponse]
 	out     *outbox
+	left    leftLegs
 	lanes   [maxDepth]lane // of host calls, by depth: those that wait for nested ones do not starve them
 
 	once   sync.Once
@@ -75,6 +77,9 @@ func (s *hostSession) read() error {
 			return err
 		}
 		for _, r := range m.GetResults() {
+			if n := proto.Size(r); n > maxItem {
+				r = &pluginv1.LegResult{Id: r.GetId(), Failure: failureToProto(&ownFailure{tooLarge(n)})}
+			}
 			// A result whose leg was given up has no taker; a second result of a leg finds no room.
 			if c := s.process.calls.get(r.GetId()); c != nil && c.result != nil {
 				select {
@@ -82,6 +87,7 @@ func (s *hostSession) read() error {
 				default:
 				}
 			}
+			s.left.remove(r.GetId()) // after the delivery: the leg may be given up at the same time
 		}
 		for _, hc := range m.GetCalls() {
 			s.hostCall(hc)
@@ -92,6 +98,11 @@ func (s *hostSession) read() error {
 func (s *hostSession) hostCall(hc *pluginv1.HostCall) {
 	refuse := func(reason string) {
 		s.out.push(fieldReplies, replyFailure(hc.GetId(), errors.New(reason)))
+	}
+	size := proto.Size(hc)
+	if size > maxItem {
+		s.out.push(fieldReplies, replyFailure(hc.GetId(), &ownFailure{tooLarge(size)}))
+		return
 	}
 	c := s.process.calls.get(hc.GetCallId())
 	if c == nil {
@@ -109,7 +120,7 @@ func (s *hostSession) hostCall(hc *pluginv1.HostCall) {
 		return
 	}
 	deadline := time.Now().Add(timeoutFromProto(hc.GetTimeoutUs()))
-	if !s.lanes[c.depth].run(func() {
+	if !s.lanes[c.depth].run(size, func() {
 		ctx, cancel := context.WithDeadline(parent, deadline)
 		defer cancel()
 		reply := s.answer(ctx, caller, hc)
@@ -121,6 +132,8 @@ func (s *hostSession) hostCall(hc *pluginv1.HostCall) {
 	}
 }
 
+// answer answers a host call. Only a look-up may end with a denial, and with none that speaks for a verifier: everything
+// else that goes wrong is not the caller's fault.
 func (s *hostSession) answer(ctx context.Context, caller Caller, hc *pluginv1.HostCall) *pluginv1.HostReply {
 	out := &pluginv1.HostReply{Id: hc.GetId()}
 	err := sdk.Guard(func() error {
@@ -132,6 +145,9 @@ func (s *hostSession) answer(ctx context.Context, caller Caller, hc *pluginv1.Ho
 			ref := refFromProto(q.FindPrincipal.GetRef())
 			if ref == nil {
 				return errors.New("the look-up has no reference")
+			}
+			if len(ref.ID) > maxRef || len(ref.Name) > maxRef {
+				return sdk.Forbid("principal_unknown", "no principal has an id or a name of more than %d bytes", maxRef)
 			}
 			p, err := s.process.host.FindPrincipal(ctx, caller, *ref)
 			out.Reply = &pluginv1.HostReply_Principal{Principal: principalToProto(&p)}
@@ -145,9 +161,9 @@ func (s *hostSession) answer(ctx context.Context, caller Caller, hc *pluginv1.Ho
 			out.Reply = &pluginv1.HostReply_Secret{Secret: secretToProto(secret)}
 			return err
 		}
-		return errors.New("the host does not know this kind of call")
+		return &ownFailure{failf(CodeUnsupported, "the host does not know this kind of call")}
 	})
-	if d := sdk.AsDenial(err); d != nil {
+	if d := sdk.AsDenial(err); d != nil && hc.GetFindPrincipal() != nil && d.Reason != sdk.ReasonNotMine {
 		out.Reply = &pluginv1.HostReply_Denial{Denial: denialToProto(d)}
 	} else if err != nil {
 		return replyFailure(hc.GetId(), err)

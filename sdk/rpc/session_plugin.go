@@ -79,11 +79,13 @@ func (s *pluginSession) end(err error) {
 // reader is a goroutine that reads the stream and runs the legs that it finds. It runs them itself, since most take less
 // time than a goroutine's start; but it must not sit in a leg while messages wait, of which one may be the answer that the
 // leg is waiting for. So at the first host call of a leg, and after a moment of any, it passes the legs that are left and
-// the reading on to another goroutine.
+// the reading on to another goroutine. It learns which instances take their time: legs of theirs run on goroutines of
+// their own at once, or each would cost all others that moment.
 type reader struct {
 	session *pluginSession
 	reads   bool // and does not only run a share of a batch's legs
 	rest    []*servedLeg
+	at      atomic.Uint64 // the instance that the leg is in
 	state   atomic.Int32
 	slow    *time.Timer
 }
@@ -94,10 +96,23 @@ const (
 	readerPassed
 )
 
+// pass lets another goroutine carry on.
 func (r *reader) pass() {
 	if r.state.CompareAndSwap(readerInLeg, readerPassed) {
 		r.session.carryOn(r.rest, r.reads)
 	}
+}
+
+// runOut is pass after a moment: where one leg takes its time, the others of the batch are not risked.
+func (r *reader) runOut() {
+	if !r.state.CompareAndSwap(readerInLeg, readerPassed) {
+		return
+	}
+	r.session.plugin.instances.took(r.at.Load(), 2*patience)
+	for _, leg := range r.rest {
+		go r.session.serve(nil, leg)
+	}
+	r.session.carryOn(nil, r.reads)
 }
 
 func (s *pluginSession) carryOn(legs []*servedLeg, reads bool) {
@@ -111,12 +126,16 @@ func (s *pluginSession) read(legs []*servedLeg) { s.run(legs, true) }
 // run runs the legs and, if it reads, goes on with what the stream brings.
 func (s *pluginSession) run(legs []*servedLeg, reads bool) {
 	r := &reader{session: s, reads: reads}
-	r.slow = time.AfterFunc(time.Hour, r.pass)
+	r.slow = time.AfterFunc(time.Hour, r.runOut)
 	defer r.slow.Stop()
 	for {
 		for len(legs) > 0 {
 			leg := legs[0]
 			legs = legs[1:]
+			if s.plugin.instances.block(leg.leg.GetSteps()) {
+				go s.serve(nil, leg)
+				continue
+			}
 			r.rest = legs
 			r.state.Store(readerInLeg)
 			r.slow.Reset(patience)
@@ -179,7 +198,7 @@ func (s *pluginSession) receive(m *pluginv1.OpenRequest) []*servedLeg {
 	return legs
 }
 
-// serve runs one leg and queues its result.
+// serve runs one leg and queues its result; r is the reader that does so, nil on a goroutine of the leg's own.
 func (s *pluginSession) serve(r *reader, l *servedLeg) {
 	defer func() {
 		l.cancel()
@@ -202,6 +221,18 @@ func (s *pluginSession) serve(r *reader, l *servedLeg) {
 	}
 }
 
+// step runs one step and sees to it that the session learns how long it takes.
+func (s *pluginSession) step(l *servedLeg, sv *serving, k sdk.Kind, id uint64, st *sdk.State) error {
+	if sv.reader != nil {
+		sv.reader.at.Store(id)
+		return s.plugin.step(l.ctx, sv, k, id, st)
+	}
+	since := time.Now()
+	err := s.plugin.step(l.ctx, sv, k, id, st)
+	s.plugin.instances.took(id, time.Since(since))
+	return err
+}
+
 func (s *pluginSession) leg(r *reader, l *servedLeg) *pluginv1.LegResult {
 	out := &pluginv1.LegResult{Id: l.leg.GetId()}
 	sv := &serving{
@@ -214,7 +245,7 @@ func (s *pluginSession) leg(r *reader, l *servedLeg) *pluginv1.LegResult {
 		k := sdk.Kind(step.GetKind())
 		err := l.ctx.Err() // nothing is begun that nobody waits for
 		if err == nil {
-			err = s.plugin.step(l.ctx, sv, k, step.GetInstanceId(), st)
+			err = s.step(l, sv, k, step.GetInstanceId(), st)
 		}
 		if err != nil {
 			if d := sdk.AsDenial(err); d != nil {

@@ -59,6 +59,9 @@ func TestHostBelievesOnlyWhatStepsMake(t *testing.T) {
 		{"not mine of a mapper", &pluginv1.LegResult{Denial: &pluginv1.Denial{Reason: "not_mine"}}, "only a verifier may"},
 		{"denied after success", &pluginv1.LegResult{StepsDone: 1, Added: good, Denial: &pluginv1.Denial{Reason: "x"}}, "after all steps"},
 		{"failure and denial", &pluginv1.LegResult{Denial: &pluginv1.Denial{Reason: "x"}, Failure: &pluginv1.Failure{Message: "broken"}}, "broken"},
+		{"far too much", &pluginv1.LegResult{StepsDone: 1, Added: &pluginv1.State{
+			MappedRoles: &pluginv1.Roles{Names: []string{strings.Repeat("x", maxItem)}},
+		}}, "over the bound"},
 		{"failure without a message", &pluginv1.LegResult{Failure: &pluginv1.Failure{Code: 77}}, "without a message"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

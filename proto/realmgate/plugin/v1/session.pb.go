@@ -471,7 +471,8 @@ func (x *LegResult) GetCache() *CacheHint {
 	return nil
 }
 
-// Cancel gives up a leg; its result, if one still comes, is dropped.
+// Cancel gives up a leg. The plugin sends a result all the same as soon as its work on the leg has ended; nothing in it counts
+// but that. A host may replace a process whose given-up legs do not end.
 type Cancel struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	LegId         uint64                 `protobuf:"varint,1,opt,name=leg_id,json=legId,proto3" json:"leg_id,omitempty"`
@@ -831,6 +832,7 @@ type HostReply_Secret struct {
 }
 
 type HostReply_Denial struct {
+	// An answer to find_principal only. Its reason is never not_mine.
 	Denial *Denial `protobuf:"bytes,4,opt,name=denial,proto3,oneof"`
 }
 

@@ -1,0 +1,58 @@
+package rpc
+
+import (
+	"slices"
+	"sync"
+	"time"
+)
+
+// leftLegs are the legs of a session that were given up and of which the plugin has not said that they ended.
+type leftLegs struct {
+	mu sync.Mutex
+	m  map[uint64]leftLeg // by id
+}
+
+type leftLeg struct {
+	since time.Time
+	steps []Step
+}
+
+func (l *leftLegs) add(id uint64, steps []Step) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.m == nil {
+		l.m = map[uint64]leftLeg{}
+	}
+	if len(l.m) < maxServedLegs { // the plugin takes no more either
+		l.m[id] = leftLeg{since: time.Now(), steps: steps}
+	}
+}
+
+func (l *leftLegs) remove(id uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.m, id)
+}
+
+func (l *leftLegs) count(longer time.Duration, instances []uint64) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := 0
+	for _, leg := range l.m {
+		of := len(instances) == 0 || slices.ContainsFunc(leg.steps, func(s Step) bool { return slices.Contains(instances, s.Instance) })
+		if of && time.Since(leg.since) >= longer {
+			n++
+		}
+	}
+	return n
+}
+
+// Stuck counts the legs on the current session that were given up at least that long ago and of which the plugin has not
+// said that they ended: those of the instances, or all. Each costs the plugin what it holds, and past some thousands it
+// takes no more legs at all: a process in which they gather is to be replaced.
+func (p *Process) Stuck(longer time.Duration, instances ...uint64) int {
+	if s := p.session.Load(); s != nil {
+		return s.left.count(longer, instances)
+	}
+	return 0
+}
