@@ -75,15 +75,12 @@ func (i *instance) forRealm(realm string) (*binding, error) {
 
 // fault names the plugin in an error of a call, once, and makes the text of the plugin's own safe. A denial is no fault.
 func (p *supervised) fault(name string, err error) error {
-	if err == nil || sdk.AsDenial(err) != nil {
-		return err
-	}
-	var f *rpc.Failure
+	err = p.c.clean(err)
 	switch {
+	case err == nil || sdk.AsDenial(err) != nil:
+		return err
 	case errors.Is(err, rpc.ErrLost):
 		return fmt.Errorf("plugin %s: %s%w: %w", p.src.Name, name, ErrUnavailable, err)
-	case errors.As(err, &f):
-		return fmt.Errorf("plugin %s: %s%w", p.src.Name, name, &rpc.Failure{Code: f.Code, Message: p.c.safe(err.Error())})
 	}
 	return fmt.Errorf("plugin %s: %s%w", p.src.Name, name, err)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -47,7 +48,7 @@ func TestDecision(t *testing.T) {
 				t.Errorf("%+v", st)
 			}
 			err = l.Run(t.Context(), &sdk.State{Request: &sdk.Request{Realm: "r1", Token: "bad"}})
-			if d := sdk.AsDenial(err); d == nil || d.Reason != "bad_token" {
+			if d := sdk.AsDenial(err); d == nil || d.Reason != "bad_token" || d.Detail != "the token is bad, password=[hidden]" {
 				t.Errorf("%v", err)
 			}
 			err = l.Run(t.Context(), &sdk.State{Request: &sdk.Request{Realm: "r2", Token: "alice"}})
@@ -213,6 +214,44 @@ func TestFailingCalls(t *testing.T) {
 				t.Errorf("another instance suffers: %v", err)
 			}
 		})
+	}
+}
+
+// TestFault: whatever goes wrong in a call, what the plugin wrote of it is safe, and what it is can be told.
+func TestFault(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	p := &supervised{c: w.Catalog, src: Source{Name: "p"}}
+	const raw, safe = "login:\npassword=hunter2", "login: password=[hidden]"
+	tests := []struct {
+		err   error
+		want  string
+		kinds []error
+	}{
+		{&rpc.Failure{Message: raw}, "plugin p: x: " + safe, nil},
+		{&rpc.Failure{Code: rpc.CodeDeadline, Message: raw}, "plugin p: x: " + safe, []error{context.DeadlineExceeded}},
+		{fmt.Errorf("%w: %s", rpc.ErrLost, raw), "plugin p: x: unavailable: the connection to the plugin is lost: " + safe, []error{rpc.ErrLost, ErrUnavailable}},
+		{fmt.Errorf("%s: %w", raw, context.Canceled), "plugin p: x: " + safe + ": context canceled", []error{context.Canceled}},
+		{errors.New(raw), "plugin p: x: " + safe, nil},
+		{fmt.Errorf("wrapped: %w", sdk.Forbid("r", raw)), "denied: r: " + safe, nil},
+	}
+	for _, tt := range tests {
+		err := p.fault("x: ", tt.err)
+		if err.Error() != tt.want {
+			t.Errorf("got  %v\nwant %s", err, tt.want)
+		}
+		for _, kind := range []error{context.DeadlineExceeded, context.Canceled, rpc.ErrLost, ErrUnavailable} {
+			if got := errors.Is(err, kind); got != slices.Contains(tt.kinds, kind) {
+				t.Errorf("%v is %v: %v", err, kind, got)
+			}
+		}
+		var was, is *rpc.Failure
+		if as(tt.err, &was) && (!as(err, &is) || is.Code != was.Code || is.Message != safe) {
+			t.Errorf("%#v", is)
+		}
+	}
+	if err := p.fault("x: ", nil); err != nil {
+		t.Error(err)
 	}
 }
 

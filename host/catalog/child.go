@@ -189,7 +189,7 @@ func (c *child) why(err error) *refusal {
 	case c.cmd != nil:
 		return &refusal{ReasonHandshake, fmt.Sprintf("is not a plugin: it ended (%s) without a handshake%s", c.cmd.ProcessState, c.said())}
 	}
-	return &refusal{ReasonHandshake, printable(err.Error(), maxTail)}
+	return &refusal{ReasonHandshake, c.out.redact.Redact(printable(err.Error(), maxTail))}
 }
 
 func (c *child) said() string {

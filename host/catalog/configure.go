@@ -211,7 +211,7 @@ func (p *supervised) ask(ctx context.Context, x *process, specs []rpc.Instance) 
 	defer cancel()
 	answer, err := x.Configure(ctx, specs)
 	if err != nil {
-		return nil, fmt.Errorf("plugin %s does not configure its instances: %s", p.src.Name, p.c.safe(err.Error()))
+		return nil, fmt.Errorf("plugin %s does not configure its instances: %w", p.src.Name, p.c.clean(err))
 	}
 	return answer, nil
 }
@@ -262,7 +262,7 @@ func (p *supervised) release(ctx context.Context, x *process, ids []uint64) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.c.opts.DescribeTimeout)
 	defer cancel()
 	if err := x.Release(ctx, ids); err != nil && !x.gone() {
-		p.log.Warn("instances could not be released", "error", p.c.safe(err.Error()))
+		p.log.Warn("instances could not be released", "error", p.c.clean(err))
 	}
 	for _, id := range ids {
 		p.calls.Delete(id)

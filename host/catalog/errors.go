@@ -1,11 +1,13 @@
 package catalog
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/realmgate/realmgate/sdk"
+	"github.com/realmgate/realmgate/sdk/rpc"
 )
 
 // ErrUnavailable is in the chain of every error of a call whose plugin does not run at the moment.
@@ -13,6 +15,38 @@ var ErrUnavailable = errors.New("unavailable")
 
 // errClosed answers what is asked of a closed catalog.
 var errClosed = errors.New("the catalog is closed")
+
+// answerError is what went wrong between the host and a plugin, in a text that is safe. Kinds tell what it is.
+type answerError struct {
+	text  string
+	kinds []error
+}
+
+func (e *answerError) Error() string   { return e.text }
+func (e *answerError) Unwrap() []error { return e.kinds }
+
+// clean takes an error from rpc into the catalog: its text, which a plugin may have written, is made safe once for all
+// that read it. Denials stay denials, failures failures; of the rest only the kinds stay that callers tell apart.
+func (c *Catalog) clean(err error) error {
+	if err == nil {
+		return nil
+	}
+	if d := sdk.AsDenial(err); d != nil {
+		out := *d
+		out.Detail = c.safe(d.Detail)
+		return &out
+	}
+	out := &answerError{text: c.safe(err.Error())}
+	for _, kind := range []error{rpc.ErrLost, context.DeadlineExceeded, context.Canceled} {
+		if errors.Is(err, kind) {
+			out.kinds = append(out.kinds, kind)
+		}
+	}
+	if f, ok := errors.AsType[*rpc.Failure](err); ok {
+		out.kinds = append(out.kinds, &rpc.Failure{Code: f.Code, Message: out.text})
+	}
+	return out
+}
 
 // Reason tells the causes apart for which a plugin does not start.
 type Reason string

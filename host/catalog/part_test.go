@@ -44,7 +44,7 @@ func newPart(ctx context.Context, su sdk.Setup, s settings) (*part, error) {
 
 func (p *part) Identify(_ context.Context, r sdk.Request) (sdk.Identity, error) {
 	if r.Token == "bad" {
-		return sdk.Identity{}, sdk.Deny("bad_token", "the token is bad")
+		return sdk.Identity{}, sdk.Deny("bad_token", "the token is bad,\npassword=hunter2")
 	}
 	return sdk.Identity{Subject: r.Token, Claims: sdk.NewClaims([]byte(`{}`)), Expires: time.Now().Add(time.Hour)}, nil
 }

@@ -90,6 +90,7 @@ func (x *process) run(_ hclog.Logger, cmd *exec.Cmd, _ string) (runner.Runner, e
 func (x *process) greet(ctx context.Context, p *supervised) error {
 	o := p.c.opts
 	fail := func(r Reason, detail string, err error) error {
+		err = p.c.clean(err)
 		return &StartError{Plugin: p.src.Name, Path: p.src.Path, Reason: r, Detail: detail, Err: err}
 	}
 	slow := time.AfterFunc(o.StartTimeout+o.DescribeTimeout, func() {

@@ -228,7 +228,7 @@ func (p *supervised) watch(ctx context.Context, x *process) error {
 				continue
 			}
 			if err := x.open(p.c.opts.DescribeTimeout); err != nil {
-				return fmt.Errorf("plugin %s: the session cannot be opened again: %s", p.src.Name, p.c.safe(err.Error()))
+				return fmt.Errorf("plugin %s: the session cannot be opened again: %w", p.src.Name, p.c.clean(err))
 			}
 			opened = time.Now()
 			p.log.Warn("plugin session was lost and opened again", "pid", x.child.pid())

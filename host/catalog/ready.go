@@ -1,0 +1,10 @@
+package catalog
+
+// Ready says whether an instance can be called now; if not, the error is of ErrUnavailable and says why.
+func (c *Catalog) Ready(h Handle) error {
+	if h.inst == nil {
+		return ErrUnavailable
+	}
+	_, err := h.inst.at()
+	return err
+}
