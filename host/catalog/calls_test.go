@@ -231,7 +231,7 @@ func TestFault(t *testing.T) {
 		{&rpc.Failure{Message: raw}, "plugin p: x: " + safe, nil},
 		{&rpc.Failure{Code: rpc.CodeDeadline, Message: raw}, "plugin p: x: " + safe, []error{context.DeadlineExceeded}},
 		{fmt.Errorf("%w: %s", rpc.ErrLost, raw), "plugin p: x: unavailable: the connection to the plugin is lost: " + safe, []error{rpc.ErrLost, ErrUnavailable}},
-		{fmt.Errorf("%s: %w", raw, context.Canceled), "plugin p: x: " + safe + ": context canceled", []error{context.Canceled}},
+		{fmt.Errorf("%s: %w", raw, context.Canceled), "plugin p: x: " + safe + " context canceled", []error{context.Canceled}},
 		{errors.New(raw), "plugin p: x: " + safe, nil},
 		{fmt.Errorf("wrapped: %w", sdk.Forbid("r", raw)), "denied: r: " + safe, nil},
 	}
