@@ -33,6 +33,8 @@ func checkName(field, s string) error {
 	return nil
 }
 
+// checkRoleName takes what a scope can ask for (RFC 6749 section 3.3): printable ASCII without white space, " and \. A colon
+// and a comma stand for other things in requests and answers.
 func checkRoleName(field, s string) error {
 	if err := checkName(field, s); err != nil {
 		return err
@@ -40,8 +42,8 @@ func checkRoleName(field, s string) error {
 	switch {
 	case s == roleAll:
 		return &InvalidError{field, "is reserved"}
-	case strings.ContainsAny(s, ":,"), strings.ContainsFunc(s, unicode.IsSpace):
-		return &InvalidError{field, "has a colon, a comma or white space"}
+	case strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`"\:,`, r) }):
+		return &InvalidError{field, `has a character that no scope can ask for: only ASCII without white space, ", \, : and ,`}
 	}
 	return nil
 }

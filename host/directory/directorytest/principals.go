@@ -180,8 +180,9 @@ var badNames = map[string]string{
 func testNames(t *testing.T, s *store) {
 	ctx := t.Context()
 	longest := strings.Repeat("😀", 256) // as many bytes as a name can have
-	s.role(t, longest, longest)
-	_, _, err := s.CreatePrincipal(ctx, longest, directory.NewPrincipal{ID: longest, Name: longest, Roles: []string{longest}})
+	role := strings.Repeat("x", 256)
+	s.role(t, longest, role)
+	_, _, err := s.CreatePrincipal(ctx, longest, directory.NewPrincipal{ID: longest, Name: longest, Roles: []string{role}})
 	ok(t, err)
 	for _, name := range []string{"a b", "a:b,c", "ALL", "'; DROP TABLE realms; --", "a?b", "$1", "%", "a"} {
 		s.principal(t, "r", name)
@@ -202,13 +203,14 @@ func testNames(t *testing.T, s *store) {
 			_, _, err := s.CreatePrincipal(ctx, "r", directory.NewPrincipal{Name: "x", ID: name})
 			fails(t, err, directory.ErrInvalid)
 		}
-		_, err = s.CreateRole(ctx, "r", "fine"+why, map[string]string{name: "x"})
+		_, err = s.CreateRole(ctx, "r", "fine", map[string]string{name: "x"})
 		fails(t, err, directory.ErrInvalid)
 	}
-	for _, name := range []string{"ALL", "a:b", "a,b", "a b", "a\u2003b"} {
+	for _, name := range []string{"ALL", "a:b", "a,b", "a b", "a\u2003b", "é", `a"b`, `a\b`, "a\ufffdb"} { // no scope can ask for them
 		_, err := s.CreateRole(ctx, "r", name, nil)
 		fails(t, err, directory.ErrInvalid)
 	}
+	s.role(t, "r", "!#$%&'()*+-./09;<=>?@AZ[]^_`az{|}~")
 	for _, attributes := range []map[string]string{{"k": strings.Repeat("x", 4097)}, {"k": "\xff"}, {"k": "a\x00b"}, tooMany()} {
 		_, _, err := s.CreatePrincipal(ctx, "r", directory.NewPrincipal{Name: "x", Attributes: attributes})
 		fails(t, err, directory.ErrInvalid)
@@ -278,7 +280,7 @@ func testPages(t *testing.T, s *store) {
 	for _, n := range names {
 		s.principal(t, "r", n)
 	}
-	roles := []string{"R1", "r0", "r1", "r2", "é"}
+	roles := []string{"R1", "r0", "r1", "r2", "~"}
 	s.role(t, "r", roles...)
 	slices.Sort(names)
 	slices.Sort(roles)
