@@ -13,7 +13,7 @@ import (
 const cacheSize = 16_384
 
 // cache remembers answers of the store, also that something is not there. Its keys carry the epoch that was current
-// before the store was asked, so an answer is never used after a change.
+// before the store was asked, so an answer is never used after a change; and nothing is used once the epochs are stale.
 type cache struct {
 	principals *otter.Cache[principalKey, *Principal] // nil: there is none
 	revoked    *otter.Cache[tokenKey, bool]
@@ -45,7 +45,7 @@ func (d *Directory) lookup(ctx context.Context, realm string, byID bool, value s
 		return nil, nil
 	}
 	key := principalKey{realm, d.Epoch(realm), byID, value}
-	if p, ok := d.cache.principals.GetIfPresent(key); ok {
+	if p, ok := d.cache.principals.GetIfPresent(key); ok && !d.stale() {
 		return p, nil
 	}
 	p, err := d.lookupStored(ctx, key)
@@ -76,7 +76,7 @@ func (d *Directory) isRevoked(ctx context.Context, realm, issuer, tokenID string
 		return false, nil
 	}
 	key := tokenKey{realm, d.Epoch(realm), hashToken(issuer, tokenID)}
-	if revoked, ok := d.cache.revoked.GetIfPresent(key); ok {
+	if revoked, ok := d.cache.revoked.GetIfPresent(key); ok && !d.stale() {
 		return revoked, nil
 	}
 	var n int

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // epochs are the realms' epochs as this node knows them.
@@ -35,11 +36,22 @@ func (e *epochs) raise(realm string, to uint64) {
 // not known. It is read from memory and never blocks.
 func (d *Directory) Epoch(realm string) uint64 { return d.epochs.get(realm) }
 
+// maxStale is how long after the last good [Directory.Refresh] look-ups may still be answered from memory. Beyond, the
+// store is asked each time, so that a refresh that keeps failing does not keep old answers alive.
+const maxStale = 5 * time.Second
+
 // Refresh learns from the store which realms other nodes have changed. The time between two calls is the longest for
-// which a node may decide by what was true before.
+// which a node may decide by what was true before, and 5 seconds is where calls fail. Who never calls it is taken to be
+// the store's only node.
 func (d *Directory) Refresh(ctx context.Context) (err error) {
 	defer wrap(&err, "refresh")
+	d.followed.Store(true)
 	return d.loadEpochs(ctx)
+}
+
+// stale says whether other nodes may have changed what this one remembers.
+func (d *Directory) stale() bool {
+	return d.followed.Load() && d.now().Sub(*d.loaded.Load()) > maxStale
 }
 
 // MoveEpoch moves the epoch of a realm without any other change of the directory, for what else decisions depend on:
@@ -51,6 +63,7 @@ func (d *Directory) MoveEpoch(ctx context.Context, realm string) (epoch uint64, 
 }
 
 func (d *Directory) loadEpochs(ctx context.Context) (err error) {
+	asked := d.now()
 	rows, err := d.read.QueryContext(ctx, "SELECT name, epoch FROM realms")
 	if err != nil {
 		return err
@@ -64,5 +77,9 @@ func (d *Directory) loadEpochs(ctx context.Context) (err error) {
 		}
 		d.epochs.raise(realm, epoch)
 	}
-	return rows.Err()
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	d.loaded.Store(&asked)
+	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 )
 
@@ -30,6 +31,8 @@ type Directory struct {
 	now         func() time.Time
 	stmt        statements
 	epochs      epochs
+	loaded      atomic.Pointer[time.Time] // when the epochs were last read
+	followed    atomic.Bool               // Refresh was called
 	cache       cache
 	equal       func(x, y []byte) int // constant time; a test counts its calls
 }

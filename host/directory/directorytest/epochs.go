@@ -1,6 +1,7 @@
 package directorytest
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -90,6 +91,38 @@ func testTwoNodes(t *testing.T, s *store) {
 	if other.Epoch("r") != s.Epoch("r") {
 		t.Errorf("%d and %d", other.Epoch("r"), s.Epoch("r"))
 	}
+}
+
+// testRefreshThatFails: a node that cannot learn what others changed asks the store each time, after a while; one that
+// never tries is alone.
+func testRefreshThatFails(t *testing.T, s *store) {
+	ctx := t.Context()
+	follower, loner := open(t, s.cfg), open(t, s.cfg)
+	p, secret := s.principal(t, "r", "a")
+	standing := func(d *directory.Directory) error { return d.CheckStanding(ctx, token(p, secret.Version), found(p)) }
+	ok(t, follower.Refresh(ctx))
+	ok(t, loner.CheckStanding(ctx, token(p, secret.Version), found(p)))
+	ok(t, standing(follower))
+	s.set(t, "r", "a", false)
+	failing, cancel := context.WithCancel(ctx)
+	cancel()
+	for range 5 {
+		if err := follower.Refresh(failing); err == nil {
+			t.Fatal("a cancelled refresh succeeded")
+		}
+		ok(t, standing(follower))
+		s.clock.pass(time.Second)
+	}
+	s.clock.pass(time.Second)
+	denies(t, standing(follower), "principal_disabled", true)
+	ok(t, s.RevokeToken(ctx, "r", "https://idp", "t1", s.clock.Now().Add(time.Hour)))
+	c, fp := foreign("r", "9", "x")
+	denies(t, follower.CheckStanding(ctx, c, fp), "token_revoked", false)
+	ok(t, standing(loner))
+	ok(t, follower.Refresh(ctx))
+	denies(t, standing(follower), "principal_disabled", true)
+	s.set(t, "r", "a", true)
+	denies(t, standing(follower), "principal_disabled", true) // from memory again
 }
 
 func testReopen(t *testing.T, s *store) {

@@ -45,6 +45,7 @@ func Run(t *testing.T, fresh func(testing.TB) directory.Config) {
 		{"StoreThatIsGone", testStoreThatIsGone},
 		{"Epochs", testEpochs},
 		{"TwoNodes", testTwoNodes},
+		{"RefreshThatFails", testRefreshThatFails},
 		{"Reopen", testReopen},
 		{"Isolation", testIsolation},
 		{"Concurrency", testConcurrency},
