@@ -88,7 +88,7 @@ func TestSymmetricSettings(t *testing.T) {
 		"a secret":   {`{"secret":"urn:polaris-secret:s:key"}`, "", ""},
 		"neither":    {`{}`, "", "is needed"},
 		"both":       {`{"secret_file":"x","secret":"urn:realmgate-secret:s:key"}`, "", "is needed"},
-		"readable":   {`{"secret_file":"` + file(t, []byte(secret), 0o640) + `"}`, "/secret_file", "0640"},
+		"readable":   {`{"secret_file":"` + file(t, []byte(secret), 0o660) + `"}`, "/secret_file", "0660"},
 		"short":      {`{"secret":"urn:realmgate-secret:s:short"}`, "/secret", "31 bytes"},
 		"short file": {`{"secret_file":"` + file(t, []byte(secret[1:]+"\n"), 0o600) + `"}`, "/secret_file", "31 bytes"},
 		"pasted":     {`{"secret":"` + secret + `"}`, "/secret", "not the secret itself"},

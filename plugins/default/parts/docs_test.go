@@ -94,7 +94,8 @@ func (s *schema) rows(out *bytes.Buffer, prefix string) {
 func TestManualOfTheParts(t *testing.T) {
 	var out bytes.Buffer
 	out.WriteString("# The bundled parts\n\nWhat the plugin `default` offers, and the settings of each type. How parts are configured, inherited and overridden is in\n" +
-		"[configuration.md](configuration.md). This page is made from the settings' own schemas\n(`go test ./plugins/default/parts -run Manual -update`).\n")
+		"[configuration.md](configuration.md). This page is made from the settings' own schemas\n(`go test ./plugins/default/parts -run Manual -update`).\n\n" +
+		"A file with a key or a secret must be readable by its owner only. Where root owns it, its group may read it as well, as in a folder of\nsystemd's `LoadCredential` or a volume of Kubernetes with an `fsGroup`.\n")
 	kind := sdk.Kind(0)
 	for _, i := range parts.Implementations() {
 		if i.Kind() != kind {

@@ -15,7 +15,8 @@ func Open(path string) (*os.File, error) {
 }
 
 // Read reads a whole file of at most limit bytes. A file that others than its owner may read, write or execute is an error
-// that names its mode; so is what is not a regular file. The mode is the one of the file that was opened: nobody can put
+// that names its mode, except that the group may read one that root owns: so do service managers hand keys to a process
+// that is not root (systemd's LoadCredential, Kubernetes' fsGroup). What is not a regular file is an error as well. The mode is the one of the file that was opened: nobody can put
 // another one in its place in between.
 func Read(path string, limit int64) ([]byte, error) {
 	f, err := Open(path)
@@ -32,8 +33,12 @@ func ReadFrom(f *os.File, limit int64) (content []byte, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return nil, fmt.Errorf("%s: its mode is %#o: others than its owner may use it; chmod 0600 it", f.Name(), mode)
+	mode, refused, hint := info.Mode().Perm(), fs.FileMode(0o077), ""
+	if s, ok := info.Sys().(*syscall.Stat_t); ok && s.Uid == 0 {
+		refused, hint = 0o037, " or 0640"
+	}
+	if mode&refused != 0 {
+		return nil, fmt.Errorf("%s: its mode is %#o: others than its owner may use it; chmod 0600%s it", f.Name(), mode, hint)
 	}
 	return readRegular(f, info, limit)
 }

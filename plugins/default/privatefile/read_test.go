@@ -1,6 +1,8 @@
 package privatefile
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -32,7 +34,8 @@ func TestRead(t *testing.T) {
 	}{
 		{write("good", 0o600), 5, ""},
 		{write("read-only", 0o400), 5, ""},
-		{write("group", 0o640), 5, "0640"},
+		{write("group writes", 0o620), 5, "0620"},
+		{write("group executes", 0o610), 5, "0610"},
 		{write("world", 0o604), 5, "0604"},
 		{write("writable", 0o602), 5, "0602"},
 		{write("long", 0o600), 4, "longer than 4 bytes"},
@@ -46,6 +49,37 @@ func TestRead(t *testing.T) {
 		}
 		if tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err) || !strings.Contains(err.Error(), tt.path) || got != nil) {
 			t.Errorf("%s: %q, %v, want %q", tt.path, got, err, tt.err)
+		}
+	}
+}
+
+// The group may read what root owns, and only that.
+func TestReadOfTheGroup(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(path, []byte("12345"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		uid  int
+		mode os.FileMode
+		err  string
+	}{
+		{0, 0o440, ""},
+		{0, 0o640, ""},
+		{0, 0o444, "0444"},
+		{0, 0o660, "chmod 0600 or 0640"},
+		{os.Getuid() + 1, 0o440, "0440"},
+		{os.Getuid() + 1, 0o400, ""},
+	} {
+		if err := errors.Join(os.Chown(path, tt.uid, -1), os.Chmod(path, tt.mode)); errors.Is(err, fs.ErrPermission) {
+			t.Skip("only root may give files away")
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		_, err := Read(path, 5)
+		if tt.err == "" && err != nil || tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {
+			t.Errorf("%#o of user %d: %v, want %q", tt.mode, tt.uid, err, tt.err)
 		}
 	}
 }

@@ -21,7 +21,7 @@ type FileSettings struct {
 }
 
 // File keeps each secret in a file of its own below one directory; the path of a reference is the file's. Files must be
-// readable by their owner only. One newline at the end of a file does not belong to the secret.
+// readable by their owner only, as package privatefile has it. One newline at the end of a file does not belong to the secret.
 type File struct{ root *os.Root }
 
 // NewFile checks and opens the directory.

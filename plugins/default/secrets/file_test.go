@@ -53,7 +53,7 @@ func TestFileResolve(t *testing.T) {
 	put(t, filepath.Join(dir, "lines"), "x\n\n", 0o600)
 	put(t, filepath.Join(dir, "json"), `{"user":"alice"}`+"\n", 0o600)
 	put(t, filepath.Join(dir, "open"), "hunter2", 0o644)
-	put(t, filepath.Join(dir, "group"), "hunter2", 0o640)
+	put(t, filepath.Join(dir, "group"), "hunter2", 0o660)
 	put(t, filepath.Join(dir, "full"), strings.Repeat("x", maxSecret)+"\n", 0o600)
 	put(t, filepath.Join(dir, "long"), strings.Repeat("x", maxSecret+1), 0o600)
 	put(t, filepath.Join(dir, "longer"), strings.Repeat("x", maxSecret+2), 0o600)
