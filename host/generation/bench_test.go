@@ -9,11 +9,13 @@ import (
 	"github.com/realmgate/realmgate/sdk"
 )
 
+const benchKey = "0123456789012345678901234567890123456789"
+
 // BenchmarkDecision is one decision of an internal realm: token broker, authenticator with a look-up in the directory,
 // active-roles provider and the host's own checks. "process" goes through a real plugin process; "bare" calls the same
 // parts in this process, as the limit that the process is measured against.
 func BenchmarkDecision(b *testing.B) {
-	w := newWorld(b, map[string]string{"KEY": "0123456789012345678901234567890123456789"})
+	w := newWorld(b, map[string]string{"KEY": benchKey})
 	gen := w.build(b, "realm \"demo\" {\n  authentication {\n    token_broker {\n      type = \"symmetric-key\"\n      secret = \"urn:realmgate-secret:vars:KEY\"\n    }\n  }\n}\nsecret_store \"vars\" {\n  type = \"env\"\n  variables = [\"KEY\"]\n}\n")
 	token := w.token(b, gen, "demo")
 	p, err := gen.Plan("demo")
@@ -57,15 +59,15 @@ func (l bare) Run(ctx context.Context, s *sdk.State) error {
 	return nil
 }
 
-// bareHost answers look-ups from the same directory as the daemon does, and secrets from the same store.
+// bareHost answers look-ups from the same directory as the daemon does.
 type bareHost struct{ w *world }
 
 func (h bareHost) FindPrincipal(ctx context.Context, ref sdk.PrincipalRef) (sdk.Principal, error) {
 	return h.w.directory.FindPrincipal(ctx, "demo", ref)
 }
 
-func (h bareHost) ResolveSecret(ctx context.Context, ref sdk.SecretRef) (sdk.Secret, error) {
-	return h.w.Secrets.Resolve(ctx, ref)
+func (h bareHost) ResolveSecret(context.Context, sdk.SecretRef) (sdk.Secret, error) {
+	return sdk.NewSecret([]byte(benchKey)), nil
 }
 
 func barePlan(b *testing.B, w *world) *pipeline.Plan {

@@ -26,7 +26,6 @@ const maxCache = time.Minute
 type Deps struct {
 	Plugins   Plugins
 	Directory Directory
-	Secrets   *secret.Service
 	// LookupEnv reads the environment of the daemon for secret stores, as os.LookupEnv does.
 	LookupEnv func(string) (string, bool)
 	Logger    hclog.Logger
@@ -36,7 +35,9 @@ type Deps struct {
 // and nothing is left in the plugins. A plugin that is at fault (it does not start, it does not answer) takes down only the
 // realms that name it: they are marked, see Generation.Realms.
 func Build(ctx context.Context, cfg *config.Config, deps Deps) (*Generation, config.Diagnostics) {
-	b := &builder{cfg: cfg, deps: deps, gen: &Generation{plugins: deps.Plugins, realms: map[string]*realm{}, hosts: map[string]string{}}}
+	b := &builder{cfg: cfg, deps: deps, gen: &Generation{
+		plugins: deps.Plugins, secrets: secret.New(nil), realms: map[string]*realm{}, hosts: map[string]string{},
+	}}
 	b.stores(ctx)
 	b.parts(ctx)
 	for _, r := range cfg.Realms {
@@ -87,8 +88,9 @@ type wanted struct {
 	kind  sdk.Kind
 	part  config.Part
 	setup sdk.Setup
-	realm string
 	into  *built
+
+	internal bool // for a realm that has tokens of its own
 }
 
 // configure builds a batch of instances and turns what the plugins say into diagnostics.
@@ -101,13 +103,20 @@ func (b *builder) configure(ctx context.Context, all []wanted) {
 			b.unknownType(w, err)
 			continue
 		}
+		if offer.ExternalOnly && w.internal {
+			b.diags = append(b.diags, w.part.Diagnose("/type", fmt.Sprintf("the %v %q is for external realms only, and realm %s has tokens of its own", w.kind, w.part.Type, w.setup.Realm),
+				"It believes what a foreign identity says of itself; a realm with tokens of its own has a directory.", false, false))
+			w.into.err = errors.New("for external realms only")
+			continue
+		}
 		refs, ok := b.references(w.part)
 		if !ok {
 			w.into.err = errors.New("a secret reference is wrong")
 			continue
 		}
 		w.into.offer = offer
-		batch = append(batch, catalog.Instance{Kind: w.kind, Type: w.part.Type, Settings: w.part.Settings, Setup: w.setup, Realm: w.realm, Refs: refs})
+		w.setup.RolePrefix = b.cfg.RolePrefix
+		batch = append(batch, catalog.Instance{Kind: w.kind, Type: w.part.Type, Settings: w.part.Settings, Setup: w.setup, Refs: refs, Secrets: b.gen.secrets})
 		asked = append(asked, w)
 	}
 	if len(batch) == 0 {
@@ -116,8 +125,8 @@ func (b *builder) configure(ctx context.Context, all []wanted) {
 	handles, diags := b.deps.Plugins.Configure(ctx, batch)
 	for _, d := range diags {
 		w := asked[d.Index]
-		if d.Unavailable {
-			w.into.err = errors.New(d.Summary)
+		if d.Unavailable { // the catalog goes on trying; the instance may come to be without us
+			b.pending(w, d)
 			continue
 		}
 		b.diags = append(b.diags, w.part.Diagnose(d.Path, fmt.Sprintf("%v %q: %s", w.kind, w.part.Type, d.Summary), d.Detail, d.Warning, d.Sensitive))
@@ -126,11 +135,20 @@ func (b *builder) configure(ctx context.Context, all []wanted) {
 		}
 	}
 	for i, w := range asked {
-		if w.into.err == nil {
+		switch {
+		case w.into.err != nil:
+		case handles[i].IsZero():
+			w.into.err = errors.New("it could not be configured")
+		default:
 			w.into.handle = handles[i]
 			b.gen.handles = append(b.gen.handles, handles[i])
 		}
 	}
+}
+
+// pending says that a part cannot be built now although its settings may be right.
+func (b *builder) pending(w wanted, d catalog.Diagnostic) {
+	b.diags = append(b.diags, w.part.Diagnose("", fmt.Sprintf("%v %q is not available now, and will be tried again: %s", w.kind, w.part.Type, d.Summary), "", true, true))
 }
 
 // unknownType blames the configuration, unless a plugin that did not start may be the one that offers the type.
@@ -178,9 +196,9 @@ func (b *builder) parts(ctx context.Context) {
 		x := &realmParts{}
 		realms[r.Name] = x
 		setup := sdk.Setup{Realm: r.Name, Issuer: r.Issuer, Audience: r.Audience}
-		all = append(all, wanted{kind: sdk.KindAuthenticator, part: r.Authentication.Authenticator, setup: setup, realm: r.Name, into: &x.authenticator})
+		all = append(all, wanted{kind: sdk.KindAuthenticator, part: r.Authentication.Authenticator, setup: setup, into: &x.authenticator, internal: r.Authentication.Type != config.External})
 		if r.Authentication.Type != config.External {
-			all = append(all, wanted{kind: sdk.KindTokenBroker, part: r.Authentication.TokenBroker, setup: setup, realm: r.Name, into: &x.broker})
+			all = append(all, wanted{kind: sdk.KindTokenBroker, part: r.Authentication.TokenBroker, setup: setup, into: &x.broker})
 		}
 	}
 	b.configure(ctx, all)
@@ -210,7 +228,7 @@ func (b *builder) realm(r config.Realm) {
 	ts := r.Authentication.TokenService
 	out.tokens, out.err = token.New(token.Config{
 		Realm: r.Name, Issuer: r.Issuer, Audience: r.Audience,
-		RolePrefix: ts.RolePrefix, DefaultScope: ts.DefaultScope, ScopeAliases: maps.Clone(ts.ScopeAliases),
+		RolePrefix: b.cfg.RolePrefix, DefaultScope: ts.DefaultScope, ScopeAliases: maps.Clone(ts.ScopeAliases),
 		Directory: b.deps.Directory, Broker: b.deps.Plugins.Broker(b.realms[r.Name].broker.handle, r.Name), Admit: out.plan, Logger: b.deps.Logger.Named("token"),
 	})
 }
@@ -223,6 +241,11 @@ func (b *builder) plan(r config.Realm, mode pipeline.Mode) (*pipeline.Plan, erro
 	var err error
 	parts := b.realms[r.Name]
 	tail := []built{parts.authenticator, b.active}
+	for _, x := range append([]built{parts.broker}, tail...) {
+		if !x.handle.IsZero() {
+			b.gen.realms[r.Name].handles = append(b.gen.realms[r.Name].handles, x.handle)
+		}
+	}
 	if mode != pipeline.ModeExternal {
 		if c.Internal, err = b.route(append([]built{parts.broker}, tail...)); err != nil {
 			return nil, err
@@ -234,6 +257,7 @@ func (b *builder) plan(r config.Realm, mode pipeline.Mode) (*pipeline.Plan, erro
 	if mode != pipeline.ModeInternal {
 		t := b.tenants[r.Tenant]
 		c.Tenant = r.Tenant
+		b.gen.realms[r.Name].handles = append(b.gen.realms[r.Name].handles, t.provider.handle, t.principal.handle, t.roles.handle)
 		if c.External, err = b.route(append([]built{t.provider, t.principal, t.roles}, tail...)); err != nil {
 			return nil, err
 		}

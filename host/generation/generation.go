@@ -7,6 +7,7 @@ import (
 
 	"github.com/realmgate/realmgate/host/catalog"
 	"github.com/realmgate/realmgate/host/pipeline"
+	"github.com/realmgate/realmgate/host/secret"
 	"github.com/realmgate/realmgate/host/token"
 	"github.com/realmgate/realmgate/sdk"
 )
@@ -23,6 +24,7 @@ type Plugins interface {
 	Configure(ctx context.Context, in []catalog.Instance) ([]catalog.Handle, []catalog.Diagnostic)
 	Release(ctx context.Context, hs []catalog.Handle)
 	Leg(hs []catalog.Handle) (*catalog.Leg, error)
+	Ready(h catalog.Handle) error
 	Broker(h catalog.Handle, realm string) *catalog.Broker
 	Resolver(h catalog.Handle) *catalog.Resolver
 }
@@ -30,16 +32,18 @@ type Plugins interface {
 // Generation is one configuration, built. It is immutable and safe for concurrent use.
 type Generation struct {
 	plugins Plugins
+	secrets *secret.Service
 	handles []catalog.Handle
 	realms  map[string]*realm
 	hosts   map[string]string
 }
 
 type realm struct {
-	mode   pipeline.Mode
-	plan   *pipeline.Plan
-	tokens *token.Service
-	err    error // why the realm cannot be served
+	mode    pipeline.Mode
+	handles []catalog.Handle // of every part that its plan goes through
+	plan    *pipeline.Plan
+	tokens  *token.Service
+	err     error // why the realm cannot be served
 }
 
 // Plan gives the plan of a realm. The error is pipeline.ErrUnknownRealm, or says why the realm cannot be served.
@@ -69,11 +73,16 @@ func (g *Generation) RealmOfHost(host string) (string, bool) {
 	return name, ok
 }
 
-// Realms gives the names of all realms, sorted, with why a realm cannot be served, nil for those that can.
+// Realms gives the names of all realms, with why a realm cannot be served at the moment, nil for those that can.
 func (g *Generation) Realms() map[string]error {
 	out := make(map[string]error, len(g.realms))
 	for name, r := range g.realms {
 		out[name] = r.err
+		for _, h := range r.handles {
+			if out[name] == nil {
+				out[name] = g.plugins.Ready(h)
+			}
+		}
 	}
 	return out
 }

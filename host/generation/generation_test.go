@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -19,7 +20,6 @@ import (
 	"github.com/realmgate/realmgate/host/directory"
 	"github.com/realmgate/realmgate/host/generation"
 	"github.com/realmgate/realmgate/host/pipeline"
-	"github.com/realmgate/realmgate/host/secret"
 	"github.com/realmgate/realmgate/internal/buildtest"
 	"github.com/realmgate/realmgate/sdk"
 )
@@ -43,8 +43,7 @@ func newWorld(t testing.TB, env map[string]string, more ...catalog.Source) *worl
 	if err != nil {
 		t.Fatal(err)
 	}
-	secrets := secret.New(nil)
-	cat, err := catalog.New(catalog.Options{Logger: hclog.NewNullLogger(), Version: "test", Directory: dir, Secrets: secrets})
+	cat, err := catalog.New(catalog.Options{Logger: hclog.NewNullLogger(), Version: "test", Directory: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +61,7 @@ func newWorld(t testing.TB, env map[string]string, more ...catalog.Source) *worl
 	}
 	cat.Start(t.Context(), append(bundled, more...))
 	lookup := func(name string) (string, bool) { v, ok := env[name]; return v, ok }
-	return &world{generation.Deps{Plugins: cat, Directory: dir, Secrets: secrets, LookupEnv: lookup, Logger: hclog.NewNullLogger()}, cat, dir}
+	return &world{generation.Deps{Plugins: cat, Directory: dir, LookupEnv: lookup, Logger: hclog.NewNullLogger()}, cat, dir}
 }
 
 func load(t testing.TB, hcl string) *config.Config {
@@ -176,7 +175,7 @@ realm "b" {
 	}
 
 	// What the environment has but no store lists is out of reach.
-	_, diags := generation.Build(t.Context(), load(t, `
+	poor, diags := generation.Build(t.Context(), load(t, `
 secret_store "vars" {
   type      = "env"
   variables = ["KEY_A"]
@@ -190,8 +189,11 @@ realm "a" {
   }
 }
 `), w.Deps)
-	if err := diags.Err(); err == nil || !strings.Contains(err.Error(), "OTHER") {
-		t.Errorf("a variable that no store lists: %v", err)
+	if len(diags) != 1 || !diags[0].Warning || !strings.Contains(diags[0].Summary, "OTHER") {
+		t.Errorf("a variable that no store lists: %v", diags)
+	}
+	if d := decide(t, poor, "a", a); d.Verdict != pipeline.Unavailable {
+		t.Errorf("a realm without its key: %v", d.Verdict)
 	}
 }
 
@@ -226,6 +228,58 @@ realm "bad" {
 	err := diags.Err()
 	if err == nil || !strings.Contains(err.Error(), "test.hcl:6:") || !strings.Contains(err.Error(), `"acme"`) {
 		t.Errorf("without such a plugin: %v", err)
+	}
+}
+
+// A part whose secret cannot be had at the start is tried again, and takes down no other realm meanwhile.
+func TestSecretThatComesLate(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t, nil)
+	gen := w.build(t, fmt.Sprintf(`
+secret_store "files" {
+  type = "file"
+  dir  = %q
+}
+realm "good" {}
+realm "late" {
+  authentication {
+    token_broker {
+      type   = "symmetric-key"
+      secret = "urn:realmgate-secret:files:late"
+    }
+  }
+}
+`, dir))
+	if d := decide(t, gen, "good", w.token(t, gen, "good")); d.Verdict != pipeline.Allowed {
+		t.Errorf("good: %v %v", d.Verdict, d.Err)
+	}
+	if d := decide(t, gen, "late", "x"); d.Verdict != pipeline.Unavailable {
+		t.Errorf("late, before: %v %v", d.Verdict, d.Denial)
+	}
+	if gen.Realms()["late"] == nil || gen.Realms()["good"] != nil {
+		t.Errorf("state: %v", gen.Realms())
+	}
+	if err := os.WriteFile(filepath.Join(dir, "late"), []byte(strings.Repeat("k", 40)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(30 * time.Second); gen.Realms()["late"] != nil; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("it never came: %v", gen.Realms()["late"])
+		}
+	}
+	if d := decide(t, gen, "late", w.token(t, gen, "late")); d.Verdict != pipeline.Allowed {
+		t.Errorf("late, after: %v %v %v", d.Verdict, d.Denial, d.Err)
+	}
+}
+
+// An authenticator that believes foreign identities is for external realms only.
+func TestExternalOnly(t *testing.T) {
+	_, diags := generation.Build(t.Context(), load(t, "realm \"a\" {\n  authentication {\n    authenticator {\n      type = \"claims\"\n    }\n  }\n}\n"), newWorld(t, nil).Deps)
+	if err := diags.Err(); err == nil || !strings.Contains(err.Error(), "test.hcl:4:") || !strings.Contains(err.Error(), "external realms only") {
+		t.Errorf("%v", err)
 	}
 }
 

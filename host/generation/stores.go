@@ -20,7 +20,6 @@ func (b *builder) stores(ctx context.Context) {
 	left := slices.Clone(b.cfg.SecretStores)
 	var ready []secret.Store
 	done := map[string]bool{}
-	b.deps.Secrets.SetStores(nil)
 	for len(left) > 0 {
 		var now, later []config.SecretStore
 		for _, s := range left {
@@ -46,7 +45,7 @@ func (b *builder) stores(ctx context.Context) {
 			done[s.Name] = true
 			ready = append(ready, b.store(s, results[i]))
 		}
-		b.deps.Secrets.SetStores(ready)
+		b.gen.secrets.SetStores(ready)
 		left = later
 	}
 }
@@ -78,7 +77,7 @@ func (b *builder) environment(s config.SecretStore) map[string]sdk.Secret {
 }
 
 func (b *builder) store(s config.SecretStore, x built) secret.Store {
-	st := secret.Store{Name: s.Name, Type: s.Type, Resolver: broken{x.err}}
+	st := secret.Store{Name: s.Name, OperatorOnly: x.offer.OperatorOnly, Resolver: broken{x.err}}
 	for _, g := range s.Grants {
 		st.Grants = append(st.Grants, secret.Grant{Realm: g.Realm, Prefix: g.Prefix})
 	}

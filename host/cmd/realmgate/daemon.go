@@ -17,14 +17,12 @@ import (
 	"github.com/realmgate/realmgate/host/config"
 	"github.com/realmgate/realmgate/host/directory"
 	"github.com/realmgate/realmgate/host/generation"
-	"github.com/realmgate/realmgate/host/secret"
 )
 
 // rooms are what a configuration needs to be built and served.
 type rooms struct {
 	log       hclog.Logger
 	directory *directory.Directory
-	secrets   *secret.Service
 	catalog   *catalog.Catalog
 	gen       *generation.Generation
 }
@@ -32,7 +30,7 @@ type rooms struct {
 // open opens the directory, starts the plugins and builds the configuration. Diagnostics are printed. On an error nothing
 // is left open.
 func open(ctx context.Context, std streams, cfg *config.Config, dir directory.Config) (r *rooms, err error) {
-	r = &rooms{log: logger(cfg.Log, std), secrets: secret.New(nil)}
+	r = &rooms{log: logger(cfg.Log, std)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, r.close(context.WithoutCancel(ctx), closeLimit))
@@ -47,13 +45,13 @@ func open(ctx context.Context, std streams, cfg *config.Config, dir directory.Co
 		return r, err
 	}
 	if r.catalog, err = catalog.New(catalog.Options{
-		Logger: r.log, Version: version, Directory: r.directory, Secrets: r.secrets, RuntimeDir: os.Getenv("RUNTIME_DIRECTORY"),
+		Logger: r.log, Version: version, Directory: r.directory, RuntimeDir: os.Getenv("RUNTIME_DIRECTORY"),
 	}); err != nil {
 		return r, err
 	}
 	r.catalog.Start(ctx, sources)
 	var diags config.Diagnostics
-	r.gen, diags = generation.Build(ctx, cfg, generation.Deps{Plugins: r.catalog, Directory: r.directory, Secrets: r.secrets, LookupEnv: os.LookupEnv, Logger: r.log})
+	r.gen, diags = generation.Build(ctx, cfg, generation.Deps{Plugins: r.catalog, Directory: r.directory, LookupEnv: os.LookupEnv, Logger: r.log})
 	return r, report(std, diags)
 }
 
@@ -74,7 +72,7 @@ func (r *rooms) close(ctx context.Context, limit time.Duration) error {
 	return errors.Join(errs...)
 }
 
-// broken gives the realms that cannot be served, as one error.
+// broken gives the realms that cannot be served now, as one error.
 func (r *rooms) broken() error {
 	state := r.gen.Realms()
 	var errs []error

@@ -20,7 +20,7 @@ type rootCredentials struct {
 	out      *os.File
 	file     string // used if out is no terminal
 	endpoint func(realm string) string
-	scope    func(realm string) string
+	scope    string // that asks for every role
 }
 
 // rootEntry is what the file keeps of one realm.
@@ -41,7 +41,7 @@ func (r rootCredentials) show(p directory.Principal, s directory.ClientSecret) e
 	// No line has a character that JSON escapes: they can be copied out of the file as they stand.
 	e.Try = []string{
 		fmt.Sprintf(`TOKEN=$(curl -s -u '%s:%s' -d grant_type=client_credentials -d scope=%s %s/v1/oauth/tokens | tr -cs 'A-Za-z0-9._-' ' ' | cut -d' ' -f3)`,
-			e.ClientID, e.ClientSecret, r.scope(p.Realm), base),
+			e.ClientID, e.ClientSecret, r.scope, base),
 		fmt.Sprintf(`curl -i -H 'Authorization: Bearer '$TOKEN %s/v1/check`, base),
 		fmt.Sprintf(`curl -i -H 'Authorization: Bearer '${TOKEN}x %s/v1/check`, base),
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
+	"golang.org/x/term"
 
 	"github.com/realmgate/realmgate/host/admin"
 	"github.com/realmgate/realmgate/host/config"
@@ -20,12 +21,20 @@ import (
 )
 
 type serveCmd struct {
-	Strict   bool   `help:"Do not start if a realm cannot be served; without it only that realm is unavailable."`
+	Strict   bool   `help:"Do not start if a plugin does not start, or a part has to wait for what it needs; without it only the realms that name it are unavailable. Wrong settings never start."`
 	LogLevel string `enum:",trace,debug,info,warn,error" default:"" help:"Overrides log { level }: trace, debug, info, warn or error."`
 }
 
 // rootCredentialsFile is where the root secrets of a first start go when there is no terminal, beside the database.
 const rootCredentialsFile = "root-credentials.json"
+
+// stopSignals gives a context that ends with SIGTERM or SIGINT. From then on these have their usual effect again: a second
+// one ends the process at once.
+func stopSignals(ctx context.Context) (context.Context, func()) {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
+}
 
 // Run serves until SIGTERM or SIGINT, then drains.
 func (s serveCmd) Run(ctx context.Context, c *cli, std streams) (err error) {
@@ -41,8 +50,12 @@ func (s serveCmd) Run(ctx context.Context, c *cli, std streams) (err error) {
 	if err != nil {
 		return err
 	}
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	ctx, stop := stopSignals(ctx)
 	defer stop()
+	hangup := make(chan os.Signal, 1) // from now on, so that one during the start does not end us
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	attached := term.IsTerminal(int(os.Stdin.Fd())) // asked while the terminal is there
 
 	r, err := open(ctx, std, cfg, directory.Config{Type: cfg.Directory.Type, Path: cfg.Directory.Path})
 	if err != nil {
@@ -58,9 +71,6 @@ func (s serveCmd) Run(ctx context.Context, c *cli, std streams) (err error) {
 			r.log.Error(line)
 		}
 	}
-	if err := r.bootstrap(ctx, cfg, std); err != nil {
-		return err
-	}
 	srv, err := r.server(cfg, listeners)
 	if err != nil {
 		return err
@@ -68,10 +78,13 @@ func (s serveCmd) Run(ctx context.Context, c *cli, std streams) (err error) {
 	if err := srv.Listen(ctx); err != nil {
 		return err
 	}
+	if err := r.bootstrap(ctx, cfg, std); err != nil {
+		return err
+	}
 	for _, l := range cfg.Listeners {
 		r.log.Info("listening", "listener", l.Name, "address", srv.Addr(l.Name), "tls", l.TLS != nil)
 	}
-	go r.hangups(ctx)
+	go r.hangups(ctx, hangup, attached, stop)
 	go r.follow(ctx)
 	r.notify(daemon.SdNotifyReady)
 	err = srv.Serve(ctx)
@@ -88,7 +101,7 @@ func (r *rooms) bootstrap(ctx context.Context, cfg *config.Config, std streams) 
 	show := rootCredentials{
 		out: std.out, file: filepath.Join(filepath.Dir(cfg.Directory.Path), rootCredentialsFile),
 		endpoint: func(realm string) string { return endpoint(cfg, realm) },
-		scope:    func(realm string) string { return rolePrefix(cfg, realm) + "ALL" },
+		scope:    cfg.RolePrefix + "ALL",
 	}
 	for _, realm := range r.gen.Internal() {
 		created, err := r.directory.Bootstrap(ctx, realm, show.show)
@@ -100,15 +113,6 @@ func (r *rooms) bootstrap(ctx context.Context, cfg *config.Config, std streams) 
 		}
 	}
 	return nil
-}
-
-func rolePrefix(cfg *config.Config, realm string) string {
-	for _, x := range cfg.Realms {
-		if x.Name == realm {
-			return x.Authentication.TokenService.RolePrefix
-		}
-	}
-	return ""
 }
 
 func (r *rooms) server(cfg *config.Config, listeners []server.Listener) (*server.Server, error) {
@@ -129,7 +133,7 @@ func listeners(cfg *config.Config) ([]server.Listener, error) {
 		if err != nil {
 			return nil, l.Diagnose("tls", err.Error(), "")
 		}
-		out = append(out, server.Listener{Name: l.Name, Address: l.Address, RealmHeader: l.RealmHeader, TrustedProxies: l.TrustedProxies, TLS: t})
+		out = append(out, server.Listener{Name: l.Name, Address: l.Address, RealmHeader: l.RealmHeader, TrustedProxies: l.TrustedProxies, Forwarded: l.Forwarded, TLS: t})
 	}
 	return out, nil
 }
@@ -158,8 +162,12 @@ func (r *rooms) pluginList() []admin.Plugin {
 	return out
 }
 
-// followInterval is how late a daemon may notice what another one changed in the directory that they share.
-const followInterval = time.Second
+// A daemon notices within followInterval what another one changed in the directory that they share. A directory that does
+// not answer within followLimit is noted; what it remembers counts for no longer than it says itself.
+const (
+	followInterval = time.Second
+	followLimit    = 2 * time.Second
+)
 
 // follow rereads the epochs of the directory, so that changes which another daemon made to it are noticed.
 func (r *rooms) follow(ctx context.Context) {
@@ -168,23 +176,28 @@ func (r *rooms) follow(ctx context.Context) {
 	for {
 		select {
 		case <-tick.C:
-			if err := r.directory.Refresh(ctx); err != nil && ctx.Err() == nil {
+			limited, cancel := context.WithTimeout(ctx, followLimit)
+			if err := r.directory.Refresh(limited); err != nil && ctx.Err() == nil {
 				r.log.Error("the directory cannot be reread; what other daemons change in it is not noticed", "error", err)
 			}
+			cancel()
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// hangups answers SIGHUP in the log.
-func (r *rooms) hangups(ctx context.Context) {
-	ch := make(chan os.Signal, 1)
-	signal.Notify(ch, syscall.SIGHUP)
-	defer signal.Stop(ch)
+// hangups answers SIGHUP. With a terminal it says that the terminal is gone, and the daemon stops; without one it is an
+// operator's wish for a new configuration, which has to wait for a restart.
+func (r *rooms) hangups(ctx context.Context, hangup <-chan os.Signal, attached bool, stop func()) {
 	for {
 		select {
-		case <-ch:
+		case <-hangup:
+			if attached {
+				r.log.Info("the terminal is gone: stopping")
+				stop()
+				return
+			}
 			r.log.Warn("SIGHUP: a running daemon cannot take a new configuration yet; `realmgate validate` checks one, a restart takes it")
 		case <-ctx.Done():
 			return

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/realmgate/realmgate/host/catalog"
 	"github.com/realmgate/realmgate/host/directory"
 )
 
@@ -19,6 +20,11 @@ func (validateCmd) Run(ctx context.Context, c *cli, std streams) (err error) {
 	if err != nil {
 		return err
 	}
+	if _, err := listeners(cfg); err != nil {
+		return err
+	}
+	ctx, stop := stopSignals(ctx)
+	defer stop()
 	cfg.Log.Level = "error"
 	scratch, err := os.MkdirTemp("", "realmgate-validate-")
 	if err != nil {
@@ -29,8 +35,17 @@ func (validateCmd) Run(ctx context.Context, c *cli, std streams) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(r.broken(), r.close(ctx, closeLimit)); err != nil {
+	problems := []error{r.broken()}
+	for _, p := range r.catalog.Plugins() {
+		if p.State == catalog.StateFailed { // also one that no realm names: the operator wants to know
+			problems = append(problems, errors.New(p.LastError))
+		}
+	}
+	if err := errors.Join(append(problems, r.close(ctx, closeLimit))...); err != nil {
 		return err
+	}
+	if len(cfg.Realms) == 0 {
+		fmt.Fprintln(std.err, "warning: the configuration has no realm: it answers nobody")
 	}
 	_, err = fmt.Fprintf(std.out, "%s is valid: %d realms, %d tenants\n", name, len(cfg.Realms), len(cfg.Tenants))
 	return err
