@@ -91,7 +91,7 @@ func (s *RSASettings) check() error {
 	}
 	for i, v := range s.VerificationKeys {
 		if (v.File == "") == v.Ref.IsZero() {
-			faults = append(faults, sdk.At(errors.New("public_key_file or public_key is needed, not both"), "verification_key", i))
+			faults = append(faults, sdk.At(errors.New("exactly one of public_key_file and public_key is needed"), "verification_key", i))
 		}
 	}
 	return errors.Join(faults...)

@@ -33,7 +33,7 @@ type Symmetric struct{ broker }
 // NewSymmetric is the constructor of [Symmetric].
 func NewSymmetric(ctx context.Context, setup sdk.Setup, s SymmetricSettings) (*Symmetric, error) {
 	if s.Secret.IsZero() == (s.SecretFile == "") {
-		return nil, errors.New("secret or secret_file is needed, not both")
+		return nil, sdk.At(errors.New("exactly one of secret and secret_file is needed"), "secret")
 	}
 	r, err := newRing(ctx, s.MaxGeneration.Std(), s.read)
 	if err != nil {

@@ -25,7 +25,7 @@ type Mapper struct{ settings Settings }
 // NewMapper checks the settings.
 func NewMapper(_ context.Context, _ sdk.Setup, s Settings) (*Mapper, error) {
 	if s.ID.IsZero() && s.Name.IsZero() {
-		return nil, errors.New("id_claim_path, name_claim_path or both are needed")
+		return nil, sdk.At(errors.New("id_claim_path, name_claim_path or both are needed"), "id_claim_path")
 	}
 	return &Mapper{settings: s}, nil
 }

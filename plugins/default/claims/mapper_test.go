@@ -56,7 +56,7 @@ func TestMapPrincipal(t *testing.T) {
 func TestSettings(t *testing.T) {
 	t.Parallel()
 	for settings, want := range map[string]string{
-		`{}`:                             "id_claim_path, name_claim_path or both",
+		`{}`:                             "/id_claim_path: id_claim_path, name_claim_path or both",
 		`{"id_claim_path":"a//b"}`:       "empty segment",
 		`{"id_claim_path":"a","nam":""}`: `no key "nam"`,
 	} {
