@@ -47,9 +47,10 @@ func invoke[Q, R proto.Message](ctx context.Context, c client, method func(conte
 	if n := proto.Size(q); n > maxItem {
 		return none, tooLarge(n)
 	}
-	r, err := method(ctx, q, c.process.opts()...)
+	var a answer
+	r, err := method(ctx, q, a.opts()...)
 	if err != nil {
-		return none, fromStatus(ctx, err)
+		return none, fromStatus(ctx, &a, err)
 	}
 	if n := proto.Size(r); n > maxItem {
 		return none, tooLarge(n)
@@ -81,7 +82,7 @@ func (c client) Identify(ctx context.Context, r sdk.Request) (sdk.Identity, erro
 	if err != nil {
 		return sdk.Identity{}, err
 	}
-	return valueOr(identityFromProto(x.GetIdentity()), "identity")
+	return c.process.identity(x.GetIdentity(), c.step[0])
 }
 
 // MapPrincipal is sdk.PrincipalMapper.

@@ -59,9 +59,10 @@ func (p *Process) configure(ctx context.Context, batch []*pluginv1.InstanceSpec,
 	if p.sessionMode() != SessionNone {
 		req.CallId = c.id
 	}
-	resp, err := pluginv1.NewPluginClient(p.cc).Configure(ctx, req, p.opts()...)
+	var a answer
+	resp, err := pluginv1.NewPluginClient(p.cc).Configure(ctx, req, a.opts()...)
 	if err != nil {
-		return nil, fromStatus(ctx, err)
+		return nil, fromStatus(ctx, &a, err)
 	}
 	results := make(map[uint64]*pluginv1.InstanceResult, len(batch))
 	for _, r := range resp.GetResults() {
@@ -73,6 +74,9 @@ func (p *Process) configure(ctx context.Context, batch []*pluginv1.InstanceSpec,
 		if !ok {
 			out = append(out, Diagnostic{Instance: spec.GetInstanceId(), Summary: "the plugin did not answer for this instance"})
 			continue
+		}
+		if tenant := spec.GetScope().GetTenant().GetName(); tenant != "" && spec.GetKind() == pluginv1.Kind_KIND_IDENTITY_PROVIDER {
+			p.tenants.Store(spec.GetInstanceId(), tenant)
 		}
 		if f := r.GetFailure(); f != nil {
 			out = append(out, Diagnostic{Instance: spec.GetInstanceId(), Unavailable: true, Summary: failureFromProto(f).Message})
@@ -109,8 +113,12 @@ func (p *Process) Release(ctx context.Context, ids []uint64) error {
 	const chunk = 10_000 // some 100 KiB
 	for len(ids) > 0 {
 		n := min(chunk, len(ids))
-		if _, err := pluginv1.NewPluginClient(p.cc).Release(ctx, &pluginv1.ReleaseRequest{InstanceIds: ids[:n]}, p.opts()...); err != nil {
-			return fromStatus(ctx, err)
+		var a answer
+		if _, err := pluginv1.NewPluginClient(p.cc).Release(ctx, &pluginv1.ReleaseRequest{InstanceIds: ids[:n]}, a.opts()...); err != nil {
+			return fromStatus(ctx, &a, err)
+		}
+		for _, id := range ids[:n] {
+			p.tenants.Delete(id)
 		}
 		ids = ids[n:]
 	}

@@ -264,6 +264,12 @@ func TestManifest(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(m, want) {
 		t.Errorf("%+v %v", m, err)
 	}
+	newer := good()
+	newer.Implementations = append(newer.Implementations, &impl{Kind: 300, Type: "t"}, &impl{Kind: 9, Type: strings.Repeat("x", 100), Schemes: []string{"?"}})
+	want.Unknown = []string{`kind 300, type "t"`, `kind 9, type "` + strings.Repeat("x", 64) + `"`}
+	if m, err := manifestFromProto(newer); err != nil || !reflect.DeepEqual(m, want) {
+		t.Errorf("of a newer plugin: %+v %v", m, err)
+	}
 	for want, change := range map[string]func(*pluginv1.Manifest){
 		"the name":                   func(m *pluginv1.Manifest) { m.Name = "a b" },
 		`the name ""`:                func(m *pluginv1.Manifest) { m.Name = "" },
@@ -271,8 +277,9 @@ func TestManifest(t *testing.T) {
 		"the session mode 9":         func(m *pluginv1.Manifest) { m.Session = 9 },
 		"nothing is offered":         func(m *pluginv1.Manifest) { m.Implementations = nil },
 		"more than 256":              func(m *pluginv1.Manifest) { m.Implementations = make([]*impl, 300) },
-		"the kind 0 is unknown":      func(m *pluginv1.Manifest) { m.Implementations[0].Kind = 0 },
-		"the kind 300 is unknown":    func(m *pluginv1.Manifest) { m.Implementations[0].Kind = 300 },
+		"the kind 0 is none":         func(m *pluginv1.Manifest) { m.Implementations[0].Kind = 0 },
+		"the kind -1 is none":        func(m *pluginv1.Manifest) { m.Implementations[0].Kind = -1 },
+		`only kind 300, type "t"`:    func(m *pluginv1.Manifest) { m.Implementations[0].Kind = 300 },
 		"the type":                   func(m *pluginv1.Manifest) { m.Implementations[0].Type = "" },
 		"offered twice":              func(m *pluginv1.Manifest) { m.Implementations = append(m.Implementations, m.Implementations[0]) },
 		"is not a JSON object":       func(m *pluginv1.Manifest) { m.Implementations[0].SettingsSchema = []byte(`[]`) },

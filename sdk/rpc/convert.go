@@ -11,7 +11,9 @@ import (
 )
 
 // Conversions between nouns and messages. xToProto of a nil noun is nil and so is xFromProto of a nil message, unless it
-// returns a value. What a plugin must not say (realm, tenant) is not taken from its messages here but set by the caller.
+// returns a value. They take everything that a message says. Of what a plugin answers, the caller replaces the tenant of an
+// identity, [sdk.Step] the source of a credential; the realm of a credential or a principal is a plugin's word, which the host
+// compares with the one that is being served.
 
 func timeToProto(t time.Time) int64 {
 	if t.IsZero() {

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
 	pluginv1 "github.com/realmgate/realmgate/proto/realmgate/plugin/v1"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"github.com/realmgate/realmgate/sdk"
@@ -114,8 +117,18 @@ func statusOf(err error) error {
 	return st.Err()
 }
 
-// fromStatus turns the error of a gRPC call into what the stream would have given.
-func fromStatus(ctx context.Context, err error) error {
+// answer collects what shows that the plugin itself answered a call: a transport that breaks sends no headers.
+type answer struct{ header, trailer metadata.MD }
+
+func (a *answer) opts() []grpc.CallOption {
+	return append(slices.Clip(callOptions), grpc.Header(&a.header), grpc.Trailer(&a.trailer))
+}
+
+func (a *answer) came() bool { return len(a.header)+len(a.trailer) > 0 }
+
+// fromStatus turns the error of a gRPC call into what the stream would have given. What the plugin answers has the code
+// that its failure says; of a mere status only the text is taken.
+func fromStatus(ctx context.Context, a *answer, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -128,21 +141,13 @@ func fromStatus(ctx context.Context, err error) error {
 			return failureFromProto(f)
 		}
 	}
-	switch st.Code() {
-	case codes.Canceled, codes.DeadlineExceeded:
-		if ctx.Err() != nil {
-			return givenUp(ctx)
-		}
-		if st.Code() == codes.DeadlineExceeded {
-			return failf(CodeDeadline, "no answer in time")
-		}
+	switch c := st.Code(); {
+	case (c == codes.Canceled || c == codes.DeadlineExceeded) && ctx.Err() != nil:
+		return givenUp(ctx)
+	case c == codes.DeadlineExceeded: // on either side's clock
+		return failf(CodeDeadline, "no answer in time")
+	case (c == codes.Canceled || c == codes.Unavailable) && !a.came():
 		return fmt.Errorf("%w: %s", ErrLost, text(st.Message()))
-	case codes.Unavailable:
-		return fmt.Errorf("%w: %s", ErrLost, text(st.Message()))
-	case codes.ResourceExhausted:
-		return &Failure{Code: CodeTooLarge, Message: text(st.Message())}
-	case codes.NotFound:
-		return &Failure{Code: CodeUnknownInstance, Message: text(st.Message())}
 	}
 	return &Failure{Message: text(st.Message())}
 }

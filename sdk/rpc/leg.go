@@ -43,7 +43,7 @@ func (p *Process) runLeg(ctx context.Context, realm string, steps []Step, st *sd
 	}
 	select {
 	case r := <-c.result:
-		return take(ctx, steps, r, st)
+		return p.take(ctx, steps, r, st)
 	case <-ctx.Done():
 		s.left.add(c.id, steps)
 		if len(c.result) > 0 { // just now
@@ -57,7 +57,7 @@ func (p *Process) runLeg(ctx context.Context, realm string, steps []Step, st *sd
 }
 
 // take merges the result of a leg into the state. Nothing in it is believed that the steps could not have made.
-func take(ctx context.Context, steps []Step, r *pluginv1.LegResult, st *sdk.State) error {
+func (p *Process) take(ctx context.Context, steps []Step, r *pluginv1.LegResult, st *sdk.State) error {
 	st.Cache = st.Cache.Least(hintFromProto(r.GetCache()))
 	if int64(r.GetStepsDone()) > int64(len(steps)) {
 		return failf(CodeError, "the plugin's answer speaks of %d steps of %d", r.GetStepsDone(), len(steps))
@@ -72,8 +72,9 @@ func take(ctx context.Context, steps []Step, r *pluginv1.LegResult, st *sdk.Stat
 	case len(done) < len(steps):
 		return failf(CodeError, "the plugin ended after %d steps of %d and does not say why", len(done), len(steps))
 	}
-	impl := replay{added: r.GetAdded()}
+	impl := replay{process: p, added: r.GetAdded()}
 	for _, step := range done {
+		impl.step = step
 		if err := sdk.Step(ctx, step.Kind, impl, st); err != nil {
 			if no != nil {
 				return no // what led to a no is told if it can be; the no stands either way

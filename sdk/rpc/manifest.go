@@ -17,6 +17,7 @@ import (
 type Manifest struct {
 	Name, Version, Build string
 	Offers               []Offer
+	Unknown              []string // what is offered of kinds that this host does not know; for the log
 	Session              SessionMode
 }
 
@@ -58,6 +59,10 @@ func manifestFromProto(m *pluginv1.Manifest) (Manifest, error) {
 	}
 	out.Session = SessionMode(m.GetSession())
 	for i, x := range m.GetImplementations() {
+		if x.GetKind() > pluginv1.Kind_KIND_CREDENTIAL_VENDOR { // the plugin is newer than this host
+			out.Unknown = append(out.Unknown, fmt.Sprintf("kind %d, type %.64q", x.GetKind(), x.GetType()))
+			continue
+		}
 		o, err := offerFromProto(x)
 		if err != nil {
 			return Manifest{}, fmt.Errorf("implementation %d: %w", i, err)
@@ -67,13 +72,16 @@ func manifestFromProto(m *pluginv1.Manifest) (Manifest, error) {
 		}
 		out.Offers = append(out.Offers, o)
 	}
+	if len(out.Offers) == 0 {
+		return Manifest{}, fmt.Errorf("nothing is offered that this host knows, only %s", out.Unknown[0])
+	}
 	return out, nil
 }
 
 func offerFromProto(x *pluginv1.Implementation) (Offer, error) {
 	k := x.GetKind()
-	if k < pluginv1.Kind_KIND_IDENTITY_PROVIDER || k > pluginv1.Kind_KIND_CREDENTIAL_VENDOR {
-		return Offer{}, fmt.Errorf("the kind %d is unknown", k)
+	if k < pluginv1.Kind_KIND_IDENTITY_PROVIDER {
+		return Offer{}, fmt.Errorf("the kind %d is none", k)
 	}
 	o := Offer{Kind: sdk.Kind(k), Type: x.GetType(), NeedsHTTP: x.GetNeedsHttp(), OperatorOnly: x.GetOperatorOnly(), ExternalOnly: x.GetExternalOnly()}
 	if !isName(o.Type) {

@@ -25,6 +25,8 @@ type Process struct {
 	calls *calls
 	mode  atomic.Uint32 // SessionMode, from the manifest
 
+	tenants sync.Map // identity provider's instance -> tenant, both as the host configured them
+
 	open    sync.Mutex // of opening sessions
 	session atomic.Pointer[hostSession]
 }
@@ -38,9 +40,10 @@ func NewProcess(cc grpc.ClientConnInterface, host HostServices) *Process {
 func (p *Process) Describe(ctx context.Context, hostVersion string) (Manifest, error) {
 	ctx, cancel := withDeadline(ctx)
 	defer cancel()
-	resp, err := pluginv1.NewPluginClient(p.cc).Describe(ctx, &pluginv1.DescribeRequest{HostVersion: text(hostVersion)}, p.opts()...)
+	var a answer
+	resp, err := pluginv1.NewPluginClient(p.cc).Describe(ctx, &pluginv1.DescribeRequest{HostVersion: text(hostVersion)}, a.opts()...)
 	if err != nil {
-		return Manifest{}, fromStatus(ctx, err)
+		return Manifest{}, fromStatus(ctx, &a, err)
 	}
 	m, err := manifestFromProto(resp.GetManifest())
 	if err != nil {
@@ -79,8 +82,6 @@ func (p *Process) SessionLost() <-chan struct{} {
 
 func (p *Process) sessionMode() SessionMode { return SessionMode(p.mode.Load()) }
 
-func (p *Process) opts() []grpc.CallOption { return callOptions }
-
 var callOptions = []grpc.CallOption{grpc.MaxCallRecvMsgSize(MaxMessage), grpc.MaxCallSendMsgSize(MaxMessage)}
 
 // epoch gives the epoch that travels with a call; 0 where no realm is served.
@@ -89,6 +90,15 @@ func (p *Process) epoch(realm string) uint64 {
 		return 0
 	}
 	return p.host.Epoch(realm)
+}
+
+// identity takes the identity that an identity provider verified. Its tenant is the one that the host configured the
+// instance for, whatever the plugin says.
+func (p *Process) identity(m *pluginv1.Identity, by Step) (sdk.Identity, error) {
+	out, err := valueOr(identityFromProto(m), "identity")
+	tenant, _ := p.tenants.Load(by.Instance)
+	out.Tenant, _ = tenant.(string)
+	return out, err
 }
 
 func withDeadline(ctx context.Context) (context.Context, context.CancelFunc) {

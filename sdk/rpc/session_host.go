@@ -40,10 +40,10 @@ type hostSession struct {
 
 func openHostSession(ctx context.Context, p *Process) (*hostSession, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	stream, err := pluginv1.NewSessionClient(p.cc).Open(ctx, p.opts()...)
+	stream, err := pluginv1.NewSessionClient(p.cc).Open(ctx, callOptions...)
 	if err != nil {
 		cancel()
-		return nil, fromStatus(ctx, err)
+		return nil, fromStatus(ctx, &answer{}, err)
 	}
 	s := &hostSession{process: p, stream: stream, out: newOutbox(), cancel: cancel, lost: make(chan struct{})}
 	go func() { s.end(s.out.pump(s.send)) }()

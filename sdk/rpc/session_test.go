@@ -91,6 +91,20 @@ func TestHostBelievesOnlyWhatStepsMake(t *testing.T) {
 	}
 }
 
+func TestTenantIsTheHostsWord(t *testing.T) {
+	t.Parallel()
+	p := startRaw(t, &fakeHost{}, answerLegs(func(l *pluginv1.Leg) []*pluginv1.LegResult {
+		return []*pluginv1.LegResult{{Id: l.GetId(), StepsDone: 1, Added: &pluginv1.State{Identity: &pluginv1.Identity{Tenant: "another", Subject: "s"}}}}
+	}))
+	p.tenants.Store(uint64(1), "tenant1") // as Configure does
+	for instance, want := range map[uint64]string{1: "tenant1", 2: ""} {
+		st := request("x")
+		if err := p.Run(t.Context(), "r", []Step{{sdk.KindIdentityProvider, instance}}, st); err != nil || st.Identity.Subject != "s" || st.Identity.Tenant != want {
+			t.Errorf("%v %+v, want the tenant %q", err, st.Identity, want)
+		}
+	}
+}
+
 func TestLostStreamFailsItsWaitersAndIsOpenedAgain(t *testing.T) {
 	t.Parallel()
 	var opens atomic.Int32

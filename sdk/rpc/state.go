@@ -115,13 +115,17 @@ func addedToProto(kinds []sdk.Kind, s *sdk.State) *pluginv1.State {
 
 // replay stands for the implementations of a leg that ran elsewhere: it answers what they made. Run through [sdk.Step], a
 // noun reaches the host's state only where a step of that kind makes it, however much a plugin may add.
-type replay struct{ added *pluginv1.State }
+type replay struct {
+	process *Process
+	added   *pluginv1.State
+	step    Step
+}
 
 func left(noun string) error { return failf(CodeError, "the plugin's answer has no %s", noun) }
 
 // Identify answers the identity that the plugin verified.
 func (r replay) Identify(context.Context, sdk.Request) (sdk.Identity, error) {
-	return valueOr(identityFromProto(r.added.GetIdentity()), "identity")
+	return r.process.identity(r.added.GetIdentity(), r.step)
 }
 
 // MapPrincipal answers the plugin's reference.
