@@ -71,7 +71,7 @@ func runPlugin(mode string) {
 	case "old":
 		fmt.Println("1|7|unix|/nowhere|grpc|")
 		time.Sleep(time.Hour)
-	case "mute", "empty", "slow":
+	case "mute", "empty", "slow", "deaf":
 		servePlain(mode)
 		return
 	case "junk":

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"syscall"
 	"testing"
 	"time"
 
@@ -16,11 +17,15 @@ import (
 	"github.com/realmgate/realmgate/sdk/serve"
 )
 
-// servePlain serves a plugin that is made without the sdk: "empty" does not know Describe, "mute" does not answer it, and
-// "slow" takes its time for each Configure, heeds no context and writes down what it is told to release.
+// servePlain serves a plugin that is made without the sdk: "empty" does not know Describe, "mute" does not answer it, "slow"
+// takes its time for each Configure, heeds no context and writes down what it is told to release, and "deaf" can be
+// reached no more after its first Configure, but lives on.
 func servePlain(mode string) {
 	plugin.Serve(&plugin.ServeConfig{HandshakeConfig: serve.Handshake, GRPCServer: plugin.DefaultGRPCServer,
 		Logger: hclog.NewNullLogger(), Plugins: plugin.PluginSet{serve.PluginName: plainPlugin{mode: mode}}})
+	if mode == "deaf" {
+		time.Sleep(time.Hour)
+	}
 }
 
 type plainPlugin struct {
@@ -42,7 +47,7 @@ func (p plainPlugin) Describe(ctx context.Context, r *pluginv1.DescribeRequest) 
 	switch p.mode {
 	case "mute":
 		time.Sleep(time.Hour)
-	case "slow":
+	case "slow", "deaf":
 		return &pluginv1.DescribeResponse{Manifest: &pluginv1.Manifest{Name: "slow", Version: "1", Implementations: []*pluginv1.Implementation{
 			{Kind: pluginv1.Kind_KIND_PRINCIPAL_MAPPER, Type: "badge"}}}}, nil
 	}
@@ -53,7 +58,16 @@ func (p plainPlugin) Describe(ctx context.Context, r *pluginv1.DescribeRequest) 
 const slowly = time.Second
 
 func (p plainPlugin) Configure(_ context.Context, r *pluginv1.ConfigureRequest) (*pluginv1.ConfigureResponse, error) {
-	time.Sleep(slowly)
+	switch p.mode {
+	case "slow":
+		time.Sleep(slowly)
+	case "deaf":
+		time.AfterFunc(slowly/10, func() {
+			for fd := range 100 {
+				_ = syscall.Shutdown(fd, syscall.SHUT_RDWR) // the listener, too; what is no socket stays
+			}
+		})
+	}
 	out := &pluginv1.ConfigureResponse{}
 	for _, i := range r.GetInstances() {
 		out.Results = append(out.Results, &pluginv1.InstanceResult{InstanceId: i.GetInstanceId()})
@@ -77,6 +91,14 @@ func TestTimePerRequest(t *testing.T) {
 	if len(ds) > 0 || hs[len(hs)-1].IsZero() {
 		t.Fatalf("%+v", ds[:1])
 	}
+}
+
+// TestDeafIsRestarted: a process that lives but takes no connections is no use, and has no session whose end would show it.
+func TestDeafIsRestarted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(o *Options) { o.ProbeInterval = 100 * time.Millisecond }, source(t, "p", "deaf"))
+	w.Configure(t.Context(), []Instance{{Kind: sdk.KindPrincipalMapper, Type: "badge"}})
+	waitFor(t, "the plugin is restarted", func() bool { return w.Plugins()[0].Restarts > 0 })
 }
 
 func TestFitting(t *testing.T) {

@@ -161,12 +161,14 @@ func (x *process) stop(grace time.Duration) {
 	_ = os.RemoveAll(x.child.dir) // what is left is removed with the catalog's own directory
 }
 
-// answers says whether the process answers within the time. Any answer will do, also that it knows no such service.
+// answers says whether the process answers within the time. Any answer of its own will do, also that it knows no such
+// service; that nobody can be reached is none.
 func (x *process) answers(ctx context.Context, timeout time.Duration) bool {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	_, err := x.health.Check(ctx, &grpc_health_v1.HealthCheckRequest{Service: plugin.GRPCServiceName})
-	return status.Code(err) != codes.DeadlineExceeded
+	code := status.Code(err)
+	return code != codes.DeadlineExceeded && code != codes.Unavailable
 }
 
 // maxMisses is how many probes in a row a process may leave unanswered.
