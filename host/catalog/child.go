@@ -109,7 +109,7 @@ func (c *child) readStdout(r io.Reader) {
 	b := bufio.NewReaderSize(r, maxHandshake)
 	line, err := b.ReadSlice('\n')
 	overdue.Stop()
-	switch checked, refused := checkHandshake(string(line), c.tls); {
+	switch checked, refused := checkHandshake(string(line), c.tls, c.dir); {
 	case err != nil && len(line) == 0:
 		select { // what there is to say is known when it has ended
 		case <-c.exited:

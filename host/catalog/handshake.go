@@ -2,7 +2,10 @@ package catalog
 
 import (
 	"fmt"
+	"io/fs"
 	"net"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -21,8 +24,9 @@ type refusal struct {
 }
 
 // checkHandshake checks the first line that a process printed, CORE|APP|NETWORK|ADDRESS|PROTOCOL|CERTIFICATE, and gives it
-// in the form that go-plugin may see: a certificate that was not asked for would make it panic.
-func checkHandshake(line string, tls bool) (string, *refusal) {
+// in the form that go-plugin may see: a certificate that was not asked for would make it panic. dir is where the process is
+// to have its socket: the host connects to no other, whoever listens there.
+func checkHandshake(line string, tls bool, dir string) (string, *refusal) {
 	bad := func(r Reason, format string, args ...any) (string, *refusal) {
 		return "", &refusal{r, fmt.Sprintf(format, args...)}
 	}
@@ -43,8 +47,8 @@ func checkHandshake(line string, tls bool) (string, *refusal) {
 	if len(f) < 5 || f[4] != string(plugin.ProtocolGRPC) {
 		return bad(ReasonProtocol, "does not speak gRPC")
 	}
-	if !local(f[2], f[3]) {
-		return bad(ReasonHandshake, "listens on %s %q, which is not a local address", printable(f[2], 16), printable(f[3], 256))
+	if fault := unfit(f[2], f[3], dir); fault != "" {
+		return bad(ReasonHandshake, "listens on %s %q, which is %s", printable(f[2], 16), printable(f[3], 256), fault)
 	}
 	certificate := ""
 	if len(f) > 5 {
@@ -59,14 +63,32 @@ func checkHandshake(line string, tls bool) (string, *refusal) {
 	return strings.Join([]string{f[0], f[1], f[2], f[3], f[4], certificate}, "|"), nil
 }
 
-func local(network, address string) bool {
+// unfit says what is wrong with an address that a process gives as its own.
+func unfit(network, address, dir string) string {
 	switch network {
 	case "unix":
-		return address != ""
+		if !filepath.IsAbs(address) || !sameDir(filepath.Dir(address), dir) {
+			return "not in its directory for sockets (" + plugin.EnvUnixSocketDir + ")"
+		}
+		if info, err := os.Lstat(address); err != nil || info.Mode().Type() != fs.ModeSocket {
+			return "not a socket"
+		}
+		return ""
 	case "tcp":
 		host, _, err := net.SplitHostPort(address)
-		ip := net.ParseIP(host)
-		return err == nil && ip != nil && ip.IsLoopback()
+		if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsLoopback() {
+			return ""
+		}
 	}
-	return false
+	return "not a local address"
+}
+
+// sameDir compares what paths lead to: a process may have resolved a symbolic link in the one that it was given.
+func sameDir(a, b string) bool {
+	x, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	y, err := os.Stat(b)
+	return err == nil && os.SameFile(x, y)
 }

@@ -3,7 +3,9 @@ package catalog
 import (
 	"encoding/json"
 	"fmt"
+	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"unicode"
@@ -99,6 +101,25 @@ func TestPrintable(t *testing.T) {
 
 func TestCheckHandshake(t *testing.T) {
 	t.Parallel()
+	root := t.TempDir()
+	dir, other := filepath.Join(root, "own"), filepath.Join(root, "other")
+	for _, d := range []string{dir, other} {
+		if err := os.Mkdir(d, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		l, err := net.Listen("unix", filepath.Join(d, "s"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = l.Close() }()
+	}
+	own, foreign := filepath.Join(dir, "s"), filepath.Join(other, "s")
+	link, alias := filepath.Join(dir, "link"), filepath.Join(root, "alias")
+	for to, from := range map[string]string{foreign: link, dir: alias} {
+		if err := os.Symlink(to, from); err != nil {
+			t.Fatal(err)
+		}
+	}
 	cert := strings.Repeat("A", 60)
 	tests := []struct {
 		line   string
@@ -106,25 +127,34 @@ func TestCheckHandshake(t *testing.T) {
 		want   string
 		reason Reason
 	}{
-		{"1|1|unix|/x|grpc|" + cert + "\n", true, "1|1|unix|/x|grpc|" + cert, ""},
-		{"1|1|unix|/x|grpc|" + cert, false, "1|1|unix|/x|grpc|", ""}, // go-plugin panics on a certificate here
+		{"1|1|unix|OWN|grpc|" + cert + "\n", true, "1|1|unix|OWN|grpc|" + cert, ""},
+		{"1|1|unix|OWN|grpc|" + cert, false, "1|1|unix|OWN|grpc|", ""}, // go-plugin panics on a certificate here
+		{"1|1|unix|" + alias + "/s|grpc|", false, "1|1|unix|" + alias + "/s|grpc|", ""},
 		{"1|1|tcp|127.0.0.1:7|grpc", false, "1|1|tcp|127.0.0.1:7|grpc|", ""},
-		{"1|1|unix|/x|grpc|", true, "", ReasonHandshake},
+		{"1|1|unix|OWN|grpc|", true, "", ReasonHandshake},
 		{"1|1|tcp|203.0.113.1:7|grpc", false, "", ReasonHandshake},
 		{"1|1|tcp|localhost|grpc", false, "", ReasonHandshake},
 		{"1|1|unix||grpc", false, "", ReasonHandshake},
-		{"1|1|unix|/x|netrpc|", false, "", ReasonProtocol},
-		{"1|1|unix|/x", false, "", ReasonProtocol},
-		{"2|1|unix|/x|grpc|", false, "", ReasonProtocol},
-		{"1|2|unix|/x|grpc|", false, "", ReasonProtocol},
-		{"1|x|unix|/x|grpc|", false, "", ReasonProtocol},
-		{"x|1|unix|/x|grpc|", false, "", ReasonHandshake},
+		{"1|1|unix|" + foreign + "|grpc|", false, "", ReasonHandshake},
+		{"1|1|unix|" + foreign + "|grpc|" + cert, true, "", ReasonHandshake},
+		{"1|1|unix|" + link + "|grpc|", false, "", ReasonHandshake},
+		{"1|1|unix|" + dir + "/../other/s|grpc|", false, "", ReasonHandshake},
+		{"1|1|unix|" + dir + "/none|grpc|", false, "", ReasonHandshake},
+		{"1|1|unix|@abstract|grpc|", false, "", ReasonHandshake},
+		{"1|1|unix|s|grpc|", false, "", ReasonHandshake},
+		{"1|1|unix|OWN|netrpc|", false, "", ReasonProtocol},
+		{"1|1|unix|OWN", false, "", ReasonProtocol},
+		{"2|1|unix|OWN|grpc|", false, "", ReasonProtocol},
+		{"1|2|unix|OWN|grpc|", false, "", ReasonProtocol},
+		{"1|x|unix|OWN|grpc|", false, "", ReasonProtocol},
+		{"x|1|unix|OWN|grpc|", false, "", ReasonHandshake},
 		{"hello", false, "", ReasonHandshake},
 	}
 	for _, tt := range tests {
-		got, refused := checkHandshake(tt.line, tt.tls)
-		if got != tt.want || (refused == nil) != (tt.reason == "") || refused != nil && refused.reason != tt.reason {
-			t.Errorf("%s: %q %+v", tt.line, got, refused)
+		line, want := strings.ReplaceAll(tt.line, "OWN", own), strings.ReplaceAll(tt.want, "OWN", own)
+		got, refused := checkHandshake(line, tt.tls, dir)
+		if got != want || (refused == nil) != (tt.reason == "") || refused != nil && refused.reason != tt.reason {
+			t.Errorf("%s: %q %+v", line, got, refused)
 		}
 	}
 }
