@@ -17,13 +17,11 @@ const maxForm = 64 << 10
 type form struct {
 	grantType, scope       string
 	clientID, clientSecret string
-	basic                  bool // the client authenticated by the Authorization header
 	authenticated          bool // the directory accepted id and secret
 }
 
 // parse reads a token request: a form in the body and nothing else (RFC 6749 section 4.4.2), no parameter twice
-// (section 3.2), and client credentials by Basic or in the body, never both (section 2.3). basic is also set when parse
-// fails, so that the answer can carry the challenge.
+// (section 3.2), and client credentials by Basic or in the body, never both (section 2.3).
 func parse(r *http.Request) (f form, fault *Fault) {
 	if r.URL.RawQuery != "" {
 		return f, refuse(CodeInvalidRequest, "parameters belong in the body, not in the query")
@@ -88,7 +86,6 @@ func (f *form) authenticate(headers []string) *Fault {
 }
 
 func (f *form) authenticateBasic(encoded string) *Fault {
-	f.basic = true
 	id, secret, ok := parseBasic(encoded)
 	switch {
 	case f.clientSecret != "" || f.clientID != "" && f.clientID != id:

@@ -37,18 +37,16 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		out, err = s.clientCredentials(r.Context(), &f)
 		if !errors.As(err, &fault) && err != nil {
 			log.Error("token request is unavailable", "client_id", f.loggable(), "error", err)
-			writeUnavailable(w, r)
+			WriteUnavailable(w, r)
 			return
 		}
 	}
 	if fault != nil {
 		log.Info("token refused", "client_id", f.loggable(), "error", fault.Code, "description", fault.Description)
 		status := http.StatusBadRequest
-		if fault.Code == CodeInvalidClient {
+		if fault.Code == CodeInvalidClient { // a 401 always has a challenge (RFC 9110 section 15.5.2)
 			status = http.StatusUnauthorized
-			if f.basic {
-				w.Header().Set("WWW-Authenticate", `Basic realm="`+printable(s.c.Realm)+`", charset="UTF-8"`)
-			}
+			w.Header().Set("WWW-Authenticate", `Basic realm="`+printable(s.c.Realm)+`", charset="UTF-8"`)
 		}
 		WriteFault(w, status, fault)
 		return
@@ -71,7 +69,13 @@ func WriteFault(w http.ResponseWriter, status int, f *Fault) {
 	writeJSON(w, status, map[string]string{"error": f.Code, "error_description": printable(f.Description)})
 }
 
-func writeUnavailable(w http.ResponseWriter, r *http.Request) {
+// WriteDisabled answers for a realm that has no token endpoint, with the code that clients know for it.
+func WriteDisabled(w http.ResponseWriter) {
+	WriteFault(w, http.StatusNotImplemented, refuse(CodeUnsupportedGrantType, "this realm issues no tokens"))
+}
+
+// WriteUnavailable answers that we are at fault, for which OAuth has no error code here.
+func WriteUnavailable(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Retry-After", "1")
 	writeJSON(w, http.StatusServiceUnavailable, map[string]string{"reason": "unavailable", "request_id": sdk.RequestID(r.Context())})
 }
@@ -83,7 +87,9 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	h.Set("Pragma", "no-cache")
 	h.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) // a caller that has gone needs no answer
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(v) // a caller that has gone needs no answer
 }
 
 // newTokenID gives 128 random bits in hex.
