@@ -112,7 +112,7 @@ func deny(w http.ResponseWriter, r *http.Request, d pipeline.Decision) {
 		challenge += `, error="invalid_token", error_description="` + reason + `"`
 	}
 	h := w.Header()
-	if !forbidden || reason == "role_not_granted" {
+	if !forbidden || reason == reasonRoleNotGranted {
 		h.Add("WWW-Authenticate", challenge)
 	}
 	if d.Denial != nil {
@@ -134,7 +134,7 @@ const (
 // public gives what the caller may read of a denial: a reason in snake case, and a detail without control characters.
 func public(d *sdk.Denial) (reason, detail string, forbidden bool) {
 	if d == nil {
-		return "denied", "", true
+		return reasonDenied, "", true
 	}
 	reason = strings.Map(func(c rune) rune {
 		if c == '_' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9' {
@@ -143,7 +143,7 @@ func public(d *sdk.Denial) (reason, detail string, forbidden bool) {
 		return -1
 	}, d.Reason)
 	if reason = reason[:min(len(reason), maxReason)]; reason == "" {
-		reason = "denied"
+		reason = reasonDenied
 	}
 	return reason, cleaned(d.Detail), d.Forbidden
 }
@@ -197,7 +197,7 @@ func refuse(w http.ResponseWriter, r *http.Request, status int, reason, message 
 
 // unavailable says that we are at fault, and nothing else.
 func unavailable(w http.ResponseWriter, r *http.Request) {
-	refuse(w, r, http.StatusServiceUnavailable, "unavailable", "no decision can be made at the moment")
+	refuse(w, r, http.StatusServiceUnavailable, reasonUnavailable, "no decision can be made at the moment")
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {
@@ -206,5 +206,7 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) // a caller that has gone needs no answer
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(v) // a caller that has gone needs no answer
 }

@@ -55,7 +55,7 @@ func (s *Server) decide(r *http.Request, l Listener, plan *pipeline.Plan, realm,
 		}
 		d = plan.Decide(r.Context(), req)
 	}
-	if none && d.Verdict == pipeline.Denied && (d.Denial == nil || d.Denial.Reason == "token_not_recognised") {
+	if none && d.Verdict == pipeline.Denied && (d.Denial == nil || d.Denial.Reason == reasonTokenNotRecognised) {
 		d.Denial = missing
 	}
 	d = sane(realm, d)
@@ -64,7 +64,7 @@ func (s *Server) decide(r *http.Request, l Listener, plan *pipeline.Plan, realm,
 }
 
 // missing is the no to a request without a credential (RFC 6750 section 3.1: no error code).
-var missing = &sdk.Denial{Reason: "credential_missing", Detail: "the request has no credential"}
+var missing = &sdk.Denial{Reason: reasonCredentialMissing, Detail: "the request has no credential"}
 
 // peerCertificate gives the certificate of a TLS client, only if the listener verified it.
 func peerCertificate(r *http.Request) []byte {

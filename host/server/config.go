@@ -41,7 +41,7 @@ type Config struct {
 	Listeners []Listener
 	// AdminSocket is the path of the admin API's unix socket; empty: no admin API.
 	AdminSocket string
-	// Grace is how long requests in flight may take once the server is told to stop; zero: 15 seconds.
+	// Grace is how long requests in flight may take once the server is told to stop; zero: they are cut off.
 	Grace time.Duration
 }
 
@@ -82,6 +82,5 @@ const (
 	readTimeout       = 15 * time.Second
 	writeTimeout      = 60 * time.Second
 	idleTimeout       = 2 * time.Minute
-	defaultGrace      = 15 * time.Second
 	pingTimeout       = 2 * time.Second
 )

@@ -15,17 +15,17 @@ func credential(r *http.Request) (scheme, token string, _ *refusal, _ *sdk.Denia
 	case len(headers) == 0:
 		return "", "", nil, nil
 	case len(headers) > 1:
-		return "", "", &refusal{http.StatusBadRequest, "request_malformed", "there is more than one Authorization header"}, nil
+		return "", "", &refusal{http.StatusBadRequest, reasonRequestMalformed, "there is more than one Authorization header"}, nil
 	case len(headers[0]) > maxToken+64:
-		return "", "", nil, &sdk.Denial{Reason: "token_too_large", Detail: "the credential is too large"}
+		return "", "", nil, &sdk.Denial{Reason: reasonTokenTooLarge, Detail: "the credential is too large"}
 	}
 	scheme, token, _ = strings.Cut(headers[0], " ")
 	scheme, token = strings.ToLower(scheme), strings.TrimLeft(token, " ")
 	switch {
 	case len(token) > maxToken:
-		return "", "", nil, &sdk.Denial{Reason: "token_too_large", Detail: "the credential is too large"}
+		return "", "", nil, &sdk.Denial{Reason: reasonTokenTooLarge, Detail: "the credential is too large"}
 	case scheme == "" || token == "" || !isSchemeName(scheme), scheme == "bearer" && !isToken68(token), !isText(token):
-		return "", "", nil, &sdk.Denial{Reason: "token_malformed", Detail: "the Authorization header is malformed"}
+		return "", "", nil, &sdk.Denial{Reason: reasonTokenMalformed, Detail: "the Authorization header is malformed"}
 	}
 	return scheme, token, nil, nil
 }

@@ -29,7 +29,11 @@ func (s *Server) guard(l Listener, next http.HandlerFunc) http.Handler {
 				if rec.status != 0 {
 					panic(http.ErrAbortHandler) // an answer has begun: cut it off rather than end it as if it were whole
 				}
-				unavailable(rec, r)
+				if d, _, _ := route(rawPath(r)); d == tokenDoor {
+					tokenUnavailable(rec, r)
+				} else {
+					unavailable(rec, r)
+				}
 			}
 			if s.deps.Logger.IsDebug() {
 				s.deps.Logger.Debug("request", "request_id", id, "listener", l.Name, "peer", r.RemoteAddr, "method", r.Method,

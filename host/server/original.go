@@ -94,7 +94,7 @@ func told(r *http.Request, name string, valid func(string) bool) (value string, 
 }
 
 func malformed(message string) *refusal {
-	return &refusal{http.StatusBadRequest, "request_malformed", message}
+	return &refusal{http.StatusBadRequest, reasonRequestMalformed, message}
 }
 
 func isMethod(s string) bool { return s != "" && len(s) <= 32 && consistsOf(s, "-_") }

@@ -10,7 +10,6 @@ import (
 // readiness is the body of readyz: counts only, since anybody may ask.
 type readiness struct {
 	Ready     bool `json:"ready"`
-	Draining  bool `json:"draining"`
 	Directory bool `json:"directory"` // it answers
 	Realms    struct {
 		Served    int `json:"served"`
@@ -18,12 +17,12 @@ type readiness struct {
 	} `json:"realms"`
 }
 
-// serveReady answers 200 if the directory answers, at least one realm is served, and the server is not draining.
+// serveReady answers 200 if the directory answers and at least one realm is served. A server that drains does not answer:
+// its ports are closed.
 func (s *Server) serveReady(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), pingTimeout)
 	defer cancel()
 	var b readiness
-	b.Draining = s.draining.Load()
 	err := s.deps.Directory.Ping(ctx)
 	b.Directory = err == nil
 	if err != nil {
@@ -38,7 +37,7 @@ func (s *Server) serveReady(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 	}
-	b.Ready = b.Directory && b.Realms.Served > 0 && !b.Draining
+	b.Ready = b.Directory && b.Realms.Served > 0
 	status := http.StatusOK
 	if !b.Ready {
 		status = http.StatusServiceUnavailable

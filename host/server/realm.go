@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"net/http"
+	"net/netip"
 	"strings"
 
 	"github.com/realmgate/realmgate/host/pipeline"
@@ -45,11 +46,11 @@ func realmOf(snap Snapshot, l Listener, r *http.Request, pathRealm string) (stri
 		named = append(named, r.Header.Values(l.RealmHeader)...)
 	}
 	if len(named) == 0 {
-		return "", &refusal{http.StatusBadRequest, "realm_missing", "the request names no realm"}
+		return "", &refusal{http.StatusBadRequest, reasonRealmMissing, "the request names no realm"}
 	}
 	for _, n := range named[1:] {
 		if n != named[0] {
-			return "", &refusal{http.StatusBadRequest, "realm_ambiguous", "the request names more than one realm"}
+			return "", &refusal{http.StatusBadRequest, reasonRealmAmbiguous, "the request names more than one realm"}
 		}
 	}
 	if !isRealmName(named[0]) {
@@ -58,7 +59,7 @@ func realmOf(snap Snapshot, l Listener, r *http.Request, pathRealm string) (stri
 	return named[0], nil
 }
 
-var unknownRealm = &refusal{http.StatusNotFound, "realm_unknown", "there is no such realm"}
+var unknownRealm = &refusal{http.StatusNotFound, reasonRealmUnknown, "there is no such realm"}
 
 // planOf gives the realm's plan. Why a realm is not served is for the log only.
 func (s *Server) planOf(snap Snapshot, r *http.Request, realm string) (*pipeline.Plan, *refusal) {
@@ -70,17 +71,23 @@ func (s *Server) planOf(snap Snapshot, r *http.Request, realm string) (*pipeline
 		return nil, unknownRealm
 	}
 	s.deps.Logger.Warn("realm is not served", "request_id", sdk.RequestID(r.Context()), "realm", realm, "error", err)
-	return nil, &refusal{http.StatusServiceUnavailable, "unavailable", "the realm is not served at the moment"}
+	return nil, &refusal{http.StatusServiceUnavailable, reasonUnavailable, "the realm is not served at the moment"}
 }
 
-// hostName gives a host in lower case, without port, white space and the root's dot.
+// hostName gives a host in lower case, without port, white space and the root's dot; an IPv6 address without brackets, in
+// its one short form (RFC 5952), as the configuration has it.
 func hostName(h string) string {
 	if h = strings.TrimSpace(h); !isHost(h) { // no letter that is not ASCII may become one that is
 		return ""
 	}
 	h = strings.ToLower(h)
-	if i := strings.LastIndexByte(h, ':'); i >= 0 && !strings.HasSuffix(h, "]") {
-		h = h[:i]
+	if rest, ok := strings.CutPrefix(h, "["); ok {
+		h, _, _ = strings.Cut(rest, "]")
+	} else if strings.Count(h, ":") == 1 {
+		h, _, _ = strings.Cut(h, ":")
+	}
+	if a, err := netip.ParseAddr(h); err == nil {
+		return a.String()
 	}
 	return strings.TrimSuffix(h, ".")
 }

@@ -31,7 +31,7 @@ func (s *Server) Handler(l Listener) http.Handler {
 		case healthDoor, readyDoor:
 			if r.Method != http.MethodGet && r.Method != http.MethodHead {
 				w.Header().Set("Allow", "GET, HEAD")
-				refuse(w, r, http.StatusMethodNotAllowed, "method_not_allowed", "GET and HEAD only")
+				refuse(w, r, http.StatusMethodNotAllowed, reasonMethodNotAllowed, "GET and HEAD only")
 				return
 			}
 			if d == healthDoor {
@@ -40,7 +40,7 @@ func (s *Server) Handler(l Listener) http.Handler {
 			}
 			s.serveReady(w, r)
 		default:
-			refuse(w, r, http.StatusNotFound, "not_found", "there is nothing at this path")
+			refuse(w, r, http.StatusNotFound, reasonNotFound, "there is nothing at this path")
 		}
 	})
 }
@@ -93,7 +93,7 @@ func isRealmName(s string) bool {
 func (s *Server) serveToken(w http.ResponseWriter, r *http.Request, l Listener, pathRealm string) {
 	snap := s.deps.Current()
 	if snap == nil {
-		unavailable(w, r)
+		tokenUnavailable(w, r)
 		return
 	}
 	realm, fault := realmOf(snap, l, r, pathRealm)
@@ -106,14 +106,20 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request, l Listener, 
 		return
 	}
 	if fault != nil {
-		unavailable(w, r)
+		tokenUnavailable(w, r)
 		return
 	}
 	svc, ok := snap.TokenService(realm)
 	if !ok {
-		refuse(w, r, http.StatusNotImplemented, "token_service_disabled", "this realm issues no tokens")
+		w.Header().Set(reasonHeader, reasonTokenServiceDisabled)
+		token.WriteDisabled(w)
 		return
 	}
 	s.deps.Logger.Debug("token request", "request_id", sdk.RequestID(r.Context()), "realm", realm, "peer", r.RemoteAddr)
 	svc.ServeHTTP(w, r)
+}
+
+func tokenUnavailable(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set(reasonHeader, reasonUnavailable)
+	token.WriteUnavailable(w, r)
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -102,6 +103,11 @@ func TestRealmSelection(t *testing.T) {
 		{"host", Listener{}, "/v1/check", []string{"Host", "a.example"}, 200, "a"},
 		{"host in capitals, with port and dot", Listener{}, "/v1/check", []string{"Host", "B.EXAMPLE.:8443"}, 200, "b"},
 		{"host with a letter that lowers to ASCII", Listener{}, "/v1/check", []string{"Host", "a.e\u212aample"}, 400, "realm_missing"},
+		{"IPv6", Listener{}, "/v1/check", []string{"Host", "[::1]"}, 200, "b"},
+		{"IPv6 with port", Listener{}, "/v1/check", []string{"Host", "[::1]:8443"}, 200, "b"},
+		{"IPv6 in its long form", Listener{}, "/v1/check", []string{"Host", "[0:0:0:0:0:0:0:1]"}, 200, "b"},
+		{"IPv6 in a header", trusted, "/v1/check", []string{"X-Forwarded-Host", "::1"}, 200, "b"},
+		{"another IPv6", Listener{}, "/v1/check", []string{"Host", "[::1:8443]"}, 400, "realm_missing"},
 		{"part of a host", Listener{}, "/v1/check", []string{"Host", "x.a.example"}, 400, "realm_missing"},
 		{"path and its own host", Listener{}, check, []string{"Host", "a.example"}, 200, "a"},
 		{"path and another's host", Listener{}, check, []string{"Host", "b.example"}, 400, "realm_ambiguous"},
@@ -213,15 +219,8 @@ func TestHealthAndReadiness(t *testing.T) {
 			t.Errorf("%s: %d %s", name, rec.Code, rec.Body)
 		}
 	}
-	s := w.server(t, Config{})
-	s.draining.Store(true)
 	rec := httptest.NewRecorder()
-	s.Handler(Listener{}).ServeHTTP(rec, httptest.NewRequest("GET", "/readyz", nil))
-	if rec.Code != 503 {
-		t.Errorf("draining: %d", rec.Code)
-	}
-	rec = httptest.NewRecorder()
-	s.Handler(Listener{}).ServeHTTP(rec, httptest.NewRequest("POST", "/healthz", nil))
+	w.server(t, Config{}).Handler(Listener{}).ServeHTTP(rec, httptest.NewRequest("POST", "/healthz", nil))
 	if rec.Code != 405 || rec.Header().Get("Allow") != "GET, HEAD" {
 		t.Errorf("POST: %d %v", rec.Code, rec.Header())
 	}
@@ -240,6 +239,35 @@ func TestBeforeTheFirstGeneration(t *testing.T) {
 		s.Handler(Listener{}).ServeHTTP(rec, httptest.NewRequest("GET", path, nil))
 		if rec.Code != 503 {
 			t.Errorf("%s: %d", path, rec.Code)
+		}
+	}
+}
+
+// oauthShape makes sure that an error of the token endpoint is a string, as clients expect.
+func oauthShape(t *testing.T, rec *httptest.ResponseRecorder) {
+	t.Helper()
+	var b struct{ Error string }
+	if err := json.Unmarshal(rec.Body.Bytes(), &b); err != nil || rec.Code == 503 && b.Error != "" {
+		t.Errorf("%d %s: %v", rec.Code, rec.Body, err)
+	}
+	if challenge := rec.Header().Get("WWW-Authenticate"); (rec.Code == 401) != strings.HasPrefix(challenge, "Basic ") {
+		t.Errorf("%d with the challenge %q", rec.Code, challenge)
+	}
+}
+
+// A panic is answered in the shape of the door that it was at.
+func TestPanicAtTheTokenEndpoint(t *testing.T) {
+	d := newWorld(t, false).deps()
+	d.Current = func() Snapshot { panic("a generation") }
+	s, err := New(Config{Listeners: []Listener{{Name: "x"}}}, d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{"/realms/a/v1/token": `{"reason":"unavailable"`, check: `{"error":{"reason":"unavailable"`} {
+		rec := httptest.NewRecorder()
+		s.Handler(Listener{}).ServeHTTP(rec, httptest.NewRequest("POST", path, nil))
+		if rec.Code != 503 || !strings.HasPrefix(rec.Body.String(), want) || rec.Header().Get(reasonHeader) != reasonUnavailable {
+			t.Errorf("%s: %d %s", path, rec.Code, rec.Body)
 		}
 	}
 }
@@ -263,7 +291,7 @@ func TestTokenEndpoint(t *testing.T) {
 		{"POST", "/v1/oauth/tokens", "a.example", 401, `"error":"invalid_client"`},
 		{"POST", "/v1/token", "a.example", 401, `"error":"invalid_client"`},
 		{"GET", "/realms/a/v1/token", "", 405, `"error":"invalid_request"`},
-		{"POST", "/realms/b/v1/token", "", 501, `"reason":"token_service_disabled"`},
+		{"POST", "/realms/b/v1/token", "", 501, `"error":"unsupported_grant_type"`},
 		{"POST", "/realms/c/v1/token", "", 404, `"error":"invalid_request"`},
 		{"POST", "/realms/broken/v1/token", "", 503, `"reason":"unavailable"`},
 		{"POST", "/v1/token", "", 400, `"error":"invalid_request"`},
@@ -279,5 +307,9 @@ func TestTokenEndpoint(t *testing.T) {
 		if rec.Code != tt.status || !strings.Contains(rec.Body.String(), tt.body) || rec.Header().Get("X-Request-Id") == "" {
 			t.Errorf("%s %s%s: %d %s, want %d %s", tt.method, tt.host, tt.path, rec.Code, rec.Body, tt.status, tt.body)
 		}
+		if rec.Code == 501 && rec.Header().Get(reasonHeader) != "token_service_disabled" {
+			t.Errorf("%v", rec.Header())
+		}
+		oauthShape(t, rec)
 	}
 }

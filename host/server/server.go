@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"sync/atomic"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -16,10 +15,9 @@ import (
 
 // Server serves all listeners and the admin socket.
 type Server struct {
-	config   Config
-	deps     Deps
-	draining atomic.Bool
-	bound    []bound
+	config Config
+	deps   Deps
+	bound  []bound
 }
 
 // bound is a listener with the server that serves it.
@@ -34,6 +32,8 @@ func New(c Config, d Deps) (*Server, error) {
 	switch {
 	case d.Current == nil || d.Realms == nil || d.Directory == nil:
 		return nil, errors.New("server: Current, Realms and Directory are needed")
+	case c.Grace < 0:
+		return nil, errors.New("server: the grace is negative")
 	case len(c.Listeners) == 0:
 		return nil, errors.New("server: there is no listener")
 	case c.AdminSocket != "" && d.Admin == nil:
@@ -48,9 +48,6 @@ func New(c Config, d Deps) (*Server, error) {
 		if _, ok := dialects[l.Forwarded]; !ok {
 			return nil, fmt.Errorf("server: listener %q: there is no dialect %q of forwarded headers", l.Name, l.Forwarded)
 		}
-	}
-	if c.Grace <= 0 {
-		c.Grace = defaultGrace
 	}
 	if d.Logger == nil {
 		d.Logger = hclog.NewNullLogger()
@@ -113,8 +110,8 @@ func (s *Server) Addr(name string) net.Addr {
 	return nil
 }
 
-// Serve serves until ctx ends, then drains: readyz answers 503, no connection is taken any more, and requests in flight
-// have the grace to end. It opens the listeners if Listen has not been called. The error is nil after a complete drain.
+// Serve serves until ctx ends, then drains: no connection is taken any more, by which load balancers that ask readyz notice
+// it, and requests in flight have the grace to end. It opens the listeners if Listen has not been called. The error is nil after a complete drain.
 func (s *Server) Serve(ctx context.Context) error {
 	if s.bound == nil {
 		if err := s.Listen(ctx); err != nil {
@@ -138,7 +135,6 @@ func (s *Server) Serve(ctx context.Context) error {
 }
 
 func (s *Server) drain(ctx context.Context) error {
-	s.draining.Store(true)
 	ctx, cancel := context.WithTimeout(ctx, s.config.Grace)
 	defer cancel()
 	done := make(chan error, len(s.bound))

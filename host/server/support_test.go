@@ -108,7 +108,7 @@ func (w *world) TokenService(realm string) (*token.Service, bool) {
 }
 
 func (w *world) RealmOfHost(host string) (string, bool) {
-	realm, ok := map[string]string{"a.example": "a", "b.example": "b"}[host]
+	realm, ok := map[string]string{"a.example": "a", "b.example": "b", "::1": "b"}[host]
 	return realm, ok
 }
 

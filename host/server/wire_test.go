@@ -131,8 +131,8 @@ func TestDrain(t *testing.T) {
 		}
 		_ = conn.Close()
 	}
-	if !s.draining.Load() {
-		t.Error("readyz would still say ready")
+	if _, err := get(t, &http.Client{}, "http://"+addr+"/readyz"); err == nil {
+		t.Error("readyz still answers")
 	}
 	select {
 	case err := <-stopped:
@@ -145,6 +145,33 @@ func TestDrain(t *testing.T) {
 	}
 	if err := <-stopped; err != nil {
 		t.Error(err)
+	}
+}
+
+// Without a grace what is in flight is cut off, and what is not is no error.
+func TestNoGrace(t *testing.T) {
+	w := newWorld(t, false)
+	s := w.server(t, Config{})
+	stop := run(t, s)
+	if _, err := get(t, &http.Client{}, "http://"+s.Addr("main").String()+check); err != nil {
+		t.Fatal(err)
+	}
+	if err := stop(); err != nil {
+		t.Errorf("nothing was in flight: %v", err)
+	}
+	entered := make(chan struct{})
+	w.legs["a"].act = func(ctx context.Context, _ *sdk.State) error {
+		close(entered)
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	s = w.server(t, Config{})
+	stop = run(t, s)
+	go func() { _, _ = get(t, &http.Client{}, "http://"+s.Addr("main").String()+check) }()
+	<-entered
+	start := time.Now()
+	if err := stop(); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) > 5*time.Second {
+		t.Errorf("%v after %v", err, time.Since(start))
 	}
 }
 
@@ -286,6 +313,7 @@ func TestNewRefuses(t *testing.T) {
 		d Deps
 	}{
 		"no deps":              {Config{Listeners: one}, Deps{}},
+		"a negative grace":     {Config{Listeners: one, Grace: -1}, w.deps()},
 		"no listener":          {Config{}, w.deps()},
 		"two of a name":        {Config{Listeners: []Listener{{Name: "x"}, {Name: "x"}}}, w.deps()},
 		"an unknown dialect":   {Config{Listeners: []Listener{{Name: "x", Forwarded: "forwarded"}}}, w.deps()},
