@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/realmgate/realmgate/sdk"
 )
 
 // TestBrokenAfterRestart: an instance whose constructor fails after a restart is tried again until it works, and does not
@@ -107,4 +109,39 @@ func TestRepairBesideTheWatch(t *testing.T) {
 	}
 	waitFor(t, "the session is opened again", func() bool { return strings.Contains(w.log.String(), "session was lost and opened again") })
 	waitFor(t, "calls work", func() bool { got, err := w.mapSubject(t, fine, "r1", "alice"); return err == nil && got.ID == "42" })
+}
+
+// storeSecrets resolves through a resolver that the same plugin serves.
+type storeSecrets struct{ r *Resolver }
+
+func (s *storeSecrets) Resolve(ctx context.Context, ref sdk.SecretRef) (sdk.Secret, error) {
+	return s.r.Resolve(ctx, ref)
+}
+
+func (s *storeSecrets) ResolveGranted(ctx context.Context, _ string, ref sdk.SecretRef) (sdk.Secret, error) {
+	return s.r.Resolve(ctx, ref)
+}
+
+// TestGroupAfterGroup: after a restart a constructor finds what was configured before it, without a further try.
+func TestGroupAfterGroup(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil, source(t, "p", "good"))
+	store, ds := w.Configure(t.Context(), []Instance{{Kind: sdk.KindSecretResolver, Type: "badge", Setup: sdk.Setup{Store: "ops"}}})
+	if len(ds) > 0 {
+		t.Fatal(ds)
+	}
+	in := early("resolve")
+	in.Secrets = &storeSecrets{w.Resolver(store[0])}
+	hs, ds := w.Configure(t.Context(), []Instance{in})
+	if len(ds) > 0 {
+		t.Fatal(ds)
+	}
+	w.kill(t)
+	w.ready(t)
+	if got, err := w.mapSubject(t, hs[0], "r1", "x"); err != nil || got.Name != "value of login" {
+		t.Error(got, err)
+	}
+	if strings.Contains(w.log.String(), "could not be configured") {
+		t.Error("it took a further try")
+	}
 }
