@@ -45,7 +45,7 @@ authentication {
     type = "default" # default | disabled
   }
 
-  # Without a key file the key is made at start: tokens end with the process, and no other node knows them.
+  # Without a key file the key is made at start: tokens end with the plugin's process, and no other node knows them.
   # Set private_key_file for anything but a trial.
   token_broker {
     type                 = "rsa-key-pair"

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -189,14 +190,16 @@ func (l *loader) expand(name string) []string {
 }
 
 func readFile(name string) ([]byte, error) {
-	info, err := os.Stat(name)
+	f, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	if info.Size() > maxFile {
-		return nil, fmt.Errorf("it is larger than %d MiB", maxFile>>20)
+	defer func() { _ = f.Close() }()
+	content, err := io.ReadAll(io.LimitReader(f, maxFile+1)) // the size that a device or a pipe states says nothing
+	if err == nil && len(content) > maxFile {
+		err = fmt.Errorf("it is larger than %d MiB", maxFile>>20)
 	}
-	return os.ReadFile(name)
+	return content, err
 }
 
 func (l *loader) file(name string, content []byte) {
