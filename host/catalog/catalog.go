@@ -88,6 +88,9 @@ func New(opts Options) (*Catalog, error) {
 	opts.DescribeTimeout = cmp.Or(opts.DescribeTimeout, 5*time.Second)
 	opts.ConfigureTimeout = cmp.Or(opts.ConfigureTimeout, 30*time.Second)
 	opts.ProbeInterval = cmp.Or(opts.ProbeInterval, 15*time.Second)
+	if err := keepInherited(); err != nil {
+		opts.Logger.Warn("plugins inherit the files that the daemon was started with", "error", err)
+	}
 	base, err := filepath.Abs(cmp.Or(opts.RuntimeDir, os.TempDir()))
 	if err != nil {
 		return nil, fmt.Errorf("catalog: %w", err)

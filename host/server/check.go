@@ -91,13 +91,15 @@ func sane(realm string, d pipeline.Decision) pipeline.Decision {
 // log writes who was let in, and why not. Tokens never appear.
 func (s *Server) log(r *http.Request, d pipeline.Decision) {
 	log := s.deps.Logger.With("request_id", sdk.RequestID(r.Context()), "realm", d.Realm, "verdict", d.Verdict.String(), "peer", r.RemoteAddr)
-	switch d.Verdict {
-	case pipeline.Allowed:
+	switch {
+	case d.Verdict == pipeline.Allowed:
 		log.Info("decision", "tenant", d.Tenant, "source", d.Source.String(), "principal", d.Principal.Name, "principal_id", d.Principal.ID,
 			"roles", d.Roles, "token_id", d.TokenID)
-	case pipeline.Denied:
+	case d.Verdict == pipeline.Denied:
 		reason, detail, _ := public(d.Denial)
 		log.Info("decision", "reason", reason, "detail", detail)
+	case r.Context().Err() != nil: // the caller did not wait: that is no fault of ours
+		log.Debug("decision", "error", d.Err)
 	default:
 		log.Error("decision", "error", d.Err)
 	}

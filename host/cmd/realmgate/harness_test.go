@@ -48,6 +48,7 @@ type gate struct {
 	done chan error
 
 	args    []string
+	extra   []*os.File
 	stopped bool
 }
 
@@ -68,7 +69,25 @@ func start(t testing.TB, hcl string, args ...string) *gate {
 	return startIn(t, t.TempDir(), hcl, args...)
 }
 
+// startWith starts a daemon that inherits an open file.
+func startWith(t testing.TB, f *os.File, hcl string) *gate {
+	t.Helper()
+	d := prepare(t, t.TempDir(), hcl)
+	d.extra = []*os.File{f}
+	d.run()
+	return d
+}
+
 func startIn(t testing.TB, dir, hcl string, args ...string) *gate {
+	t.Helper()
+	d := prepare(t, dir, hcl)
+	d.args = args
+	d.run()
+	return d
+}
+
+// prepare writes the configuration of a daemon that is not running yet.
+func prepare(t testing.TB, dir, hcl string) *gate {
 	t.Helper()
 	d := &gate{t: t, dir: dir, log: &capture.Buffer{}, done: make(chan error, 1)}
 	address := freeAddress(t)
@@ -88,8 +107,6 @@ func startIn(t testing.TB, dir, hcl string, args ...string) *gate {
 	if err := os.WriteFile(filepath.Join(dir, "config.hcl"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	d.args = args
-	d.run()
 	return d
 }
 
@@ -98,7 +115,7 @@ func (d *gate) run(env ...string) {
 	t := d.t
 	t.Helper()
 	d.cmd = exec.Command("realmgate", append([]string{"serve"}, d.args...)...)
-	d.cmd.Dir, d.cmd.Stdout, d.cmd.Stderr = d.dir, d.log, d.log
+	d.cmd.Dir, d.cmd.Stdout, d.cmd.Stderr, d.cmd.ExtraFiles = d.dir, d.log, d.log, d.extra
 	d.cmd.Env = append(os.Environ(), env...)
 	if err := d.cmd.Start(); err != nil {
 		t.Fatal(err)

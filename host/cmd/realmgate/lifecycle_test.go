@@ -90,6 +90,38 @@ func TestLifeOfADaemon(t *testing.T) {
 	})
 }
 
+// A file that the daemon was started with is open in no plugin.
+func TestPluginsInheritNoFiles(t *testing.T) {
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	d := startWith(t, f, "realm \"demo\" {}\n")
+	holds := func(pid int) bool {
+		links, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+		for _, l := range links {
+			if to, err := os.Readlink(l); err == nil && to == secret {
+				return true
+			}
+		}
+		return false
+	}
+	children := childrenOf(t, d.cmd.Process.Pid)
+	if len(children) == 0 || !holds(d.cmd.Process.Pid) {
+		t.Fatal("the test does not see what it is about")
+	}
+	for _, pid := range children {
+		if holds(pid) {
+			t.Errorf("process %d has it open", pid)
+		}
+	}
+}
+
 // systemd is told when the daemon serves and when it stops (sd_notify).
 func TestNotify(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "notify")

@@ -1,0 +1,5 @@
+//go:build unix && !linux
+
+package catalog
+
+func keepInherited() error { return nil }
