@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -192,6 +193,9 @@ func (c *Catalog) accept(p *supervised, x *process) {
 		return
 	}
 	p.log.Info("plugin started", "version", printable(x.manifest.Version, 64), "pid", x.child.pid())
+	if u := x.manifest.Unknown; len(u) > 0 {
+		p.log.Warn("plugin offers kinds that this host does not know", "offers", c.safe(strings.Join(u, ", ")))
+	}
 	go p.supervise(c.ctx, x)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -49,7 +50,8 @@ func (p plainPlugin) Describe(ctx context.Context, r *pluginv1.DescribeRequest) 
 		time.Sleep(time.Hour)
 	case "slow", "deaf":
 		return &pluginv1.DescribeResponse{Manifest: &pluginv1.Manifest{Name: "slow", Version: "1", Implementations: []*pluginv1.Implementation{
-			{Kind: pluginv1.Kind_KIND_PRINCIPAL_MAPPER, Type: "badge"}}}}, nil
+			{Kind: pluginv1.Kind_KIND_PRINCIPAL_MAPPER, Type: "badge"},
+			{Kind: 99, Type: "later"}}}}, nil
 	}
 	return p.UnimplementedPluginServer.Describe(ctx, r)
 }
@@ -90,6 +92,9 @@ func TestTimePerRequest(t *testing.T) {
 	hs, ds := w.Configure(t.Context(), in)
 	if len(ds) > 0 || hs[len(hs)-1].IsZero() {
 		t.Fatalf("%+v", ds[:1])
+	}
+	if !strings.Contains(w.log.String(), "later") {
+		t.Error("an offer of a kind that is not known was passed over in silence")
 	}
 }
 
