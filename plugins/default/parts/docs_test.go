@@ -35,7 +35,11 @@ var about = map[string]string{
 		"only; the daemon refuses it on others. `ALL` means nothing here, since nothing was granted beforehand.",
 	"active-roles-provider/default": "Activates the requested roles. What a requested role starts with is the daemon's `role_prefix` (`PRINCIPAL_ROLE:`); items without it are ignored, and " +
 		"the prefix with `ALL` asks for every granted role. A requested role that is not granted forbids the request (403, `role_not_granted`).",
-	"token-broker/rsa-key-pair": "RS256 tokens. Without a key it makes one that lives as long as the process and says so: good for a trial. The tokens are JWTs (RFC 9068) with the claims " +
+	"token-broker/key-pair": "RS256, ES256 or EdDSA tokens: an RSA, P-256 or Ed25519 key decides by itself, and a realm may have keys of several kinds. With `key_dir` the keys rotate without a refused token: " +
+		"`realmgate key generate --dir DIR` makes the first key, `realmgate key rotate --dir DIR` the next one, which is published first, signs later, and lets the former one retire once its tokens have expired. " +
+		"A folder that was changed is read within seconds, by any number of nodes; while it is broken the known keys go on until they retire. " +
+		"Without a key it makes one for ES256 that lives as long as the process and says so: good for a trial. The claims are those of `rsa-key-pair`.",
+	"token-broker/rsa-key-pair": "As `key-pair`, with RSA keys only: RS256 tokens. Without a key it makes one that lives as long as the process and says so: good for a trial. The tokens are JWTs (RFC 9068) with the claims " +
 		"`iss`, `aud`, `sub` (principal id), `principal_name`, `realm`, `client_id`, `scope`, `jti`, `iat`, `exp`, `auth_time` and `csv` (version of the client secret).",
 	"token-broker/symmetric-key": "HS256 tokens with a shared key of at least 32 bytes, and the same claims. For a single node or a test.",
 	"secret-resolver/env": "Environment variables of the daemon: the path of a reference is the name of a variable. Only those that the store lists in `variables` can be read, and only the operator's " +

@@ -22,6 +22,7 @@ func Implementations() []sdk.Implementation {
 		sdk.AuthenticatorType("default", authenticator.NewDirectory),
 		sdk.AuthenticatorType("claims", authenticator.NewClaims, sdk.ExternalOnly()),
 		sdk.ActiveRolesProviderType("default", activeroles.NewProvider),
+		sdk.TokenBrokerType("key-pair", ephemeral.NewKeyPair),
 		sdk.TokenBrokerType("rsa-key-pair", ephemeral.NewRSA),
 		sdk.TokenBrokerType("symmetric-key", broker.NewSymmetric),
 		sdk.SecretResolverType("env", secrets.NewEnv, sdk.OperatorOnly()),
