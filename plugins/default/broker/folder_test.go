@@ -153,7 +153,7 @@ func TestRotationUnderLoad(t *testing.T) {
 	first := signer(t, brokers[0])
 	done := make(chan struct{})
 	var callers sync.WaitGroup
-	for i := range 8 {
+	for i := range 4 {
 		callers.Go(func() {
 			for {
 				select {
@@ -172,11 +172,11 @@ func TestRotationUnderLoad(t *testing.T) {
 			}
 		})
 	}
-	for step := range 600 {
-		if step%100 == 10 {
+	for step := range 200 {
+		if step%40 == 10 {
 			rotate(t, dir, 30*time.Second, 65*time.Minute, c.now())
 		}
-		c.advance(time.Second)
+		c.advance(2 * time.Second)
 		time.Sleep(time.Millisecond)
 	}
 	close(done)

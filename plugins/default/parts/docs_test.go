@@ -25,6 +25,10 @@ var about = map[string]string{
 		"again at intervals, and at most twice in a row and then once in 30 seconds for key ids that are not known; while the provider is down, known keys go on. " +
 		"While it may not be asked, a token with a key id that is not known is left open (503), since its key may be a new one; tokens with known keys are not affected. " +
 		"A provider that has never answered makes its realms unavailable (503), it does not deny. `jku`, `x5u`, `jwk` and `x5c` in a token are never followed.",
+	"identity-provider/introspection": "Asks the foreign provider about each opaque token (RFC 7662), and remembers the answer for `max_age`, good ones and refused ones apart. " +
+		"A token that is revoked there is accepted here for that long at most. At most one request for a token is under way. After three failures in a row the endpoint is left alone for 0.25 to 5 seconds. " +
+		"An endpoint that is down, slow, or answers anything but a JSON object with a true or false `active` makes decisions unavailable (503), it does not deny. " +
+		"Refresh tokens, tokens that are bound to a key (`cnf`) and tokens of more than 4 KiB are refused.",
 	"principal-mapper/default": "Finds the principal's id, name or both in the claims. At least one path is set, and each that is set must find something: " +
 		"a token without the claim, or with null in it, is denied (`claim_missing`). " +
 		"Segments of a path are separated by `/` and may be in double quotes: `foo/\"https://ns/claim\"/bar`. An id may be a number.",
