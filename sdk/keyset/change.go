@@ -38,6 +38,10 @@ const (
 // already is left as it is.
 func Generate(dir string, spec NewKeySpec, now time.Time) (made Entry, err error) {
 	defer func() { err = wrap(dir, err) }()
+	k, err := NewKey(spec.Algorithm, spec.Bits) // before anything is touched
+	if err != nil {
+		return Entry{}, err
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return Entry{}, err
 	}
@@ -50,7 +54,7 @@ func Generate(dir string, spec NewKeySpec, now time.Time) (made Entry, err error
 			return err
 		}
 		now = now.UTC().Truncate(time.Second)
-		made, err = f.add(&manifest{Version: format}, spec, now, now)
+		made, err = f.add(&manifest{Version: format}, k, now, now)
 		return err
 	})
 	return made, err
@@ -71,6 +75,10 @@ func Rotate(dir string, r Rotation, now time.Time) (made Entry, err error) {
 		if err != nil {
 			return err
 		}
+		k, err := NewKey(spec.Algorithm, spec.Bits)
+		if err != nil {
+			return err
+		}
 		created := now.UTC().Truncate(time.Second)
 		from := created.Add(r.Wait)
 		retire := from.Add(r.Overlap)
@@ -81,7 +89,7 @@ func Rotate(dir string, r Rotation, now time.Time) (made Entry, err error) {
 			}
 		}
 		gone := m.prune(now)
-		if made, err = f.add(m, spec, created, from); err != nil {
+		if made, err = f.add(m, k, created, from); err != nil {
 			return err
 		}
 		return f.remove(gone)
@@ -147,20 +155,16 @@ func (m *manifest) prune(now time.Time) []Entry {
 	return gone
 }
 
-// add makes a key and appends it. Its file is there before the manifest names it.
-func (f *folder) add(m *manifest, spec NewKeySpec, created, from time.Time) (Entry, error) {
+// add appends a key. Its file is there before the manifest names it.
+func (f *folder) add(m *manifest, k crypto.Signer, created, from time.Time) (Entry, error) {
 	if len(m.Keys) >= maxKeys {
 		return Entry{}, fmt.Errorf("it has %d keys already, and no more are possible until some retire", len(m.Keys))
-	}
-	k, err := NewKey(spec.Algorithm, spec.Bits)
-	if err != nil {
-		return Entry{}, err
 	}
 	e, err := f.store(k)
 	if err != nil {
 		return Entry{}, err
 	}
-	e.Algorithm, e.Created, e.SignFrom = spec.Algorithm, created, from
+	e.Created, e.SignFrom = created, from
 	m.Keys = append(m.Keys, e)
 	if err := f.write(m); err != nil {
 		return Entry{}, errors.Join(err, f.remove([]Entry{e}))
@@ -177,7 +181,11 @@ func (f *folder) store(k crypto.Signer) (Entry, error) {
 	if err != nil {
 		return Entry{}, err
 	}
-	e := Entry{ID: id, File: keyPrefix + id + keySuffix}
+	algorithm, err := Algorithm(k.Public())
+	if err != nil {
+		return Entry{}, err
+	}
+	e := Entry{ID: id, Algorithm: algorithm, File: keyPrefix + id + keySuffix}
 	return e, f.create(e.File, raw)
 }
 
