@@ -120,8 +120,9 @@ func introspectionCase(t *testing.T) plugintest.Case {
 				return fmt.Errorf("identified %+v, %+v", x, st.Cache)
 			}
 			st = sdk.State{Request: &sdk.Request{Realm: "realm1", Scheme: "bearer", Token: "made-up"}}
-			if d := sdk.AsDenial(i.Step(ctx, &st)); d == nil || d.Reason != "token_inactive" {
-				return fmt.Errorf("a made-up token: %v", d)
+			err := i.Step(ctx, &st)
+			if d := sdk.AsDenial(err); d == nil || d.Reason != "token_inactive" {
+				return fmt.Errorf("a made-up token: %w", err)
 			}
 			return nil
 		},

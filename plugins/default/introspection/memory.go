@@ -36,7 +36,7 @@ type memory struct {
 }
 
 func newMemory() *memory {
-	weigh := func(_ tokenHash, v verdict) uint32 { return uint32(goodOverhead + parsedFactor*v.size) } //nolint:gosec // an answer is bounded far below
+	weigh := func(_ tokenHash, v verdict) uint32 { return uint32(goodOverhead + parsedFactor*v.size) }
 	return &memory{
 		good:    otter.Must(&otter.Options[tokenHash, verdict]{MaximumWeight: maxGood, Weigher: weigh}),
 		refused: otter.Must(&otter.Options[tokenHash, verdict]{MaximumSize: maxRefused}),
