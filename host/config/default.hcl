@@ -46,7 +46,7 @@ authentication {
   }
 
   # Without a key file the key is made at start: tokens end with the plugin's process, and no other node knows them.
-  # Set private_key_file for anything but a trial.
+  # For anything but a trial set private_key_file, or key_dir with keys that rotate (realmgate key generate --dir DIR).
   token_broker {
     type                 = "rsa-key-pair"
     max_token_generation = "PT1H" # ISO 8601, or 1h

@@ -55,6 +55,10 @@ var rules = []rule{
 		reason: "the nouns cost the author of a plugin no dependency",
 	},
 	{
+		rooms: []string{"./sdk/keyset"}, deny: []string{grpc, goPlugin, hcl, "./proto", "github.com"},
+		reason: "commands and brokers alike read key folders, at no dependency",
+	},
+	{
 		rooms: []string{"./sdk", "./proto"}, deny: append(clouds, rootModule...),
 		reason: "a published module knows nothing above it, and no cloud",
 	},

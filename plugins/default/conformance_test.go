@@ -22,14 +22,15 @@ import (
 
 	"github.com/realmgate/realmgate/plugins/default/parts"
 	"github.com/realmgate/realmgate/sdk"
+	"github.com/realmgate/realmgate/sdk/keyset"
 	"github.com/realmgate/realmgate/sdk/plugintest"
 )
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	cases := slices.Concat(
-		[]plugintest.Case{oidcCase(t), claimsCase(), rolesCase(), activeRolesCase(), envCase(), fileCase(t)},
-		authenticatorCases(), brokerCases(),
+		[]plugintest.Case{oidcCase(t), introspectionCase(t), claimsCase(), rolesCase(), activeRolesCase(), envCase(), fileCase(t)},
+		authenticatorCases(), brokerCases(t),
 	)
 	plugintest.Run(t, plugintest.InProcess(parts.Implementations()...), cases...)
 	plugintest.Run(t, plugintest.Binary(buildBinary(t)), cases...)
@@ -81,6 +82,47 @@ func oidcCase(t *testing.T) plugintest.Case {
 			}
 			if st.Identity.Subject != "alice" || st.Identity.Tenant != "tenant1" || !slices.Equal(st.Identity.Roles, []string{"a", "b"}) {
 				return fmt.Errorf("identified %+v", st.Identity)
+			}
+			return nil
+		},
+	}
+}
+
+// introspectionCase has an endpoint of its own, which knows one token and one client.
+func introspectionCase(t *testing.T) plugintest.Case {
+	t.Helper()
+	endpoint := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, secret, _ := r.BasicAuth(); secret != "hunter2" {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		answer := map[string]any{"active": false}
+		if r.PostFormValue("token") == "opaque" {
+			answer = map[string]any{"active": true, "sub": "alice", "aud": "polaris", "scope": "a b"}
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(answer)
+	}))
+	t.Cleanup(endpoint.Close)
+	return plugintest.Case{
+		Kind: sdk.KindIdentityProvider, Type: "introspection", Setup: sdk.Setup{Tenant: "tenant1"},
+		Settings: settings(map[string]any{
+			"endpoint": endpoint.URL, "client_id": "c", "client_secret": "urn:realmgate-secret:s:key", "audience": []string{"polaris"},
+			"issuer": "https://idp.example.com", "role_claim_path": "scope",
+		}),
+		Secrets: map[string]string{"urn:realmgate-secret:s:key": "hunter2"},
+		Call: func(ctx context.Context, i *plugintest.Instance) error {
+			st := sdk.State{Request: &sdk.Request{Realm: "realm1", Scheme: "bearer", Token: "opaque"}}
+			if err := i.Step(ctx, &st); err != nil {
+				return err
+			}
+			if x := st.Identity; x.Subject != "alice" || x.Issuer != "https://idp.example.com" || !slices.Equal(x.Roles, []string{"a", "b"}) || st.Cache.MaxAge <= 0 {
+				return fmt.Errorf("identified %+v, %+v", x, st.Cache)
+			}
+			st = sdk.State{Request: &sdk.Request{Realm: "realm1", Scheme: "bearer", Token: "made-up"}}
+			err := i.Step(ctx, &st)
+			if d := sdk.AsDenial(err); d == nil || d.Reason != "token_inactive" {
+				return fmt.Errorf("a made-up token: %w", err)
 			}
 			return nil
 		},
@@ -163,7 +205,12 @@ func authenticatorCases() []plugintest.Case {
 	}
 }
 
-func brokerCases() []plugintest.Case {
+func brokerCases(t *testing.T) []plugintest.Case {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "keys")
+	if _, err := keyset.Generate(dir, keyset.NewKeySpec{Algorithm: keyset.EdDSA}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
 	setup := sdk.Setup{Realm: "realm1", Issuer: "https://auth.example.com/realms/realm1", Audience: []string{"realm1"}}
 	roundTrip := func(ctx context.Context, i *plugintest.Instance) error {
 		g := sdk.Grant{
@@ -183,22 +230,24 @@ func brokerCases() []plugintest.Case {
 		}
 		return nil
 	}
+	published := func(algorithm string) func(context.Context, *plugintest.Instance) error {
+		return func(ctx context.Context, i *plugintest.Instance) error {
+			keys, until, err := i.Keys(ctx)
+			if err == nil && (!bytes.Contains(keys, []byte(`"`+algorithm+`"`)) || !until.After(time.Now())) {
+				err = fmt.Errorf("the keys are %s until %v", keys, until)
+			}
+			return errors.Join(err, roundTrip(ctx, i))
+		}
+	}
 	return []plugintest.Case{
 		{
 			Kind: sdk.KindTokenBroker, Type: "symmetric-key", Setup: setup, Call: roundTrip,
 			Settings: settings(map[string]any{"secret": "urn:realmgate-secret:s:key"}),
 			Secrets:  map[string]string{"urn:realmgate-secret:s:key": "0123456789abcdef0123456789abcdef"},
 		},
-		{
-			Kind: sdk.KindTokenBroker, Type: "rsa-key-pair", Setup: setup,
-			Call: func(ctx context.Context, i *plugintest.Instance) error {
-				keys, until, err := i.Keys(ctx)
-				if err == nil && (!bytes.Contains(keys, []byte(`"RS256"`)) || !until.After(time.Now())) {
-					err = fmt.Errorf("the keys are %s until %v", keys, until)
-				}
-				return errors.Join(err, roundTrip(ctx, i))
-			},
-		},
+		{Kind: sdk.KindTokenBroker, Type: "rsa-key-pair", Setup: setup, Call: published("RS256")},
+		{Name: "ephemeral", Kind: sdk.KindTokenBroker, Type: "key-pair", Setup: setup, Call: published("ES256")},
+		{Name: "folder", Kind: sdk.KindTokenBroker, Type: "key-pair", Setup: setup, Call: published("EdDSA"), Settings: settings(map[string]any{"key_dir": dir})},
 	}
 }
 

@@ -21,6 +21,7 @@ type cli struct {
 	Validate  validateCmd  `cmd:"" help:"Check a configuration, with the plugins that it names, and exit."`
 	Principal principalCmd `cmd:"" help:"Manage the principals of a realm, through the daemon's admin socket."`
 	Role      roleCmd      `cmd:"" help:"Manage the principal roles of a realm, through the daemon's admin socket."`
+	Key       keyCmd       `cmd:"" help:"Manage the keys that sign tokens, in a folder that token brokers read."`
 	Plugin    pluginCmd    `cmd:"" help:"Look at plugins."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
 }

@@ -2,6 +2,8 @@ package broker
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -73,9 +75,35 @@ func file(t testing.TB, content []byte, mode os.FileMode) string {
 	return path
 }
 
-func rsaBroker(t testing.TB, setup sdk.Setup, k *rsa.PrivateKey) *RSA {
+func rsaBroker(t testing.TB, setup sdk.Setup, k *rsa.PrivateKey) *KeyPair {
 	t.Helper()
-	b, err := new(Ephemeral).NewRSA(t.Context(), setup, RSASettings{PrivateKeyFile: file(t, privatePEM(k), 0o600), MaxGeneration: sdk.Duration(time.Hour)})
+	b, err := new(Ephemeral).NewRSA(t.Context(), setup, KeyPairSettings{PrivateKeyFile: file(t, privatePEM(k), 0o600), MaxGeneration: sdk.Duration(time.Hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+var testECKey = sync.OnceValue(func() *ecdsa.PrivateKey {
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	return k
+})
+
+func pkcs8PEM(t testing.TB, k any) []byte {
+	t.Helper()
+	der, err := x509.MarshalPKCS8PrivateKey(k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+}
+
+func keyPairBroker(t testing.TB, setup sdk.Setup, k any) *KeyPair {
+	t.Helper()
+	b, err := new(Ephemeral).NewKeyPair(t.Context(), setup, KeyPairSettings{PrivateKeyFile: file(t, pkcs8PEM(t, k), 0o600), MaxGeneration: sdk.Duration(time.Hour)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,9 +131,10 @@ func reason(err error) string {
 
 const secret = "0123456789abcdef0123456789abcdef"
 
-// both gives a broker of each type for a realm, with keys of their own.
-func both(t testing.TB, setup sdk.Setup) map[string]*broker {
+// each gives a broker of each type for a realm, with keys of their own.
+func each(t testing.TB, setup sdk.Setup) map[string]*broker {
 	return map[string]*broker{
+		"key-pair":      &keyPairBroker(t, setup, testECKey()).broker,
 		"rsa-key-pair":  &rsaBroker(t, setup, testKeys[0]()).broker,
 		"symmetric-key": &symmetricBroker(t, setup, secret+"\n").broker,
 	}
@@ -113,7 +142,7 @@ func both(t testing.TB, setup sdk.Setup) map[string]*broker {
 
 func TestRoundTrip(t *testing.T) {
 	t.Parallel()
-	for name, b := range both(t, realm1) {
+	for name, b := range each(t, realm1) {
 		b.now = func() time.Time { return time.Unix(1700000100, 0) }
 		g := grant(realm1)
 		token, err := b.Issue(t.Context(), g)
@@ -195,7 +224,7 @@ func TestVerifyRefuses(t *testing.T) {
 	t.Parallel()
 	k := testKeys[0]()
 	b := rsaBroker(t, realm1, k)
-	kid := b.ring.now.signer.id
+	kid := b.keys.current(t.Context(), time.Now()).signer.id
 	good, err := b.Issue(t.Context(), grant(realm1))
 	if err != nil {
 		t.Fatal(err)
@@ -273,7 +302,7 @@ func sloppy(token string) string {
 // Realms that share a key file do not accept each other's tokens, whatever a realm's configuration shares with another.
 func TestOneKeyInTwoRealms(t *testing.T) {
 	t.Parallel()
-	for name, ours := range both(t, realm1) {
+	for name, ours := range each(t, realm1) {
 		token, err := ours.Issue(t.Context(), grant(realm1))
 		if err != nil {
 			t.Fatal(err)
@@ -288,8 +317,8 @@ func TestOneKeyInTwoRealms(t *testing.T) {
 		} {
 			setup := realm2
 			tt.change(&setup)
-			theirs := both(t, setup)[name]
-			if theirs.ring.now.signer.id != ours.ring.now.signer.id {
+			theirs := each(t, setup)[name]
+			if theirs.keys.current(t.Context(), time.Now()).signer.id != ours.keys.current(t.Context(), time.Now()).signer.id {
 				t.Fatal("the realms do not share their key")
 			}
 			if _, err := theirs.Verify(t.Context(), bearer(token.Value)); reason(err) != tt.reason {
@@ -340,7 +369,7 @@ func (s *store) set(path, value string, until time.Time, err error) {
 }
 
 func BenchmarkBroker(b *testing.B) {
-	for name, x := range both(b, realm1) {
+	for name, x := range each(b, realm1) {
 		token, err := x.Issue(b.Context(), grant(realm1))
 		if err != nil {
 			b.Fatal(err)

@@ -1,5 +1,5 @@
-// Package broker owns the two bundled token brokers, rsa-key-pair and symmetric-key: a realm's own access tokens, how they
-// are signed and how they are recognised again.
+// Package broker owns the bundled token brokers, key-pair, rsa-key-pair and symmetric-key: a realm's own access tokens, how
+// they are signed and how they are recognised again.
 //
 // A token is a JWT (RFC 7519) in the profile of RFC 9068: its type is at+jwt, its kid names the key. Its claims:
 //
@@ -14,6 +14,9 @@
 //	iat, exp        issued at, expires
 //	auth_time       when the client or user proved who they are; token exchange keeps it
 //	csv             version of the client secret that obtained the token
+//
+// A broker has one key that signs and any number that verify. Where they come from is a source: a ring of keys from files
+// and secret stores, or a key folder (see sdk/keyset), whose keys rotate by the clock.
 //
 // A token is bound to its realm three times: by iss, aud and realm. Realms that share a key do not accept each other's
 // tokens.

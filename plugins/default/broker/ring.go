@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
+
 	"github.com/realmgate/realmgate/sdk"
 )
 
@@ -25,12 +27,19 @@ const (
 // key is one key; sign is nil for one that only verifies. Both are what jwt's signing methods take.
 type key struct {
 	id           string
+	method       jwt.SigningMethod // the only one that the key is used with
 	sign, verify any
+	till         time.Time // when it retires; zero: that is not known
+}
+
+// source is where a broker's keys come from: a ring or a folder. It is safe for concurrent use.
+type source interface {
+	current(ctx context.Context, now time.Time) *keys
 }
 
 // keys are the keys at one time. They do not change.
 type keys struct {
-	signer   key
+	signer   key       // without a sign if none signs
 	verifies []key     // all of them, the signer's first
 	until    time.Time // when they must be read again; zero: never
 }

@@ -55,8 +55,8 @@ func TestRSASettings(t *testing.T) {
 		"readable":          {map[string]any{"private_key_file": file(t, privatePEM(k), 0o644)}, "/private_key_file", "0644"},
 		"missing":           {map[string]any{"private_key_file": good + "x"}, "/private_key_file", "no such file"},
 		"not PEM":           {map[string]any{"private_key_file": file(t, []byte("hunter2"), 0o600)}, "/private_key_file", "PEM is wanted"},
-		"a public one":      {map[string]any{"private_key_file": file(t, publicPEM(t, k), 0o600)}, "/private_key_file", "not an RSA private key"},
-		"an EC one":         {map[string]any{"private_key_file": file(t, pem8(ec8), 0o600)}, "/private_key_file", "no valid RSA private key"},
+		"a public one":      {map[string]any{"private_key_file": file(t, publicPEM(t, k), 0o600)}, "/private_key_file", "not a private key"},
+		"an EC one":         {map[string]any{"private_key_file": file(t, pem8(ec8), 0o600)}, "/private_key_file", "takes RSA keys only"},
 		"too small":         {map[string]any{"private_key_file": file(t, privatePEM(small), 0o600)}, "/private_key_file", "1024 bits"},
 		"another public":    {map[string]any{"private_key_file": good, "public_key_file": file(t, publicPEM(t, testKeys[1]()), 0o644)}, "/public_key_file", "does not belong"},
 		"only public":       {map[string]any{"public_key_file": public}, "/public_key_file", "signs nothing"},
@@ -125,9 +125,9 @@ func TestBrokerNeedsARealm(t *testing.T) {
 func TestEphemeralKey(t *testing.T) {
 	t.Parallel()
 	e := new(Ephemeral)
-	s := RSASettings{MaxGeneration: sdk.Duration(time.Hour)}
+	s := KeyPairSettings{MaxGeneration: sdk.Duration(time.Hour)}
 	ctx, warnings := sdk.CollectWarnings(t.Context())
-	var brokers []*RSA
+	var brokers []*KeyPair
 	for _, setup := range []sdk.Setup{realm1, realm1, realm2} {
 		b, err := e.NewRSA(ctx, setup, s)
 		if err != nil {
@@ -138,10 +138,10 @@ func TestEphemeralKey(t *testing.T) {
 	if w := warnings(); len(w) != 3 || !strings.Contains(w[0].Summary, "no private key is configured") {
 		t.Errorf("warnings %v", w)
 	}
-	if a, b := brokers[0].ring.now.signer.id, brokers[1].ring.now.signer.id; a != b {
+	if a, b := brokers[0].keys.(*ring).now.signer.id, brokers[1].keys.(*ring).now.signer.id; a != b {
 		t.Error("a second generation has another key")
 	}
-	if a, b := brokers[0].ring.now.signer.id, brokers[2].ring.now.signer.id; a == b {
+	if a, b := brokers[0].keys.(*ring).now.signer.id, brokers[2].keys.(*ring).now.signer.id; a == b {
 		t.Error("two realms share an ephemeral key")
 	}
 }
@@ -149,7 +149,7 @@ func TestEphemeralKey(t *testing.T) {
 func TestKeys(t *testing.T) {
 	t.Parallel()
 	old := file(t, publicPEM(t, testKeys[1]()), 0o644)
-	s := RSASettings{PrivateKeyFile: file(t, privatePEM(testKeys[0]()), 0o600), VerificationKeys: []VerificationKey{{File: old}, {File: old}}, MaxGeneration: sdk.Duration(time.Hour)}
+	s := KeyPairSettings{PrivateKeyFile: file(t, privatePEM(testKeys[0]()), 0o600), VerificationKeys: []VerificationKey{{File: old}, {File: old}}, MaxGeneration: sdk.Duration(time.Hour)}
 	b, err := new(Ephemeral).NewRSA(t.Context(), realm1, s)
 	if err != nil {
 		t.Fatal(err)
@@ -224,7 +224,7 @@ func TestRotationInASecretStore(t *testing.T) {
 	host.set("key", strings.Repeat("x", 32), start.Add(100*time.Hour), nil)
 	at(3 * time.Minute)
 	second := issue()
-	if b.ring.now.signer.id != symmetricID([]byte(strings.Repeat("x", 32))) {
+	if b.keys.(*ring).now.signer.id != symmetricID([]byte(strings.Repeat("x", 32))) {
 		t.Error("the new key does not sign")
 	}
 	verify(first, "")

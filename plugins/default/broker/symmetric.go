@@ -39,7 +39,7 @@ func NewSymmetric(ctx context.Context, setup sdk.Setup, s SymmetricSettings) (*S
 	if err != nil {
 		return nil, err
 	}
-	b, err := newBroker(setup, jwt.SigningMethodHS256, s.MaxGeneration, r)
+	b, err := newBroker(setup, kinds{jwt.SigningMethodHS256.Name: jwt.SigningMethodHS256}, s.MaxGeneration, r)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +65,7 @@ func symmetricKeys(raw []byte, until time.Time, err error, at string) (*keys, er
 	if err != nil {
 		return nil, sdk.At(err, at)
 	}
-	k := key{id: symmetricID(raw), sign: raw, verify: raw}
+	k := key{id: symmetricID(raw), method: jwt.SigningMethodHS256, sign: raw, verify: raw}
 	return &keys{signer: k, verifies: []key{k}, until: until}, nil
 }
 

@@ -51,18 +51,18 @@ func (a *audience) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, (*[]string)(a))
 }
 
-// broker issues and verifies tokens with the keys of a ring, whatever kind they are.
+// broker issues and verifies tokens with the keys of a source, whatever kind they are.
 type broker struct {
-	setup  sdk.Setup
-	method jwt.SigningMethod
-	most   time.Duration
-	ring   *ring
-	now    func() time.Time
+	setup sdk.Setup
+	kinds kinds
+	most  time.Duration
+	keys  source
+	now   func() time.Time
 }
 
 // newBroker checks what the host says about the realm.
-func newBroker(setup sdk.Setup, method jwt.SigningMethod, most sdk.Duration, r *ring) (broker, error) {
-	b := broker{setup: setup, method: method, most: most.Std(), ring: r, now: time.Now}
+func newBroker(setup sdk.Setup, of kinds, most sdk.Duration, from source) (broker, error) {
+	b := broker{setup: setup, kinds: of, most: most.Std(), keys: from, now: time.Now}
 	var faults []error
 	if setup.Realm == "" || setup.Issuer == "" || len(setup.Audience) == 0 {
 		faults = append(faults, errors.New("a token broker belongs to a realm that has an issuer and an audience"))
@@ -74,7 +74,7 @@ func newBroker(setup sdk.Setup, method jwt.SigningMethod, most sdk.Duration, r *
 }
 
 // Issue makes a token for the grant. Its life is the grant's, at most max_token_generation; it ends with the second in
-// which that would end. A grant for another realm, issuer or audience is an error.
+// which that would end. No token outlives the key that signs it. A grant for another realm, issuer or audience is an error.
 func (b *broker) Issue(ctx context.Context, g sdk.Grant) (sdk.Token, error) {
 	t, err := b.issue(ctx, g)
 	if err != nil {
@@ -99,10 +99,18 @@ func (b *broker) issue(ctx context.Context, g sdk.Grant) (sdk.Token, error) {
 		life = min(life, g.Lifetime)
 	}
 	now := b.now()
+	k := b.keys.current(ctx, now).signer
+	if k.sign == nil {
+		return sdk.Token{}, errors.New("none of the realm's keys signs now")
+	}
+	expires := wholeSecond(now.Add(life))
+	if !k.till.IsZero() {
+		expires = min(expires, k.till.Unix())
+	}
 	c := claims{
 		Issuer: g.Issuer, Audience: g.Audience, Subject: g.Principal.ID, PrincipalName: g.Principal.Name,
 		Realm: g.Realm, ClientID: g.ClientID, Scope: strings.Join(g.Scope, " "), ID: g.TokenID,
-		IssuedAt: now.Unix(), Expires: wholeSecond(now.Add(life)), SecretVersion: g.SecretVersion,
+		IssuedAt: now.Unix(), Expires: expires, SecretVersion: g.SecretVersion,
 	}
 	if len(c.Audience) == 0 {
 		c.Audience = b.setup.Audience
@@ -113,7 +121,7 @@ func (b *broker) issue(ctx context.Context, g sdk.Grant) (sdk.Token, error) {
 	if !g.AuthTime.IsZero() {
 		c.AuthTime = g.AuthTime.Unix()
 	}
-	value, err := sign(b.method, b.ring.current(ctx, now).signer, c)
+	value, err := sign(k, c)
 	if err != nil {
 		return sdk.Token{}, err
 	}
@@ -126,8 +134,8 @@ func (b *broker) issue(ctx context.Context, g sdk.Grant) (sdk.Token, error) {
 // wholeSecond rounds up, so that a token that was asked for an hour does not live a fraction less.
 func wholeSecond(t time.Time) int64 { return t.Add(time.Second - 1).Unix() }
 
-func sign(method jwt.SigningMethod, k key, c claims) (string, error) {
-	t := jwt.Token{Method: method, Header: map[string]any{"typ": tokenType, "alg": method.Alg(), "kid": k.id}, Claims: c}
+func sign(k key, c claims) (string, error) {
+	t := jwt.Token{Method: k.method, Header: map[string]any{"typ": tokenType, "alg": k.method.Alg(), "kid": k.id}, Claims: c}
 	return t.SignedString(k.sign)
 }
 
@@ -158,11 +166,10 @@ func (b *broker) Verify(ctx context.Context, r sdk.Request) (sdk.Credential, err
 	return credential(p.claims), nil
 }
 
-// checkHeader comes before any key is looked at: the algorithm is the broker's, whatever the token says, so that a public
-// key never serves as an HMAC secret.
+// checkHeader comes before any key is looked at.
 func (b *broker) checkHeader(t *jwt.Token) error {
-	if t.Header["alg"] != b.method.Alg() {
-		return sdk.Deny("algorithm_not_allowed", "the token is not signed with %s", b.method.Alg())
+	if algorithm, _ := t.Header["alg"].(string); b.kinds[algorithm] == nil {
+		return sdk.Deny("algorithm_not_allowed", "the token is not signed with an algorithm of this realm")
 	}
 	if typ, _ := t.Header["typ"].(string); !strings.EqualFold(typ, tokenType) {
 		return sdk.Deny("type_not_allowed", "the token is not of the type %s", tokenType)
@@ -173,14 +180,24 @@ func (b *broker) checkHeader(t *jwt.Token) error {
 	return nil
 }
 
+// checkSignature uses a key with its own algorithm only, whatever the token says, so that a public key never serves as an
+// HMAC secret (RFC 8725 section 3.1). A decision lives no longer than the key; that a key is not known may change at once.
 func (b *broker) checkSignature(ctx context.Context, t *jwt.Token, signed string) error {
 	kid, _ := t.Header["kid"].(string)
-	k, ok := b.ring.current(ctx, b.now()).byID(kid)
+	now := b.now()
+	k, ok := b.keys.current(ctx, now).byID(kid)
 	if !ok {
+		sdk.NoCache(ctx)
 		return sdk.Deny("key_unknown", "the token is signed with a key that this realm does not have")
 	}
-	if b.method.Verify(signed, t.Signature, k.verify) != nil {
+	if t.Header["alg"] != k.method.Alg() {
+		return sdk.Deny("algorithm_not_allowed", "the token is not signed with the algorithm of its key")
+	}
+	if k.method.Verify(signed, t.Signature, k.verify) != nil {
 		return sdk.Deny("signature_invalid", "the signature of the token is not valid")
+	}
+	if !k.till.IsZero() {
+		sdk.CacheFor(ctx, k.till.Sub(now))
 	}
 	return nil
 }

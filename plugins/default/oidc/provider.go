@@ -9,6 +9,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/realmgate/realmgate/plugins/default/foreign"
 	"github.com/realmgate/realmgate/sdk"
 )
 
@@ -31,9 +32,9 @@ func NewProvider(_ context.Context, _ sdk.Setup, s Settings) (*Provider, error) 
 	if err := s.complete(); err != nil {
 		return nil, err
 	}
-	roots, err := s.authorities()
+	roots, err := foreign.Authorities(s.CAFile)
 	if err != nil {
-		return nil, err
+		return nil, sdk.At(err, "ca_file")
 	}
 	p := &Provider{settings: s, parser: jwt.NewParser(jwt.WithStrictDecoding()), now: time.Now}
 	for _, t := range s.TokenTypes {
@@ -67,7 +68,7 @@ func (p *Provider) Identify(ctx context.Context, r sdk.Request) (sdk.Identity, e
 	if err := p.checkHeader(t, err); err != nil {
 		return sdk.Identity{}, err
 	}
-	c, err := readClaims(body.Claims)
+	c, err := foreign.ReadClaims(body.Claims)
 	if err != nil {
 		return sdk.Identity{}, err
 	}
@@ -77,16 +78,16 @@ func (p *Provider) Identify(ctx context.Context, r sdk.Request) (sdk.Identity, e
 	if err := p.checkSignature(ctx, t, parts[0]+"."+parts[1]); err != nil {
 		return sdk.Identity{}, err
 	}
-	roles, err := p.roles(body.Claims)
+	roles, err := foreign.Roles(body.Claims, p.settings.RoleClaimPath)
 	if err != nil {
 		return sdk.Identity{}, err
 	}
 	id := sdk.Identity{
-		Issuer: c.issuer, Subject: c.subject, Audience: c.audience, TokenID: c.id,
-		Claims: body.Claims, Roles: roles, AuthTime: c.authTime,
+		Issuer: c.Issuer, Subject: c.Subject, Audience: c.Audience, TokenID: c.ID,
+		Claims: body.Claims, Roles: roles, AuthTime: c.AuthTime,
 	}
-	if !c.expires.IsZero() {
-		id.Expires = c.expires.Add(p.settings.ClockSkew.Std())
+	if !c.Expires.IsZero() {
+		id.Expires = c.Expires.Add(p.settings.ClockSkew.Std())
 	}
 	return id, nil
 }
@@ -140,28 +141,24 @@ func shortType(t string) string {
 	return strings.TrimPrefix(strings.ToLower(t), "application/")
 }
 
-func (p *Provider) checkClaims(c claims) error {
+func (p *Provider) checkClaims(c foreign.Claims) error {
 	s, now := &p.settings, p.now()
 	skew := s.ClockSkew.Std()
 	switch {
-	case c.issuer != s.Issuer:
+	case c.Issuer != s.Issuer:
 		return sdk.Deny("issuer_mismatch", "the token is from another issuer")
-	case !intersect(c.audience, s.Audience):
+	case !foreign.Intersect(c.Audience, s.Audience):
 		return sdk.Deny("audience_mismatch", "the token is for another audience")
-	case len(s.AuthorizedParty) > 0 && !slices.Contains(s.AuthorizedParty, c.party):
+	case len(s.AuthorizedParty) > 0 && !slices.Contains(s.AuthorizedParty, c.Party):
 		return sdk.Deny("authorized_party_mismatch", "the token was issued to a client that this tenant does not accept")
-	case c.expires.IsZero() && s.RequireExpiry:
+	case c.Expires.IsZero() && s.RequireExpiry:
 		return sdk.Deny("token_expired", "the token has no expiry")
-	case !c.expires.IsZero() && !now.Before(c.expires.Add(skew)):
+	case !c.Expires.IsZero() && !now.Before(c.Expires.Add(skew)):
 		return sdk.Deny("token_expired", "the token has expired")
-	case now.Add(skew).Before(c.notBefore), now.Add(skew).Before(c.issuedAt):
+	case now.Add(skew).Before(c.NotBefore), now.Add(skew).Before(c.IssuedAt):
 		return sdk.Deny("token_not_yet_valid", "the token is not valid yet")
 	}
 	return nil
-}
-
-func intersect(a, b []string) bool {
-	return slices.ContainsFunc(a, func(x string) bool { return slices.Contains(b, x) })
 }
 
 // checkSignature looks for the key that the token names. A token without a key id is accepted only if there is exactly
@@ -198,20 +195,4 @@ func (p *Provider) set(ctx context.Context, kid string) (*keySet, error) {
 		return p.keys.current(ctx)
 	}
 	return p.keys.knowing(ctx, kid)
-}
-
-// roles reads the role claim: a list of strings or a string that splits at white space; none if it is absent.
-func (p *Provider) roles(c *sdk.Claims) ([]string, error) {
-	v, ok := c.Lookup(p.settings.RoleClaimPath)
-	if !ok || v == nil {
-		return nil, nil
-	}
-	if text, ok := v.(string); ok {
-		return strings.Fields(text), nil
-	}
-	roles, ok := stringList(v)
-	if !ok {
-		return nil, sdk.Deny("claim_invalid", "the claim %s is neither a list of strings nor a string", p.settings.RoleClaimPath)
-	}
-	return roles, nil
 }

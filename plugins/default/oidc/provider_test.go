@@ -172,30 +172,6 @@ func sloppy(token string) string {
 	return token[:last] + string(alphabet[strings.IndexByte(alphabet, token[last])|1])
 }
 
-func TestRoles(t *testing.T) {
-	t.Parallel()
-	for raw, want := range map[string][]string{
-		`{"scope":"service_admin catalog_admin  profile\temail"}`: {"service_admin", "catalog_admin", "profile", "email"},
-		`{"scope":["a b","c"]}`:                                   {"a b", "c"},
-		`{"scope":null}`:                                          nil,
-		`{}`:                                                      nil,
-		`{"scope":""}`:                                            {},
-	} {
-		path, err := sdk.ParseClaimPath("scope")
-		if err != nil {
-			t.Fatal(err)
-		}
-		p := &Provider{settings: Settings{RoleClaimPath: path}}
-		got, err := p.roles(sdk.NewClaims([]byte(raw)))
-		if err != nil || !slices.Equal(got, want) {
-			t.Errorf("%s: %q, %v, want %q", raw, got, err, want)
-		}
-	}
-	if got, err := new(Provider).roles(sdk.NewClaims([]byte(`{"scope":"a"}`))); got != nil || err != nil {
-		t.Errorf("without a path: %q, %v", got, err)
-	}
-}
-
 func FuzzIdentify(f *testing.F) {
 	issuer := newFakeIssuer(f, jwk("rsa", "", "", rsaKey().Public()))
 	p := issuer.provider(f, nil)

@@ -1,16 +1,14 @@
 package oidc
 
 import (
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/realmgate/realmgate/plugins/default/privatefile"
+	"github.com/realmgate/realmgate/plugins/default/foreign"
 	"github.com/realmgate/realmgate/sdk"
 )
 
@@ -34,7 +32,6 @@ type Settings struct {
 const (
 	maxSkew    = 5 * time.Minute
 	minRefresh = 10 * time.Second
-	maxCAFile  = 1 << 20
 )
 
 var (
@@ -47,7 +44,7 @@ var (
 func (s *Settings) complete() error {
 	var faults []error
 	fault := func(err error, at ...any) { faults = append(faults, sdk.At(err, at...)) }
-	fault(checkURL(s.Issuer), "issuer")
+	fault(foreign.CheckURL(s.Issuer), "issuer")
 	for key, u := range map[string]string{"discovery_url": s.DiscoveryURL, "jwks_uri": s.JWKSURI} {
 		if u != "" {
 			fault(checkFetched(u, s.Issuer), key)
@@ -79,30 +76,11 @@ func (s *Settings) complete() error {
 	return errors.Join(faults...)
 }
 
-// checkURL takes absolute https URLs, and http ones of this machine.
-func checkURL(text string) error {
-	u, err := url.Parse(text)
-	switch {
-	case err != nil || u.Host == "" || u.Opaque != "":
-		return fmt.Errorf("%q is not an absolute URL", text)
-	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return errors.New("the URL must not have a user, a query or a fragment")
-	}
-	return checkScheme(u)
-}
-
-func checkScheme(u *url.URL) error {
-	if u.Scheme == "https" || u.Scheme == "http" && isLoopback(u.Hostname()) {
-		return nil
-	}
-	return fmt.Errorf("%s: https is needed, except for this machine itself", u.Redacted())
-}
-
-// checkFetched is checkURL for a place that is fetched: it may have a query, and http is for a provider whose issuer is
+// checkFetched is foreign.CheckURL for a place that is fetched: it may have a query, and http is for a provider whose issuer is
 // this machine as well.
 func checkFetched(text, issuer string) error {
 	bare, _, _ := strings.Cut(text, "?")
-	if err := checkURL(bare); err != nil {
+	if err := foreign.CheckURL(bare); err != nil {
 		return err
 	}
 	u, err := url.Parse(text)
@@ -114,32 +92,8 @@ func checkFetched(text, issuer string) error {
 	case u.Scheme == "https":
 		return nil
 	}
-	if i, err := url.Parse(issuer); err != nil || !isLoopback(i.Hostname()) {
+	if i, err := url.Parse(issuer); err != nil || !foreign.IsLoopback(i.Hostname()) {
 		return fmt.Errorf("%s: https is needed, since the issuer is not this machine itself", u.Redacted())
 	}
 	return nil
-}
-
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
-
-// authorities gives the system's certificate authorities and those of ca_file; nil for the system's alone.
-func (s *Settings) authorities() (*x509.CertPool, error) {
-	if s.CAFile == "" {
-		return nil, nil
-	}
-	raw, err := privatefile.ReadPublic(s.CAFile, maxCAFile)
-	if err != nil {
-		return nil, sdk.At(err, "ca_file")
-	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		pool = x509.NewCertPool()
-	}
-	if !pool.AppendCertsFromPEM(raw) {
-		return nil, sdk.At(fmt.Errorf("%s holds no certificate in PEM", s.CAFile), "ca_file")
-	}
-	return pool, nil
 }

@@ -25,6 +25,10 @@ var about = map[string]string{
 		"again at intervals, and at most twice in a row and then once in 30 seconds for key ids that are not known; while the provider is down, known keys go on. " +
 		"While it may not be asked, a token with a key id that is not known is left open (503), since its key may be a new one; tokens with known keys are not affected. " +
 		"A provider that has never answered makes its realms unavailable (503), it does not deny. `jku`, `x5u`, `jwk` and `x5c` in a token are never followed.",
+	"identity-provider/introspection": "Asks the foreign provider about each opaque token (RFC 7662), and remembers the answer for `max_age`, good ones and refused ones apart. " +
+		"A token that is revoked there is accepted here for that long at most. At most one request for a token is under way. After three failures in a row the endpoint is left alone for 0.25 to 5 seconds. " +
+		"An endpoint that is down, slow, or answers anything but a JSON object with a true or false `active` makes decisions unavailable (503), it does not deny. " +
+		"Refresh tokens, tokens that are bound to a key (`cnf`) and tokens of more than 4 KiB are refused.",
 	"principal-mapper/default": "Finds the principal's id, name or both in the claims. At least one path is set, and each that is set must find something: " +
 		"a token without the claim, or with null in it, is denied (`claim_missing`). " +
 		"Segments of a path are separated by `/` and may be in double quotes: `foo/\"https://ns/claim\"/bar`. An id may be a number.",
@@ -35,7 +39,11 @@ var about = map[string]string{
 		"only; the daemon refuses it on others. `ALL` means nothing here, since nothing was granted beforehand.",
 	"active-roles-provider/default": "Activates the requested roles. What a requested role starts with is the daemon's `role_prefix` (`PRINCIPAL_ROLE:`); items without it are ignored, and " +
 		"the prefix with `ALL` asks for every granted role. A requested role that is not granted forbids the request (403, `role_not_granted`).",
-	"token-broker/rsa-key-pair": "RS256 tokens. Without a key it makes one that lives as long as the process and says so: good for a trial. The tokens are JWTs (RFC 9068) with the claims " +
+	"token-broker/key-pair": "RS256, ES256 or EdDSA tokens: an RSA, P-256 or Ed25519 key decides by itself, and a realm may have keys of several kinds. With `key_dir` the keys rotate without a refused token: " +
+		"`realmgate key generate --dir DIR` makes the first key, `realmgate key rotate --dir DIR` the next one, which is published first, signs later, and lets the former one retire once its tokens have expired. " +
+		"A folder that was changed is read within seconds, by any number of nodes; while it is broken the known keys go on until they retire. " +
+		"Without a key it makes one for ES256 that lives as long as the process and says so: good for a trial. The claims are those of `rsa-key-pair`.",
+	"token-broker/rsa-key-pair": "As `key-pair`, with RSA keys only: RS256 tokens. Without a key it makes one that lives as long as the process and says so: good for a trial. The tokens are JWTs (RFC 9068) with the claims " +
 		"`iss`, `aud`, `sub` (principal id), `principal_name`, `realm`, `client_id`, `scope`, `jti`, `iat`, `exp`, `auth_time` and `csv` (version of the client secret).",
 	"token-broker/symmetric-key": "HS256 tokens with a shared key of at least 32 bytes, and the same claims. For a single node or a test.",
 	"secret-resolver/env": "Environment variables of the daemon: the path of a reference is the name of a variable. Only those that the store lists in `variables` can be read, and only the operator's " +

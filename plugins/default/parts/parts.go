@@ -5,6 +5,7 @@ import (
 	"github.com/realmgate/realmgate/plugins/default/authenticator"
 	"github.com/realmgate/realmgate/plugins/default/broker"
 	"github.com/realmgate/realmgate/plugins/default/claims"
+	"github.com/realmgate/realmgate/plugins/default/introspection"
 	"github.com/realmgate/realmgate/plugins/default/oidc"
 	"github.com/realmgate/realmgate/plugins/default/roles"
 	"github.com/realmgate/realmgate/plugins/default/secrets"
@@ -17,11 +18,13 @@ func Implementations() []sdk.Implementation {
 	ephemeral := &broker.Ephemeral{}
 	return []sdk.Implementation{
 		sdk.IdentityProviderType("oidc", oidc.NewProvider),
+		sdk.IdentityProviderType("introspection", introspection.NewProvider),
 		sdk.PrincipalMapperType("default", claims.NewMapper),
 		sdk.PrincipalRolesMapperType("default", roles.NewMapper),
 		sdk.AuthenticatorType("default", authenticator.NewDirectory),
 		sdk.AuthenticatorType("claims", authenticator.NewClaims, sdk.ExternalOnly()),
 		sdk.ActiveRolesProviderType("default", activeroles.NewProvider),
+		sdk.TokenBrokerType("key-pair", ephemeral.NewKeyPair),
 		sdk.TokenBrokerType("rsa-key-pair", ephemeral.NewRSA),
 		sdk.TokenBrokerType("symmetric-key", broker.NewSymmetric),
 		sdk.SecretResolverType("env", secrets.NewEnv, sdk.OperatorOnly()),
