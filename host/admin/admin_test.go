@@ -175,7 +175,7 @@ func serve(t *testing.T, h http.Handler) *Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := &http.Server{Handler: h}
+	srv := &http.Server{Handler: h, ConnContext: ConnContext}
 	go func() { _ = srv.Serve(ln) }()
 	c := NewClient(at)
 	t.Cleanup(func() { c.Close(); _ = srv.Close() })
@@ -333,44 +333,6 @@ func TestCredentialsPrintNoSecret(t *testing.T) {
 		if s := fmt.Sprintf(verb, c); strings.Contains(s, "hunter2") {
 			t.Errorf("%s shows %s", verb, s)
 		}
-	}
-}
-
-func TestSocket(t *testing.T) {
-	dir := shortDir(t)
-	at := filepath.Join(dir, "run", "s")
-	ln, err := Listen(at)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for path, want := range map[string]os.FileMode{at: 0o600, filepath.Dir(at): 0o700} {
-		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != want {
-			t.Errorf("%s: %v %v, want %v", path, info.Mode(), err, want)
-		}
-	}
-	if _, err := Listen(at); !errors.Is(err, ErrInUse) {
-		t.Errorf("a second daemon: %v", err)
-	}
-	if err := ln.(*listener).UnixListener.Close(); err != nil { // as a daemon that was killed leaves it
-		t.Fatal(err)
-	}
-	if ln, err = Listen(at); err != nil {
-		t.Fatalf("a stale socket is not replaced: %v", err)
-	}
-	if err := ln.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Lstat(at); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the socket stays: %v", err)
-	}
-	if err := os.WriteFile(at, []byte("precious"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Listen(at); err == nil {
-		t.Error("a file is replaced")
-	}
-	if left, _ := filepath.Glob(filepath.Join(dir, "run", ".s*")); len(left) > 0 {
-		t.Errorf("left behind: %v", left)
 	}
 }
 

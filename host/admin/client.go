@@ -4,17 +4,20 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
 	"strconv"
+	"syscall"
 	"time"
 )
 
 // Client speaks to a daemon over its unix socket. What the daemon refuses comes back as an *Error; a daemon that does not
-// run is an error of package net. It is safe for concurrent use.
+// run is an [ErrNotRunning]. It is safe for concurrent use.
 type Client struct{ http *http.Client }
 
 // maxAnswer bounds what the client reads.
@@ -24,10 +27,26 @@ const maxAnswer = 64 << 20
 func NewClient(path string) *Client {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var d net.Dialer
-		return d.DialContext(ctx, "unix", path)
+		c, err := d.DialContext(ctx, "unix", path)
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+			return nil, &notRunning{path}
+		}
+		return c, err
 	}
 	return &Client{&http.Client{Transport: &http.Transport{DialContext: dial}, Timeout: 30 * time.Second}}
 }
+
+// ErrNotRunning says that no daemon listens on the socket.
+var ErrNotRunning = errors.New("no daemon listens on the admin socket")
+
+// notRunning is an ErrNotRunning that names the socket.
+type notRunning struct{ path string }
+
+func (e *notRunning) Error() string {
+	return fmt.Sprintf("no daemon listens on %s; is it running?", e.path)
+}
+
+func (e *notRunning) Is(target error) bool { return target == ErrNotRunning }
 
 // Close drops idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
@@ -157,6 +176,9 @@ func (c *Client) do(ctx context.Context, method, target string, in, out any) err
 		return fmt.Errorf("admin: %w", err)
 	}
 	resp, err := c.http.Do(req)
+	if down := (*notRunning)(nil); errors.As(err, &down) {
+		return down // without the request, which is no help
+	}
 	if err != nil {
 		return fmt.Errorf("admin: %w", err)
 	}

@@ -66,6 +66,7 @@ type call struct {
 	r *http.Request
 	// realm, name and role as far as the route has them
 	realm, name, role string
+	action            string // e.g. principal.create
 }
 
 // route is what a path offers: an action per method.
@@ -90,7 +91,8 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.Method != http.MethodGet {
-		h.Logger.Info("directory changed", "method", r.Method, "realm", c.realm, "name", c.name, "role", c.role, "request_id", sdk.RequestID(r.Context()))
+		h.Logger.Info("directory changed", "action", c.action, "realm", c.realm, "name", c.name, "role", c.role, "peer_uid", peerOf(r.Context()),
+			"request_id", sdk.RequestID(r.Context()))
 	}
 }
 
@@ -120,6 +122,7 @@ func (h *handler) route(c *call) (route, error) {
 	if len(segs) > 3 {
 		c.name = segs[3]
 	}
+	c.action = actionOf(c.r.Method, segs[2], segs[3:])
 	rt := h.realmRoute(c, segs[2], segs[3:])
 	if rt == nil {
 		return nil, errNoRoute
@@ -128,6 +131,21 @@ func (h *handler) route(c *call) (route, error) {
 		return nil, &Error{Status: http.StatusNotFound, Code: CodeNotFound, Message: "there is no such realm: " + strconv.Quote(c.realm), Field: "realm"}
 	}
 	return rt, nil
+}
+
+// actionOf names what a change does: by what it is done to, and by the path's own verb or else the method.
+func actionOf(method, noun string, rest []string) string {
+	noun = strings.TrimSuffix(noun, "s")
+	switch {
+	case len(rest) == 2:
+		return noun + "." + rest[1]
+	case len(rest) == 3 && method == http.MethodPut:
+		return "role.grant"
+	case len(rest) == 3:
+		return "role.revoke"
+	}
+	verb := map[string]string{http.MethodPost: "create", http.MethodPatch: "update", http.MethodDelete: "delete"}[method]
+	return noun + "." + verb
 }
 
 func (h *handler) realmRoute(c *call, noun string, rest []string) route {
@@ -200,7 +218,9 @@ func (c *call) write(status int, v any) error {
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-store")
 	c.w.WriteHeader(status)
-	_ = json.NewEncoder(c.w).Encode(v) // a caller that has gone needs no answer
+	e := json.NewEncoder(c.w)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(v) // a caller that has gone needs no answer
 	return nil
 }
 

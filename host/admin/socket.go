@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,9 +15,13 @@ import (
 // ErrInUse says that another process answers on the socket.
 var ErrInUse = errors.New("another process listens on the admin socket")
 
+// tmpName is how long the name is, in the socket's folder, under which a socket is bound first: "/.s", a number, "/s".
+const tmpName = len("/.s4294967295/s")
+
 // Listen opens the admin socket at path: mode 0600, its folder made with 0700 where it is missing. A socket that nobody
-// listens on any more is replaced; anything else at path is an error. The listener takes connections of the daemon's own
-// user and of root only (where the system tells who connects), and removes the socket when it is closed.
+// listens on any more is replaced; anything else at path is an error. Of daemons that start at once the lock on path.lock
+// lets one go on; the file stays, since who removes it may take it from another. The listener takes connections of the
+// daemon's own user and of root only (where the system tells who connects), and removes the socket when it is closed.
 func Listen(path string) (_ net.Listener, err error) {
 	defer func() {
 		if err != nil {
@@ -24,7 +29,22 @@ func Listen(path string) (_ net.Listener, err error) {
 		}
 	}()
 	dir := filepath.Dir(path)
+	if len(path) > maxSocketPath || len(dir)+tmpName > maxSocketPath {
+		return nil, fmt.Errorf("the path is too long: it may have %d bytes, its folder %d", maxSocketPath, maxSocketPath-tmpName)
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	lock, err := os.OpenFile(path+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			_ = lock.Close()
+		}
+	}()
+	if err := tryLock(lock); err != nil {
 		return nil, err
 	}
 	if err := stale(path); err != nil {
@@ -47,7 +67,7 @@ func Listen(path string) (_ net.Listener, err error) {
 		_ = ln.Close()
 		return nil, err
 	}
-	return &listener{UnixListener: ln, path: path, info: info}, nil
+	return &listener{UnixListener: ln, path: path, info: info, lock: lock}, nil
 }
 
 func prepare(at, path string) (fs.FileInfo, error) {
@@ -86,19 +106,41 @@ type listener struct {
 	*net.UnixListener
 	path string
 	info fs.FileInfo
+	lock *os.File // held until it is closed
+}
+
+// conn is a connection whose peer is known.
+type conn struct {
+	*net.UnixConn
+	uid string // "" where the system does not tell
+}
+
+type peerKey struct{}
+
+// ConnContext is for http.Server.ConnContext of who serves what [Listen] gives: the log then names the peer of a change.
+func ConnContext(ctx context.Context, c net.Conn) context.Context {
+	if c, ok := c.(conn); ok {
+		return context.WithValue(ctx, peerKey{}, c.uid)
+	}
+	return ctx
+}
+
+func peerOf(ctx context.Context) string {
+	uid, _ := ctx.Value(peerKey{}).(string)
+	return uid
 }
 
 // Accept gives the next connection of a peer that may use the API; others are closed.
 func (l *listener) Accept() (net.Conn, error) {
 	for {
-		conn, err := l.AcceptUnix()
+		c, err := l.AcceptUnix()
 		if err != nil {
 			return nil, err
 		}
-		if mayConnect(conn) {
-			return conn, nil
+		if uid, ok := mayConnect(c); ok {
+			return conn{c, uid}, nil
 		}
-		_ = conn.Close()
+		_ = c.Close()
 	}
 }
 
@@ -107,7 +149,7 @@ func (l *listener) Close() error {
 	if now, err := os.Lstat(l.path); err == nil && os.SameFile(now, l.info) {
 		_ = os.Remove(l.path)
 	}
-	return l.UnixListener.Close()
+	return errors.Join(l.UnixListener.Close(), l.lock.Close())
 }
 
 // mayUse says whether a user may use the API of a daemon that runs as self.

@@ -92,7 +92,7 @@ func (c *change) createPrincipal(ctx context.Context, n NewPrincipal) (p Princip
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1) ON CONFLICT DO NOTHING RETURNING pk`,
 		c.realm, n.ID, n.Name, clientID, true, attributes, secrets, toStored(c.now), toStored(c.now)).Scan(&pk)
 	if errors.Is(err, sql.ErrNoRows) {
-		return p, s, ErrExists
+		return p, s, c.taken(ctx, n)
 	}
 	if err != nil {
 		return p, s, err
@@ -109,6 +109,17 @@ func (c *change) createPrincipal(ctx context.Context, n NewPrincipal) (p Princip
 		return p, s, err
 	}
 	return r.Principal, s, nil
+}
+
+// taken says what of a new principal is another one's.
+func (c *change) taken(ctx context.Context, n NewPrincipal) error {
+	if _, err := c.principal(ctx, n.Name); !errors.Is(err, ErrNotFound) {
+		if err == nil {
+			err = ErrExists
+		}
+		return err
+	}
+	return fmt.Errorf("a principal with the id %q %w", n.ID, ErrExists)
 }
 
 // newClientID draws 128 random bits; crypto/rand.Read never fails.

@@ -64,6 +64,18 @@ func TestNamesCannotForge(t *testing.T) {
 	}
 }
 
+// A name stands in the body as it is, not as a web page would have it.
+func TestNoHTMLEscapes(t *testing.T) {
+	w := newWorld(t, false)
+	w.legs["a"].act = func(_ context.Context, s *sdk.State) error {
+		s.Principal.Name = "<a&b>"
+		return nil
+	}
+	if rec := w.ask(t, Listener{}, check, "Authorization", "Bearer x"); !strings.Contains(rec.Body.String(), `"<a&b>"`) {
+		t.Errorf("%s", rec.Body)
+	}
+}
+
 func TestEmptyRolesAreStillSet(t *testing.T) {
 	w := newWorld(t, false)
 	w.legs["a"].act = func(_ context.Context, s *sdk.State) error {

@@ -295,6 +295,15 @@ func TestScope(t *testing.T) {
 	}
 }
 
+// A scope stands in the answer as it is, not as a web page would have it.
+func TestNoHTMLEscapes(t *testing.T) {
+	v := goodForm()
+	v.Set("scope", "PRINCIPAL_ROLE:r&d")
+	if w, _ := do(t, newFixture().service(t), post(v.Encode())); !strings.Contains(w.Body.String(), `"PRINCIPAL_ROLE:r&d"`) {
+		t.Errorf("%s", w.Body)
+	}
+}
+
 func TestVerdicts(t *testing.T) {
 	fault := errors.New("key file /etc/key is gone")
 	tests := []struct {

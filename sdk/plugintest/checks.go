@@ -15,6 +15,9 @@ import (
 // callers is how many goroutines call at the same time.
 const callers = 64
 
+// endsWithin is how long a plugin may be at work on a call that was given up.
+const endsWithin = 5 * time.Second
+
 // checks are run in turn on every case.
 var checks = []struct {
 	name string
@@ -131,25 +134,54 @@ func checkConcurrency(ctx context.Context, s *suite, c Case) error {
 	return errors.Join(append(errs, s.release(ctx, i))...)
 }
 
-// checkCancellation: a caller that goes away is told so, and nobody else notices.
+// checkCancellation: a caller that goes away is told so, the work for it ends, and nobody else notices.
 func checkCancellation(ctx context.Context, s *suite, c Case) error {
-	i, err := s.instance(ctx, c)
-	if err != nil {
-		return err
-	}
-	gone, cancel := context.WithCancel(ctx)
-	cancel()
-	return errors.Join(wantFailure("a call that was given up", c.Call(gone, i)), c.Call(ctx, i), s.release(ctx, i))
+	return s.checkGivenUp(ctx, c, "a call that was given up", func(after time.Duration) (context.Context, context.CancelFunc) {
+		gone, cancel := context.WithCancel(ctx)
+		if after <= 0 {
+			cancel()
+		}
+		timer := time.AfterFunc(after, cancel)
+		return gone, func() { timer.Stop(); cancel() }
+	})
 }
 
+// checkDeadline: the same holds for a call that takes too long.
 func checkDeadline(ctx context.Context, s *suite, c Case) error {
+	return s.checkGivenUp(ctx, c, "a call behind its deadline", func(after time.Duration) (context.Context, context.CancelFunc) {
+		return context.WithTimeout(ctx, after)
+	})
+}
+
+// checkGivenUp gives calls up before they begin and at moments at which the plugin may be at work on them. A stage is seen
+// to end in the plugin; of the other services only the host's side is seen.
+func (s *suite) checkGivenUp(ctx context.Context, c Case, what string, until func(time.Duration) (context.Context, context.CancelFunc)) error {
 	i, err := s.instance(ctx, c)
 	if err != nil {
 		return err
 	}
-	late, cancel := context.WithDeadline(ctx, time.Now().Add(-time.Second))
+	dead, cancel := until(-time.Second)
 	defer cancel()
-	return errors.Join(wantFailure("a call behind its deadline", c.Call(late, i)), c.Call(ctx, i), s.release(ctx, i))
+	if err := wantFailure(what, c.Call(dead, i)); err != nil {
+		return err
+	}
+	for _, after := range []time.Duration{50 * time.Microsecond, 200 * time.Microsecond, time.Millisecond, 20 * time.Millisecond} {
+		late, cancel := until(after)
+		err := c.Call(late, i)
+		gaveUp := late.Err() != nil
+		cancel()
+		if gaveUp && err != nil { // it may have been in time
+			if err := wantFailure(what, err); err != nil {
+				return err
+			}
+		}
+	}
+	for began := time.Now(); s.process.Stuck(0, i.id) > 0; time.Sleep(time.Millisecond) {
+		if time.Since(began) > endsWithin {
+			return fmt.Errorf("%s goes on in the plugin for more than %v", what, endsWithin)
+		}
+	}
+	return errors.Join(c.Call(ctx, i), s.release(ctx, i))
 }
 
 // checkTwo: two instances of the same settings do not depend on each other.

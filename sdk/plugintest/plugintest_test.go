@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/realmgate/realmgate/sdk"
 	"github.com/realmgate/realmgate/sdk/rpc"
@@ -122,6 +123,19 @@ func TestBadPlugins(t *testing.T) {
 		}
 		return nil
 	}
+	ended := make(chan struct{})
+	t.Cleanup(func() { close(ended) })
+	deaf := func(context.Context, sdk.Identity) error {
+		<-ended
+		return nil
+	}
+	hears := func(ctx context.Context, _ sdk.Identity) error {
+		select {
+		case <-ctx.Done():
+		case <-time.After(50 * time.Millisecond):
+		}
+		return ctx.Err()
+	}
 	tests := map[string]struct {
 		impls []sdk.Implementation
 		check func(context.Context, *suite, Case) error
@@ -139,6 +153,10 @@ func TestBadPlugins(t *testing.T) {
 		"unknown principal":        {good(), checkCall, func() Case { c := greeterCase(); c.Principals = nil; return c }(), "principal_unknown"},
 		"unknown secret":           {good(), checkCall, func() Case { c := greeterCase(); c.Secrets = nil; return c }(), "no such secret"},
 		"denies the latecomer":     {badges(deny), checkCancellation, badgeCase(), ""}, // the host gives up first
+		"does not hear of the end": {badges(deaf), checkCancellation, badgeCase(), "given up goes on in the plugin"},
+		"does not mind the time":   {badges(deaf), checkDeadline, badgeCase(), "behind its deadline goes on in the plugin"},
+		"hears of the end":         {badges(hears), checkCancellation, badgeCase(), ""},
+		"minds the time":           {badges(hears), checkDeadline, badgeCase(), ""},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -127,6 +127,9 @@ func testPrincipalsThatExist(t *testing.T, s *store) {
 	for _, n := range []directory.NewPrincipal{{ID: "2", Name: "a"}, {ID: "1", Name: "b"}} {
 		_, secret, err := s.CreatePrincipal(t.Context(), "r", n)
 		fails(t, err, directory.ErrExists)
+		if id := strings.Contains(fmt.Sprint(err), `with the id "1"`); id != (n.ID == "1") {
+			t.Errorf("%v", err)
+		}
 		if secret.Secret.Reveal() != nil {
 			t.Error("a secret that is not kept was given out")
 		}
