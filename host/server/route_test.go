@@ -274,7 +274,7 @@ func TestPanicAtTheTokenEndpoint(t *testing.T) {
 
 func TestTokenEndpoint(t *testing.T) {
 	w := newWorld(t, false)
-	svc, err := token.New(token.Config{Realm: "a", Issuer: "i", Audience: []string{"x"}, Directory: noClients{}, Broker: noClients{}, Admit: w.plans["a"], Timeout: time.Second})
+	svc, err := token.New(token.Config{Realm: "a", Issuer: "i", Audience: []string{"x"}, URL: "https://gate/realms/a", Directory: noClients{}, Broker: noClients{}, Plan: w.plans["a"], Timeout: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
