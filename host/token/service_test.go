@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -31,8 +32,31 @@ const (
 
 var now = time.Unix(1_800_000_000, 0)
 
-// clients is a directory of one client.
-type clients struct{ err error }
+// clients is a directory of one client, alice, and of the principal 8, who is bob and has no secret to present.
+type clients struct {
+	err     error
+	revoked *[]string
+}
+
+// alice's newest secret has the version 3.
+func (c clients) GetPrincipalByID(_ context.Context, _, id string) (directory.Principal, error) {
+	switch {
+	case c.err != nil:
+		return directory.Principal{}, c.err
+	case id == "7":
+		return directory.Principal{Realm: "r", ID: "7", Name: "alice", ClientID: testID, SecretVersions: []string{"2", "3"}}, nil
+	case id == "8":
+		return directory.Principal{Realm: "r", ID: "8", Name: "bob", ClientID: "bob", SecretVersions: []string{"4"}}, nil
+	}
+	return directory.Principal{}, directory.ErrNotFound
+}
+
+func (c clients) RevokeToken(_ context.Context, realm, issuer, tokenID string, until time.Time) error {
+	if c.err == nil && c.revoked != nil {
+		*c.revoked = append(*c.revoked, fmt.Sprint(realm, " ", issuer, " ", tokenID, " ", until.Unix()))
+	}
+	return c.err
+}
 
 func (c clients) Authenticate(_ context.Context, realm, id, secret string) (directory.Principal, string, error) {
 	if c.err != nil {
@@ -41,11 +65,12 @@ func (c clients) Authenticate(_ context.Context, realm, id, secret string) (dire
 	if realm != "r" || id != testID || secret != testSecret {
 		return directory.Principal{}, "", directory.ErrBadCredentials
 	}
-	return directory.Principal{Realm: realm, ID: "7", Name: "alice"}, "3", nil
+	return directory.Principal{Realm: realm, ID: "7", Name: "alice", ClientID: testID}, "3", nil
 }
 
 // broker issues what change makes of the honest token, and remembers the grant.
 type broker struct {
+	asked  int
 	grant  sdk.Grant
 	change func(*sdk.Token)
 	err    error
@@ -53,6 +78,7 @@ type broker struct {
 
 func (b *broker) Issue(_ context.Context, g sdk.Grant) (sdk.Token, error) {
 	b.grant = g
+	b.asked++
 	t := sdk.Token{Value: "a.b.c", ID: g.TokenID, Type: "Bearer", Expires: now.Add(time.Hour)}
 	if b.change != nil {
 		b.change(&t)
@@ -60,10 +86,29 @@ func (b *broker) Issue(_ context.Context, g sdk.Grant) (sdk.Token, error) {
 	return t, b.err
 }
 
-// admit answers with a decision and remembers the credential.
+// admit is a plan. It admits with one decision and remembers the credential; tokens it knows by their text.
 type admit struct {
 	decision pipeline.Decision
 	asked    sdk.Credential
+	tokens   map[string]pipeline.Decision
+}
+
+func (a *admit) DecideOwn(_ context.Context, r sdk.Request) pipeline.Decision {
+	if d, ok := a.tokens[r.Token]; ok && r.Scheme == "bearer" {
+		return d
+	}
+	return pipeline.Decision{Verdict: pipeline.Denied, Denial: &sdk.Denial{Reason: "token_not_recognised"}}
+}
+
+func (a *admit) Verify(ctx context.Context, r sdk.Request) (sdk.Credential, error) {
+	switch d := a.DecideOwn(ctx, r); {
+	case d.Credential != nil: // also of a token that is denied
+		return *d.Credential, nil
+	case d.Denial != nil:
+		return sdk.Credential{}, d.Denial
+	default:
+		return sdk.Credential{}, errors.New("the broker is down")
+	}
 }
 
 func (a *admit) Admit(_ context.Context, c sdk.Credential) pipeline.Decision {
@@ -81,7 +126,7 @@ func newFixture() *fixture {
 	f := &fixture{broker: &broker{}, admit: &admit{decision: pipeline.Decision{Verdict: pipeline.Allowed}}}
 	f.Config = Config{
 		Realm: "r", Issuer: "https://gate/realms/r", Audience: []string{"aud"}, RolePrefix: "PRINCIPAL_ROLE:",
-		ScopeAliases: map[string]string{"catalog": "PRINCIPAL_ROLE:ALL"}, Directory: clients{}, Broker: f.broker, Admit: f.admit,
+		ScopeAliases: map[string]string{"catalog": "PRINCIPAL_ROLE:ALL"}, Directory: clients{}, Broker: f.broker, Plan: f.admit, URL: "https://gate/realms/r",
 		Now: func() time.Time { return now },
 	}
 	return f
@@ -177,59 +222,59 @@ func TestRequests(t *testing.T) {
 		r      *http.Request
 		status int
 		code   string // error code, empty for success
+		basic  bool   // the answer has the Basic challenge
 	}{
-		{"body", post(goodForm().Encode()), 200, ""},
-		{"basic", post(noCredentials, "Authorization", good), 200, ""},
-		{"basic scheme in another case", post(noCredentials, "Authorization", "bAsIc"+good[5:]), 200, ""},
-		{"basic and the same client_id", post(without("client_secret"), "Authorization", good), 200, ""},
-		{"a bearer token beside credentials in the body", post(goodForm().Encode(), "Authorization", "Bearer x"), 200, ""},
+		{"body", post(goodForm().Encode()), 200, "", false},
+		{"basic", post(noCredentials, "Authorization", good), 200, "", false},
+		{"basic scheme in another case", post(noCredentials, "Authorization", "bAsIc"+good[5:]), 200, "", false},
+		{"basic and the same client_id", post(without("client_secret"), "Authorization", good), 200, "", false},
+		{"a bearer token beside credentials in the body", post(goodForm().Encode(), "Authorization", "Bearer x"), 200, "", false},
 		{"charset", func() *http.Request {
 			r := post(goodForm().Encode())
 			r.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=UTF-8")
 			return r
-		}(), 200, ""},
-		{"unknown parameters are ignored", post(with("extra", "1")), 200, ""},
+		}(), 200, "", false},
+		{"unknown parameters are ignored", post(with("extra", "1")), 200, "", false},
 
-		{"basic and body", post(goodForm().Encode(), "Authorization", good), 400, CodeInvalidRequest},
-		{"basic and another client_id", post("grant_type=client_credentials&client_id=x", "Authorization", good), 400, CodeInvalidRequest},
-		{"two headers", post(noCredentials, "Authorization", good, "Authorization", good), 400, CodeInvalidRequest},
-		{"basic not percent-encoded", post(noCredentials, "Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(testID+":"+testSecret))), 401, CodeInvalidClient},
-		{"basic not base64", post(noCredentials, "Authorization", "Basic ???"), 401, CodeInvalidClient},
-		{"basic without colon", post(noCredentials, "Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte("x"))), 401, CodeInvalidClient},
-		{"basic wrong secret", post(noCredentials, "Authorization", basic(testID, "x")), 401, CodeInvalidClient},
-		{"bearer only", post(noCredentials, "Authorization", "Bearer x"), 401, CodeInvalidClient},
-		{"no credentials", post(noCredentials), 401, CodeInvalidClient},
-		{"credential without a colon", post(without("client_id")), 400, CodeInvalidRequest},
-		{"empty client_id is none", post(with("client_id", "")), 400, CodeInvalidRequest},
-		{"no secret", post(without("client_secret")), 401, CodeInvalidClient},
-		{"wrong secret", post(with("client_secret", "x")), 401, CodeInvalidClient},
-		{"unknown client", post(with("client_id", "x")), 401, CodeInvalidClient},
+		{"basic and body", post(goodForm().Encode(), "Authorization", good), 400, CodeInvalidRequest, false},
+		{"basic and another client_id", post("grant_type=client_credentials&client_id=x", "Authorization", good), 400, CodeInvalidRequest, false},
+		{"two headers", post(noCredentials, "Authorization", good, "Authorization", good), 400, CodeInvalidRequest, false},
+		{"basic not percent-encoded", post(noCredentials, "Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(testID+":"+testSecret))), 401, CodeInvalidClient, true},
+		{"basic not base64", post(noCredentials, "Authorization", "Basic ???"), 401, CodeInvalidClient, true},
+		{"basic without colon", post(noCredentials, "Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte("x"))), 401, CodeInvalidClient, true},
+		{"basic wrong secret", post(noCredentials, "Authorization", basic(testID, "x")), 401, CodeInvalidClient, true},
+		{"bearer only", post(noCredentials, "Authorization", "Bearer x"), 401, CodeInvalidClient, false},
+		{"no credentials", post(noCredentials), 401, CodeInvalidClient, false},
+		{"credential without a colon", post(without("client_id")), 400, CodeInvalidRequest, false},
+		{"empty client_id is none", post(with("client_id", "")), 400, CodeInvalidRequest, false},
+		{"no secret", post(without("client_secret")), 401, CodeInvalidClient, false},
+		{"wrong secret", post(with("client_secret", "x")), 401, CodeInvalidClient, false},
+		{"unknown client", post(with("client_id", "x")), 401, CodeInvalidClient, false},
 
-		{"no grant type", post(without("grant_type")), 400, CodeInvalidRequest},
-		{"another grant type", post(with("grant_type", "password")), 400, CodeUnsupportedGrantType},
-		{"token exchange", post(with("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange")), 400, CodeUnsupportedGrantType},
-		{"a parameter twice", post(goodForm().Encode() + "&scope=x"), 400, CodeInvalidRequest},
-		{"not UTF-8", post(goodForm().Encode() + "&x=%ff"), 400, CodeInvalidRequest},
-		{"not a form", post("%zz"), 400, CodeInvalidRequest},
-		{"semicolons", post("grant_type=client_credentials;scope=x"), 400, CodeInvalidRequest},
-		{"too large", post(with("extra", strings.Repeat("x", maxForm))), 400, CodeInvalidRequest},
+		{"no grant type", post(without("grant_type")), 400, CodeInvalidRequest, false},
+		{"another grant type", post(with("grant_type", "password")), 400, CodeUnsupportedGrantType, false},
+		{"a parameter twice", post(goodForm().Encode() + "&scope=x"), 400, CodeInvalidRequest, false},
+		{"not UTF-8", post(goodForm().Encode() + "&x=%ff"), 400, CodeInvalidRequest, false},
+		{"not a form", post("%zz"), 400, CodeInvalidRequest, false},
+		{"semicolons", post("grant_type=client_credentials;scope=x"), 400, CodeInvalidRequest, false},
+		{"too large", post(with("extra", strings.Repeat("x", maxForm))), 400, CodeInvalidRequest, false},
 		{"query", func() *http.Request {
 			r := post(goodForm().Encode())
 			r.URL.RawQuery = "scope=x"
 			return r
-		}(), 400, CodeInvalidRequest},
-		{"JSON", func() *http.Request { r := post(`{}`); r.Header.Set("Content-Type", "application/json"); return r }(), 400, CodeInvalidRequest},
-		{"compressed", post(goodForm().Encode(), "Content-Encoding", "gzip"), 400, CodeInvalidRequest},
-		{"GET", httptest.NewRequest(http.MethodGet, "/", nil), 405, CodeInvalidRequest},
+		}(), 400, CodeInvalidRequest, false},
+		{"JSON", func() *http.Request { r := post(`{}`); r.Header.Set("Content-Type", "application/json"); return r }(), 400, CodeInvalidRequest, false},
+		{"compressed", post(goodForm().Encode(), "Content-Encoding", "gzip"), 400, CodeInvalidRequest, false},
+		{"GET", httptest.NewRequest(http.MethodGet, "/", nil), 405, CodeInvalidRequest, false},
 
-		{"no scope", post(without("scope")), 400, CodeInvalidScope},
-		{"alias", post(with("scope", "catalog")), 200, ""},
-		{"scope without prefix", post(with("scope", "dev")), 400, CodeInvalidScope},
-		{"scope with a bare prefix", post(with("scope", "PRINCIPAL_ROLE:")), 400, CodeInvalidScope},
-		{"one bad item", post(with("scope", "PRINCIPAL_ROLE:dev openid")), 400, CodeInvalidScope},
-		{"a quote in the scope", post(with("scope", `PRINCIPAL_ROLE:"x`)), 400, CodeInvalidScope},
-		{"a tab in the scope", post(with("scope", "PRINCIPAL_ROLE:a\tPRINCIPAL_ROLE:b")), 400, CodeInvalidScope},
-		{"scope too long", post(with("scope", "PRINCIPAL_ROLE:"+strings.Repeat("x", maxScope))), 400, CodeInvalidScope},
+		{"no scope", post(without("scope")), 400, CodeInvalidScope, false},
+		{"alias", post(with("scope", "catalog")), 200, "", false},
+		{"scope without prefix", post(with("scope", "dev")), 400, CodeInvalidScope, false},
+		{"scope with a bare prefix", post(with("scope", "PRINCIPAL_ROLE:")), 400, CodeInvalidScope, false},
+		{"one bad item", post(with("scope", "PRINCIPAL_ROLE:dev openid")), 400, CodeInvalidScope, false},
+		{"a quote in the scope", post(with("scope", `PRINCIPAL_ROLE:"x`)), 400, CodeInvalidScope, false},
+		{"a tab in the scope", post(with("scope", "PRINCIPAL_ROLE:a\tPRINCIPAL_ROLE:b")), 400, CodeInvalidScope, false},
+		{"scope too long", post(with("scope", "PRINCIPAL_ROLE:"+strings.Repeat("x", maxScope))), 400, CodeInvalidScope, false},
 	}
 	s := newFixture().service(t)
 	for _, tt := range tests {
@@ -240,7 +285,7 @@ func TestRequests(t *testing.T) {
 				t.Errorf("%d %v, want %d %q", w.Code, body, tt.status, tt.code)
 			}
 			challenge := w.Header().Get("WWW-Authenticate")
-			if want := `Basic realm="r", charset="UTF-8"`; tt.status == 401 && challenge != want || tt.status != 401 && challenge != "" {
+			if want := `Basic realm="r", charset="UTF-8"`; tt.basic && challenge != want || !tt.basic && challenge != "" {
 				t.Errorf("challenge %q", challenge)
 			}
 			if strings.Contains(w.Body.String(), testSecret) {
@@ -320,7 +365,7 @@ func TestVerdicts(t *testing.T) {
 		}, 400, CodeUnauthorizedClient},
 		{"plan is down", func(f *fixture) { f.admit.decision = pipeline.Decision{Err: fault} }, 503, ""},
 		{"plan gives no reason", func(f *fixture) { f.admit.decision = pipeline.Decision{} }, 503, ""},
-		{"directory is down", func(f *fixture) { f.Directory = clients{fault} }, 503, ""},
+		{"directory is down", func(f *fixture) { f.Directory = clients{err: fault} }, 503, ""},
 		{"broker is down", func(f *fixture) { f.broker.err = fault }, 503, ""},
 		{"empty token", func(f *fixture) { f.broker.change = func(t *sdk.Token) { t.Value = "" } }, 503, ""},
 		{"token with a line break", func(f *fixture) { f.broker.change = func(t *sdk.Token) { t.Value = "a\r\nb" } }, 503, ""},
@@ -328,6 +373,7 @@ func TestVerdicts(t *testing.T) {
 		{"expired token", func(f *fixture) { f.broker.change = func(t *sdk.Token) { t.Expires = now } }, 503, ""},
 		{"eternal token", func(f *fixture) { f.broker.change = func(t *sdk.Token) { t.Expires = time.Time{} } }, 503, ""},
 		{"longer than asked", func(f *fixture) { f.Lifetime = 30 * time.Minute }, 503, ""},
+		{"longer than the session", func(f *fixture) { f.MaxSession = 30 * time.Minute }, 503, ""},
 		{"shorter than asked", func(f *fixture) { f.Lifetime = 2 * time.Hour }, 200, ""},
 	}
 	for _, tt := range tests {
@@ -348,6 +394,9 @@ func TestVerdicts(t *testing.T) {
 
 func TestNewRefuses(t *testing.T) {
 	for name, change := range map[string]func(*Config){
+		"no URL":                func(c *Config) { c.URL = "" },
+		"no plan":               func(c *Config) { c.Plan = nil },
+		"negative session":      func(c *Config) { c.MaxSession = -1 },
 		"no realm":              func(c *Config) { c.Realm = "" },
 		"no audience":           func(c *Config) { c.Audience = nil },
 		"no broker":             func(c *Config) { c.Broker = nil },
@@ -393,7 +442,8 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body, authorization string) {
 		r := &http.Request{URL: &url.URL{}, Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "Authorization": {authorization}}, Body: io.NopCloser(strings.NewReader(body))}
 		got, fault := parse(r)
-		if fault == nil && (got.clientID == "" || got.clientSecret == "" || got.grantType != "client_credentials") {
+		exchange := got.grantType == grantTokenExchange && got.subjectToken != "" && (got.client.hasSecret() || got.client.bearer != "")
+		if fault == nil && !exchange && (!got.client.hasSecret() || got.grantType != grantClientCredentials) {
 			t.Errorf("accepted %+v", got)
 		}
 	})
