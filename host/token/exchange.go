@@ -104,8 +104,6 @@ func (s *Service) renew(ctx context.Context, f form, d pipeline.Decision) (order
 	case len(p.SecretVersions) == 0 || c.SecretVersion != p.SecretVersions[len(p.SecretVersions)-1]:
 		// After a rotation what the former secret obtained runs out, but is not renewed.
 		return order{}, badSubject("secret_rotated")
-	case c.AuthTime.IsZero():
-		return order{}, badSubject("auth_time_missing")
 	}
 	scope, fault := s.narrowed(f, c.RequestedRoles)
 	if fault != nil {

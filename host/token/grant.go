@@ -102,7 +102,8 @@ func (s *Service) issue(ctx context.Context, o order) (issued, error) {
 // leastLife is the least that a token is worth issuing for: brokers round down to whole seconds.
 const leastLife = 2 * time.Second
 
-// lifetime is the most that a token may live whose client authenticated at a time.
+// lifetime is the most that a token may live whose client authenticated at a time; the zero time, of a broker that does not
+// keep it, is long ago.
 func (s *Service) lifetime(authTime time.Time) time.Duration {
 	left := min(s.c.MaxSession, authTime.Add(s.c.MaxSession).Sub(s.c.Now()))
 	if s.c.Lifetime > 0 {
