@@ -60,6 +60,7 @@ func TestVerify(t *testing.T) {
 		"disabled":       {lying(sdk.SourceInternal, func(s *sdk.State) { s.Principal.Enabled = false }), "", false},
 		"another realm":  {lying(sdk.SourceInternal, func(s *sdk.State) { s.Credential.Realm = "other" }), "realm_mismatch", false},
 		"another issuer": {lying(sdk.SourceInternal, func(s *sdk.State) { s.Credential.Issuer = "x" }), "issuer_mismatch", false},
+		"no token id":    {lying(sdk.SourceInternal, func(s *sdk.State) { s.Credential.TokenID = "" }), "", true},
 		"expired":        {lying(sdk.SourceInternal, func(s *sdk.State) { s.Credential.Expires = now }), "token_expired", false},
 		"not ours":       {func(*sdk.State) error { return sdk.NotMine() }, sdk.ReasonNotMine, false},
 		"down":           {func(*sdk.State) error { return errors.New("down") }, "", true},

@@ -25,14 +25,14 @@ var errSession = &Fault{Code: CodeInvalidRequest, Description: "the session has 
 // The client presents a current token of its own as Bearer, usually the subject token itself, or its id and secret. With
 // the latter an expired subject token stands for nothing and the request is one for client credentials: that is how Iceberg
 // clients get on after a pause.
-func (s *Service) exchange(ctx context.Context, f form) (issued, error) {
+func (s *Service) exchange(ctx context.Context, f *form) (issued, error) {
 	var caller directory.Principal
 	var version string
 	var err error
 	itself := !f.client.hasSecret() && f.client.bearer == f.subjectToken
 	switch {
 	case f.client.hasSecret():
-		caller, version, err = s.authenticate(ctx, f.client)
+		caller, version, err = s.authenticate(ctx, &f.client)
 	case !itself:
 		caller.ID, err = s.holder(ctx, f.client.bearer)
 	}
@@ -44,15 +44,15 @@ func (s *Service) exchange(ctx context.Context, f form) (issued, error) {
 	case err != nil:
 		return issued{}, err
 	case d.Verdict != pipeline.Allowed && d.Denial.Reason == reasonExpired && f.client.hasSecret():
-		return s.clientCredentials(ctx, f, caller, version)
+		return s.clientCredentials(ctx, *f, caller, version)
 	case d.Verdict != pipeline.Allowed:
 		return issued{}, badSubject(d.Denial.Reason)
 	case !itself && caller.ID != d.Principal.ID:
 		return issued{}, badSubject("another_principal")
 	case f.client.hasSecret() && s.lifetime(d.Credential.AuthTime) < leastLife:
-		return s.clientCredentials(ctx, f, caller, version)
+		return s.clientCredentials(ctx, *f, caller, version)
 	}
-	o, err := s.renew(ctx, f, d)
+	o, err := s.renew(ctx, *f, d)
 	if err != nil {
 		return issued{}, err
 	}

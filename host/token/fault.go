@@ -24,9 +24,6 @@ const (
 	CodeInvalidScope         = "invalid_scope"
 )
 
-// CodeUnsupportedTokenType is a code of the revocation endpoint alone (RFC 7009 section 2.2.1).
-const CodeUnsupportedTokenType = "unsupported_token_type"
-
 // Error gives code and description.
 func (f *Fault) Error() string { return f.Code + ": " + f.Description }
 

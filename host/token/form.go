@@ -25,6 +25,8 @@ type client struct {
 	id, secret string
 	basic      bool   // by Basic
 	bearer     string // the token of a Bearer header
+
+	authenticated bool // the directory accepted id and secret
 }
 
 // hasSecret says whether the client authenticates with its secret.

@@ -20,22 +20,23 @@ type issued struct {
 	expires   time.Duration
 }
 
-// grant serves a token request. The error is a *Fault, or one that makes the service unavailable.
-func (s *Service) grant(ctx context.Context, f form) (issued, error) {
+// grant serves a token request, and notes in f that the client was authenticated. The error is a *Fault, or one that makes
+// the service unavailable.
+func (s *Service) grant(ctx context.Context, f *form) (issued, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.c.Timeout)
 	defer cancel()
 	if f.grantType == grantTokenExchange {
 		return s.exchange(ctx, f)
 	}
-	p, version, err := s.authenticate(ctx, f.client)
+	p, version, err := s.authenticate(ctx, &f.client)
 	if err != nil {
 		return issued{}, err
 	}
-	return s.clientCredentials(ctx, f, p, version)
+	return s.clientCredentials(ctx, *f, p, version)
 }
 
-// authenticate finds the principal of a client that presents its secret.
-func (s *Service) authenticate(ctx context.Context, c client) (directory.Principal, string, error) {
+// authenticate finds the principal of a client that presents its secret, and notes in c that it did.
+func (s *Service) authenticate(ctx context.Context, c *client) (directory.Principal, string, error) {
 	p, version, err := s.c.Directory.Authenticate(ctx, s.c.Realm, c.id, c.secret)
 	if errors.Is(err, directory.ErrBadCredentials) {
 		return p, "", badClient
@@ -43,6 +44,7 @@ func (s *Service) authenticate(ctx context.Context, c client) (directory.Princip
 	if err != nil {
 		return p, "", fmt.Errorf("authenticate client: %w", err)
 	}
+	c.authenticated = true
 	return p, version, nil
 }
 

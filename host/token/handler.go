@@ -36,7 +36,7 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, what, f.client, fault)
 		return
 	}
-	out, err := s.grant(r.Context(), f)
+	out, err := s.grant(r.Context(), &f)
 	if err != nil {
 		s.fail(w, r, what, f.client, err)
 		return
@@ -83,7 +83,7 @@ func tokenForm(r *http.Request) (url.Values, client, *Fault) {
 
 // fail answers what was refused, with the challenge of the scheme that the client used, or what is unavailable.
 func (s *Service) fail(w http.ResponseWriter, r *http.Request, what string, c client, err error) {
-	log := s.log(r).With("client_id", printable(c.id))
+	log := s.log(r).With("client_id", c.loggable())
 	var fault *Fault
 	if !errors.As(err, &fault) {
 		log.Error(what+" request is unavailable", "error", err)
@@ -151,6 +151,21 @@ func isToken(s string) bool {
 		}
 	}
 	return true
+}
+
+// loggable gives the client's id as it may stand in a log. What is sent for an id may be a secret that was put into the
+// wrong field or pasted together with it; so it is only shown if a client of that id was authenticated, or if it has the
+// form of ours.
+func (c client) loggable() string {
+	if c.id == "" || c.authenticated || isClientID(c.id) {
+		return printable(c.id)
+	}
+	return "[other]"
+}
+
+// isClientID says whether s has the form of the ids that the directory gives: 128 bits in lower-case hex. No secret has it.
+func isClientID(s string) bool {
+	return len(s) == 32 && strings.Trim(s, "0123456789abcdef") == ""
 }
 
 // printable keeps what error_description may hold (printable ASCII without " and \) and bounds it; what clients send goes

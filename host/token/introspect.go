@@ -41,16 +41,16 @@ func (s *Service) ServeIntrospect(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, what, c, fault)
 		return
 	}
-	out, err := s.introspect(r.Context(), c, values.Get("token"))
+	out, err := s.introspect(r.Context(), &c, values.Get("token"))
 	if err != nil {
 		s.fail(w, r, what, c, err)
 		return
 	}
-	s.log(r).Debug("token introspected", "client_id", printable(c.id), "active", out.Active, "token_id", out.TokenID)
+	s.log(r).Debug("token introspected", "client_id", c.loggable(), "active", out.Active, "token_id", out.TokenID)
 	writeJSON(w, http.StatusOK, out)
 }
 
-func (s *Service) introspect(ctx context.Context, c client, token string) (introspection, error) {
+func (s *Service) introspect(ctx context.Context, c *client, token string) (introspection, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.c.Timeout)
 	defer cancel()
 	if _, _, err := s.authenticate(ctx, c); err != nil {

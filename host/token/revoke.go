@@ -23,20 +23,20 @@ func (s *Service) ServeRevoke(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, what, c, fault)
 		return
 	}
-	id, err := s.revoke(r.Context(), c, values.Get("token"))
+	id, err := s.revoke(r.Context(), &c, values.Get("token"))
 	if err != nil {
 		s.fail(w, r, what, c, err)
 		return
 	}
 	if id != "" {
-		s.log(r).Info("token revoked", "client_id", printable(c.id), "token_id", id)
+		s.log(r).Info("token revoked", "client_id", c.loggable(), "token_id", id)
 	}
 	writeJSON(w, http.StatusOK, struct{}{})
 }
 
 // revoke revokes a token if it is the client's, and gives its id. It is verified only, not decided on: a token that is
 // refused now because a role was taken away would count again once the role is granted again.
-func (s *Service) revoke(ctx context.Context, c client, token string) (id string, err error) {
+func (s *Service) revoke(ctx context.Context, c *client, token string) (id string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.c.Timeout)
 	defer cancel()
 	owner := ""
@@ -58,8 +58,6 @@ func (s *Service) revoke(ctx context.Context, c client, token string) (id string
 		return "", fmt.Errorf("verify a token: %w", err)
 	case c.hasSecret() && owner != cred.Principal.ID:
 		return "", nil
-	case cred.TokenID == "":
-		return "", refuse(CodeUnsupportedTokenType, "the tokens of this realm have no id and cannot be revoked one by one")
 	}
 	if err := s.c.Directory.RevokeToken(ctx, s.c.Realm, cred.Issuer, cred.TokenID, cred.Expires); err != nil {
 		return "", fmt.Errorf("revoke a token: %w", err)

@@ -460,7 +460,7 @@ func TestLoggedClient(t *testing.T) {
 		{"known, without a scope", func(_ *fixture, v url.Values) { v.Del("scope") }, "client_id=\"client 1%/?\""},
 		{"known, broker down", func(f *fixture, _ url.Values) { f.broker.err = errors.New("down") }, "client_id=\"client 1%/?\""},
 		{"wrong secret", func(_ *fixture, v url.Values) { v.Set("client_secret", "x") }, "client_id=[other]"},
-		{"directory down", func(f *fixture, _ url.Values) { f.Directory = clients{errors.New("down")} }, "client_id=[other]"},
+		{"directory down", func(f *fixture, _ url.Values) { f.Directory = clients{err: errors.New("down")} }, "client_id=[other]"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var log bytes.Buffer
