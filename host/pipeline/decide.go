@@ -85,6 +85,18 @@ func (p *Plan) Verify(ctx context.Context, req sdk.Request) (sdk.Credential, err
 	ctx, cancel := context.WithTimeout(ctx, p.c.Timeout)
 	defer cancel()
 	req.Realm, req.HTTP = p.c.Realm, nil
+	c, err := p.verify(ctx, req)
+	if err == nil {
+		return c, nil
+	}
+	d := Decision{}.fail(err).without(req.Token)
+	if d.Denial != nil {
+		return sdk.Credential{}, d.Denial
+	}
+	return sdk.Credential{}, d.Err
+}
+
+func (p *Plan) verify(ctx context.Context, req sdk.Request) (sdk.Credential, error) {
 	s := sdk.State{Request: &req}
 	for _, l := range p.c.Verify {
 		if err := l.Run(ctx, &s); err != nil {
@@ -94,10 +106,7 @@ func (p *Plan) Verify(ctx context.Context, req sdk.Request) (sdk.Credential, err
 	if s.Credential == nil {
 		return sdk.Credential{}, errors.New("the token broker answered without a credential")
 	}
-	if err := p.checkCredential(*s.Credential, sdk.SourceInternal); err != nil {
-		return sdk.Credential{}, err
-	}
-	return *s.Credential, nil
+	return *s.Credential, p.checkCredential(*s.Credential, sdk.SourceInternal)
 }
 
 // mixed asks the internal side first. Only a token that it does not recognise falls through; one of ours that is bad is a

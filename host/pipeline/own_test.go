@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/realmgate/realmgate/sdk"
@@ -74,6 +75,10 @@ func TestVerify(t *testing.T) {
 		case (err == nil) != (c.TokenID == "t1"):
 			t.Errorf("%s: %+v", name, c)
 		}
+	}
+	talkative := stages(func(s *sdk.State) error { return errors.New("cannot read " + s.Request.Token) })
+	if _, err := plan(t, ModeInternal, talkative, nil, standing{}).Verify(t.Context(), sdk.Request{Scheme: "bearer", Token: "eyJ.eyJ.xyz"}); err == nil || strings.Contains(err.Error(), "eyJ") {
+		t.Errorf("the error shows the token: %v", err)
 	}
 	never := stages(func(*sdk.State) error { t.Error("a leg ran"); return nil })
 	for mode, scheme := range map[Mode]string{ModeExternal: "bearer", ModeInternal: "basic"} {
