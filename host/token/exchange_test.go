@@ -109,8 +109,8 @@ func TestExchangeRequests(t *testing.T) {
 		{"basic, expired, no scope", exchangeForm("expired"), []string{"Authorization", good}, 400, CodeInvalidScope, ""},
 		{"basic, session over", exchangeForm("over", "scope", "PRINCIPAL_ROLE:a"), []string{"Authorization", good}, 200, "", ""},
 
-		{"no client", exchangeForm("good"), nil, 401, CodeInvalidClient, ""},
-		{"client_id only", exchangeForm("good", "client_id", testID), nil, 401, CodeInvalidClient, ""},
+		{"no client", exchangeForm("good"), nil, 401, CodeInvalidClient, "Basic"},
+		{"client_id only", exchangeForm("good", "client_id", testID), nil, 401, CodeInvalidClient, "Basic"},
 		{"secret only", exchangeForm("good", "client_secret", testSecret), bearer("good"), 400, CodeInvalidRequest, ""},
 		{"wrong secret", exchangeForm("good"), []string{"Authorization", wrong}, 401, CodeInvalidClient, "Basic"},
 		{"wrong secret, expired", exchangeForm("expired", "scope", "PRINCIPAL_ROLE:a"), []string{"Authorization", wrong}, 401, CodeInvalidClient, "Basic"},

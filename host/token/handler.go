@@ -94,12 +94,11 @@ func (s *Service) fail(w http.ResponseWriter, r *http.Request, what string, c cl
 	status := http.StatusBadRequest
 	if fault.Code == CodeInvalidClient {
 		status = http.StatusUnauthorized
-		switch realm := printable(s.c.Realm); {
-		case c.basic:
-			w.Header().Set("WWW-Authenticate", `Basic realm="`+realm+`", charset="UTF-8"`)
-		case c.bearer != "" && fault.why != "": // the bearer token was what failed
-			w.Header().Set("WWW-Authenticate", `Bearer realm="`+realm+`", error="invalid_token"`)
+		challenge := `Basic realm="` + printable(s.c.Realm) + `", charset="UTF-8"` // a 401 always has one (RFC 9110 section 15.5.2)
+		if c.bearer != "" && fault.why != "" {                                     // the bearer token was what failed
+			challenge = `Bearer realm="` + printable(s.c.Realm) + `", error="invalid_token"`
 		}
+		w.Header().Set("WWW-Authenticate", challenge)
 	}
 	WriteFault(w, status, fault)
 }
@@ -122,7 +121,9 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	h.Set("Pragma", "no-cache")
 	h.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) // a caller that has gone needs no answer
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(v) // a caller that has gone needs no answer
 }
 
 // newTokenID gives 128 random bits in hex.

@@ -222,59 +222,58 @@ func TestRequests(t *testing.T) {
 		r      *http.Request
 		status int
 		code   string // error code, empty for success
-		basic  bool   // the answer has the Basic challenge
 	}{
-		{"body", post(goodForm().Encode()), 200, "", false},
-		{"basic", post(noCredentials, "Authorization", good), 200, "", false},
-		{"basic scheme in another case", post(noCredentials, "Authorization", "bAsIc"+good[5:]), 200, "", false},
-		{"basic and the same client_id", post(without("client_secret"), "Authorization", good), 200, "", false},
-		{"a bearer token beside credentials in the body", post(goodForm().Encode(), "Authorization", "Bearer x"), 200, "", false},
+		{"body", post(goodForm().Encode()), 200, ""},
+		{"basic", post(noCredentials, "Authorization", good), 200, ""},
+		{"basic scheme in another case", post(noCredentials, "Authorization", "bAsIc"+good[5:]), 200, ""},
+		{"basic and the same client_id", post(without("client_secret"), "Authorization", good), 200, ""},
+		{"a bearer token beside credentials in the body", post(goodForm().Encode(), "Authorization", "Bearer x"), 200, ""},
 		{"charset", func() *http.Request {
 			r := post(goodForm().Encode())
 			r.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=UTF-8")
 			return r
-		}(), 200, "", false},
-		{"unknown parameters are ignored", post(with("extra", "1")), 200, "", false},
+		}(), 200, ""},
+		{"unknown parameters are ignored", post(with("extra", "1")), 200, ""},
 
-		{"basic and body", post(goodForm().Encode(), "Authorization", good), 400, CodeInvalidRequest, false},
-		{"basic and another client_id", post("grant_type=client_credentials&client_id=x", "Authorization", good), 400, CodeInvalidRequest, false},
-		{"two headers", post(noCredentials, "Authorization", good, "Authorization", good), 400, CodeInvalidRequest, false},
-		{"basic not percent-encoded", post(noCredentials, "Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(testID+":"+testSecret))), 401, CodeInvalidClient, true},
-		{"basic not base64", post(noCredentials, "Authorization", "Basic ???"), 401, CodeInvalidClient, true},
-		{"basic without colon", post(noCredentials, "Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte("x"))), 401, CodeInvalidClient, true},
-		{"basic wrong secret", post(noCredentials, "Authorization", basic(testID, "x")), 401, CodeInvalidClient, true},
-		{"bearer only", post(noCredentials, "Authorization", "Bearer x"), 401, CodeInvalidClient, false},
-		{"no credentials", post(noCredentials), 401, CodeInvalidClient, false},
-		{"credential without a colon", post(without("client_id")), 400, CodeInvalidRequest, false},
-		{"empty client_id is none", post(with("client_id", "")), 400, CodeInvalidRequest, false},
-		{"no secret", post(without("client_secret")), 401, CodeInvalidClient, false},
-		{"wrong secret", post(with("client_secret", "x")), 401, CodeInvalidClient, false},
-		{"unknown client", post(with("client_id", "x")), 401, CodeInvalidClient, false},
+		{"basic and body", post(goodForm().Encode(), "Authorization", good), 400, CodeInvalidRequest},
+		{"basic and another client_id", post("grant_type=client_credentials&client_id=x", "Authorization", good), 400, CodeInvalidRequest},
+		{"two headers", post(noCredentials, "Authorization", good, "Authorization", good), 400, CodeInvalidRequest},
+		{"basic not percent-encoded", post(noCredentials, "Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(testID+":"+testSecret))), 401, CodeInvalidClient},
+		{"basic not base64", post(noCredentials, "Authorization", "Basic ???"), 401, CodeInvalidClient},
+		{"basic without colon", post(noCredentials, "Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte("x"))), 401, CodeInvalidClient},
+		{"basic wrong secret", post(noCredentials, "Authorization", basic(testID, "x")), 401, CodeInvalidClient},
+		{"bearer only", post(noCredentials, "Authorization", "Bearer x"), 401, CodeInvalidClient},
+		{"no credentials", post(noCredentials), 401, CodeInvalidClient},
+		{"credential without a colon", post(without("client_id")), 400, CodeInvalidRequest},
+		{"empty client_id is none", post(with("client_id", "")), 400, CodeInvalidRequest},
+		{"no secret", post(without("client_secret")), 401, CodeInvalidClient},
+		{"wrong secret", post(with("client_secret", "x")), 401, CodeInvalidClient},
+		{"unknown client", post(with("client_id", "x")), 401, CodeInvalidClient},
 
-		{"no grant type", post(without("grant_type")), 400, CodeInvalidRequest, false},
-		{"another grant type", post(with("grant_type", "password")), 400, CodeUnsupportedGrantType, false},
-		{"a parameter twice", post(goodForm().Encode() + "&scope=x"), 400, CodeInvalidRequest, false},
-		{"not UTF-8", post(goodForm().Encode() + "&x=%ff"), 400, CodeInvalidRequest, false},
-		{"not a form", post("%zz"), 400, CodeInvalidRequest, false},
-		{"semicolons", post("grant_type=client_credentials;scope=x"), 400, CodeInvalidRequest, false},
-		{"too large", post(with("extra", strings.Repeat("x", maxForm))), 400, CodeInvalidRequest, false},
+		{"no grant type", post(without("grant_type")), 400, CodeInvalidRequest},
+		{"another grant type", post(with("grant_type", "password")), 400, CodeUnsupportedGrantType},
+		{"a parameter twice", post(goodForm().Encode() + "&scope=x"), 400, CodeInvalidRequest},
+		{"not UTF-8", post(goodForm().Encode() + "&x=%ff"), 400, CodeInvalidRequest},
+		{"not a form", post("%zz"), 400, CodeInvalidRequest},
+		{"semicolons", post("grant_type=client_credentials;scope=x"), 400, CodeInvalidRequest},
+		{"too large", post(with("extra", strings.Repeat("x", maxForm))), 400, CodeInvalidRequest},
 		{"query", func() *http.Request {
 			r := post(goodForm().Encode())
 			r.URL.RawQuery = "scope=x"
 			return r
-		}(), 400, CodeInvalidRequest, false},
-		{"JSON", func() *http.Request { r := post(`{}`); r.Header.Set("Content-Type", "application/json"); return r }(), 400, CodeInvalidRequest, false},
-		{"compressed", post(goodForm().Encode(), "Content-Encoding", "gzip"), 400, CodeInvalidRequest, false},
-		{"GET", httptest.NewRequest(http.MethodGet, "/", nil), 405, CodeInvalidRequest, false},
+		}(), 400, CodeInvalidRequest},
+		{"JSON", func() *http.Request { r := post(`{}`); r.Header.Set("Content-Type", "application/json"); return r }(), 400, CodeInvalidRequest},
+		{"compressed", post(goodForm().Encode(), "Content-Encoding", "gzip"), 400, CodeInvalidRequest},
+		{"GET", httptest.NewRequest(http.MethodGet, "/", nil), 405, CodeInvalidRequest},
 
-		{"no scope", post(without("scope")), 400, CodeInvalidScope, false},
-		{"alias", post(with("scope", "catalog")), 200, "", false},
-		{"scope without prefix", post(with("scope", "dev")), 400, CodeInvalidScope, false},
-		{"scope with a bare prefix", post(with("scope", "PRINCIPAL_ROLE:")), 400, CodeInvalidScope, false},
-		{"one bad item", post(with("scope", "PRINCIPAL_ROLE:dev openid")), 400, CodeInvalidScope, false},
-		{"a quote in the scope", post(with("scope", `PRINCIPAL_ROLE:"x`)), 400, CodeInvalidScope, false},
-		{"a tab in the scope", post(with("scope", "PRINCIPAL_ROLE:a\tPRINCIPAL_ROLE:b")), 400, CodeInvalidScope, false},
-		{"scope too long", post(with("scope", "PRINCIPAL_ROLE:"+strings.Repeat("x", maxScope))), 400, CodeInvalidScope, false},
+		{"no scope", post(without("scope")), 400, CodeInvalidScope},
+		{"alias", post(with("scope", "catalog")), 200, ""},
+		{"scope without prefix", post(with("scope", "dev")), 400, CodeInvalidScope},
+		{"scope with a bare prefix", post(with("scope", "PRINCIPAL_ROLE:")), 400, CodeInvalidScope},
+		{"one bad item", post(with("scope", "PRINCIPAL_ROLE:dev openid")), 400, CodeInvalidScope},
+		{"a quote in the scope", post(with("scope", `PRINCIPAL_ROLE:"x`)), 400, CodeInvalidScope},
+		{"a tab in the scope", post(with("scope", "PRINCIPAL_ROLE:a\tPRINCIPAL_ROLE:b")), 400, CodeInvalidScope},
+		{"scope too long", post(with("scope", "PRINCIPAL_ROLE:"+strings.Repeat("x", maxScope))), 400, CodeInvalidScope},
 	}
 	s := newFixture().service(t)
 	for _, tt := range tests {
@@ -285,7 +284,7 @@ func TestRequests(t *testing.T) {
 				t.Errorf("%d %v, want %d %q", w.Code, body, tt.status, tt.code)
 			}
 			challenge := w.Header().Get("WWW-Authenticate")
-			if want := `Basic realm="r", charset="UTF-8"`; tt.basic && challenge != want || !tt.basic && challenge != "" {
+			if want := `Basic realm="r", charset="UTF-8"`; tt.status == 401 && challenge != want || tt.status != 401 && challenge != "" {
 				t.Errorf("challenge %q", challenge)
 			}
 			if strings.Contains(w.Body.String(), testSecret) {
