@@ -1,9 +1,15 @@
 package main
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
+	"fmt"
 	"net/http"
 	"net/url"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -11,6 +17,7 @@ import (
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
+	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/realmgate/realmgate/internal/buildtest"
 	"github.com/realmgate/realmgate/internal/need"
@@ -225,14 +232,19 @@ func TestLifeOfAToken(t *testing.T) {
 // What Apache's Java client sends (OAuth2Util): a credential as client credentials, a refresh by token exchange with Bearer,
 // and with Basic after the token has expired.
 func TestIcebergForms(t *testing.T) {
-	d := start(t, `
-authentication {
-  token_broker {
-    max_token_generation = "PT2S"
-  }
-}
-realm "demo" {}
-`)
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "key.pem")
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d := start(t, fmt.Sprintf("realm \"demo\" {\n  authentication {\n    token_broker {\n      private_key_file = %q\n    }\n  }\n}\n", file))
 	root := d.root["demo"]
 	basic := testClient{root.ClientID, root.ClientSecret}.basic()
 	first := d.post("demo", "/v1/oauth/tokens", "", "grant_type=client_credentials&client_id="+root.ClientID+"&client_secret="+root.ClientSecret+"&scope=catalog")
@@ -240,11 +252,14 @@ realm "demo" {}
 		return "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange&scope=catalog&subject_token=" + token + "&subject_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Aaccess_token"
 	}
 	second := d.post("demo", "/v1/oauth/tokens", "Bearer "+first.token(), refresh(first.token()))
-	await(t, func() bool { return d.check("demo", second.token()).status == http.StatusUnauthorized })
-	if a := d.post("demo", "/v1/oauth/tokens", "Bearer "+second.token(), refresh(second.token())); a.status != http.StatusBadRequest || a.body["error"] != "invalid_request" {
+	expired := aged(t, second.token(), key)
+	if a := d.check("demo", expired); a.reason() != "token_expired" {
+		t.Errorf("%d %s", a.status, a.text)
+	}
+	if a := d.post("demo", "/v1/oauth/tokens", "Bearer "+expired, refresh(expired)); a.status != http.StatusBadRequest || a.body["error"] != "invalid_request" {
 		t.Errorf("an expired token as Bearer: %d %s", a.status, a.text)
 	}
-	third := d.post("demo", "/v1/oauth/tokens", basic, refresh(second.token()))
+	third := d.post("demo", "/v1/oauth/tokens", basic, refresh(expired))
 	for i, a := range []answer{first, second, third} {
 		if a.status != http.StatusOK || a.token() == "" || a.body["token_type"] != "Bearer" || a.body["issued_token_type"] != accessTokenType || a.body["expires_in"] == nil {
 			t.Errorf("%d: %d %s", i+1, a.status, a.text)
@@ -253,6 +268,22 @@ realm "demo" {}
 	if a := d.check("demo", third.token()); a.status != http.StatusOK {
 		t.Errorf("%d %s", a.status, a.text)
 	}
+}
+
+// aged gives a token as it would be had it expired, signed with the realm's own key.
+func aged(t *testing.T, token string, key *rsa.PrivateKey) string {
+	t.Helper()
+	claims := jwt.MapClaims{}
+	parsed, _, err := jwt.NewParser().ParseUnverified(token, claims)
+	if err != nil {
+		t.Fatal(err)
+	}
+	claims["iat"], claims["exp"] = time.Now().Add(-2*time.Hour).Unix(), time.Now().Add(-time.Hour).Unix()
+	out, err := parsed.SignedString(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
 
 // A relying party finds the keys by discovery and verifies our tokens by itself.
@@ -288,7 +319,7 @@ realm "quiet" {
 		Name  string `json:"principal_name"`
 		Realm string `json:"realm"`
 	}
-	if err := got.Claims(&claims); err != nil || claims.Name != "root" || claims.Realm != "a" || got.Subject == "" || time.Until(got.Expiry) > time.Hour {
+	if err := got.Claims(&claims); err != nil || claims.Name != "root" || claims.Realm != "a" || got.Subject == "" || time.Until(got.Expiry) > time.Hour+time.Second {
 		t.Errorf("%+v %+v %v", got, claims, err)
 	}
 	for what, token := range map[string]string{"a token of another realm": d.rootToken("b"), "a damaged one": damaged(token)} {
