@@ -312,7 +312,7 @@ func TestTokenEndpoint(t *testing.T) {
 		{"POST", "/realms/a/v1/token", "b.example", 400, `"error":"invalid_request"`},
 		{"POST", "/realms/a/v1/oauth/revoke", "", 400, `"error_description":"token is missing"`},
 		{"POST", "/realms/a/v1/oauth/introspect", "", 400, `"error_description":"token is missing"`},
-		{"POST", "/realms/b/v1/oauth/revoke", "", 501, `"reason":"token_service_disabled"`},
+		{"POST", "/realms/b/v1/oauth/revoke", "", 501, `"error":"unsupported_grant_type"`},
 		{"POST", "/realms/c/v1/oauth/introspect", "", 404, `"error":"invalid_request"`},
 		{"GET", "/realms/a/v1/jwks", "", 404, `"reason":"no_keys"`},
 		{"GET", "/realms/b/v1/jwks", "", 404, `"reason":"token_service_disabled"`},
@@ -339,6 +339,8 @@ func TestTokenEndpoint(t *testing.T) {
 		if rec.Code == 501 && rec.Header().Get(reasonHeader) != "token_service_disabled" {
 			t.Errorf("%v", rec.Header())
 		}
-		oauthShape(t, rec)
+		if tt.method == "POST" && !strings.HasSuffix(tt.path, "/jwks") { // the others are no OAuth endpoints
+			oauthShape(t, rec)
+		}
 	}
 }

@@ -23,7 +23,6 @@ type form struct {
 // client is what a request authenticates its client with.
 type client struct {
 	id, secret string
-	basic      bool   // by Basic
 	bearer     string // the token of a Bearer header
 
 	authenticated bool // the directory accepted id and secret
@@ -46,8 +45,8 @@ const (
 	grantTokenExchange     = "urn:ietf:params:oauth:grant-type:token-exchange"
 )
 
-// parse reads a token request (RFC 6749 section 4.4.2, RFC 8693 section 2.1). The client is also set when parse fails, so
-// that the answer can carry the challenge.
+// parse reads a token request (RFC 6749 section 4.4.2, RFC 8693 section 2.1). The client is also set when parse
+// fails, so that the answer can carry the challenge.
 func parse(r *http.Request) (f form, fault *Fault) {
 	values, fault := readForm(r)
 	if fault != nil {
@@ -151,7 +150,6 @@ func clientOf(r *http.Request, values url.Values) (c client, _ *Fault) {
 }
 
 func (c *client) readBasic(encoded string) *Fault {
-	c.basic = true
 	id, secret, ok := parseBasic(encoded)
 	switch {
 	case c.secret != "" || c.id != "" && c.id != id:

@@ -87,7 +87,7 @@ func (s *Service) fail(w http.ResponseWriter, r *http.Request, what string, c cl
 	var fault *Fault
 	if !errors.As(err, &fault) {
 		log.Error(what+" request is unavailable", "error", err)
-		writeUnavailable(w, r)
+		WriteUnavailable(w, r)
 		return
 	}
 	log.Info(what+" refused", "error", fault.Code, "description", fault.Description, "reason", fault.why)
@@ -109,7 +109,13 @@ func WriteFault(w http.ResponseWriter, status int, f *Fault) {
 	writeJSON(w, status, map[string]string{"error": f.Code, "error_description": printable(f.Description)})
 }
 
-func writeUnavailable(w http.ResponseWriter, r *http.Request) {
+// WriteDisabled answers for a realm that has no token endpoint, with the code that clients know for it.
+func WriteDisabled(w http.ResponseWriter) {
+	WriteFault(w, http.StatusNotImplemented, refuse(CodeUnsupportedGrantType, "this realm issues no tokens"))
+}
+
+// WriteUnavailable answers that we are at fault, for which OAuth has no error code here.
+func WriteUnavailable(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Retry-After", "1")
 	writeJSON(w, http.StatusServiceUnavailable, map[string]string{"reason": "unavailable", "request_id": sdk.RequestID(r.Context())})
 }

@@ -207,7 +207,7 @@ func (s *Service) ServeKeys(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusNotFound, map[string]string{"reason": "no_keys", "message": "the tokens of this realm are not signed with a public key"})
 	case err != nil:
 		s.log(r).Error("keys are unavailable", "error", err)
-		writeUnavailable(w, r)
+		WriteUnavailable(w, r)
 	default:
 		writePublic(w, r, p.body, max(p.until.Sub(s.c.Now()), leastKeep))
 	}

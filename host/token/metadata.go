@@ -58,13 +58,13 @@ func (s *Service) ServeMetadata(w http.ResponseWriter, r *http.Request) {
 		m.KeysURI, m.Algorithms = s.c.URL+KeysPath, p.algs
 	case !errors.Is(err, errNoKeys):
 		s.log(r).Error("metadata is unavailable", "error", err)
-		writeUnavailable(w, r)
+		WriteUnavailable(w, r)
 		return
 	}
 	body, err := json.Marshal(m)
 	if err != nil {
 		s.log(r).Error("metadata is unavailable", "error", err)
-		writeUnavailable(w, r)
+		WriteUnavailable(w, r)
 		return
 	}
 	writePublic(w, r, body, metadataKeep)
