@@ -147,4 +147,5 @@ type TokenService struct {
 	Type         string            // default or disabled
 	DefaultScope string            // for a request without scope; empty means that such a request is refused
 	ScopeAliases map[string]string // scope -> the scope that it stands for
+	MaxSession   time.Duration     // from a client's authentication to the end of the last token that comes from it
 }

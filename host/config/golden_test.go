@@ -68,7 +68,7 @@ func dump(cfg *Config) string {
 		}
 		line("token_broker", a.TokenBroker)
 		s := a.TokenService
-		fmt.Fprintf(&out, "  token_service %s default=%q aliases=%v\n", s.Type, s.DefaultScope, s.ScopeAliases)
+		fmt.Fprintf(&out, "  token_service %s default=%q aliases=%v session=%s\n", s.Type, s.DefaultScope, s.ScopeAliases, s.MaxSession)
 	}
 	return out.String()
 }

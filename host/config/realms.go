@@ -89,6 +89,7 @@ func (b *builder) tokenService(n node) TokenService {
 		Type:         n.enum("type", "default", "default", "disabled"),
 		DefaultScope: n.text("default_scope"),
 		ScopeAliases: n.textMap("scope_aliases"),
+		MaxSession:   n.duration("max_session", 12*time.Hour, time.Minute),
 	}
 	if t.DefaultScope != "" {
 		if err := checkScope(t.DefaultScope); err != nil {

@@ -48,7 +48,7 @@ func authenticationSchema() *block {
 			"authenticator": part(),
 			"token_broker":  part(),
 			"token_service": {attrs: map[string]kind{
-				"type": text, "default_scope": text, "scope_aliases": textMap,
+				"type": text, "default_scope": text, "scope_aliases": textMap, "max_session": text,
 			}},
 		},
 	}
@@ -133,7 +133,7 @@ func defaults() map[string]any {
 			"type":    Internal,
 			"timeout": "3s",
 			"token_service": map[string]any{
-				"type": "default", "default_scope": "",
+				"type": "default", "default_scope": "", "max_session": "12h",
 			},
 		},
 	}

@@ -155,8 +155,9 @@ func (d *Directory) get(ctx context.Context, by *sql.Stmt, realm, key string) (P
 // UpdatePrincipal enables, disables or describes a principal and gives it as it is now. [ErrConflict] says that it is not
 // at the expected version. An update that changes nothing moves nothing.
 //
-// Disabling denies at once whatever is presented for the principal. A token that was issued before, and has not expired,
-// counts again when the principal is enabled again; [Directory.ResetSecret] ends its tokens for good.
+// Disabling denies at once whatever is presented for the principal, and ends the tokens that it obtained for good: its
+// client secrets stay the same but get new versions, so that none of those tokens counts again when the principal is
+// enabled again.
 func (d *Directory) UpdatePrincipal(ctx context.Context, realm, name string, u Update) (p Principal, err error) {
 	defer wrap(&err, "update principal %q", name)
 	if u.Attributes != nil {
@@ -182,11 +183,18 @@ func (d *Directory) UpdatePrincipal(ctx context.Context, realm, name string, u U
 		if p.Enabled == r.Enabled && maps.Equal(p.Attributes, r.Attributes) {
 			return errUnchanged
 		}
+		if r.Enabled && !p.Enabled {
+			c.renumber(r.secrets)
+		}
 		attributes, err := encode(p.Attributes)
 		if err != nil {
 			return err
 		}
-		if err := c.one(ctx, "UPDATE principals SET enabled = ?, attributes = ? WHERE pk = ?", p.Enabled, attributes, r.pk); err != nil {
+		secrets, err := encodeSecrets(r.secrets)
+		if err != nil {
+			return err
+		}
+		if err := c.one(ctx, "UPDATE principals SET enabled = ?, attributes = ?, secrets = ? WHERE pk = ?", p.Enabled, attributes, secrets, r.pk); err != nil {
 			return err
 		}
 		if err := c.touch(ctx, r); err != nil {

@@ -19,7 +19,7 @@ import (
 type ClientSecret struct {
 	ClientID string
 	Secret   sdk.Secret
-	Version  string // a number; grows with each secret of a principal and is never used twice in a realm
+	Version  string // a number; grows with each secret of a principal and is never used twice in a realm; disabling moves it on
 }
 
 // maxSecrets is how many secrets of a principal are valid at a time: the newest, and the one that it replaces while
@@ -62,6 +62,15 @@ func (c *change) newSecret(clientID string) (ClientSecret, storedSecret) {
 	secret.Version = version
 	return ClientSecret{ClientID: clientID, Secret: secret, Version: version},
 		storedSecret{Version: c.lastSecret, Salt: salt, Hash: hashSecret(salt, value)}
+}
+
+// renumber gives secrets new versions, in their order: who knows one may go on with it, what was obtained with it before
+// may not.
+func (c *change) renumber(secrets []storedSecret) {
+	for i := range secrets {
+		c.lastSecret++
+		secrets[i].Version = c.lastSecret
+	}
 }
 
 // RotateSecret gives a principal a new secret. It and the one before are valid; older ones, and the tokens that were

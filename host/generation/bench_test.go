@@ -96,7 +96,7 @@ func barePlan(b *testing.B, w *world) *pipeline.Plan {
 	}
 	p, err := pipeline.NewPlan(pipeline.Config{
 		Realm: "demo", Issuer: issuer, Audience: []string{issuer}, Mode: pipeline.ModeInternal, Timeout: 3e9,
-		Internal: pipeline.Route{Schemes: []string{"bearer"}, Legs: []pipeline.Leg{leg}}, Admit: []pipeline.Leg{leg}, Standing: w.directory,
+		Internal: pipeline.Route{Schemes: []string{"bearer"}, Legs: []pipeline.Leg{leg}}, Admit: []pipeline.Leg{leg}, Verify: []pipeline.Leg{leg}, Standing: w.directory,
 	})
 	if err != nil {
 		b.Fatal(err)

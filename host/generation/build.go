@@ -225,12 +225,17 @@ func (b *builder) realm(r config.Realm) {
 	if out.err != nil || out.mode == pipeline.ModeExternal || r.Authentication.TokenService.Type == "disabled" {
 		return
 	}
-	ts := r.Authentication.TokenService
-	out.tokens, out.err = token.New(token.Config{
-		Realm: r.Name, Issuer: r.Issuer, Audience: r.Audience,
-		RolePrefix: b.cfg.RolePrefix, DefaultScope: ts.DefaultScope, ScopeAliases: maps.Clone(ts.ScopeAliases),
-		Directory: b.deps.Directory, Broker: b.deps.Plugins.Broker(b.realms[r.Name].broker.handle, r.Name), Admit: out.plan, Logger: b.deps.Logger.Named("token"),
-	})
+	ts, x := r.Authentication.TokenService, b.realms[r.Name].broker
+	broker := b.deps.Plugins.Broker(x.handle, r.Name)
+	c := token.Config{
+		Realm: r.Name, Issuer: r.Issuer, Audience: r.Audience, URL: strings.TrimSuffix(b.cfg.PublicURL, "/") + "/realms/" + r.Name,
+		RolePrefix: b.cfg.RolePrefix, DefaultScope: ts.DefaultScope, ScopeAliases: maps.Clone(ts.ScopeAliases), MaxSession: ts.MaxSession,
+		Directory: b.deps.Directory, Broker: broker, Plan: out.plan, Logger: b.deps.Logger.Named("token"),
+	}
+	if slices.Contains(x.offer.Abilities, sdk.AbilityKeyPublisher) {
+		c.Keys = broker
+	}
+	out.tokens, out.err = token.New(c)
 }
 
 func (b *builder) plan(r config.Realm, mode pipeline.Mode) (*pipeline.Plan, error) {
@@ -251,6 +256,9 @@ func (b *builder) plan(r config.Realm, mode pipeline.Mode) (*pipeline.Plan, erro
 			return nil, err
 		}
 		if c.Admit, err = b.legs(tail); err != nil {
+			return nil, err
+		}
+		if c.Verify, err = b.legs([]built{parts.broker}); err != nil {
 			return nil, err
 		}
 	}

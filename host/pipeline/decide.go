@@ -40,9 +40,11 @@ type Decision struct {
 	Roles     []string    // active, without a prefix
 	Denial    *sdk.Denial // when Denied
 	Err       error       // when Unavailable: for the log, never for the caller
-	TokenID   string
-	Expires   time.Time     // of the credential; zero: unknown
-	CacheFor  time.Duration // how long the decision may be remembered; zero: not at all
+	// Credential is the verified one behind an allowed decision of the internal side; nil otherwise.
+	Credential *sdk.Credential
+	TokenID    string
+	Expires    time.Time     // of the credential; zero: unknown
+	CacheFor   time.Duration // how long the decision may be remembered; zero: not at all
 }
 
 // Decide answers who the caller of req is. req.Realm is set to the plan's. The whole decision has one deadline.
@@ -59,6 +61,52 @@ func (p *Plan) Decide(ctx context.Context, req sdk.Request) Decision {
 		return final(p.mixed(ctx, req))
 	}
 	return Decision{Realm: p.c.Realm}
+}
+
+// DecideOwn decides on a token that has to be one of the realm's own: the external side is not asked. The token service
+// asks it about tokens that are presented for an exchange or for introspection.
+func (p *Plan) DecideOwn(ctx context.Context, req sdk.Request) Decision {
+	if p.c.Mode == ModeExternal {
+		return Decision{Realm: p.c.Realm}
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.c.Timeout)
+	defer cancel()
+	req.Realm = p.c.Realm
+	return final(p.walk(ctx, req, p.c.Internal, sdk.SourceInternal))
+}
+
+// Verify says what a token of the realm's own says, whether or not its principal may enter with it now: a token that is
+// refused today because of a role may be accepted tomorrow. A *sdk.Denial says that it is no such token or that it has
+// expired; another error, that nobody can tell.
+func (p *Plan) Verify(ctx context.Context, req sdk.Request) (sdk.Credential, error) {
+	if p.c.Mode == ModeExternal || !p.c.Internal.takes(req.Scheme) {
+		return sdk.Credential{}, sdk.NotMine()
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.c.Timeout)
+	defer cancel()
+	req.Realm, req.HTTP = p.c.Realm, nil
+	c, err := p.verify(ctx, req)
+	if err == nil {
+		return c, nil
+	}
+	d := Decision{}.fail(err).without(req.Token)
+	if d.Denial != nil {
+		return sdk.Credential{}, d.Denial
+	}
+	return sdk.Credential{}, d.Err
+}
+
+func (p *Plan) verify(ctx context.Context, req sdk.Request) (sdk.Credential, error) {
+	s := sdk.State{Request: &req}
+	for _, l := range p.c.Verify {
+		if err := l.Run(ctx, &s); err != nil {
+			return sdk.Credential{}, err
+		}
+	}
+	if s.Credential == nil {
+		return sdk.Credential{}, errors.New("the token broker answered without a credential")
+	}
+	return *s.Credential, p.checkCredential(*s.Credential, sdk.SourceInternal)
 }
 
 // mixed asks the internal side first. Only a token that it does not recognise falls through; one of ours that is bad is a
@@ -141,6 +189,8 @@ func (p *Plan) run(ctx context.Context, s *sdk.State, legs []Leg, src sdk.Source
 	}
 	if src == sdk.SourceExternal {
 		d.Tenant = p.c.Tenant
+	} else {
+		d.Credential = s.Credential
 	}
 	d.Principal, d.Roles = *s.Principal, s.Active
 	d.TokenID, d.Expires = s.Credential.TokenID, s.Credential.Expires

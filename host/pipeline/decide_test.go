@@ -49,7 +49,7 @@ func plan(t *testing.T, mode Mode, internal, external stages, st Standing) *Plan
 		Realm: "r", Tenant: "idp", Issuer: "https://gate/r", Audience: []string{"aud"}, Mode: mode, Timeout: time.Second, MaxCache: time.Minute,
 		Internal: Route{Schemes: []string{"bearer"}, Legs: []Leg{internal}},
 		External: Route{Schemes: []string{"bearer"}, Legs: []Leg{external}},
-		Admit:    []Leg{internal}, Standing: st, Now: func() time.Time { return now },
+		Admit:    []Leg{internal}, Verify: []Leg{internal}, Standing: st, Now: func() time.Time { return now },
 	})
 	if err != nil {
 		t.Fatal(err)

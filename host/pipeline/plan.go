@@ -55,6 +55,7 @@ type Config struct {
 	Internal Route // token broker, authenticator, active-roles provider
 	External Route // identity provider, mappers, authenticator, active-roles provider
 	Admit    []Leg // authenticator, active-roles provider; internal and mixed
+	Verify   []Leg // token broker; internal and mixed
 
 	Standing Standing
 	Now      func() time.Time // nil: time.Now
@@ -75,7 +76,7 @@ func NewPlan(c Config) (*Plan, error) {
 		return nil, fmt.Errorf("realm %s: a plan needs a timeout", c.Realm)
 	case c.Standing == nil:
 		return nil, fmt.Errorf("realm %s: a plan needs a directory to check standing with", c.Realm)
-	case internal && (len(c.Internal.Legs) == 0 || len(c.Admit) == 0 || c.Issuer == "" || len(c.Audience) == 0):
+	case internal && (len(c.Internal.Legs) == 0 || len(c.Admit) == 0 || len(c.Verify) == 0 || c.Issuer == "" || len(c.Audience) == 0):
 		return nil, fmt.Errorf("realm %s: the internal route needs legs, an issuer and an audience", c.Realm)
 	case external && (len(c.External.Legs) == 0 || c.Tenant == ""):
 		return nil, fmt.Errorf("realm %s: the external route needs legs and a tenant", c.Realm)

@@ -7,6 +7,10 @@
 //	any  /realms/{realm}/v1/check[/...]     forward auth; what follows is the original path where a proxy appends it
 //	any  /v1/check[/...]                    the same, realm by host or by the listener's realm header
 //	POST /realms/{realm}/v1/oauth/tokens    token endpoint; also /realms/{realm}/v1/token, /v1/oauth/tokens, /v1/token
+//	POST /realms/{realm}/v1/oauth/revoke, /introspect    revocation and introspection; also without /realms/{realm}
+//	GET  /realms/{realm}/v1/jwks            public keys; also /v1/jwks
+//	GET  /realms/{realm}/.well-known/openid-configuration, /oauth-authorization-server    metadata; also without /realms/{realm}
+//	GET  /.well-known/oauth-authorization-server/realms/{realm}    the same, where RFC 8414 puts it
 //	GET  /healthz                           the process lives
 //	GET  /readyz                            the directory answers and at least one realm is served
 //

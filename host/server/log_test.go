@@ -21,7 +21,7 @@ func TestLog(t *testing.T) {
 	w := newWorld(t, false)
 	d := w.deps()
 	d.Logger = hclog.New(&hclog.LoggerOptions{Output: &log, Level: hclog.Trace})
-	svc, err := token.New(token.Config{Realm: "a", Issuer: "i", Audience: []string{"x"}, Directory: noClients{}, Broker: noClients{}, Admit: w.plans["a"], Logger: d.Logger})
+	svc, err := token.New(token.Config{Realm: "a", Issuer: "i", Audience: []string{"x"}, URL: "https://gate/realms/a", Directory: noClients{}, Broker: noClients{}, Plan: w.plans["a"], Logger: d.Logger})
 	if err != nil {
 		t.Fatal(err)
 	}

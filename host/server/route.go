@@ -15,6 +15,10 @@ const (
 	noDoor door = iota
 	checkDoor
 	tokenDoor
+	revokeDoor
+	introspectDoor
+	keysDoor
+	metadataDoor
 	healthDoor
 	readyDoor
 )
@@ -26,8 +30,8 @@ func (s *Server) Handler(l Listener) http.Handler {
 		switch d {
 		case checkDoor:
 			s.serveCheck(w, r, l, realm, original)
-		case tokenDoor:
-			s.serveToken(w, r, l, realm)
+		case tokenDoor, revokeDoor, introspectDoor, keysDoor, metadataDoor:
+			s.serveToken(w, r, l, realm, d)
 		case healthDoor, readyDoor:
 			if r.Method != http.MethodGet && r.Method != http.MethodHead {
 				w.Header().Set("Allow", "GET, HEAD")
@@ -69,8 +73,20 @@ func route(path string) (d door, realm, original string) {
 	switch rest {
 	case "/v1/check":
 		return checkDoor, realm, ""
-	case "/v1/oauth/tokens", "/v1/token":
+	case token.TokenPath, "/v1/token":
 		return tokenDoor, realm, ""
+	case token.RevokePath:
+		return revokeDoor, realm, ""
+	case token.IntrospectPath:
+		return introspectDoor, realm, ""
+	case token.KeysPath:
+		return keysDoor, realm, ""
+	case openIDMetadata, oauthMetadata:
+		return metadataDoor, realm, ""
+	}
+	// RFC 8414 section 3.1 puts the well-known part before the path of the issuer.
+	if name, ok := strings.CutPrefix(path, oauthMetadata+"/realms/"); ok && isRealmName(name) {
+		return metadataDoor, name, ""
 	}
 	if after, ok := strings.CutPrefix(rest, "/v1/check/"); ok {
 		return checkDoor, realm, "/" + after
@@ -84,13 +100,19 @@ func route(path string) (d door, realm, original string) {
 	return noDoor, "", ""
 }
 
+// Where clients look for metadata: OpenID Connect Discovery 1.0 section 4, RFC 8414 section 3.
+const (
+	openIDMetadata = "/.well-known/openid-configuration"
+	oauthMetadata  = "/.well-known/oauth-authorization-server"
+)
+
 // isRealmName says whether s may be a realm's name: letters, digits and ._-, 64 at most, and not a dot segment.
 func isRealmName(s string) bool {
 	return s != "" && len(s) <= 64 && s != "." && s != ".." && consistsOf(s, "._-")
 }
 
-// serveToken hands a token request to its realm's service. Refusals have the form that OAuth clients read.
-func (s *Server) serveToken(w http.ResponseWriter, r *http.Request, l Listener, pathRealm string) {
+// serveToken hands a request to its realm's token service. Refusals have the form that OAuth clients read.
+func (s *Server) serveToken(w http.ResponseWriter, r *http.Request, l Listener, pathRealm string, d door) {
 	snap := s.deps.Current()
 	if snap == nil {
 		tokenUnavailable(w, r)
@@ -100,23 +122,44 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request, l Listener, 
 	if fault == nil {
 		_, fault = s.planOf(snap, r, realm)
 	}
-	if fault != nil && fault.status < 500 {
+	public := d == keysDoor || d == metadataDoor
+	switch {
+	case fault == nil:
+	case fault.status >= 500:
+		tokenUnavailable(w, r)
+		return
+	case public:
+		refuse(w, r, fault.status, fault.reason, fault.message)
+		return
+	default:
 		w.Header().Set(reasonHeader, fault.reason)
 		token.WriteFault(w, fault.status, &token.Fault{Code: token.CodeInvalidRequest, Description: fault.message})
 		return
 	}
-	if fault != nil {
-		tokenUnavailable(w, r)
-		return
-	}
 	svc, ok := snap.TokenService(realm)
-	if !ok {
+	switch {
+	case ok:
+	case public: // there is nothing to be found out about
+		refuse(w, r, http.StatusNotFound, reasonTokenServiceDisabled, "this realm issues no tokens")
+		return
+	default:
 		w.Header().Set(reasonHeader, reasonTokenServiceDisabled)
 		token.WriteDisabled(w)
 		return
 	}
 	s.deps.Logger.Debug("token request", "request_id", sdk.RequestID(r.Context()), "realm", realm, "peer", r.RemoteAddr)
-	svc.ServeHTTP(w, r)
+	switch d {
+	case revokeDoor:
+		svc.ServeRevoke(w, r)
+	case introspectDoor:
+		svc.ServeIntrospect(w, r)
+	case keysDoor:
+		svc.ServeKeys(w, r)
+	case metadataDoor:
+		svc.ServeMetadata(w, r)
+	default:
+		svc.ServeHTTP(w, r)
+	}
 }
 
 func tokenUnavailable(w http.ResponseWriter, r *http.Request) {

@@ -28,6 +28,13 @@ func TestRoute(t *testing.T) {
 		{"/realms/a/v1/token", tokenDoor, "a", ""},
 		{"/v1/oauth/tokens", tokenDoor, "", ""},
 		{"/v1/token", tokenDoor, "", ""},
+		{"/realms/a/v1/oauth/revoke", revokeDoor, "a", ""},
+		{"/v1/oauth/introspect", introspectDoor, "", ""},
+		{"/realms/a/v1/jwks", keysDoor, "a", ""},
+		{"/realms/a/.well-known/openid-configuration", metadataDoor, "a", ""},
+		{"/realms/a/.well-known/oauth-authorization-server", metadataDoor, "a", ""},
+		{"/.well-known/oauth-authorization-server/realms/a", metadataDoor, "a", ""},
+		{"/.well-known/openid-configuration", metadataDoor, "", ""},
 		{"/healthz", healthDoor, "", ""},
 		{"/readyz", readyDoor, "", ""},
 		// what a proxy appends is carried along and leads nowhere else
@@ -61,6 +68,13 @@ func TestRoute(t *testing.T) {
 		{"/Realms/a/v1/check", noDoor, "", ""},
 		{"/realms/a/v1/checker", noDoor, "", ""},
 		{"/realms/a/v1/token/", noDoor, "", ""},
+		{"/.well-known/oauth-authorization-server/realms/", noDoor, "", ""},
+		{"/.well-known/oauth-authorization-server/realms/a/", noDoor, "", ""},
+		{"/.well-known/oauth-authorization-server/realms/../b", noDoor, "", ""},
+		{"/.well-known/oauth-authorization-server/realms/%61", noDoor, "", ""},
+		{"/realms/b/.well-known/oauth-authorization-server/realms/a", noDoor, "", ""},
+		{"/realms/a/v1/oauth/revoke/", noDoor, "", ""},
+		{"/realms/a/v1/jwks.json", noDoor, "", ""},
 		{"/realms/a/healthz", noDoor, "", ""},
 		{"/x/../healthz", noDoor, "", ""},
 		{"/healthz/", noDoor, "", ""},
@@ -78,7 +92,7 @@ func FuzzRoute(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, path string) {
 		d, realm, original := route(path)
-		if realm != "" && !strings.HasPrefix(path, "/realms/"+realm+"/v1/") {
+		if realm != "" && !strings.HasPrefix(path, "/realms/"+realm+"/v1/") && !strings.HasPrefix(path, "/realms/"+realm+"/.well-known/") && path != oauthMetadata+"/realms/"+realm {
 			t.Errorf("%q leads to realm %q", path, realm)
 		}
 		if original != "" && (d != checkDoor || !strings.HasSuffix(path, "/v1/check"+original)) {
@@ -274,7 +288,7 @@ func TestPanicAtTheTokenEndpoint(t *testing.T) {
 
 func TestTokenEndpoint(t *testing.T) {
 	w := newWorld(t, false)
-	svc, err := token.New(token.Config{Realm: "a", Issuer: "i", Audience: []string{"x"}, Directory: noClients{}, Broker: noClients{}, Admit: w.plans["a"], Timeout: time.Second})
+	svc, err := token.New(token.Config{Realm: "a", Issuer: "i", Audience: []string{"x"}, URL: "https://gate/realms/a", Directory: noClients{}, Broker: noClients{}, Plan: w.plans["a"], Timeout: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -296,6 +310,21 @@ func TestTokenEndpoint(t *testing.T) {
 		{"POST", "/realms/broken/v1/token", "", 503, `"reason":"unavailable"`},
 		{"POST", "/v1/token", "", 400, `"error":"invalid_request"`},
 		{"POST", "/realms/a/v1/token", "b.example", 400, `"error":"invalid_request"`},
+		{"POST", "/realms/a/v1/oauth/revoke", "", 400, `"error_description":"token is missing"`},
+		{"POST", "/realms/a/v1/oauth/introspect", "", 400, `"error_description":"token is missing"`},
+		{"POST", "/realms/b/v1/oauth/revoke", "", 501, `"error":"unsupported_grant_type"`},
+		{"POST", "/realms/c/v1/oauth/introspect", "", 404, `"error":"invalid_request"`},
+		{"GET", "/realms/a/v1/jwks", "", 404, `"reason":"no_keys"`},
+		{"GET", "/realms/b/v1/jwks", "", 404, `"reason":"token_service_disabled"`},
+		{"POST", "/realms/a/v1/jwks", "", 405, `"reason":"method_not_allowed"`},
+		{"GET", "/realms/a/.well-known/openid-configuration", "", 200, `"token_endpoint":"https://gate/realms/a/v1/oauth/tokens"`},
+		{"GET", "/.well-known/oauth-authorization-server/realms/a", "", 200, `"issuer":"i"`},
+		{"GET", "/.well-known/oauth-authorization-server/realms/a", "b.example", 400, `"reason":"realm_ambiguous"`},
+		{"GET", "/.well-known/openid-configuration", "a.example", 200, `"issuer":"i"`},
+		{"GET", "/.well-known/openid-configuration", "", 400, `"reason":"realm_missing"`},
+		{"GET", "/realms/b/.well-known/openid-configuration", "", 404, `"reason":"token_service_disabled"`},
+		{"GET", "/realms/c/.well-known/openid-configuration", "", 404, `"reason":"realm_unknown"`},
+		{"GET", "/realms/broken/.well-known/openid-configuration", "", 503, `"reason":"unavailable"`},
 	} {
 		r := httptest.NewRequest(tt.method, tt.path, strings.NewReader(form))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
@@ -310,6 +339,8 @@ func TestTokenEndpoint(t *testing.T) {
 		if rec.Code == 501 && rec.Header().Get(reasonHeader) != "token_service_disabled" {
 			t.Errorf("%v", rec.Header())
 		}
-		oauthShape(t, rec)
+		if tt.method == "POST" && !strings.HasSuffix(tt.path, "/jwks") { // the others are no OAuth endpoints
+			oauthShape(t, rec)
+		}
 	}
 }

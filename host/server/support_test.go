@@ -206,6 +206,14 @@ func (noClients) Authenticate(context.Context, string, string, string) (director
 	return directory.Principal{}, "", directory.ErrBadCredentials
 }
 
+func (noClients) GetPrincipalByID(context.Context, string, string) (directory.Principal, error) {
+	return directory.Principal{}, directory.ErrNotFound
+}
+
+func (noClients) RevokeToken(context.Context, string, string, string, time.Time) error {
+	return errors.New("not asked")
+}
+
 func (noClients) Issue(context.Context, sdk.Grant) (sdk.Token, error) {
 	return sdk.Token{}, errors.New("not asked")
 }

@@ -6,7 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/url"
 	"strings"
+
+	"github.com/hashicorp/go-hclog"
 
 	"github.com/realmgate/realmgate/sdk"
 )
@@ -24,35 +27,22 @@ const accessTokenType = "urn:ietf:params:oauth:token-type:access_token"
 
 // ServeHTTP is the token endpoint. What goes wrong on our side is a 503 that has no OAuth error and no detail.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodPost {
-		w.Header().Set("Allow", http.MethodPost)
-		WriteFault(w, http.StatusMethodNotAllowed, refuse(CodeInvalidRequest, "the token endpoint takes POST only"))
+	const what = "token"
+	if !isPost(w, r) {
 		return
 	}
-	log := s.c.Logger.With("realm", s.c.Realm, "request_id", sdk.RequestID(r.Context()))
 	f, fault := parse(r)
-	var out issued
-	var err error
-	if fault == nil {
-		out, err = s.clientCredentials(r.Context(), &f)
-		if !errors.As(err, &fault) && err != nil {
-			log.Error("token request is unavailable", "client_id", f.loggable(), "error", err)
-			WriteUnavailable(w, r)
-			return
-		}
-	}
 	if fault != nil {
-		log.Info("token refused", "client_id", f.loggable(), "error", fault.Code, "description", fault.Description)
-		status := http.StatusBadRequest
-		if fault.Code == CodeInvalidClient { // a 401 always has a challenge (RFC 9110 section 15.5.2)
-			status = http.StatusUnauthorized
-			w.Header().Set("WWW-Authenticate", `Basic realm="`+printable(s.c.Realm)+`", charset="UTF-8"`)
-		}
-		WriteFault(w, status, fault)
+		s.fail(w, r, what, f.client, fault)
 		return
 	}
-	log.Info("token issued", "client_id", f.loggable(), "token_id", out.token.ID, "scope", strings.Join(out.scope, " "),
-		"expires", out.token.Expires)
+	out, err := s.grant(r.Context(), &f)
+	if err != nil {
+		s.fail(w, r, what, f.client, err)
+		return
+	}
+	s.log(r).Info("token issued", "client_id", printable(out.clientID), "principal_id", out.principal.ID, "exchanged", f.grantType == grantTokenExchange,
+		"token_id", out.token.ID, "scope", strings.Join(out.scope, " "), "expires", out.token.Expires)
 	typ := out.token.Type
 	if typ == "" {
 		typ = "Bearer"
@@ -63,7 +53,57 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// WriteFault writes an error answer of the token endpoint (RFC 6749 section 5.2) with the status given. The server uses it
+func (s *Service) log(r *http.Request) hclog.Logger {
+	return s.c.Logger.With("realm", s.c.Realm, "request_id", sdk.RequestID(r.Context()))
+}
+
+// isPost answers every other method.
+func isPost(w http.ResponseWriter, r *http.Request) bool {
+	if r.Method == http.MethodPost {
+		return true
+	}
+	w.Header().Set("Allow", http.MethodPost)
+	WriteFault(w, http.StatusMethodNotAllowed, refuse(CodeInvalidRequest, "this endpoint takes POST only"))
+	return false
+}
+
+// tokenForm reads a request that is about a token: a form with the parameter token, and a client. token_type_hint is
+// ignored: there is one type.
+func tokenForm(r *http.Request) (url.Values, client, *Fault) {
+	values, fault := readForm(r)
+	if fault != nil {
+		return nil, client{}, fault
+	}
+	c, fault := clientOf(r, values)
+	if fault == nil && values.Get("token") == "" {
+		fault = refuse(CodeInvalidRequest, "token is missing")
+	}
+	return values, c, fault
+}
+
+// fail answers what was refused, with the challenge of the scheme that the client used, or what is unavailable.
+func (s *Service) fail(w http.ResponseWriter, r *http.Request, what string, c client, err error) {
+	log := s.log(r).With("client_id", c.loggable())
+	var fault *Fault
+	if !errors.As(err, &fault) {
+		log.Error(what+" request is unavailable", "error", err)
+		WriteUnavailable(w, r)
+		return
+	}
+	log.Info(what+" refused", "error", fault.Code, "description", fault.Description, "reason", fault.why)
+	status := http.StatusBadRequest
+	if fault.Code == CodeInvalidClient {
+		status = http.StatusUnauthorized
+		challenge := `Basic realm="` + printable(s.c.Realm) + `", charset="UTF-8"` // a 401 always has one (RFC 9110 section 15.5.2)
+		if c.bearer != "" && fault.why != "" {                                     // the bearer token was what failed
+			challenge = `Bearer realm="` + printable(s.c.Realm) + `", error="invalid_token"`
+		}
+		w.Header().Set("WWW-Authenticate", challenge)
+	}
+	WriteFault(w, status, fault)
+}
+
+// WriteFault writes an error answer of an OAuth endpoint (RFC 6749 section 5.2) with the status given. The server uses it
 // for what it refuses before a realm's service is found.
 func WriteFault(w http.ResponseWriter, status int, f *Fault) {
 	writeJSON(w, status, map[string]string{"error": f.Code, "error_description": printable(f.Description)})
@@ -123,9 +163,9 @@ func isToken(s string) bool {
 // loggable gives the client's id as it may stand in a log. What is sent for an id may be a secret that was put into the
 // wrong field or pasted together with it; so it is only shown if a client of that id was authenticated, or if it has the
 // form of ours.
-func (f *form) loggable() string {
-	if f.clientID == "" || f.authenticated || isClientID(f.clientID) {
-		return printable(f.clientID)
+func (c client) loggable() string {
+	if c.id == "" || c.authenticated || isClientID(c.id) {
+		return printable(c.id)
 	}
 	return "[other]"
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -31,8 +32,31 @@ const (
 
 var now = time.Unix(1_800_000_000, 0)
 
-// clients is a directory of one client.
-type clients struct{ err error }
+// clients is a directory of one client, alice, and of the principal 8, who is bob and has no secret to present.
+type clients struct {
+	err     error
+	revoked *[]string
+}
+
+// alice's newest secret has the version 3.
+func (c clients) GetPrincipalByID(_ context.Context, _, id string) (directory.Principal, error) {
+	switch {
+	case c.err != nil:
+		return directory.Principal{}, c.err
+	case id == "7":
+		return directory.Principal{Realm: "r", ID: "7", Name: "alice", ClientID: testID, SecretVersions: []string{"2", "3"}}, nil
+	case id == "8":
+		return directory.Principal{Realm: "r", ID: "8", Name: "bob", ClientID: "bob", SecretVersions: []string{"4"}}, nil
+	}
+	return directory.Principal{}, directory.ErrNotFound
+}
+
+func (c clients) RevokeToken(_ context.Context, realm, issuer, tokenID string, until time.Time) error {
+	if c.err == nil && c.revoked != nil {
+		*c.revoked = append(*c.revoked, fmt.Sprint(realm, " ", issuer, " ", tokenID, " ", until.Unix()))
+	}
+	return c.err
+}
 
 func (c clients) Authenticate(_ context.Context, realm, id, secret string) (directory.Principal, string, error) {
 	if c.err != nil {
@@ -41,11 +65,12 @@ func (c clients) Authenticate(_ context.Context, realm, id, secret string) (dire
 	if realm != "r" || id != testID || secret != testSecret {
 		return directory.Principal{}, "", directory.ErrBadCredentials
 	}
-	return directory.Principal{Realm: realm, ID: "7", Name: "alice"}, "3", nil
+	return directory.Principal{Realm: realm, ID: "7", Name: "alice", ClientID: testID}, "3", nil
 }
 
 // broker issues what change makes of the honest token, and remembers the grant.
 type broker struct {
+	asked  int
 	grant  sdk.Grant
 	change func(*sdk.Token)
 	err    error
@@ -53,6 +78,7 @@ type broker struct {
 
 func (b *broker) Issue(_ context.Context, g sdk.Grant) (sdk.Token, error) {
 	b.grant = g
+	b.asked++
 	t := sdk.Token{Value: "a.b.c", ID: g.TokenID, Type: "Bearer", Expires: now.Add(time.Hour)}
 	if b.change != nil {
 		b.change(&t)
@@ -60,10 +86,29 @@ func (b *broker) Issue(_ context.Context, g sdk.Grant) (sdk.Token, error) {
 	return t, b.err
 }
 
-// admit answers with a decision and remembers the credential.
+// admit is a plan. It admits with one decision and remembers the credential; tokens it knows by their text.
 type admit struct {
 	decision pipeline.Decision
 	asked    sdk.Credential
+	tokens   map[string]pipeline.Decision
+}
+
+func (a *admit) DecideOwn(_ context.Context, r sdk.Request) pipeline.Decision {
+	if d, ok := a.tokens[r.Token]; ok && r.Scheme == "bearer" {
+		return d
+	}
+	return pipeline.Decision{Verdict: pipeline.Denied, Denial: &sdk.Denial{Reason: "token_not_recognised"}}
+}
+
+func (a *admit) Verify(ctx context.Context, r sdk.Request) (sdk.Credential, error) {
+	switch d := a.DecideOwn(ctx, r); {
+	case d.Credential != nil: // also of a token that is denied
+		return *d.Credential, nil
+	case d.Denial != nil:
+		return sdk.Credential{}, d.Denial
+	default:
+		return sdk.Credential{}, errors.New("the broker is down")
+	}
 }
 
 func (a *admit) Admit(_ context.Context, c sdk.Credential) pipeline.Decision {
@@ -81,7 +126,7 @@ func newFixture() *fixture {
 	f := &fixture{broker: &broker{}, admit: &admit{decision: pipeline.Decision{Verdict: pipeline.Allowed}}}
 	f.Config = Config{
 		Realm: "r", Issuer: "https://gate/realms/r", Audience: []string{"aud"}, RolePrefix: "PRINCIPAL_ROLE:",
-		ScopeAliases: map[string]string{"catalog": "PRINCIPAL_ROLE:ALL"}, Directory: clients{}, Broker: f.broker, Admit: f.admit,
+		ScopeAliases: map[string]string{"catalog": "PRINCIPAL_ROLE:ALL"}, Directory: clients{}, Broker: f.broker, Plan: f.admit, URL: "https://gate/realms/r",
 		Now: func() time.Time { return now },
 	}
 	return f
@@ -207,7 +252,6 @@ func TestRequests(t *testing.T) {
 
 		{"no grant type", post(without("grant_type")), 400, CodeInvalidRequest},
 		{"another grant type", post(with("grant_type", "password")), 400, CodeUnsupportedGrantType},
-		{"token exchange", post(with("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange")), 400, CodeUnsupportedGrantType},
 		{"a parameter twice", post(goodForm().Encode() + "&scope=x"), 400, CodeInvalidRequest},
 		{"not UTF-8", post(goodForm().Encode() + "&x=%ff"), 400, CodeInvalidRequest},
 		{"not a form", post("%zz"), 400, CodeInvalidRequest},
@@ -320,7 +364,7 @@ func TestVerdicts(t *testing.T) {
 		}, 400, CodeUnauthorizedClient},
 		{"plan is down", func(f *fixture) { f.admit.decision = pipeline.Decision{Err: fault} }, 503, ""},
 		{"plan gives no reason", func(f *fixture) { f.admit.decision = pipeline.Decision{} }, 503, ""},
-		{"directory is down", func(f *fixture) { f.Directory = clients{fault} }, 503, ""},
+		{"directory is down", func(f *fixture) { f.Directory = clients{err: fault} }, 503, ""},
 		{"broker is down", func(f *fixture) { f.broker.err = fault }, 503, ""},
 		{"empty token", func(f *fixture) { f.broker.change = func(t *sdk.Token) { t.Value = "" } }, 503, ""},
 		{"token with a line break", func(f *fixture) { f.broker.change = func(t *sdk.Token) { t.Value = "a\r\nb" } }, 503, ""},
@@ -328,6 +372,7 @@ func TestVerdicts(t *testing.T) {
 		{"expired token", func(f *fixture) { f.broker.change = func(t *sdk.Token) { t.Expires = now } }, 503, ""},
 		{"eternal token", func(f *fixture) { f.broker.change = func(t *sdk.Token) { t.Expires = time.Time{} } }, 503, ""},
 		{"longer than asked", func(f *fixture) { f.Lifetime = 30 * time.Minute }, 503, ""},
+		{"longer than the session", func(f *fixture) { f.MaxSession = 30 * time.Minute }, 503, ""},
 		{"shorter than asked", func(f *fixture) { f.Lifetime = 2 * time.Hour }, 200, ""},
 	}
 	for _, tt := range tests {
@@ -348,6 +393,9 @@ func TestVerdicts(t *testing.T) {
 
 func TestNewRefuses(t *testing.T) {
 	for name, change := range map[string]func(*Config){
+		"no URL":                func(c *Config) { c.URL = "" },
+		"no plan":               func(c *Config) { c.Plan = nil },
+		"negative session":      func(c *Config) { c.MaxSession = -1 },
 		"no realm":              func(c *Config) { c.Realm = "" },
 		"no audience":           func(c *Config) { c.Audience = nil },
 		"no broker":             func(c *Config) { c.Broker = nil },
@@ -393,7 +441,8 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body, authorization string) {
 		r := &http.Request{URL: &url.URL{}, Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "Authorization": {authorization}}, Body: io.NopCloser(strings.NewReader(body))}
 		got, fault := parse(r)
-		if fault == nil && (got.clientID == "" || got.clientSecret == "" || got.grantType != "client_credentials") {
+		exchange := got.grantType == grantTokenExchange && got.subjectToken != "" && (got.client.hasSecret() || got.client.bearer != "")
+		if fault == nil && !exchange && (!got.client.hasSecret() || got.grantType != grantClientCredentials) {
 			t.Errorf("accepted %+v", got)
 		}
 	})
@@ -410,7 +459,7 @@ func TestLoggedClient(t *testing.T) {
 		{"known, without a scope", func(_ *fixture, v url.Values) { v.Del("scope") }, "client_id=\"client 1%/?\""},
 		{"known, broker down", func(f *fixture, _ url.Values) { f.broker.err = errors.New("down") }, "client_id=\"client 1%/?\""},
 		{"wrong secret", func(_ *fixture, v url.Values) { v.Set("client_secret", "x") }, "client_id=[other]"},
-		{"directory down", func(f *fixture, _ url.Values) { f.Directory = clients{errors.New("down")} }, "client_id=[other]"},
+		{"directory down", func(f *fixture, _ url.Values) { f.Directory = clients{err: errors.New("down")} }, "client_id=[other]"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var log bytes.Buffer

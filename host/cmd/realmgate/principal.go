@@ -9,12 +9,14 @@ import (
 )
 
 type principalCmd struct {
-	Create principalCreate `cmd:"" help:"Create a principal and print its client id and secret, this once."`
-	List   principalList   `cmd:"" help:"List principals."`
-	Get    principalGet    `cmd:"" help:"Show a principal."`
-	Delete principalDelete `cmd:"" help:"Delete a principal; its tokens are refused at once."`
-	Rotate principalRotate `cmd:"" help:"Make a new client secret; the previous one stays valid until the next rotation."`
-	Reset  principalReset  `cmd:"" help:"Make a new client secret and end all others, with the tokens that they obtained."`
+	Create  principalCreate  `cmd:"" help:"Create a principal and print its client id and secret, this once."`
+	List    principalList    `cmd:"" help:"List principals."`
+	Get     principalGet     `cmd:"" help:"Show a principal."`
+	Delete  principalDelete  `cmd:"" help:"Delete a principal; its tokens are refused at once."`
+	Disable principalDisable `cmd:"" help:"Refuse a principal and all its tokens; none of them counts again when it is enabled."`
+	Enable  principalEnable  `cmd:"" help:"Admit a principal again, with the client secrets that it has."`
+	Rotate  principalRotate  `cmd:"" help:"Make a new client secret; the previous one stays valid until the next rotation."`
+	Reset   principalReset   `cmd:"" help:"Make a new client secret and end all others, with the tokens that they obtained."`
 }
 
 type principalCreate struct {
@@ -129,6 +131,38 @@ func (p principalDelete) Run(ctx context.Context, c *cli, std streams) error {
 		return err
 	}
 	return cl.DeletePrincipal(ctx, p.Realm, p.Name)
+}
+
+// principalSwitch names the principal to disable or to enable.
+type principalSwitch struct {
+	realmDoor
+	Name string `arg:"" help:"Name of the principal."`
+}
+
+func (p principalSwitch) set(ctx context.Context, c *cli, std streams, enabled bool) error {
+	cl, err := p.client(c, std)
+	if err != nil {
+		return err
+	}
+	got, err := cl.UpdatePrincipal(ctx, p.Realm, p.Name, admin.PrincipalUpdate{Enabled: &enabled})
+	if err != nil {
+		return err
+	}
+	return p.print(std, got, func(w io.Writer) { principalRows(w, got) })
+}
+
+type principalDisable struct{ principalSwitch }
+
+// Run disables the principal.
+func (p principalDisable) Run(ctx context.Context, c *cli, std streams) error {
+	return p.set(ctx, c, std, false)
+}
+
+type principalEnable struct{ principalSwitch }
+
+// Run enables the principal.
+func (p principalEnable) Run(ctx context.Context, c *cli, std streams) error {
+	return p.set(ctx, c, std, true)
 }
 
 type principalRotate struct {

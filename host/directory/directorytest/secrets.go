@@ -62,6 +62,53 @@ func testSecrets(t *testing.T, s *store) {
 	}
 }
 
+// testDisablingEndsTokens: the secrets of a principal survive its time as a disabled one, the tokens that they obtained before
+// do not, nor could anyone else's secret come to have one of the versions that were given up.
+func testDisablingEndsTokens(t *testing.T, s *store) {
+	ctx := t.Context()
+	p, first := s.principal(t, "r", "a")
+	second, err := s.RotateSecret(ctx, "r", "a")
+	ok(t, err)
+	ended := []string{first.Version, second.Version}
+	check := func(when string) {
+		t.Helper()
+		for _, v := range ended {
+			if err := s.CheckStanding(ctx, token(p, v), found(p)); err == nil {
+				t.Errorf("%s, a token of version %s is valid", when, v)
+			}
+		}
+	}
+	for range 2 {
+		s.set(t, "r", "a", false)
+		check("disabled")
+		s.set(t, "r", "a", true)
+		check("enabled again")
+		for _, c := range []directory.ClientSecret{first, second} {
+			_, version, err := s.Authenticate(ctx, "r", c.ClientID, string(c.Secret.Reveal()))
+			ok(t, err)
+			if slices.Contains(ended, version) {
+				t.Errorf("version %s was given up", version)
+			}
+			ok(t, s.CheckStanding(ctx, token(p, version), found(p)))
+			ended = append(ended, version)
+		}
+	}
+	_, other := s.principal(t, "r", "b")
+	third, err := s.RotateSecret(ctx, "r", "a")
+	ok(t, err)
+	if slices.Contains(ended, other.Version) || slices.Contains(ended, third.Version) {
+		t.Errorf("a version was used twice: %s, %s, %v", other.Version, third.Version, ended)
+	}
+	ended = ended[:len(ended)-1] // the newer of the two that were valid still is
+	check("after a rotation")
+	s.set(t, "r", "a", false)
+	_, err = s.ResetSecret(ctx, "r", "a")
+	ok(t, err)
+	s.set(t, "r", "a", true)
+	ended = append(ended, third.Version)
+	check("after a reset while disabled")
+}
+
 // testSecretVersionsOutlive: a token of a deleted principal must not become one of a successor with the same id.
 func testSecretVersionsOutlive(t *testing.T, s *store) {
 	in := directory.NewPrincipal{ID: "1", Name: "a"}

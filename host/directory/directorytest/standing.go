@@ -99,7 +99,7 @@ func testChangesAreSeenAtOnce(t *testing.T, s *store) {
 		s.set(t, "r", name, false)
 		denies(t, standing(third.Version), "principal_disabled", true)
 		s.set(t, "r", name, true)
-		ok(t, standing(third.Version))
+		denies(t, standing(third.Version), "token_revoked", false) // not even now
 		ok(t, s.DeletePrincipal(ctx, "r", name))
 		denies(t, standing(third.Version), "principal_unknown", true)
 		_, err = find(name)

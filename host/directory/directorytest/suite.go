@@ -31,6 +31,7 @@ func Run(t *testing.T, fresh func(testing.TB) directory.Config) {
 		{"Roles", testRoles},
 		{"Grants", testGrants},
 		{"Secrets", testSecrets},
+		{"DisablingEndsTokens", testDisablingEndsTokens},
 		{"SecretVersionsOutliveTheirPrincipal", testSecretVersionsOutlive},
 		{"SecretsAreNotKept", testSecretsAreNotKept},
 		{"Authenticate", testAuthenticate},

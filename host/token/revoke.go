@@ -1,0 +1,66 @@
+package token
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/realmgate/realmgate/sdk"
+)
+
+// ServeRevoke is the revocation endpoint (RFC 7009). A client authenticates with its secret, or presents as Bearer the very
+// token that it gives up. What is not a current token of the client is answered like one that was revoked.
+func (s *Service) ServeRevoke(w http.ResponseWriter, r *http.Request) {
+	const what = "revocation"
+	if !isPost(w, r) {
+		return
+	}
+	values, c, fault := tokenForm(r)
+	if fault == nil && !c.hasSecret() && (c.secret != "" || c.bearer == "" || c.bearer != values.Get("token")) {
+		fault = c.missing()
+	}
+	if fault != nil {
+		s.fail(w, r, what, c, fault)
+		return
+	}
+	id, err := s.revoke(r.Context(), &c, values.Get("token"))
+	if err != nil {
+		s.fail(w, r, what, c, err)
+		return
+	}
+	if id != "" {
+		s.log(r).Info("token revoked", "client_id", c.loggable(), "token_id", id)
+	}
+	writeJSON(w, http.StatusOK, struct{}{})
+}
+
+// revoke revokes a token if it is the client's, and gives its id. It is verified only, not decided on: a token that is
+// refused now because a role was taken away would count again once the role is granted again.
+func (s *Service) revoke(ctx context.Context, c *client, token string) (id string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, s.c.Timeout)
+	defer cancel()
+	owner := ""
+	if c.hasSecret() {
+		p, _, err := s.authenticate(ctx, c)
+		if err != nil {
+			return "", err
+		}
+		owner = p.ID
+	}
+	if !isToken(token) {
+		return "", nil
+	}
+	cred, err := s.c.Plan.Verify(ctx, sdk.Request{Scheme: "bearer", Token: token})
+	switch {
+	case sdk.AsDenial(err) != nil:
+		return "", nil
+	case err != nil:
+		return "", fmt.Errorf("verify a token: %w", err)
+	case c.hasSecret() && owner != cred.Principal.ID:
+		return "", nil
+	}
+	if err := s.c.Directory.RevokeToken(ctx, s.c.Realm, cred.Issuer, cred.TokenID, cred.Expires); err != nil {
+		return "", fmt.Errorf("revoke a token: %w", err)
+	}
+	return cred.TokenID, nil
+}
