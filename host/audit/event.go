@@ -82,20 +82,32 @@ func (e Event) Client(id string, known bool) Event {
 
 // Bounds of a line's values in bytes. A scope may be long, and is worth having whole.
 const (
-	maxValue = 1 << 10
-	maxScope = 4 << 10
+	maxValue  = 1 << 10
+	maxScope  = 4 << 10
+	maxReason = 64
 )
 
 // bounded makes sure that no value is longer than it may be.
 func (e Event) bounded() Event {
 	for _, v := range []*string{
 		&e.Name, &e.Outcome, &e.Realm, &e.ClientID, &e.ClientHash, &e.PrincipalID, &e.Principal, &e.Role, &e.TokenID, &e.SecretVersion,
-		&e.Change, &e.Reason, &e.Detail,
+		&e.Change, &e.Detail,
 	} {
 		*v = bound(*v, maxValue)
 	}
+	e.Reason = bound(snake(e.Reason), maxReason)
 	e.Scope = bound(e.Scope, maxScope)
 	return e
+}
+
+// snake keeps what a reason is made of: a part of a third party may have made it out of what a caller sent.
+func snake(s string) string {
+	return strings.Map(func(c rune) rune {
+		if c == '_' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9' {
+			return c
+		}
+		return -1
+	}, s)
 }
 
 func bound(s string, limit int) string {

@@ -168,6 +168,15 @@ func (g *Guard) Authenticate(ctx context.Context, clientID, secret string) (p di
 	return p, version, nil
 }
 
+// Knows says whether the realm has the client; false if the directory does not answer.
+func (g *Guard) Knows(ctx context.Context, clientID string) bool {
+	if clientID == "" {
+		return false
+	}
+	known, err := g.clients.KnowsClient(ctx, g.realm, clientID)
+	return err == nil && known
+}
+
 func (g *Guard) blocked(a attempt) *Refusal {
 	now := g.door.now()
 	if wait, first := a.pair.blocked(now); wait > 0 {

@@ -30,15 +30,15 @@ func (s *Server) serveCheck(w http.ResponseWriter, r *http.Request, l Listener, 
 		refuse(w, r, fault.status, fault.reason, fault.message)
 		return
 	}
-	if s.deps.Audit != nil && s.deps.Audit.Record(r.Context(), told(d)) != nil {
+	if s.deps.Audit != nil && s.deps.Audit.Record(r.Context(), auditLine(d)) != nil {
 		unavailable(w, r)
 		return
 	}
 	answer(w, r, d)
 }
 
-// told gives the audit line of a decision.
-func told(d pipeline.Decision) audit.Event {
+// auditLine gives the audit line of a decision.
+func auditLine(d pipeline.Decision) audit.Event {
 	e := audit.Event{Name: audit.Decision, Realm: d.Realm, PrincipalID: d.Principal.ID, Principal: d.Principal.Name, TokenID: d.TokenID}
 	switch d.Verdict {
 	case pipeline.Allowed:
