@@ -2,7 +2,6 @@ package origin
 
 import (
 	"context"
-	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -23,11 +22,11 @@ const maxForwarded = 4 << 10
 // search: the client is then the proxy that said it.
 func New(listener, peer string, forwarded []string, trusted []netip.Prefix) Origin {
 	o := Origin{Listener: listener, Peer: peer}
-	host, _, err := net.SplitHostPort(peer)
+	ap, err := netip.ParseAddrPort(peer)
 	if err != nil {
 		return o
 	}
-	o.Client = parse(host)
+	o.Client = bare(ap.Addr())
 	list := strings.Join(forwarded, ",")
 	if len(list) > maxForwarded {
 		list = list[len(list)-maxForwarded:]
@@ -47,13 +46,16 @@ func New(listener, peer string, forwarded []string, trusted []netip.Prefix) Orig
 func parse(text string) netip.Addr {
 	text = strings.TrimSpace(text)
 	if addr, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(text, "["), "]")); err == nil {
-		return addr.Unmap().WithZone("")
+		return bare(addr)
 	}
 	if ap, err := netip.ParseAddrPort(text); err == nil {
-		return ap.Addr().Unmap().WithZone("")
+		return bare(ap.Addr())
 	}
 	return netip.Addr{}
 }
+
+// bare gives an IPv4 address that is written as an IPv6 one its own form, and drops a zone.
+func bare(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
 
 func isTrusted(a netip.Addr, trusted []netip.Prefix) bool {
 	return slices.ContainsFunc(trusted, func(p netip.Prefix) bool { return p.Contains(a) })
