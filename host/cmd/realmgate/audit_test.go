@@ -231,7 +231,7 @@ func (d *gate) admin(method, path, body string) answer {
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	defer os.RemoveAll(short)
+	defer func() { _ = os.RemoveAll(short) }()
 	at := filepath.Join(short, "s")
 	if err := os.Symlink(filepath.Join(d.dir, "admin.sock"), at); err != nil {
 		d.t.Fatal(err)
