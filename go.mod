@@ -35,6 +35,7 @@ require (
 )
 
 require (
+	github.com/DeRuina/timberjack v1.4.9
 	github.com/agext/levenshtein v1.2.3 // indirect
 	github.com/apparentlymart/go-textseg/v15 v15.0.0 // indirect
 	github.com/apparentlymart/go-textseg/v17 v17.0.1 // indirect

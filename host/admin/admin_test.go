@@ -175,7 +175,7 @@ func serve(t *testing.T, h http.Handler) *Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := &http.Server{Handler: h, ConnContext: ConnContext}
+	srv := &http.Server{Handler: h}
 	go func() { _ = srv.Serve(ln) }()
 	c := NewClient(at)
 	t.Cleanup(func() { c.Close(); _ = srv.Close() })

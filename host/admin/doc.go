@@ -18,6 +18,6 @@
 //	DELETE /v1/realms/{realm}/roles/{name}                      also drops its grants
 //
 // Names in paths are percent-encoded. A body is one JSON object without unknown keys, of 64 KiB at most. An error is
-// {"error":{"code","message","field"}} with status 400, 404, 405, 409, 413 or 500. A secret stands in the answers of
+// {"error":{"code","message","field"}} with status 400, 404, 405, 409, 413, 500 or 503. A secret stands in the answers of
 // create, rotate and reset only.
 package admin

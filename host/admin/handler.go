@@ -11,6 +11,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/realmgate/realmgate/host/audit"
 	"github.com/realmgate/realmgate/host/directory"
 	"github.com/realmgate/realmgate/sdk"
 )
@@ -91,7 +92,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.Method != http.MethodGet {
-		h.Logger.Info("directory changed", "action", c.action, "realm", c.realm, "name", c.name, "role", c.role, "peer_uid", peerOf(r.Context()),
+		h.Logger.Info("directory changed", "action", c.action, "realm", c.realm, "name", c.name, "role", c.role, "peer", r.RemoteAddr,
 			"request_id", sdk.RequestID(r.Context()))
 	}
 }
@@ -202,6 +203,8 @@ func (h *handler) fail(c *call, err error) {
 		e = &Error{Status: http.StatusConflict, Code: CodeExists, Message: said(err)}
 	case errors.Is(err, directory.ErrConflict):
 		e = &Error{Status: http.StatusConflict, Code: CodeConflict, Message: said(err)}
+	case errors.Is(err, audit.ErrUnwritten):
+		e = &Error{Status: http.StatusServiceUnavailable, Code: CodeUnaudited, Message: "nothing was changed: the audit log cannot be written; the daemon's log says more"}
 	default:
 		h.Logger.Error("admin request failed", "method", c.r.Method, "realm", c.realm, "name", c.name, "request_id", sdk.RequestID(c.r.Context()), "error", err)
 		e = &Error{Status: http.StatusInternalServerError, Code: CodeInternal, Message: "the daemon failed; its log says more"}

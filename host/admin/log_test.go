@@ -51,7 +51,7 @@ func TestLog(t *testing.T) {
 		for end := time.Now().Add(10 * time.Second); line == "" && tt.want != "" && time.Now().Before(end); time.Sleep(time.Millisecond) {
 			line = log.String()[before:] // it is written after the answer
 		}
-		uid := "peer_uid=" + strconv.Itoa(os.Geteuid())
+		uid := `peer="uid=` + strconv.Itoa(os.Geteuid())
 		if tt.want == "" && line != "" || !strings.Contains(line, tt.want) || tt.want != "" && runtime.GOOS == "linux" && !strings.Contains(line, uid+" ") {
 			t.Errorf("%q, want %s and %s", line, tt.want, uid)
 		}

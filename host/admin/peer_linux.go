@@ -1,17 +1,17 @@
 package admin
 
 import (
+	"fmt"
 	"net"
 	"os"
-	"strconv"
 	"syscall"
 )
 
 // maxSocketPath is what fits into sun_path, with the NUL behind it.
 const maxSocketPath = 107
 
-// mayConnect asks the kernel who is at the other end; who cannot be told may not.
-func mayConnect(conn *net.UnixConn) (uid string, ok bool) {
+// peerOf asks the kernel who is at the other end; who cannot be told may not connect.
+func peerOf(conn *net.UnixConn) (peer, bool) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return "", false
@@ -24,5 +24,5 @@ func mayConnect(conn *net.UnixConn) (uid string, ok bool) {
 	if err != nil || credErr != nil {
 		return "", false
 	}
-	return strconv.FormatUint(uint64(cred.Uid), 10), mayUse(cred.Uid, uint32(os.Geteuid()))
+	return peer(fmt.Sprintf("uid=%d pid=%d", cred.Uid, cred.Pid)), mayUse(cred.Uid, uint32(os.Geteuid()))
 }

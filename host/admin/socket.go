@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -109,27 +108,6 @@ type listener struct {
 	lock *os.File // held until it is closed
 }
 
-// conn is a connection whose peer is known.
-type conn struct {
-	*net.UnixConn
-	uid string // "" where the system does not tell
-}
-
-type peerKey struct{}
-
-// ConnContext is for http.Server.ConnContext of who serves what [Listen] gives: the log then names the peer of a change.
-func ConnContext(ctx context.Context, c net.Conn) context.Context {
-	if c, ok := c.(conn); ok {
-		return context.WithValue(ctx, peerKey{}, c.uid)
-	}
-	return ctx
-}
-
-func peerOf(ctx context.Context) string {
-	uid, _ := ctx.Value(peerKey{}).(string)
-	return uid
-}
-
 // Accept gives the next connection of a peer that may use the API; others are closed.
 func (l *listener) Accept() (net.Conn, error) {
 	for {
@@ -137,12 +115,30 @@ func (l *listener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		if uid, ok := mayConnect(c); ok {
-			return conn{c, uid}, nil
+		if who, ok := peerOf(c); ok {
+			return &peerConn{c, who}, nil
 		}
 		_ = c.Close()
 	}
 }
+
+// peer is who is at the other end of the socket, as an address: "uid=0 pid=123".
+type peer string
+
+// Network gives the kind of address.
+func (peer) Network() string { return "unix" }
+
+// String gives the peer.
+func (p peer) String() string { return string(p) }
+
+// peerConn is a connection that names its peer as its remote address, so that what is done over it can be told by whom.
+type peerConn struct {
+	*net.UnixConn
+	peer peer
+}
+
+// RemoteAddr gives the peer.
+func (c *peerConn) RemoteAddr() net.Addr { return c.peer }
 
 // Close stops listening and removes the socket, if it is still ours.
 func (l *listener) Close() error {

@@ -124,6 +124,7 @@ const (
 	CodeConflict         = "conflict"  // 409: the version is not the current one
 	CodeTooLarge         = "too_large" // 413
 	CodeInternal         = "internal"  // 500; the log says more
+	CodeUnaudited        = "unaudited" // 503: the audit log cannot be written, and so nothing was changed
 )
 
 // Error is a refusal of the API.

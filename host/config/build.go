@@ -40,12 +40,23 @@ func (l *loader) build() *Config {
 	directory := b.root.block("directory")
 	cfg.Directory = Directory{Type: directory.enum("type", "sqlite", "sqlite"), Path: directory.need("path")}
 
+	cfg.Audit = b.audit(b.root.block("audit"))
+
 	cfg.Listeners = b.listeners()
 	cfg.Plugins = b.plugins()
 	cfg.Tenants = b.tenants()
 	cfg.Realms = b.realms(cfg.PublicURL)
 	cfg.SecretStores = b.secretStores()
 	return cfg
+}
+
+func (b *builder) audit(n node) Audit {
+	n.enum("format", "json", "json")
+	return Audit{
+		Path: n.textOr("path", defaultAuditPath), Refuse: n.enum("on_failure", "refuse", "refuse", "continue") == "refuse",
+		Decisions: n.boolean("decisions"), Compress: n.boolean("compress"),
+		MaxSizeMB: n.count("max_size_mb", 100, 1), MaxBackups: n.count("max_backups", 10, 0), MaxAgeDays: n.count("max_age_days", 0, 0),
+	}
 }
 
 func (b *builder) publicURL() string {

@@ -15,6 +15,7 @@ type Config struct {
 	Log           Log
 	Admin         Admin
 	Directory     Directory
+	Audit         Audit
 	Listeners     []Listener    // sorted by name, at least one
 	Plugins       []Plugin      // sorted by name
 	SecretStores  []SecretStore // sorted by name
@@ -40,6 +41,17 @@ type Admin struct {
 type Directory struct {
 	Type string // sqlite
 	Path string // of the database file
+}
+
+// Audit says where a line goes for every token and every change by an operator.
+type Audit struct {
+	Path       string // of the file; stdout for the standard output; empty means that nothing is kept
+	Refuse     bool   // nothing happens of which no line can be written
+	Decisions  bool   // a line for every decision as well
+	MaxSizeMB  int    // at which the file is rotated
+	MaxBackups int    // how many rotated files are kept; zero means all
+	MaxAgeDays int    // how long they are kept; zero means for ever
+	Compress   bool   // rotated files
 }
 
 // Listener is an address on which the daemon answers.
@@ -148,4 +160,16 @@ type TokenService struct {
 	DefaultScope string            // for a request without scope; empty means that such a request is refused
 	ScopeAliases map[string]string // scope -> the scope that it stands for
 	MaxSession   time.Duration     // from a client's authentication to the end of the last token that comes from it
+	Limit        Limit
+}
+
+// Limit says how often peers and clients may ask a token endpoint, and how long they wait after failures.
+type Limit struct {
+	ClientRate             float64 // authenticated requests of a client per second; zero means no limit
+	ClientBurst            int
+	PeerRate               float64 // requests of a peer per second; zero means no limit
+	PeerBurst              int
+	Failures, PeerFailures int           // that are free: of a client from one peer, of a peer with any clients; zero means that no failure waits
+	Delay, MaxDelay        time.Duration // the first wait and the longest one
+	Forget                 time.Duration // without failures, after which they are forgotten
 }

@@ -33,6 +33,11 @@ directory {
   path = "data/realmgate.db"
 }
 
+# A line for every token and every change by an operator. If it cannot be written, nothing happens: on_failure = "refuse".
+audit {
+  path = "data/audit.log" # or stdout; "" turns it off
+}
+
 # What every realm does unless its own block says otherwise.
 authentication {
   type = "internal" # internal | external | mixed

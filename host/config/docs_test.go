@@ -54,7 +54,7 @@ func TestManualIsComplete(t *testing.T) {
 		}
 	}
 	walk(rootSchema())
-	for _, value := range []string{defaultPublicURL, defaultAddress, defaultRolePrefix} {
+	for _, value := range []string{defaultPublicURL, defaultAddress, defaultRolePrefix, defaultAuditPath} {
 		if !strings.Contains(string(text), value) {
 			t.Errorf("the manual does not name the default %s", value)
 		}

@@ -25,7 +25,7 @@ func isOurs(variable string) bool { return strings.HasPrefix(variable, variableP
 // target is a key that a variable may set.
 type target struct {
 	path    []string
-	current any // the present value of a part's key; nil for the host's keys
+	current any // a value of the key's type; nil for a string
 	refused string
 }
 
@@ -45,7 +45,13 @@ func collect(s *block, values map[string]any, prefix string, path []string, out 
 	}
 	for name, k := range s.attrs {
 		t := target{}
-		if k != text {
+		switch k {
+		case text:
+		case number:
+			t.current = json.Number("0")
+		case boolean:
+			t.current = false
+		default:
 			t.refused = "It is " + k.String() + "; set it in a file."
 		}
 		add(name, t)

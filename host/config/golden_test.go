@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/tools/txtar"
 )
@@ -46,9 +47,21 @@ func TestValues(t *testing.T) {
 	})
 }
 
+// What a configuration says without being told otherwise; the manual's tables say the same.
+var (
+	defaultAudit = Audit{Path: "data/audit.log", Refuse: true, MaxSizeMB: 100, MaxBackups: 10}
+	defaultLimit = Limit{
+		ClientRate: 50, ClientBurst: 100, PeerRate: 100, PeerBurst: 200, Failures: 5, PeerFailures: 50,
+		Delay: time.Second, MaxDelay: time.Minute, Forget: 15 * time.Minute,
+	}
+)
+
 func dump(cfg *Config) string {
 	var out strings.Builder
 	line := func(name string, p Part) { fmt.Fprintf(&out, "  %s %s %s\n", name, p.Type, p.Settings) }
+	if cfg.Audit != defaultAudit {
+		fmt.Fprintf(&out, "audit %+v\n", cfg.Audit)
+	}
 	fmt.Fprintf(&out, "active_roles_provider %s %s\n", cfg.ActiveRoles.Type, cfg.ActiveRoles.Settings)
 	for _, s := range cfg.SecretStores {
 		fmt.Fprintf(&out, "secret_store %s %s %s\n", s.Name, s.Type, s.Settings)
@@ -68,6 +81,9 @@ func dump(cfg *Config) string {
 		}
 		line("token_broker", a.TokenBroker)
 		s := a.TokenService
+		if s.Limit != defaultLimit {
+			fmt.Fprintf(&out, "  limit %+v\n", s.Limit)
+		}
 		fmt.Fprintf(&out, "  token_service %s default=%q aliases=%v session=%s\n", s.Type, s.DefaultScope, s.ScopeAliases, s.MaxSession)
 	}
 	return out.String()

@@ -1,9 +1,11 @@
 package config
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -165,6 +167,42 @@ func (n node) faultNamed(key, summary, value string, known []string) {
 	}
 	n.fault(key, summary, "")
 }
+
+func (n node) boolean(key string) bool {
+	b, _ := n.values[key].(bool)
+	return b
+}
+
+// number reads a number that is zero or more.
+func (n node) number(key string, otherwise float64) float64 {
+	text, ok := n.values[key].(json.Number)
+	if !ok {
+		return otherwise
+	}
+	f, err := text.Float64()
+	if err != nil || f < 0 || f > maxNumber {
+		n.fault(key, fmt.Sprintf("%s must be a number from 0 to %d", key, maxNumber), "")
+		return otherwise
+	}
+	return f
+}
+
+// count reads a whole number of at least least.
+func (n node) count(key string, otherwise, least int) int {
+	text, ok := n.values[key].(json.Number)
+	if !ok {
+		return otherwise
+	}
+	i, err := strconv.Atoi(text.String())
+	if err != nil || i < least || i > maxNumber {
+		n.fault(key, fmt.Sprintf("%s must be a whole number from %d to %d", key, least, maxNumber), "")
+		return otherwise
+	}
+	return i
+}
+
+// maxNumber bounds the numbers of the host's keys.
+const maxNumber = 1_000_000
 
 func (n node) duration(key string, otherwise time.Duration, least time.Duration) time.Duration {
 	value, ok := n.values[key].(string)

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
@@ -137,6 +138,10 @@ func (p *parser) fits(a *hclsyntax.Attribute, value any, want kind) bool {
 	switch v := value.(type) {
 	case string:
 		return want == text || wrong(v)
+	case json.Number:
+		return want == number || wrong(v)
+	case bool:
+		return want == boolean || wrong(v)
 	case []any:
 		if want != texts {
 			return wrong(v)

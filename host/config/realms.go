@@ -90,6 +90,7 @@ func (b *builder) tokenService(n node) TokenService {
 		DefaultScope: n.text("default_scope"),
 		ScopeAliases: n.textMap("scope_aliases"),
 		MaxSession:   n.duration("max_session", 12*time.Hour, time.Minute),
+		Limit:        limit(n.block("limit")),
 	}
 	if t.DefaultScope != "" {
 		if err := checkScope(t.DefaultScope); err != nil {
@@ -107,6 +108,24 @@ func (b *builder) tokenService(n node) TokenService {
 		}
 	}
 	return t
+}
+
+func limit(n node) Limit {
+	l := Limit{
+		ClientRate: n.number("client_rate", 50), ClientBurst: n.count("client_burst", 100, 1),
+		PeerRate: n.number("peer_rate", 100), PeerBurst: n.count("peer_burst", 200, 1),
+		Failures: n.count("failures", 5, 0), PeerFailures: n.count("peer_failures", 50, 0),
+		Delay:    n.duration("delay", time.Second, time.Millisecond),
+		MaxDelay: n.duration("max_delay", time.Minute, time.Millisecond),
+		Forget:   n.duration("forget", 15*time.Minute, time.Millisecond),
+	}
+	switch {
+	case l.MaxDelay < l.Delay:
+		n.fault("max_delay", "max_delay is below delay", fmt.Sprintf("delay is %s.", l.Delay))
+	case l.Forget < l.MaxDelay:
+		n.fault("forget", "forget is below max_delay", fmt.Sprintf("max_delay is %s; failures are not forgotten while they wait.", l.MaxDelay))
+	}
+	return l
 }
 
 // modes checks what the authentication type asks of a realm. own is the realm's block before inheritance.

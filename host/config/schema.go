@@ -9,6 +9,8 @@ const (
 	text    kind = iota + 1 // a string
 	texts                   // a list of strings
 	textMap                 // an object of strings
+	number                  // a number
+	boolean                 // true or false
 )
 
 func (k kind) String() string {
@@ -17,6 +19,10 @@ func (k kind) String() string {
 		return "a list of strings"
 	case textMap:
 		return "an object of strings"
+	case number:
+		return "a number"
+	case boolean:
+		return "a boolean"
 	default:
 		return "a string"
 	}
@@ -47,9 +53,15 @@ func authenticationSchema() *block {
 		blocks: map[string]*block{
 			"authenticator": part(),
 			"token_broker":  part(),
-			"token_service": {attrs: map[string]kind{
-				"type": text, "default_scope": text, "scope_aliases": textMap, "max_session": text,
-			}},
+			"token_service": {
+				attrs: map[string]kind{
+					"type": text, "default_scope": text, "scope_aliases": textMap, "max_session": text,
+				},
+				blocks: map[string]*block{"limit": {attrs: map[string]kind{
+					"client_rate": number, "client_burst": number, "peer_rate": number, "peer_burst": number,
+					"failures": number, "peer_failures": number, "delay": text, "max_delay": text, "forget": text,
+				}}},
+			},
 		},
 	}
 }
@@ -77,6 +89,10 @@ func rootSchema() *block {
 			"log":       {attrs: map[string]kind{"level": text, "format": text}},
 			"admin":     {attrs: map[string]kind{"socket": text}},
 			"directory": {attrs: map[string]kind{"type": text, "path": text}},
+			"audit": {attrs: map[string]kind{
+				"path": text, "format": text, "on_failure": text, "decisions": boolean,
+				"max_size_mb": number, "max_backups": number, "max_age_days": number, "compress": boolean,
+			}},
 			"listener": {
 				form:  labelled,
 				attrs: map[string]kind{"address": text, "realm_header": text, "trusted_proxies": texts, "forwarded": text},
@@ -119,6 +135,7 @@ const (
 	defaultPublicURL  = "http://127.0.0.1:8642"
 	defaultAddress    = "127.0.0.1:8642"
 	defaultRolePrefix = "PRINCIPAL_ROLE:"
+	defaultAuditPath  = "data/audit.log"
 )
 
 func defaults() map[string]any {

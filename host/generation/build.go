@@ -11,8 +11,10 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/realmgate/realmgate/host/audit"
 	"github.com/realmgate/realmgate/host/catalog"
 	"github.com/realmgate/realmgate/host/config"
+	"github.com/realmgate/realmgate/host/limit"
 	"github.com/realmgate/realmgate/host/pipeline"
 	"github.com/realmgate/realmgate/host/secret"
 	"github.com/realmgate/realmgate/host/token"
@@ -28,7 +30,10 @@ type Deps struct {
 	Directory Directory
 	// LookupEnv reads the environment of the daemon for secret stores, as os.LookupEnv does.
 	LookupEnv func(string) (string, bool)
-	Logger    hclog.Logger
+	// Door guards the token endpoints; it outlives generations, which bring their own rules. nil: they are not guarded.
+	Door   *limit.Door
+	Audit  *audit.Log // of the token endpoints; nil: none
+	Logger hclog.Logger
 }
 
 // Build builds a configuration. Diagnostics with an error mean that the configuration is at fault; the generation is nil
@@ -230,10 +235,18 @@ func (b *builder) realm(r config.Realm) {
 	c := token.Config{
 		Realm: r.Name, Issuer: r.Issuer, Audience: r.Audience, URL: strings.TrimSuffix(b.cfg.PublicURL, "/") + "/realms/" + r.Name,
 		RolePrefix: b.cfg.RolePrefix, DefaultScope: ts.DefaultScope, ScopeAliases: maps.Clone(ts.ScopeAliases), MaxSession: ts.MaxSession,
-		Directory: b.deps.Directory, Broker: broker, Plan: out.plan, Logger: b.deps.Logger.Named("token"),
+		Directory: b.deps.Directory, Broker: broker, Plan: out.plan, Audit: b.deps.Audit, Logger: b.deps.Logger.Named("token"),
 	}
 	if slices.Contains(x.offer.Abilities, sdk.AbilityKeyPublisher) {
 		c.Keys = broker
+	}
+	if b.deps.Door != nil {
+		guard, err := b.deps.Door.Guard(r.Name, limit.Rules(ts.Limit), b.deps.Directory)
+		if err != nil {
+			out.err = err
+			return
+		}
+		c.Guard = guard
 	}
 	out.tokens, out.err = token.New(c)
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/realmgate/realmgate/host/catalog"
+	"github.com/realmgate/realmgate/host/limit"
 	"github.com/realmgate/realmgate/host/pipeline"
 	"github.com/realmgate/realmgate/host/secret"
 	"github.com/realmgate/realmgate/host/token"
@@ -16,6 +17,7 @@ import (
 type Directory interface {
 	pipeline.Standing
 	token.Directory
+	limit.Clients
 }
 
 // Plugins is what a generation needs of the catalog; *catalog.Catalog satisfies it.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/realmgate/realmgate/host/audit"
 	"github.com/realmgate/realmgate/host/pipeline"
 	"github.com/realmgate/realmgate/sdk"
 )
@@ -29,7 +30,26 @@ func (s *Server) serveCheck(w http.ResponseWriter, r *http.Request, l Listener, 
 		refuse(w, r, fault.status, fault.reason, fault.message)
 		return
 	}
+	if s.deps.Audit != nil && s.deps.Audit.Record(r.Context(), auditLine(d)) != nil {
+		unavailable(w, r)
+		return
+	}
 	answer(w, r, d)
+}
+
+// auditLine gives the audit line of a decision.
+func auditLine(d pipeline.Decision) audit.Event {
+	e := audit.Event{Name: audit.Decision, Realm: d.Realm, PrincipalID: d.Principal.ID, Principal: d.Principal.Name, TokenID: d.TokenID}
+	switch d.Verdict {
+	case pipeline.Allowed:
+		e.Outcome = audit.Done
+	case pipeline.Denied:
+		e.Outcome = audit.Refused
+		e.Reason, _, _ = public(d.Denial)
+	default:
+		e.Outcome = audit.Unavailable
+	}
+	return e
 }
 
 // decide asks the plan, or knows the answer without it: no credential, or none that could be one.

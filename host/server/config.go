@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/realmgate/realmgate/host/admin"
+	"github.com/realmgate/realmgate/host/audit"
 	"github.com/realmgate/realmgate/host/pipeline"
 	"github.com/realmgate/realmgate/host/token"
 )
@@ -55,6 +56,11 @@ type Snapshot interface {
 	RealmOfHost(host string) (string, bool)
 }
 
+// Auditor keeps audit lines; *audit.Log is one.
+type Auditor interface {
+	Record(context.Context, audit.Event) error
+}
+
 // Pinger tells whether the directory answers; *directory.Directory is one.
 type Pinger interface {
 	Ping(context.Context) error
@@ -70,6 +76,8 @@ type Deps struct {
 	Directory Pinger
 	// Admin is the admin API; nil: none.
 	Admin http.Handler
+	// Audit gets a line per decision, which is not answered if there can be none; nil: none.
+	Audit Auditor
 	// Logger gets a line per decision at info and one per request at debug. nil: silent.
 	Logger hclog.Logger
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/realmgate/realmgate/host/origin"
 	"github.com/realmgate/realmgate/sdk"
 )
 
@@ -19,7 +20,8 @@ const requestIDHeader = "X-Request-Id"
 func (s *Server) guard(l Listener, next http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := requestID(l, r)
-		r = r.WithContext(sdk.WithRequestID(r.Context(), id))
+		ctx := sdk.WithRequestID(r.Context(), id)
+		r = r.WithContext(origin.With(ctx, origin.New(l.Name, r.RemoteAddr, r.Header.Values("X-Forwarded-For"), l.TrustedProxies)))
 		w.Header().Set(requestIDHeader, id)
 		rec := &recorder{ResponseWriter: w}
 		start := time.Now()

@@ -78,9 +78,7 @@ func (s *Server) Listen(ctx context.Context) (err error) {
 		if err != nil {
 			return fmt.Errorf("server: %w", err)
 		}
-		srv := s.httpServer(s.guard(Listener{Name: "admin"}, s.deps.Admin.ServeHTTP))
-		srv.ConnContext = admin.ConnContext
-		s.bound = append(s.bound, bound{"admin", ln, srv})
+		s.bound = append(s.bound, bound{"admin", ln, s.httpServer(s.guard(Listener{Name: "admin"}, s.deps.Admin.ServeHTTP))})
 	}
 	return nil
 }

@@ -1,13 +1,16 @@
 package token
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"path/filepath"
 	"testing"
 
+	"github.com/realmgate/realmgate/host/audit"
 	"github.com/realmgate/realmgate/host/directory"
+	"github.com/realmgate/realmgate/host/limit"
 )
 
 // BenchmarkBadClient compares what an unknown client, a wrong secret and a disabled principal cost on a real directory:
@@ -32,6 +35,18 @@ func BenchmarkBadClient(b *testing.B) {
 	}
 	f := newFixture()
 	f.Directory = d
+	door, err := limit.New(1000, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	f.Guard, err = door.Guard("r", limit.Rules{}, d)
+	if err != nil {
+		b.Fatal(err)
+	}
+	f.Audit, err = audit.Open(audit.Config{Path: audit.Stdout, Stdout: io.Discard})
+	if err != nil {
+		b.Fatal(err)
+	}
 	s, err := New(f.Config)
 	if err != nil {
 		b.Fatal(err)

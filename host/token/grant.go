@@ -37,7 +37,7 @@ func (s *Service) grant(ctx context.Context, f *form) (issued, error) {
 
 // authenticate finds the principal of a client that presents its secret, and notes in c that it did.
 func (s *Service) authenticate(ctx context.Context, c *client) (directory.Principal, string, error) {
-	p, version, err := s.c.Directory.Authenticate(ctx, s.c.Realm, c.id, c.secret)
+	p, version, err := s.c.Guard.Authenticate(ctx, c.id, c.secret)
 	if errors.Is(err, directory.ErrBadCredentials) {
 		return p, "", badClient
 	}

@@ -1,6 +1,7 @@
 package token
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/realmgate/realmgate/host/audit"
+	"github.com/realmgate/realmgate/host/limit"
 	"github.com/realmgate/realmgate/sdk"
 )
 
@@ -27,11 +30,14 @@ const accessTokenType = "urn:ietf:params:oauth:token-type:access_token"
 
 // ServeHTTP is the token endpoint. What goes wrong on our side is a 503 that has no OAuth error and no detail.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	const what = "token"
-	if !isPost(w, r) {
+	what := askToken
+	if !s.enter(w, r, what) {
 		return
 	}
 	f, fault := parse(r)
+	if f.grantType == grantTokenExchange {
+		what = askExchange
+	}
 	if fault != nil {
 		s.fail(w, r, what, f.client, fault)
 		return
@@ -39,6 +45,10 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	out, err := s.grant(r.Context(), &f)
 	if err != nil {
 		s.fail(w, r, what, f.client, err)
+		return
+	}
+	if err := s.c.Audit.Record(r.Context(), s.toldIssued(what, out)); err != nil {
+		s.fail(w, r, what, f.client, err) // nobody gets to see the token
 		return
 	}
 	s.log(r).Info("token issued", "client_id", printable(out.clientID), "principal_id", out.principal.ID, "exchanged", f.grantType == grantTokenExchange,
@@ -83,10 +93,23 @@ func tokenForm(r *http.Request) (url.Values, client, *Fault) {
 
 // fail answers what was refused, with the challenge of the scheme that the client used, or what is unavailable.
 func (s *Service) fail(w http.ResponseWriter, r *http.Request, what string, c client, err error) {
+	told := audit.Event{Name: events[what], Realm: s.c.Realm}.Client(c.id, s.c.Guard.Knows(r.Context(), c.id))
 	log := s.log(r).With("client_id", c.loggable())
+	var refusal *limit.Refusal
+	if errors.As(err, &refusal) {
+		s.limited(w, r, told, refusal)
+		return
+	}
 	var fault *Fault
 	if !errors.As(err, &fault) {
 		log.Error(what+" request is unavailable", "error", err)
+		told.Outcome, told.Reason = audit.Failed, "unavailable"
+		_ = s.c.Audit.Record(r.Context(), told) // there is no effect that needs the line
+		WriteUnavailable(w, r)
+		return
+	}
+	told.Outcome, told.Reason, told.Detail = audit.Refused, cmp.Or(fault.why, fault.Code), fault.Description
+	if s.c.Audit.Record(r.Context(), told) != nil {
 		WriteUnavailable(w, r)
 		return
 	}

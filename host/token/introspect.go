@@ -29,8 +29,8 @@ type introspection struct {
 // ServeIntrospect is the introspection endpoint (RFC 7662) for clients of the realm, which authenticate with their secret.
 // Only tokens that the realm issued are active, and only those that the check door lets in.
 func (s *Service) ServeIntrospect(w http.ResponseWriter, r *http.Request) {
-	const what = "introspection"
-	if !isPost(w, r) {
+	const what = askIntrospection
+	if !s.enter(w, r, what) {
 		return
 	}
 	values, c, fault := tokenForm(r)

@@ -5,14 +5,15 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/realmgate/realmgate/host/audit"
 	"github.com/realmgate/realmgate/sdk"
 )
 
 // ServeRevoke is the revocation endpoint (RFC 7009). A client authenticates with its secret, or presents as Bearer the very
 // token that it gives up. What is not a current token of the client is answered like one that was revoked.
 func (s *Service) ServeRevoke(w http.ResponseWriter, r *http.Request) {
-	const what = "revocation"
-	if !isPost(w, r) {
+	const what = askRevocation
+	if !s.enter(w, r, what) {
 		return
 	}
 	values, c, fault := tokenForm(r)
@@ -59,7 +60,11 @@ func (s *Service) revoke(ctx context.Context, c *client, token string) (id strin
 	case c.hasSecret() && owner != cred.Principal.ID:
 		return "", nil
 	}
-	if err := s.c.Directory.RevokeToken(ctx, s.c.Realm, cred.Issuer, cred.TokenID, cred.Expires); err != nil {
+	told := audit.Event{Name: audit.TokenRevoke, Realm: s.c.Realm, PrincipalID: cred.Principal.ID, Principal: cred.Principal.Name, TokenID: cred.TokenID}
+	err = s.c.Audit.Around(ctx, told.Client(c.id, c.hasSecret()), func() error {
+		return s.c.Directory.RevokeToken(ctx, s.c.Realm, cred.Issuer, cred.TokenID, cred.Expires)
+	}, nil)
+	if err != nil {
 		return "", fmt.Errorf("revoke a token: %w", err)
 	}
 	return cred.TokenID, nil

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/realmgate/realmgate/host/audit"
 	"github.com/realmgate/realmgate/host/directory"
 	"github.com/realmgate/realmgate/host/pipeline"
 	"github.com/realmgate/realmgate/sdk"
@@ -66,6 +67,8 @@ type Config struct {
 	Broker    Issuer
 	Keys      sdk.KeyPublisher // nil: the broker publishes no keys
 	Plan      Plan
+	Guard     Guard            // nil: nothing is limited
+	Audit     *audit.Log       // nil: no lines are kept
 	Logger    hclog.Logger     // nil: silent
 	Now       func() time.Time // nil: time.Now
 }
@@ -106,6 +109,9 @@ func New(c Config) (*Service, error) {
 	}
 	if c.Logger == nil {
 		c.Logger = hclog.NewNullLogger()
+	}
+	if c.Guard == nil {
+		c.Guard = unguarded{&c}
 	}
 	s := &Service{c: c, aliases: map[string][]string{}}
 	if c.Keys != nil {

@@ -47,6 +47,14 @@ var rules = []rule{
 		reason: "a domain room sees interfaces, not processes, and values, not files",
 	},
 	{
+		rooms: []string{"./host/audit", "./host/limit"}, deny: []string{goPlugin, hcl, "./host/server", "./host/token", "./host/admin"},
+		reason: "what is noted about requests and how many are let in is decided without knowing what they ask for",
+	},
+	{
+		rooms: []string{"./host/origin"}, std: true,
+		reason: "where a request came from is told by its bytes alone",
+	},
+	{
 		rooms: []string{"./host/server"}, deny: []string{goPlugin, hcl},
 		reason: "the doors translate between the wire and the nouns; what is behind them is none of their business",
 	},

@@ -13,10 +13,12 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/realmgate/realmgate/host/audit"
 	"github.com/realmgate/realmgate/host/catalog"
 	"github.com/realmgate/realmgate/host/config"
 	"github.com/realmgate/realmgate/host/directory"
 	"github.com/realmgate/realmgate/host/generation"
+	"github.com/realmgate/realmgate/host/limit"
 )
 
 // rooms are what a configuration needs to be built and served.
@@ -25,12 +27,13 @@ type rooms struct {
 	directory *directory.Directory
 	catalog   *catalog.Catalog
 	gen       *generation.Generation
+	audit     *audit.Log
 }
 
-// open opens the directory, starts the plugins and builds the configuration. Diagnostics are printed. On an error nothing
-// is left open.
-func open(ctx context.Context, std streams, cfg *config.Config, dir directory.Config) (r *rooms, err error) {
-	r = &rooms{log: logger(cfg.Log, std)}
+// open opens the directory, starts the plugins and builds the configuration. Diagnostics are printed. The audit log, nil if
+// nothing is audited, belongs to the rooms. On an error nothing is left open.
+func open(ctx context.Context, std streams, cfg *config.Config, dir directory.Config, audited *audit.Log) (r *rooms, err error) {
+	r = &rooms{log: logger(cfg.Log, std), audit: audited}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, r.close(context.WithoutCancel(ctx), closeLimit))
@@ -50,15 +53,30 @@ func open(ctx context.Context, std streams, cfg *config.Config, dir directory.Co
 		return r, err
 	}
 	r.catalog.Start(ctx, sources)
+	door, err := limit.New(limit.DefaultEntries, nil)
+	if err != nil {
+		return r, err
+	}
 	var diags config.Diagnostics
-	r.gen, diags = generation.Build(ctx, cfg, generation.Deps{Plugins: r.catalog, Directory: r.directory, LookupEnv: os.LookupEnv, Logger: r.log})
+	r.gen, diags = generation.Build(ctx, cfg, generation.Deps{
+		Plugins: r.catalog, Directory: r.directory, LookupEnv: os.LookupEnv, Door: door, Audit: r.audit, Logger: r.log,
+	})
 	return r, report(std, diags)
 }
 
 // closeLimit bounds the end of the plugins when a start fails.
 const closeLimit = 10 * time.Second
 
-// close ends the plugins and the directory, in this order, within limit.
+// openAudit opens the audit log of a configuration.
+func openAudit(cfg *config.Config, std streams) (*audit.Log, error) {
+	c := cfg.Audit
+	return audit.Open(audit.Config{
+		Path: c.Path, Refuse: c.Refuse, MaxSizeMB: c.MaxSizeMB, MaxBackups: c.MaxBackups, MaxAgeDays: c.MaxAgeDays, Compress: c.Compress,
+		Stdout: std.out, Logger: logger(cfg.Log, std).Named("audit"),
+	})
+}
+
+// close ends the plugins, the directory and the audit log, in this order, within limit.
 func (r *rooms) close(ctx context.Context, limit time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -69,6 +87,7 @@ func (r *rooms) close(ctx context.Context, limit time.Duration) error {
 	if r.directory != nil {
 		errs = append(errs, r.directory.Close())
 	}
+	errs = append(errs, r.audit.Close())
 	return errors.Join(errs...)
 }
 

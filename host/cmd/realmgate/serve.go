@@ -15,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/realmgate/realmgate/host/admin"
+	"github.com/realmgate/realmgate/host/audit"
 	"github.com/realmgate/realmgate/host/config"
 	"github.com/realmgate/realmgate/host/directory"
 	"github.com/realmgate/realmgate/host/server"
@@ -57,7 +58,14 @@ func (s serveCmd) Run(ctx context.Context, c *cli, std streams) (err error) {
 	defer signal.Stop(hangup)
 	attached := term.IsTerminal(int(os.Stdin.Fd())) // asked while the terminal is there
 
-	r, err := open(ctx, std, cfg, directory.Config{Type: cfg.Directory.Type, Path: cfg.Directory.Path})
+	// A reader of our output that goes away ends neither us nor, if it read the audit log, the rules for one that is full.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+
+	audited, err := openAudit(cfg, std)
+	if err != nil {
+		return err
+	}
+	r, err := open(ctx, std, cfg, directory.Config{Type: cfg.Directory.Type, Path: cfg.Directory.Path}, audited)
 	if err != nil {
 		return err
 	}
@@ -104,7 +112,7 @@ func (r *rooms) bootstrap(ctx context.Context, cfg *config.Config, std streams) 
 		scope:    cfg.RolePrefix + "ALL",
 	}
 	for _, realm := range r.gen.Internal() {
-		created, err := r.directory.Bootstrap(ctx, realm, show.show)
+		created, err := r.createRoot(ctx, realm, show.show)
 		if err != nil {
 			return fmt.Errorf("realm %s: create the root principal: %w", realm, err)
 		}
@@ -115,13 +123,39 @@ func (r *rooms) bootstrap(ctx context.Context, cfg *config.Config, std streams) 
 	return nil
 }
 
+// createRoot bootstraps a realm with lines in the audit log around it: the first one before the secret is shown.
+func (r *rooms) createRoot(ctx context.Context, realm string, show func(directory.Principal, directory.ClientSecret) error) (created bool, err error) {
+	e := audit.Event{Name: audit.RootCreate, Outcome: audit.Attempted, Realm: realm, Principal: directory.RootPrincipal}
+	began := false
+	created, err = r.directory.Bootstrap(ctx, realm, func(p directory.Principal, s directory.ClientSecret) error {
+		if err := r.audit.Record(ctx, e); err != nil {
+			return err
+		}
+		began = true
+		e.PrincipalID, e.ClientID, e.SecretVersion = p.ID, p.ClientID, s.Version
+		return show(p, s)
+	})
+	if began {
+		if e.Outcome = audit.Done; err != nil {
+			e.Outcome, e.Detail = audit.Failed, err.Error()
+		}
+		_ = r.audit.Record(ctx, e) // it has happened; the daemon's log has the rest
+	}
+	return created, err
+}
+
 func (r *rooms) server(cfg *config.Config, listeners []server.Listener) (*server.Server, error) {
 	realms := func() []admin.Realm { return realmList(cfg, r.gen.Realms()) }
+	var decisions server.Auditor
+	if cfg.Audit.Decisions {
+		decisions = r.audit
+	}
 	return server.New(server.Config{Listeners: listeners, AdminSocket: cfg.Admin.Socket, Grace: cfg.ShutdownGrace}, server.Deps{
 		Current:   func() server.Snapshot { return r.gen },
 		Realms:    realms,
 		Directory: r.directory,
-		Admin:     admin.Handler(admin.Deps{Directory: r.directory, Realms: realms, Plugins: r.pluginList, Logger: r.log.Named("admin")}),
+		Audit:     decisions,
+		Admin:     admin.Handler(admin.Deps{Directory: admin.Audited(r.directory, r.audit), Realms: realms, Plugins: r.pluginList, Logger: r.log.Named("admin")}),
 		Logger:    r.log.Named("server"),
 	})
 }

@@ -172,10 +172,18 @@ func testAuthenticate(t *testing.T, s *store) {
 		"client with NUL":  {p.ClientID + "\x00", value},
 		"client with junk": {p.ClientID + "\xff", value},
 	} {
+		known, err := s.KnowsClient(ctx, "r", c[0])
+		ok(t, err)
+		if known != (c[0] == p.ClientID || c[0] == other.ClientID) {
+			t.Errorf("%s: the client is known: %v", why, known)
+		}
 		p, version, err := s.Authenticate(ctx, "r", c[0], c[1])
 		if err != directory.ErrBadCredentials || p.ID != "" || version != "" { //nolint:errorlint // exactly this one, whatever was wrong
 			t.Errorf("%s: %v %q %v", why, p, version, err)
 		}
+	}
+	if known, err := s.KnowsClient(ctx, "s", p.ClientID); err != nil || known {
+		t.Errorf("a client of another realm: %v %v", known, err)
 	}
 	if s.Epoch("r") != before+1 {
 		t.Error("authenticating moved the epoch")

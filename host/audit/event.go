@@ -1,0 +1,121 @@
+package audit
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Kinds of event. Name is what was asked for; Outcome says what became of it.
+const (
+	TokenIssue      = "token.issue"
+	TokenExchange   = "token.exchange"
+	TokenRevoke     = "token.revoke"
+	TokenIntrospect = "token.introspect"
+	PrincipalCreate = "principal.create"
+	PrincipalUpdate = "principal.update"
+	PrincipalDelete = "principal.delete"
+	SecretRotate    = "secret.rotate" // a new client secret beside the last one
+	SecretReset     = "secret.reset"  // a new client secret instead of all others
+	RoleCreate      = "role.create"
+	RoleDelete      = "role.delete"
+	RoleGrant       = "role.grant"
+	RoleRevoke      = "role.revoke"
+	RootCreate      = "root.create" // the root principal of a realm, at its first start
+	Decision        = "decision"    // at the forward-auth door, if configured
+)
+
+// Outcomes of an event.
+const (
+	Attempted   = "attempted"   // a change is about to be made; another line follows
+	Done        = "done"        // it happened
+	Refused     = "refused"     // the caller is at fault
+	Limited     = "limited"     // refused unheard: too many requests, or too many failures
+	Failed      = "failed"      // we are at fault, or the change could not be made
+	Unavailable = "unavailable" // no decision could be made
+)
+
+// Event is what a line tells. Time, request id, listener and peer are added from the context of the request.
+type Event struct {
+	Name          string `json:"event"`
+	Outcome       string `json:"outcome"`
+	Realm         string `json:"realm,omitempty"`
+	ClientID      string `json:"client_id,omitempty"`   // of a client that the realm knows
+	ClientHash    string `json:"client_hash,omitempty"` // of one that it does not know
+	PrincipalID   string `json:"principal_id,omitempty"`
+	Principal     string `json:"principal,omitempty"` // name
+	Role          string `json:"role,omitempty"`
+	TokenID       string `json:"token_id,omitempty"`
+	Scope         string `json:"scope,omitempty"` // what was granted, never what was asked for
+	SecretVersion string `json:"secret_version,omitempty"`
+	Change        string `json:"change,omitempty"` // what of a principal was changed, e.g. "enabled=false"
+	Reason        string `json:"reason,omitempty"` // in snake case
+	Detail        string `json:"detail,omitempty"` // for people
+}
+
+// line is what is written.
+type line struct {
+	Time      time.Time `json:"time"`
+	RequestID string    `json:"request_id,omitempty"`
+	Listener  string    `json:"listener,omitempty"`
+	Client    string    `json:"client,omitempty"` // address of who asked, as far as trusted proxies tell
+	Peer      string    `json:"peer,omitempty"`   // the other end of the connection
+	Event
+}
+
+// hashBytes is how much of a client id's sum is kept.
+const hashBytes = 8
+
+// Client names the client of an event: by its id if the realm knows it, else by a hash.
+func (e Event) Client(id string, known bool) Event {
+	sum := sha256.Sum256([]byte(id)) // whether it is needed or not: the time must not tell which clients there are
+	switch {
+	case known:
+		e.ClientID = id
+	case id != "":
+		e.ClientHash = "sha256:" + hex.EncodeToString(sum[:hashBytes])
+	}
+	return e
+}
+
+// Bounds of a line's values in bytes. A scope may be long, and is worth having whole.
+const (
+	maxValue  = 1 << 10
+	maxScope  = 4 << 10
+	maxReason = 64
+)
+
+// bounded makes sure that no value is longer than it may be.
+func (e Event) bounded() Event {
+	for _, v := range []*string{
+		&e.Name, &e.Outcome, &e.Realm, &e.ClientID, &e.ClientHash, &e.PrincipalID, &e.Principal, &e.Role, &e.TokenID, &e.SecretVersion,
+		&e.Change, &e.Detail,
+	} {
+		*v = bound(*v, maxValue)
+	}
+	e.Reason = bound(snake(e.Reason), maxReason)
+	e.Scope = bound(e.Scope, maxScope)
+	return e
+}
+
+// snake keeps what a reason is made of: a part of a third party may have made it out of what a caller sent.
+func snake(s string) string {
+	return strings.Map(func(c rune) rune {
+		if c == '_' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9' {
+			return c
+		}
+		return -1
+	}, s)
+}
+
+func bound(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	for limit > 0 && !utf8.RuneStart(s[limit]) {
+		limit--
+	}
+	return strings.ToValidUTF8(s[:limit], "\ufffd") + "…"
+}

@@ -1,0 +1,75 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/realmgate/realmgate/host/audit"
+	"github.com/realmgate/realmgate/sdk"
+)
+
+// checked asks the door of realm a, which audits to w.
+func checked(t *testing.T, w *world, out interface{ Write([]byte) (int, error) }, header ...string) *httptest.ResponseRecorder {
+	t.Helper()
+	log, err := audit.Open(audit.Config{Path: audit.Stdout, Stdout: out, Refuse: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := w.deps()
+	d.Audit = log
+	s, err := New(Config{Listeners: []Listener{{Name: "main"}}}, d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := trusted
+	l.Name = "main"
+	r := httptest.NewRequest(http.MethodGet, "/realms/a/v1/check", nil)
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Add(header[i], header[i+1])
+	}
+	rec := httptest.NewRecorder()
+	s.Handler(l).ServeHTTP(rec, r)
+	return rec
+}
+
+func TestDecisionsAreAudited(t *testing.T) {
+	w := newWorld(t, false)
+	fault := errors.New("broken")
+	for name, tt := range map[string]struct {
+		err    error
+		status int
+		want   string
+	}{
+		"yes": {nil, 200, `"event":"decision","outcome":"done","realm":"a","principal_id":"1","principal":"alice","token_id":"t1"}`},
+		"no":  {sdk.Deny("token_expired", "x"), 401, `"event":"decision","outcome":"refused","realm":"a","reason":"token_expired"}`},
+		"we":  {fault, 503, `"event":"decision","outcome":"unavailable","realm":"a"}`},
+	} {
+		w.legs["a"].act = func(context.Context, *sdk.State) error { return tt.err }
+		var out bytes.Buffer
+		rec := checked(t, w, &out, "Authorization", "Bearer hunter2", "X-Forwarded-For", "10.9.9.9, 198.51.100.7")
+		if rec.Code != tt.status || !strings.HasSuffix(strings.TrimSpace(out.String()), tt.want) || strings.Contains(out.String(), "hunter2") {
+			t.Errorf("%s: %d %s", name, rec.Code, &out)
+		}
+		var line map[string]string
+		if err := json.Unmarshal(out.Bytes(), &line); err != nil {
+			t.Fatal(err)
+		}
+		if line["client"] != "198.51.100.7" || line["peer"] != "192.0.2.1:1234" || line["listener"] != "main" || line["request_id"] != rec.Header().Get("X-Request-Id") {
+			t.Errorf("%s: %v", name, line)
+		}
+	}
+	rec := checked(t, w, fullDisk{}, "Authorization", "Bearer x")
+	if rec.Code != http.StatusServiceUnavailable || rec.Header().Get(principalHeader) != "" {
+		t.Errorf("a decision without a line: %d %v", rec.Code, rec.Header())
+	}
+}
+
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, errors.New("disk full") }
