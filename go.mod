@@ -34,6 +34,8 @@ require (
 	modernc.org/sqlite v1.60.1
 )
 
+require github.com/klauspost/compress v1.19.2 // indirect
+
 require (
 	github.com/DeRuina/timberjack v1.4.9
 	github.com/agext/levenshtein v1.2.3 // indirect
