@@ -171,6 +171,10 @@ func (x *process) answers(ctx context.Context, timeout time.Duration) bool {
 	return code != codes.DeadlineExceeded && code != codes.Unavailable
 }
 
+// maxStuck is how many calls may go on in a process although the host gave them up: past some thousands it would take no
+// more.
+const maxStuck = 512
+
 // maxMisses is how many probes in a row a process may leave unanswered.
 const maxMisses = 2
 
@@ -183,6 +187,11 @@ func (x *process) probe(ctx context.Context, interval, timeout time.Duration) {
 		case <-x.child.exited:
 			return
 		case <-ctx.Done():
+			return
+		}
+		if x.Stuck(interval) > maxStuck {
+			x.child.refuse(ReasonTimeout, fmt.Sprintf("has more than %d calls that do not end and was killed", maxStuck))
+			x.child.kill()
 			return
 		}
 		if x.answers(ctx, timeout) {

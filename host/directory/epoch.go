@@ -33,8 +33,14 @@ func (e *epochs) raise(realm string, to uint64) {
 }
 
 // Epoch gives the number that every change of a realm moves upwards: 1 after the first change, 0 for a realm that is
-// not known. It is read from memory and never blocks.
-func (d *Directory) Epoch(realm string) uint64 { return d.epochs.get(realm) }
+// not known. It is also 0, which forbids to remember anything, while the store cannot tell what other nodes changed. It is
+// read from memory and never blocks.
+func (d *Directory) Epoch(realm string) uint64 {
+	if d.stale() {
+		return 0
+	}
+	return d.epochs.get(realm)
+}
 
 // maxStale is how long after the last good [Directory.Refresh] look-ups may still be answered from memory. Beyond, the
 // store is asked each time, so that a refresh that keeps failing does not keep old answers alive.

@@ -20,6 +20,7 @@ type introspection struct {
 	Username  string   `json:"username,omitempty"`
 	TokenType string   `json:"token_type,omitempty"`
 	Expires   int64    `json:"exp,omitempty"`
+	IssuedAt  int64    `json:"iat,omitempty"`
 	Subject   string   `json:"sub,omitempty"`
 	Audience  []string `json:"aud,omitempty"`
 	Issuer    string   `json:"iss,omitempty"`
@@ -68,8 +69,12 @@ func (s *Service) introspect(ctx context.Context, c *client, token string) (intr
 		return introspection{}, fmt.Errorf("find the principal of a token: %w", err)
 	}
 	cred := d.Credential
-	return introspection{
+	out := introspection{
 		Active: true, Scope: strings.Join(cred.RequestedRoles, " "), ClientID: p.ClientID, Username: p.Name, TokenType: "Bearer",
 		Expires: cred.Expires.Unix(), Subject: p.ID, Audience: cred.Audience, Issuer: cred.Issuer, TokenID: cred.TokenID,
-	}, nil
+	}
+	if !cred.IssuedAt.IsZero() {
+		out.IssuedAt = cred.IssuedAt.Unix()
+	}
+	return out, nil
 }

@@ -72,7 +72,7 @@ func (p *Process) configure(ctx context.Context, batch []*pluginv1.InstanceSpec,
 	for _, spec := range batch {
 		r, ok := results[spec.GetInstanceId()]
 		if !ok {
-			out = append(out, Diagnostic{Instance: spec.GetInstanceId(), Summary: "the plugin did not answer for this instance"})
+			out = append(out, Diagnostic{Instance: spec.GetInstanceId(), Unavailable: true, Summary: "the plugin did not answer for this instance"})
 			continue
 		}
 		if tenant := spec.GetScope().GetTenant().GetName(); tenant != "" && spec.GetKind() == pluginv1.Kind_KIND_IDENTITY_PROVIDER {

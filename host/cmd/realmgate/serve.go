@@ -69,7 +69,9 @@ func (s serveCmd) Run(ctx context.Context, c *cli, std streams) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, r.close(context.WithoutCancel(ctx), cfg.ShutdownGrace)) }()
+	defer func() {
+		err = errors.Join(err, r.close(context.WithoutCancel(ctx), max(cfg.ShutdownGrace, closeLimit)))
+	}()
 	r.log.Info("configuration loaded", "from", name, "realms", len(cfg.Realms), "tenants", len(cfg.Tenants))
 	if broken := r.broken(); broken != nil {
 		if s.Strict {

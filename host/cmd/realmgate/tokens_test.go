@@ -154,6 +154,9 @@ func TestLifeOfAToken(t *testing.T) {
 	t.Run("introspection", func(t *testing.T) {
 		token := get(alice, "PRINCIPAL_ROLE:x")
 		a := ok("introspection", introspect(bob, token))
+		if iat, _ := a.body["iat"].(float64); time.Since(time.Unix(int64(iat), 0)) > time.Hour {
+			t.Errorf("issued at %v", a.body["iat"])
+		}
 		for k, want := range map[string]any{"active": true, "username": "alice", "client_id": alice.ID, "scope": "PRINCIPAL_ROLE:x", "token_type": "Bearer", "iss": d.url + "/realms/a"} {
 			if a.body[k] != want {
 				t.Errorf("%s: %v, want %v", k, a.body[k], want)
