@@ -200,12 +200,19 @@ func (t *table) store(ref sdk.SecretRef) (Store, error) {
 
 func (s *Service) fetch(ctx context.Context, t *table, st Store, ref sdk.SecretRef) (sdk.Secret, error) {
 	key := ref.String()
-	if k, ok := t.kept.GetIfPresent(key); ok && s.now().Before(k.until) {
-		return k.secret, nil
+	remembered := func() (sdk.Secret, bool) {
+		k, ok := t.kept.GetIfPresent(key)
+		return k.secret, ok && s.now().Before(k.until)
+	}
+	if v, ok := remembered(); ok {
+		return v, nil
 	}
 	// The fetch serves all who wait, so it must not end with the caller that happened to be first.
 	since := t.changed(ref)
 	ch := t.flight.DoChan(key+"@"+strconv.FormatUint(since, 10), func() (any, error) {
+		if v, ok := remembered(); ok { // by a fetch that ended since we looked
+			return v, nil
+		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchLimit)
 		defer cancel()
 		v, err := st.Resolver.Resolve(ctx, ref)
