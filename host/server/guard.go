@@ -21,7 +21,11 @@ func (s *Server) guard(l Listener, next http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := requestID(l, r)
 		ctx := sdk.WithRequestID(r.Context(), id)
-		r = r.WithContext(origin.With(ctx, origin.New(l.Name, r.RemoteAddr, r.Header.Values("X-Forwarded-For"), l.TrustedProxies)))
+		var speaksFor []string
+		if l.Forwarded != ForwardedNone {
+			speaksFor = r.Header.Values("X-Forwarded-For")
+		}
+		r = r.WithContext(origin.With(ctx, origin.New(l.Name, r.RemoteAddr, speaksFor, l.TrustedProxies)))
 		w.Header().Set(requestIDHeader, id)
 		rec := &recorder{ResponseWriter: w}
 		start := time.Now()

@@ -109,7 +109,9 @@ func (s *Service) fail(w http.ResponseWriter, r *http.Request, what string, c cl
 		return
 	}
 	told.Outcome, told.Reason, told.Detail = audit.Refused, cmp.Or(fault.why, fault.Code), fault.Description
-	if s.c.Audit.Record(r.Context(), told) != nil {
+	// What is malformed was never judged: it has no line, lest anybody could fill the audit log with it.
+	judged := c.authenticated || fault.why != "" || fault.Code == CodeInvalidClient && c.hasSecret()
+	if judged && s.c.Audit.Record(r.Context(), told) != nil {
 		WriteUnavailable(w, r)
 		return
 	}

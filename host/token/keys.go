@@ -26,6 +26,10 @@ const (
 	leastKeep   = 5 * time.Second // whatever the broker says; also the pause after it failed
 	mostKeep    = time.Hour
 	mostStale   = time.Hour // beyond that, while the broker does not answer
+
+	// askAgain is how soon the broker is asked anew, whatever others are told: after a leak the daemon itself must not go
+	// on to publish a key that is no longer believed.
+	askAgain = 2 * time.Second
 )
 
 // Bounds of what a broker may publish.
@@ -45,6 +49,7 @@ type keySet struct {
 	flight  singleflight.Group
 	mu      sync.Mutex
 	have    published
+	asked   time.Time // when the broker gave it
 	lastErr error
 	retry   time.Time // no attempt before, after one that failed
 }
@@ -88,7 +93,7 @@ func (k *keySet) kept() (p published, done bool, err error) {
 	defer k.mu.Unlock()
 	now := k.now()
 	switch {
-	case k.have.body != nil && now.Before(k.have.until):
+	case k.have.body != nil && now.Before(k.have.until) && now.Before(k.asked.Add(askAgain)):
 		return k.have, true, nil
 	case !now.Before(k.retry):
 		return published{}, false, nil
@@ -126,6 +131,7 @@ func (k *keySet) fetch(ctx context.Context) (published, error) {
 	if until.IsZero() {
 		until = now.Add(defaultKeep)
 	}
+	k.asked = now
 	p.until = now.Add(min(max(until.Sub(now), leastKeep), mostKeep))
 	k.have = p
 	return p, nil

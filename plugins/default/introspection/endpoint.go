@@ -28,6 +28,9 @@ const (
 	lastBackoff  = 5 * time.Second
 )
 
+// errThisToken is an answer about one token, not about the endpoint.
+var errThisToken = errors.New("the endpoint does not take this token")
+
 var errUnauthorized = errors.New("the endpoint does not accept the client's credentials")
 
 // endpoint sends introspection requests to one place, bounded in size, time and rate.
@@ -100,6 +103,9 @@ func (e *endpoint) note(err error, now time.Time) {
 		e.failures, e.failed = 0, nil
 		return
 	}
+	if errors.Is(err, errThisToken) {
+		return // the endpoint is well: it does not like this one, and goes on with others
+	}
 	e.failures++
 	e.failed = err
 	if n := e.failures - patience; n >= 0 {
@@ -132,6 +138,8 @@ func (e *endpoint) post(ctx context.Context, token string, secret sdk.Secret) ([
 	case http.StatusOK:
 	case http.StatusUnauthorized, http.StatusForbidden:
 		return nil, fmt.Errorf("%s answers %s: %w", e.at, answer.Status, errUnauthorized)
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
+		return nil, fmt.Errorf("%s answers %s: %w", e.at, answer.Status, errThisToken)
 	default:
 		return nil, fmt.Errorf("%s answers %s", e.at, answer.Status)
 	}

@@ -466,6 +466,13 @@ func TestBackoff(t *testing.T) {
 	x.want(t, "poison", "unavailable")
 	f.answers(active(nil))
 	x.want(t, "other", "")
+	// An endpoint that refuses some tokens as such is well: however many there are, others are asked about.
+	f.answers(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadRequest) })
+	for i := range 2 * patience {
+		x.want(t, fmt.Sprint("refused", i), "unavailable")
+	}
+	f.answers(active(nil))
+	x.want(t, "another", "")
 }
 
 func TestRate(t *testing.T) {
