@@ -227,10 +227,4 @@ func TestSessionsEnd(t *testing.T) {
 	if w, _ := do(t, f.service(t), post(exchangeForm("ending").Encode(), "Authorization", "Bearer ending")); w.Code != 503 {
 		t.Errorf("a broker that overstays the session: %d", w.Code)
 	}
-	f = newExchange()
-	f.Lifetime, f.MaxSession = time.Minute, 10*time.Minute
-	f.broker.change = func(t *sdk.Token) { t.Expires = now.Add(time.Minute) }
-	if w, _ := do(t, f.service(t), post(goodForm().Encode())); w.Code != 200 || f.broker.grant.Lifetime != time.Minute {
-		t.Errorf("the lesser of life and session: %d %s", w.Code, f.broker.grant.Lifetime)
-	}
 }

@@ -108,9 +108,6 @@ const leastLife = 2 * time.Second
 // keep it, is long ago.
 func (s *Service) lifetime(authTime time.Time) time.Duration {
 	left := min(s.c.MaxSession, authTime.Add(s.c.MaxSession).Sub(s.c.Now()))
-	if s.c.Lifetime > 0 {
-		left = min(left, s.c.Lifetime)
-	}
 	return left.Truncate(time.Second)
 }
 

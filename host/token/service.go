@@ -52,8 +52,6 @@ type Config struct {
 	DefaultScope string
 	// ScopeAliases replaces whole items of a scope, e.g. "catalog", which Iceberg clients send, by "PRINCIPAL_ROLE:ALL".
 	ScopeAliases map[string]string
-	// Lifetime is what the broker is asked for; zero leaves it to the broker.
-	Lifetime time.Duration
 	// MaxSession is how long a client may go on with tokens that come from one authentication with its secret: no token
 	// ends later, however often it was exchanged. Zero: 12 hours.
 	MaxSession time.Duration
@@ -95,7 +93,7 @@ func New(c Config) (*Service, error) {
 		return nil, errors.New("a token service needs a realm, an issuer, an audience and a URL")
 	case c.Directory == nil || c.Broker == nil || c.Plan == nil:
 		return nil, fmt.Errorf("realm %s: a token service needs a directory, a broker and a plan", c.Realm)
-	case c.Lifetime < 0 || c.Timeout < 0 || c.MaxSession < 0:
+	case c.Timeout < 0 || c.MaxSession < 0:
 		return nil, fmt.Errorf("realm %s: the lifetime, the longest session and the timeout of a token service are not negative", c.Realm)
 	}
 	if c.MaxSession == 0 {

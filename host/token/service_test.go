@@ -371,9 +371,9 @@ func TestVerdicts(t *testing.T) {
 		{"token of another id", func(f *fixture) { f.broker.change = func(t *sdk.Token) { t.ID = "other" } }, 503, ""},
 		{"expired token", func(f *fixture) { f.broker.change = func(t *sdk.Token) { t.Expires = now } }, 503, ""},
 		{"eternal token", func(f *fixture) { f.broker.change = func(t *sdk.Token) { t.Expires = time.Time{} } }, 503, ""},
-		{"longer than asked", func(f *fixture) { f.Lifetime = 30 * time.Minute }, 503, ""},
+		{"longer than asked", func(f *fixture) { f.MaxSession = 30 * time.Minute }, 503, ""},
 		{"longer than the session", func(f *fixture) { f.MaxSession = 30 * time.Minute }, 503, ""},
-		{"shorter than asked", func(f *fixture) { f.Lifetime = 2 * time.Hour }, 200, ""},
+		{"shorter than asked", func(f *fixture) { f.MaxSession = 2 * time.Hour }, 200, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
