@@ -103,6 +103,21 @@ realm "other" {
 			t.Errorf("%s: %d %v", name, a.status, a.header)
 		}
 	}
+	form := strings.NewReader("grant_type=client_credentials&scope=PRINCIPAL_ROLE%3AALL")
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, front.URL("front")+"/oauth/tokens", form)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("X-Forwarded-For", "192.0.2.1")
+	req.Header.Set("X-Forwarded-Host", "other.example")
+	req.SetBasicAuth(d.root["demo"].ClientID, d.root["demo"].ClientSecret)
+	if a := d.do(req); a.status != http.StatusOK || a.body["access_token"] == nil {
+		t.Errorf("a token through nginx: %d %s", a.status, a.text)
+	}
+	if log, err := os.ReadFile(filepath.Join(d.dir, "data", "audit.log")); err != nil || !strings.Contains(string(log), `"token.issue"`) || strings.Contains(string(log), "192.0.2.1") {
+		t.Errorf("the audit log believes the caller's X-Forwarded-For, or has no line: %v\n%s", err, log)
+	}
 	d.command("role", "create", "-r", "demo", "auditor")
 	token := d.rootToken("demo")
 	d.command("principal", "delete", "-r", "demo", "root")

@@ -18,7 +18,8 @@ import (
 // goes to a log.
 type rootCredentials struct {
 	out      *os.File
-	file     string // used if out is no terminal
+	note     io.Writer // takes the name of the file; not out, which may be somebody's audit log
+	file     string    // used if out is no terminal
 	endpoint func(realm string) string
 	scope    string // that asks for every role
 }
@@ -51,7 +52,7 @@ func (r rootCredentials) show(p directory.Principal, s directory.ClientSecret) e
 	if err := r.write(p.Realm, e); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(r.out, "realm %s: the root principal was created; its client id and secret, with commands to try, are in %s\n", p.Realm, r.file)
+	_, err := fmt.Fprintf(r.note, "realm %s: the root principal was created; its client id and secret, with commands to try, are in %s\n", p.Realm, r.file)
 	return err
 }
 

@@ -109,7 +109,7 @@ func (s serveCmd) Run(ctx context.Context, c *cli, std streams) (err error) {
 // bootstrap creates the root principals of realms that have none yet, and shows their secrets.
 func (r *rooms) bootstrap(ctx context.Context, cfg *config.Config, std streams) error {
 	show := rootCredentials{
-		out: std.out, file: filepath.Join(filepath.Dir(cfg.Directory.Path), rootCredentialsFile),
+		out: std.out, note: std.err, file: filepath.Join(filepath.Dir(cfg.Directory.Path), rootCredentialsFile),
 		endpoint: func(realm string) string { return endpoint(cfg, realm) },
 		scope:    cfg.RolePrefix + "ALL",
 	}
