@@ -66,6 +66,9 @@ func (p *part) MapPrincipal(ctx context.Context, id sdk.Identity) (sdk.Principal
 	case "ask":
 		q, err := sdk.FindPrincipal(ctx, sdk.PrincipalRef{Name: id.Subject})
 		return sdk.PrincipalRef{ID: q.ID}, err
+	case "ask for a key":
+		k, err := sdk.FindAccessKey(ctx, id.Subject)
+		return k.Principal, err
 	case "resolve":
 		s, err := p.Key.Value(ctx)
 		return sdk.PrincipalRef{Name: string(s.Reveal())}, err

@@ -45,6 +45,7 @@ type Caller struct {
 // plugin asks for. A *sdk.Denial travels to the plugin as one, every other error as a failure.
 type HostServices interface {
 	FindPrincipal(ctx context.Context, c Caller, ref sdk.PrincipalRef) (sdk.Principal, error)
+	FindAccessKey(ctx context.Context, c Caller, id string) (sdk.AccessKey, error)
 	ResolveSecret(ctx context.Context, c Caller, ref sdk.SecretRef) (sdk.Secret, error)
 	// Epoch gives the realm's epoch; 0 means that the plugin must not remember answers.
 	Epoch(realm string) uint64
