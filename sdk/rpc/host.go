@@ -39,6 +39,9 @@ type Caller struct {
 	Realm       string // empty where no realm is being served
 	RequestID   string
 	Configuring bool // the constructor of the instance asks
+	// Lent is the reference to the keys of the service identity that the host sent along with the Vend or Sign that is being
+	// served; zero in every other call.
+	Lent sdk.SecretRef
 }
 
 // HostServices answers the host calls of a plugin. It must be safe for concurrent use; ctx ends with the call that the

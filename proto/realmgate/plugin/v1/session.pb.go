@@ -697,7 +697,8 @@ func (x *FindPrincipal) GetRef() *PrincipalRef {
 	return nil
 }
 
-// ResolveSecret asks for the value of a reference that the instance was configured with or that its realm was granted.
+// ResolveSecret asks for the value of a reference that the instance was configured with, that its realm was granted, or,
+// while a Vend or a Sign is being served, that came with it as the credentials of the connection's service identity.
 type ResolveSecret struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Reference     string                 `protobuf:"bytes,1,opt,name=reference,proto3" json:"reference,omitempty"`
