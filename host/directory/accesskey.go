@@ -17,13 +17,11 @@ type NewAccessKey struct {
 	Secret    sdk.SecretRef // planned for AccessKeyOwner(ID), and kept with the key
 }
 
-// AccessKey is a key with which a principal signs requests. Its secret is a reference.
+// AccessKey is an access key as it is kept.
 type AccessKey struct {
-	Realm, ID string
-	Principal sdk.PrincipalRef
-	Enabled   bool // of the principal
-	Secret    sdk.SecretRef
-	Created   time.Time
+	sdk.AccessKey
+	Realm   string
+	Created time.Time
 }
 
 // MaxAccessKeys is how many access keys a principal may have.
@@ -95,17 +93,17 @@ func (d *Directory) CreateAccessKey(ctx context.Context, realm string, n NewAcce
 
 // FindAccessKey gives a key by its id, with whose it is. One that is not known is a *sdk.Denial (401). The store is asked
 // each time.
-func (d *Directory) FindAccessKey(ctx context.Context, realm, id string) (_ AccessKey, err error) {
+func (d *Directory) FindAccessKey(ctx context.Context, realm, id string) (_ sdk.AccessKey, err error) {
 	defer wrap(&err, "find an access key")
-	k := AccessKey{}
-	err = error(ErrNotFound)
-	if possible(realm, id) {
-		k, err = scanAccessKey(d.stmt.accessKey.QueryRowContext(ctx, realm, id))
+	unknown := sdk.Deny(ReasonAccessKeyUnknown, "the access key is not known in this realm")
+	if !possible(realm, id) {
+		return sdk.AccessKey{}, unknown
 	}
+	k, err := scanAccessKey(d.stmt.accessKey.QueryRowContext(ctx, realm, id))
 	if errors.Is(err, ErrNotFound) {
-		err = sdk.Deny(ReasonAccessKeyUnknown, "the access key is not known in this realm")
+		err = unknown
 	}
-	return k, err
+	return k.AccessKey, err
 }
 
 // ListAccessKeys gives the keys of a principal, the oldest first.
