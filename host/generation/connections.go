@@ -111,7 +111,8 @@ func (b *builder) connections(r config.Realm, out *realm) {
 	}
 }
 
-// custody gives what keeps a realm's secrets. The error says why its store cannot be used; one that is only down can.
+// custody gives what keeps a realm's secrets. A realm without a store has one too: it knows what was written before. The
+// error says why its store cannot be used; one that is only down can.
 func (b *builder) custody(r config.Realm) (*custody.Custody, error) {
 	c := custody.Config{
 		Realm: r.Name, Store: r.Connections.SecretStore, Prefix: r.Connections.SecretPrefix,
@@ -180,7 +181,7 @@ func (g *Generation) AccessKeys(name string) (*accesskey.Service, error) {
 	return r.keys, nil
 }
 
-// Custodies gives what keeps the secrets of the realms, by realm.
+// Custodies gives what keeps the secrets of the realms.
 func (g *Generation) Custodies() map[string]*custody.Custody {
 	out := map[string]*custody.Custody{}
 	for name, r := range g.realms {
