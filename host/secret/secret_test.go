@@ -182,7 +182,7 @@ func TestWriteAndDelete(t *testing.T) {
 	if v, _ := s.Resolve(t.Context(), r); string(v.Reveal()) != "2" {
 		t.Error("the old value is still answered after a write")
 	}
-	if err := s.Delete(t.Context(), r); err != nil {
+	if err := s.Delete(t.Context(), ref(t, "urn:realmgate-secret:m:x")); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Resolve(t.Context(), r); err == nil {
