@@ -67,6 +67,10 @@ var rules = []rule{
 		reason: "commands and brokers alike read key folders, at no dependency",
 	},
 	{
+		rooms: []string{"./sdk/egress"}, std: true,
+		reason: "whoever connects on behalf of others checks addresses, at no dependency",
+	},
+	{
 		rooms: []string{"./sdk", "./proto"}, deny: append(clouds, rootModule...),
 		reason: "a published module knows nothing above it, and no cloud",
 	},
