@@ -11,5 +11,8 @@ require (
 	github.com/aws/aws-sdk-go-v2/service/ssm v1.82.0
 	github.com/aws/aws-sdk-go-v2/service/sts v1.52.0
 	github.com/aws/smithy-go v1.28.9
+	github.com/maypok86/otter/v2 v2.4.0
 	github.com/realmgate/realmgate/sdk v0.1.0
+	golang.org/x/sync v0.24.0
+	golang.org/x/time v0.16.0
 )

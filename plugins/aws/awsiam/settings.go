@@ -24,7 +24,7 @@ type Settings struct {
 	ClockSkew         sdk.Duration `json:"clock_skew" default:"PT1M" doc:"by how much the clocks may differ, at most PT5M"`
 	MaxAge            sdk.Duration `json:"max_age" default:"PT15M" doc:"for how long a proof is accepted after it was signed, at most PT15M, as with STS; its answer is remembered for as long"`
 	Timeout           sdk.Duration `json:"timeout" default:"PT10S" doc:"how long to wait for an answer of STS, at most PT10S"`
-	RequestsPerSecond int          `json:"requests_per_second" default:"50" doc:"how many requests to send to STS at most, on average, for keys that STS has confirmed within the hour, and as many for others; twice as many at once. Beyond it decisions are unavailable"`
+	RequestsPerSecond int          `json:"requests_per_second" default:"50" doc:"how many requests to send to STS at most, on average, for keys that were accepted within the hour (a tenth of it for one of them), and as many for all others; twice as many at once. Beyond it decisions are unavailable"`
 }
 
 const (
