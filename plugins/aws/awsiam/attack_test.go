@@ -350,7 +350,7 @@ func TestNothingElseIsSentOn(t *testing.T) {
 	got, body := s.Last()
 	for name := range got.Header {
 		switch name {
-		case "Authorization", "Content-Length", "Content-Type", "X-Amz-Date", "X-Amz-Security-Token", "X-Vault-Aws-Iam-Server-Id":
+		case "Accept-Encoding", "Authorization", "Content-Length", "Content-Type", "X-Amz-Date", "X-Amz-Security-Token", "X-Vault-Aws-Iam-Server-Id":
 		case "User-Agent":
 			if got.UserAgent() != "realmgate" {
 				t.Errorf("the user agent is %q", got.UserAgent())
@@ -365,7 +365,7 @@ func TestNothingElseIsSentOn(t *testing.T) {
 
 	x.want(t, "presigned", sign(t, role, login.FormK8s, s.URL, x.now()), "")
 	got, body = s.Last()
-	if len(got.Header) != 2 || got.Header.Get("X-K8s-Aws-Id") != audience || got.UserAgent() != "realmgate" || body != "" || got.Method != http.MethodGet {
+	if len(got.Header) != 3 || got.Header.Get("X-K8s-Aws-Id") != audience || got.UserAgent() != "realmgate" || body != "" || got.Method != http.MethodGet {
 		t.Errorf("%s %v %q", got.Method, got.Header, body)
 	}
 }

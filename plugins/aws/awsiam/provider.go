@@ -8,11 +8,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"time"
 
 	"golang.org/x/sync/singleflight"
 
+	"github.com/realmgate/realmgate/plugins/aws/client"
 	"github.com/realmgate/realmgate/sdk"
 )
 
@@ -20,7 +22,7 @@ import (
 type Provider struct {
 	settings  Settings
 	endpoints endpoints
-	client    client
+	http      *http.Client
 	memory    *memory
 	turnstile *turnstile
 	flights   singleflight.Group
@@ -31,7 +33,8 @@ type Provider struct {
 
 // NewProvider checks the settings. It asks nobody.
 func NewProvider(ctx context.Context, setup sdk.Setup, s Settings) (*Provider, error) {
-	if err := s.check(); err != nil {
+	c, err := s.Client(client.Endpoint{URL: s.STSEndpoint, URLKey: "sts_endpoint"})
+	if err := errors.Join(s.check(), err); err != nil {
 		return nil, err
 	}
 	es, err := newEndpoints(ctx, s)
@@ -42,7 +45,7 @@ func NewProvider(ctx context.Context, setup sdk.Setup, s Settings) (*Provider, e
 		s.Roles = []string{cmp.Or(setup.RolePrefix, "PRINCIPAL_ROLE:") + "ALL"}
 	}
 	p := &Provider{
-		settings: s, endpoints: es, client: newClient(s.Timeout.Std()), memory: newMemory(), turnstile: newTurnstile(s.RequestsPerSecond), now: time.Now,
+		settings: s, endpoints: es, http: c, memory: newMemory(), turnstile: newTurnstile(s.RequestsPerSecond), now: time.Now,
 	}
 	p.ctx, p.stop = context.WithCancel(context.Background())
 	return p, nil
@@ -51,7 +54,6 @@ func NewProvider(ctx context.Context, setup sdk.Setup, s Settings) (*Provider, e
 // Close ends what the provider has under way.
 func (p *Provider) Close() error {
 	p.stop()
-	p.client.http.CloseIdleConnections()
 	return nil
 }
 
@@ -116,7 +118,7 @@ func (p *Provider) fly(at proofHash, got proof) (verdict, error) {
 	case !p.turnstile.admit(got.keyID, now):
 		return verdict{}, fmt.Errorf("more than %d requests per second are not sent to STS", p.settings.RequestsPerSecond)
 	}
-	who, err := p.client.ask(p.ctx, got)
+	who, err := ask(p.ctx, p.http, got)
 	if err != nil && sdk.AsDenial(err) == nil {
 		return verdict{}, err
 	}

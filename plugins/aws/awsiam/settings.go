@@ -3,17 +3,18 @@ package awsiam
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/realmgate/realmgate/plugins/aws/client"
 	"github.com/realmgate/realmgate/sdk"
 )
 
 // Settings of the provider.
 type Settings struct {
+	client.Settings
 	Audience          string       `json:"audience" doc:"the audience that a proof has to be for, e.g. the URL of this daemon: the value of a header that callers sign. A proof for anybody else is refused"`
 	AudienceHeader    string       `json:"audience_header,omitempty" doc:"the header with the audience; without it each form's own: x-k8s-aws-id and x-vault-aws-iam-server-id"`
 	Partitions        []string     `json:"partitions,omitempty" doc:"partitions of AWS whose STS may be asked: aws, aws-us-gov, aws-cn, ...; aws without it"`
@@ -23,18 +24,15 @@ type Settings struct {
 	Roles             []string     `json:"roles,omitempty" doc:"roles that every identity asks for, before the principal roles mapper; all that are granted (PRINCIPAL_ROLE:ALL) without it"`
 	ClockSkew         sdk.Duration `json:"clock_skew" default:"PT1M" doc:"by how much the clocks may differ, at most PT5M"`
 	MaxAge            sdk.Duration `json:"max_age" default:"PT15M" doc:"for how long a proof is accepted after it was signed, at most PT15M, as with STS; its answer is remembered for as long"`
-	Timeout           sdk.Duration `json:"timeout" default:"PT10S" doc:"how long to wait for an answer of STS, at most PT10S"`
 	RequestsPerSecond int          `json:"requests_per_second" default:"50" doc:"how many requests to send to STS at most, on average, for keys that were accepted within the hour (a tenth of it for one of them), and as many for all others; twice as many at once. Beyond it decisions are unavailable"`
 }
 
 const (
-	maxSkew    = 5 * time.Minute
-	minMaxAge  = time.Second
-	maxMaxAge  = 15 * time.Minute
-	minTimeout = 10 * time.Millisecond
-	maxTimeout = 10 * time.Second
-	maxRate    = 100_000
-	maxValue   = 1024 // of a header, in bytes, unless it is a session token
+	maxSkew   = 5 * time.Minute
+	minMaxAge = time.Second
+	maxMaxAge = 15 * time.Minute
+	maxRate   = 100_000
+	maxValue  = 1024 // of a header, in bytes, unless it is a session token
 )
 
 // Audience headers, by the form of the proof.
@@ -72,9 +70,6 @@ func (s *Settings) check() error {
 	if d := s.MaxAge.Std(); d < minMaxAge || d > maxMaxAge {
 		fault("a proof is accepted for between PT1S and PT15M", "max_age")
 	}
-	if d := s.Timeout.Std(); d < minTimeout || d > maxTimeout {
-		fault("the time-out lies between 10ms and PT10S", "timeout")
-	}
 	if s.RequestsPerSecond < 1 || s.RequestsPerSecond > maxRate {
 		fault("between 1 and 100000 requests per second are possible", "requests_per_second")
 	}
@@ -87,24 +82,18 @@ func canBeAudience(h string) bool {
 		strings.Trim(h, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
 }
 
+// checkEndpoint looks at what client.Settings does not.
 func checkEndpoint(text string) error {
 	u, err := url.Parse(text)
 	switch {
-	case err != nil || u.Host == "" || u.Opaque != "":
-		return fmt.Errorf("%q is not an absolute URL", text)
-	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Path != "" && u.Path != "/":
-		return errors.New("the URL must not have a user, a path, a query or a fragment")
+	case err != nil || u.Host == "":
+		return nil // of which client.Settings says it
+	case u.Path != "" && u.Path != "/":
+		return errors.New("the URL must not have a path")
 	case u.Host != strings.ToLower(u.Host):
 		return errors.New("the host is written in lower case, as callers sign it")
-	case u.Scheme == "https" || u.Scheme == "http" && isLoopback(u.Hostname()):
-		return nil
 	}
-	return fmt.Errorf("%s: https is needed, except for this machine itself", u.Redacted())
-}
-
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+	return nil
 }
 
 func isAccount(s string) bool { return len(s) == 12 && strings.Trim(s, "0123456789") == "" }

@@ -2,7 +2,6 @@ package awsiam
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -11,9 +10,9 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/realmgate/realmgate/sdk"
+	"github.com/realmgate/realmgate/sdk/egress"
 )
 
 // maxAnswer bounds an answer of STS in bytes; a real one has less than 1 KiB.
@@ -23,27 +22,6 @@ const maxAnswer = 16 << 10
 var throttles = []string{
 	"InternalError", "InternalFailure", "RequestLimitExceeded", "RequestThrottled", "RequestThrottledException", "ServiceUnavailable", "SlowDown",
 	"Throttling", "ThrottlingException", "TooManyRequestsException", "ServiceUnavailableException",
-}
-
-// client sends requests to STS, bounded in size and time.
-type client struct{ http *http.Client }
-
-func newClient(timeout time.Duration) client {
-	return client{&http.Client{
-		Timeout: timeout,
-		// A redirect would let another host say who the caller is.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: &http.Transport{
-			Proxy:                  http.ProxyFromEnvironment,
-			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
-			MaxResponseHeaderBytes: 64 << 10,
-			MaxConnsPerHost:        64,
-			MaxIdleConnsPerHost:    16,
-			IdleConnTimeout:        time.Minute,
-			ForceAttemptHTTP2:      true,
-			DisableCompression:     true,
-		},
-	}}
 }
 
 // request makes the request for STS out of a proof. Nothing of the caller's own request is in it.
@@ -58,19 +36,20 @@ func (p proof) request(ctx context.Context) (*http.Request, error) {
 		return nil, err
 	}
 	r.Header = p.header.Clone()
+	r.Header.Set("Accept-Encoding", "identity")
 	if r.Header.Get("User-Agent") == "" {
 		r.Header.Set("User-Agent", "realmgate")
 	}
 	return r, nil
 }
 
-// ask sends a proof to STS. A denial says that STS refuses it; another error, that STS did not say anything about it.
-func (c client) ask(ctx context.Context, p proof) (caller, error) {
+// ask sends a proof to STS, with a client that follows no redirects: another host would say who the caller is. A denial says that STS refuses it; another error, that STS did not say anything about it.
+func ask(ctx context.Context, c *http.Client, p proof) (caller, error) {
 	r, err := p.request(ctx)
 	if err != nil {
 		return caller{}, err
 	}
-	answer, err := c.http.Do(r)
+	answer, err := c.Do(r)
 	if err != nil {
 		var of *url.Error // its text has the URL, and that has the signature
 		if errors.As(err, &of) {
@@ -79,7 +58,7 @@ func (c client) ask(ctx context.Context, p proof) (caller, error) {
 		return caller{}, fmt.Errorf("sts at %s: %w", p.host, err)
 	}
 	defer answer.Body.Close() //nolint:errcheck // it was only read
-	raw, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer+1))
+	raw, err := egress.ReadAll(answer.Body, maxAnswer)
 	if err != nil {
 		return caller{}, fmt.Errorf("sts at %s: %w", p.host, err)
 	}
@@ -95,9 +74,6 @@ func judge(answer *http.Response, raw []byte) (caller, error) {
 	status := answer.StatusCode
 	if status != http.StatusOK && (status < 400 || status > 499) {
 		return caller{}, errors.New("this is no answer to the question")
-	}
-	if len(raw) > maxAnswer {
-		return caller{}, fmt.Errorf("it has more than %d bytes", maxAnswer)
 	}
 	if typ, _, err := mime.ParseMediaType(answer.Header.Get("Content-Type")); err != nil || typ != "text/xml" && typ != "application/xml" {
 		return caller{}, errors.New("it is not XML by its content type")

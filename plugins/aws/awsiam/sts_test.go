@@ -119,7 +119,7 @@ func TestAnswersOfSTS(t *testing.T) {
 func TestSTSIsSlowOrDown(t *testing.T) {
 	t.Parallel()
 	s := ststest.New(t, user, role)
-	x := newTenant(t, s.URL, map[string]any{"timeout": "50ms"})
+	x := newTenant(t, s.URL, map[string]any{"timeout": "100ms"})
 	known := sign(t, role, login.FormK8s, s.URL, x.now())
 	x.want(t, "known", known, "")
 	done := make(chan struct{})

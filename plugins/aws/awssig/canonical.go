@@ -91,13 +91,19 @@ func canonicalPath(raw string, rules Rules) string {
 		return raw
 	}
 	if rules.Normalize {
-		clean := path.Clean(raw)
-		if strings.HasSuffix(raw, "/") && clean != "/" {
-			clean += "/"
-		}
-		raw = clean
+		raw = normal(raw)
 	}
 	return escape(raw, "/")
+}
+
+// normal resolves dot segments (RFC 3986 section 5.2.4) and repeated slashes.
+func normal(raw string) string {
+	clean := path.Clean(raw)
+	last := raw[strings.LastIndexByte(raw, '/')+1:]
+	if clean != "/" && (last == "" || last == "." || last == "..") {
+		clean += "/"
+	}
+	return clean
 }
 
 // squeeze takes the spaces around a value away, and of several within it all but one.

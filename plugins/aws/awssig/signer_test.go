@@ -146,6 +146,8 @@ func TestCanonicalPaths(t *testing.T) {
 		{"/a/../b/./c", "/a/../b/./c", "/a/../b/./c", "/b/c"},
 		{"//a//b//", "//a//b//", "//a//b//", "/a/b/"},
 		{"/..", "/..", "/..", "/"},
+		{"/a/b/..", "/a/b/..", "/a/b/..", "/a/"},
+		{"/a/.", "/a/.", "/a/.", "/a/"},
 		{"/%2e%2e/a", "/%2e%2e/a", "/%252e%252e/a", "/%252e%252e/a"},
 	} {
 		for want, rules := range map[string]awssig.Rules{

@@ -1,8 +1,6 @@
 package ststest
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"net/http"
@@ -15,8 +13,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"github.com/realmgate/realmgate/plugins/aws/awssig"
-	"github.com/realmgate/realmgate/sdk"
+	"github.com/realmgate/realmgate/plugins/aws/internal/awstest"
 )
 
 // Caller is an identity that the server knows.
@@ -103,41 +100,29 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // verify finds the caller whose secret has signed the request.
 func verify(r *http.Request, body []byte, callers []Caller) (Caller, string) {
-	m := &sdk.HTTPMessage{Method: r.Method, Host: r.Host, RawTarget: r.RequestURI}
-	for name, values := range r.Header {
-		for _, v := range values {
-			m.Header = append(m.Header, sdk.Header{Name: strings.ToLower(name), Value: v})
-		}
+	keys := awstest.Keys{}
+	for _, c := range callers {
+		keys[c.AccessKeyID] = c.Secret
 	}
-	read, err := awssig.Read(m)
-	if err != nil {
-		return Caller{}, "IncompleteSignature"
-	}
-	hash := sha256.Sum256(body)
+	q := r.URL.Query()
 	date, token := r.Header.Get("X-Amz-Date"), r.Header.Get("X-Amz-Security-Token")
-	var p awssig.Proof
-	if params, ok := strings.CutPrefix(r.Header.Get("Authorization"), awssig.Algorithm+" "); ok {
-		p, err = awssig.ParseAuthorization(params)
-	} else if p, err = awssig.ParsePresigned(read.Query); err == nil {
-		date = r.URL.Query().Get("X-Amz-Date")
-		token = r.URL.Query().Get("X-Amz-Security-Token")
+	credential := r.Header.Get("Authorization")
+	if credential == "" {
+		date, token, credential = q.Get("X-Amz-Date"), q.Get("X-Amz-Security-Token"), q.Get("X-Amz-Credential")
 	}
-	if err != nil {
+	scope := strings.Split(credential, "/")
+	if len(scope) < 5 {
 		return Caller{}, "MissingAuthenticationToken"
 	}
-	at, err := awssig.ParseTime(date)
-	if err != nil || time.Since(at).Abs() > 16*time.Minute || !p.Scope.FitsDay(at) || p.Scope.Service != "sts" {
+	id, err := awstest.Verifier{Keys: keys, Region: scope[2], Service: "sts"}.Verify(r, body)
+	at, timeErr := time.Parse("20060102T150405Z", date)
+	if err != nil || timeErr != nil || time.Since(at).Abs() > 16*time.Minute {
 		return Caller{}, "SignatureDoesNotMatch"
 	}
 	for _, c := range callers {
-		if c.AccessKeyID != p.KeyID {
-			continue
+		if c.AccessKeyID == id && c.SessionToken == token {
+			return c, ""
 		}
-		text, err := read.Canonical(p, hex.EncodeToString(hash[:]), awssig.Rules{})
-		if err != nil || !p.Fits([]byte(c.Secret), at, text) || token != c.SessionToken {
-			return Caller{}, "SignatureDoesNotMatch"
-		}
-		return c, ""
 	}
 	return Caller{}, "InvalidClientTokenId"
 }
