@@ -42,12 +42,13 @@ type role struct{ partition, account, name string }
 const (
 	defaultSigningName = "execute-api"
 	maxPolicy          = 2048 // of AssumeRole, in characters
+	maxExternalID      = 1224 // the same
 )
 
 var (
 	rolePattern       = regexp.MustCompile(`^arn:(aws[a-z0-9-]{0,20}):iam::([0-9]{12}):role/(?:[!-~]{1,510}/)?([\w+=,.@-]{1,64})$`)
 	sessionPattern    = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
-	externalIDPattern = regexp.MustCompile(`^[\w+=,.@:/-]{2,1224}$`)
+	externalIDPattern = regexp.MustCompile(`^[\w+=,.@:/-]{2,}$`)
 	regionPattern     = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$`)
 	servicePattern    = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9._-]{0,63}$`)
 )
@@ -95,7 +96,7 @@ func (p *parameters) checkRole() error {
 		return invalid("roleArn", "it is not the ARN of a role, e.g. arn:aws:iam::123456789012:role/catalog")
 	case p.RoleSessionName != "" && !sessionPattern.MatchString(p.RoleSessionName):
 		return invalid("roleSessionName", "it has 2 to 64 letters, digits and _+=,.@-")
-	case p.ExternalID != "" && !externalIDPattern.MatchString(p.ExternalID):
+	case p.ExternalID != "" && (len(p.ExternalID) > maxExternalID || !externalIDPattern.MatchString(p.ExternalID)):
 		return invalid("externalId", "it has 2 to 1224 letters, digits and _+=,.@:/-")
 	}
 	p.role = role{partition: m[1], account: m[2], name: m[3]}
