@@ -30,12 +30,15 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var asJSON bool
 	f := flag.NewFlagSet("login", flag.ContinueOnError)
 	f.SetOutput(stderr)
-	f.Usage = func() { _, _ = fmt.Fprint(f.Output(), usage); f.PrintDefaults() }
+	f.Usage = func() {
+		_, _ = fmt.Fprint(f.Output(), usage)
+		f.VisitAll(func(x *flag.Flag) { _, _ = fmt.Fprintf(f.Output(), "  --%-16s %s\n", x.Name, x.Usage) })
+	}
 	f.StringVar(&o.Audience, "audience", "", "what the tenant has in audience; required")
 	f.StringVar(&o.AudienceHeader, "audience-header", "", "what the tenant has in audience_header, if it has one")
 	f.StringVar(&o.Region, "region", "", "region whose STS endpoint the request is for; that of the environment or the profile without it")
 	f.StringVar(&o.Endpoint, "sts-endpoint", "", "URL of another STS endpoint: what the tenant has in sts_endpoint")
-	f.StringVar(&o.Form, "form", FormK8s, "k8s (a presigned URL, as aws-iam-authenticator's) or vault (as Vault's IAM login)")
+	f.StringVar(&o.Form, "form", FormK8s, "k8s (a presigned URL, as aws-iam-authenticator's; without this flag) or vault (as Vault's IAM login)")
 	f.StringVar(&profile, "profile", "", "profile of ~/.aws/config; AWS_PROFILE without it")
 	f.BoolVar(&asJSON, "json", false, "print JSON, with the token's end")
 	switch err := f.Parse(args); {
