@@ -22,7 +22,7 @@ const keysRef = "urn:realmgate-secret:ops:aws"
 // Every part keeps to what the contract demands, in process and as the binary that is shipped.
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	cases := slices.Concat(vendorCases(t), storeCases(t))
+	cases := slices.Concat(vendorCases(t), storeCases(t), callerCases(t))
 	plugintest.Run(t, plugintest.InProcess(parts.Implementations()...), cases...)
 	plugintest.Run(t, plugintest.Binary(buildBinary(t)), cases...)
 }
