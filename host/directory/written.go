@@ -20,8 +20,8 @@ type WrittenSecret struct {
 // ErrSecretGone says that a secret which was planned has been given up since: it took too long.
 var ErrSecretGone = errors.New("the secret was written too late and has been given up")
 
-// maxReference bounds a reference that we write, in bytes: an index has to hold it.
-const maxReference = 1024
+// maxReference bounds a reference that we write, in bytes: an index of PostgreSQL has to hold it.
+const maxReference = 2048
 
 // PlanSecrets notes that secrets are about to be written under references, for an owner that does not have them yet. Whoever
 // does not keep them with their owner soon finds them doomed.

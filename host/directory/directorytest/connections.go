@@ -188,7 +188,7 @@ func testWrittenSecrets(t *testing.T, s *store) {
 		t.Errorf("a version and a field hide whose it is: %+v %v", w, err)
 	}
 	fails(t, s.PlanSecrets(ctx, "r", owner, []sdk.SecretRef{{}}), directory.ErrInvalid)
-	fails(t, s.PlanSecrets(ctx, "r", owner, []sdk.SecretRef{secretRef(t, strings.Repeat("x", 1024))}), directory.ErrInvalid)
+	fails(t, s.PlanSecrets(ctx, "r", owner, []sdk.SecretRef{secretRef(t, strings.Repeat("x", 2048))}), directory.ErrInvalid)
 }
 
 // testLateSecrets: what was planned long ago is doomed by whoever looks, and cannot be kept any more.
