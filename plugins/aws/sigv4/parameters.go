@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/realmgate/realmgate/sdk"
 )
@@ -109,7 +110,7 @@ func checkPolicy(text string) error {
 	}
 	var object map[string]json.RawMessage
 	switch {
-	case len(text) > maxPolicy:
+	case utf8.RuneCountInString(text) > maxPolicy:
 		return invalid("sessionPolicy", "it is longer than %d characters", maxPolicy)
 	case json.Unmarshal([]byte(text), &object) != nil || object == nil:
 		return invalid("sessionPolicy", "it is not a JSON object")

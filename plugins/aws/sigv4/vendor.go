@@ -72,7 +72,7 @@ func fail(c *sdk.Connection, err error) error {
 func (v *Vendor) session(ctx context.Context, c *sdk.Connection, p *parameters, caller sdk.Principal, narrow []string, atLeast time.Duration) (session, error) {
 	if p.RoleARN == "" {
 		if len(narrow) > 0 {
-			return session{}, sdk.Forbid(ReasonNarrowing, "narrow_to: the connection has keys of its own, which cannot be limited")
+			return session{}, sdk.Forbid(ReasonNarrowing, "narrowTo: the connection has keys of its own, which cannot be limited")
 		}
 		return static(ctx, p)
 	}
