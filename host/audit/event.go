@@ -25,6 +25,17 @@ const (
 	RoleRevoke      = "role.revoke"
 	RootCreate      = "root.create" // the root principal of a realm, at its first start
 	Decision        = "decision"    // at the forward-auth door, if configured
+
+	ConnectionCreate      = "connection.create"
+	ConnectionUpdate      = "connection.update"
+	ConnectionDelete      = "connection.delete"
+	ConnectionRotate      = "connection.rotate"  // one secret of it
+	ConnectionRepoint     = "connection.repoint" // to another service identity
+	ConnectionCredentials = "connection.credentials"
+	ConnectionSign        = "connection.sign"
+	ConnectionTest        = "connection.test"
+	AccessKeyCreate       = "access_key.create"
+	AccessKeyDelete       = "access_key.delete"
 )
 
 // Outcomes of an event.
@@ -50,9 +61,12 @@ type Event struct {
 	TokenID       string `json:"token_id,omitempty"`
 	Scope         string `json:"scope,omitempty"` // what was granted, never what was asked for
 	SecretVersion string `json:"secret_version,omitempty"`
-	Change        string `json:"change,omitempty"` // what of a principal was changed, e.g. "enabled=false"
-	Reason        string `json:"reason,omitempty"` // in snake case
-	Detail        string `json:"detail,omitempty"` // for people
+	AccessKey     string `json:"access_key,omitempty"` // id
+	Connection    string `json:"connection,omitempty"` // name
+	AuditID       string `json:"audit_id,omitempty"`   // of the remote system's own log, for the credentials that it gave
+	Change        string `json:"change,omitempty"`     // what was changed, e.g. of a principal "enabled=false"
+	Reason        string `json:"reason,omitempty"`     // in snake case
+	Detail        string `json:"detail,omitempty"`     // for people
 }
 
 // line is what is written.
@@ -91,7 +105,7 @@ const (
 func (e Event) bounded() Event {
 	for _, v := range []*string{
 		&e.Name, &e.Outcome, &e.Realm, &e.ClientID, &e.ClientHash, &e.PrincipalID, &e.Principal, &e.Role, &e.TokenID, &e.SecretVersion,
-		&e.Change, &e.Detail,
+		&e.AccessKey, &e.Connection, &e.AuditID, &e.Change, &e.Detail,
 	} {
 		*v = bound(*v, maxValue)
 	}

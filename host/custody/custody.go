@@ -213,11 +213,6 @@ func (c *Custody) Sweep(ctx context.Context) (left int, err error) {
 	return left, nil
 }
 
-// Leftovers lists the secrets that nobody needs any more and that are not deleted yet.
-func (c *Custody) Leftovers(ctx context.Context) ([]directory.WrittenSecret, error) {
-	return c.c.Ledger.DoomedSecrets(ctx, c.c.Realm, time.Time{})
-}
-
 // OwnerOf says whose secret a reference leads to, if it is one that we wrote in the realm.
 func (c *Custody) OwnerOf(ctx context.Context, ref sdk.SecretRef) (owner string, ours bool, err error) {
 	w, err := c.c.Ledger.FindWrittenSecret(ctx, c.c.Realm, ref)

@@ -97,8 +97,7 @@ func (b *builder) connections(r config.Realm, out *realm) {
 		b.diags = append(b.diags, r.Connections.Diagnose("deny_addresses", err.Error(), ""))
 		return
 	}
-	c.Refuse, c.Dial = deny.Check, deny.Dialer().DialContext
-	c.Custody = b.custody(r)
+	c.Deny, c.Custody = deny, b.custody(r)
 	out.custody = c.Custody
 	out.keys = accesskey.New(accesskey.Config{Realm: r.Name, Store: b.deps.Directory, Custody: c.Custody, Audit: b.deps.Audit})
 	if out.connections, err = connection.New(c); err != nil {
@@ -106,11 +105,8 @@ func (b *builder) connections(r config.Realm, out *realm) {
 	}
 }
 
-// custody gives what keeps a realm's secrets; nil if the realm has no store for them.
+// custody gives what keeps a realm's secrets. A realm without a store has one too: it knows what was written before.
 func (b *builder) custody(r config.Realm) *custody.Custody {
-	if r.Connections.SecretStore == "" {
-		return nil
-	}
 	c, err := custody.New(custody.Config{
 		Realm: r.Name, Store: r.Connections.SecretStore, Prefix: r.Connections.SecretPrefix,
 		Ledger: b.deps.Directory, Secrets: b.gen.secrets, Logger: b.deps.Logger.Named("custody"),
@@ -157,7 +153,7 @@ func (g *Generation) AccessKeys(name string) (*accesskey.Service, error) {
 	return r.keys, nil
 }
 
-// Custodies gives what keeps the secrets of the realms that have a store for them, by realm.
+// Custodies gives what keeps the secrets of the realms.
 func (g *Generation) Custodies() map[string]*custody.Custody {
 	out := map[string]*custody.Custody{}
 	for name, r := range g.realms {
