@@ -57,6 +57,9 @@ var (
 // parse checks the parameters of a connection. Errors are denials that name the field.
 func parse(c *sdk.Connection) (*parameters, error) {
 	p := &parameters{}
+	if c.AuthenticationType != authenticationType {
+		return nil, invalid("authenticationType", "it is not %s", authenticationType)
+	}
 	if err := json.Unmarshal(c.Authentication, p); err != nil {
 		return nil, invalid("authenticationParameters", "they are not those of SIGV4")
 	}
