@@ -51,6 +51,22 @@ func (s *Service) DeleteGranted(ctx context.Context, realm string, ref sdk.Secre
 	return t.delete(ctx, st, ref)
 }
 
+// Granted says whether a reference that came in with a call for a realm may be resolved there. The error is that of
+// [Service.ResolveGranted].
+func (s *Service) Granted(realm string, ref sdk.SecretRef) error {
+	_, err := s.table.Load().granted(realm, ref)
+	return err
+}
+
+// Writable says whether [Service.WriteGranted] would come as far as the store.
+func (s *Service) Writable(realm string, ref sdk.SecretRef) error {
+	st, err := s.table.Load().granted(realm, ref)
+	if err != nil {
+		return err
+	}
+	return writable(st, ref)
+}
+
 func (t *table) write(ctx context.Context, st Store, ref sdk.SecretRef, value []byte) (string, error) {
 	if err := writable(st, ref); err != nil {
 		return "", err

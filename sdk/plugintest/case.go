@@ -18,6 +18,7 @@ type Case struct {
 	Setup    sdk.Setup
 
 	Principals []sdk.Principal   // what the host's directory knows; others are forbidden
+	AccessKeys []sdk.AccessKey   // what it knows of access keys; others are denied
 	Secrets    map[string]string // what the host's secret stores hold, by reference
 
 	// Vend is a request that the case's credential vendor answers; every vendor needs one. Sign is one that it signs; every
