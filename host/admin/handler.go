@@ -51,7 +51,9 @@ type Deps struct {
 	Plugins   func() []Plugin
 	// Connections gives what serves the connections of a realm; nil: nothing does.
 	Connections func(realm string) (*connection.Service, error)
-	Logger      hclog.Logger // nil: silent
+	// Secrets gives the secret stores; nil: they cannot be reached.
+	Secrets func() Secrets
+	Logger  hclog.Logger // nil: silent
 }
 
 // Handler gives the API as an http.Handler. It does not authenticate: [Listen] admits only who may use it.
@@ -70,7 +72,8 @@ type call struct {
 	r *http.Request
 	// realm, name and role as far as the route has them
 	realm, name, role string
-	action            string // e.g. principal.create
+	reference         sdk.SecretRef // of a route to a secret
+	action            string        // e.g. principal.create
 }
 
 // route is what a path offers: an action per method.
@@ -97,7 +100,11 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.fail(c, err)
 		return
 	}
-	if r.Method != http.MethodGet {
+	switch {
+	case r.Method == http.MethodGet:
+	case !c.reference.IsZero():
+		h.Logger.Info("secret store changed", "action", c.action, "reference", c.reference.String(), "peer", r.RemoteAddr, "request_id", sdk.RequestID(r.Context()))
+	default:
 		h.Logger.Info("directory changed", "action", c.action, "realm", c.realm, "name", c.name, "role", c.role, "peer", r.RemoteAddr,
 			"request_id", sdk.RequestID(r.Context()))
 	}
@@ -117,7 +124,11 @@ func (h *handler) route(c *call) (route, error) {
 	if len(segs) < 3 || segs[0] != "" || segs[1] != "v1" {
 		return nil, errNoRoute
 	}
-	switch segs = segs[2:]; {
+	segs = segs[2:]
+	if rt, err := h.secretRoute(c, segs); rt != nil || err != nil {
+		return rt, err
+	}
+	switch {
 	case len(segs) == 1 && segs[0] == "realms":
 		return route{"GET": h.listRealms}, nil
 	case len(segs) == 1 && segs[0] == "plugins":

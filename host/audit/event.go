@@ -25,6 +25,10 @@ const (
 	RoleRevoke      = "role.revoke"
 	RootCreate      = "root.create" // the root principal of a realm, at its first start
 	Decision        = "decision"    // at the forward-auth door, if configured
+
+	StoredSecretRead   = "stored_secret.read" // by an operator, of a secret store
+	StoredSecretWrite  = "stored_secret.write"
+	StoredSecretDelete = "stored_secret.delete"
 )
 
 // Outcomes of an event.
@@ -50,9 +54,10 @@ type Event struct {
 	TokenID       string `json:"token_id,omitempty"`
 	Scope         string `json:"scope,omitempty"` // what was granted, never what was asked for
 	SecretVersion string `json:"secret_version,omitempty"`
-	Change        string `json:"change,omitempty"` // what of a principal was changed, e.g. "enabled=false"
-	Reason        string `json:"reason,omitempty"` // in snake case
-	Detail        string `json:"detail,omitempty"` // for people
+	Reference     string `json:"reference,omitempty"` // to a secret in a store
+	Change        string `json:"change,omitempty"`    // what of a principal was changed, e.g. "enabled=false"
+	Reason        string `json:"reason,omitempty"`    // in snake case
+	Detail        string `json:"detail,omitempty"`    // for people
 }
 
 // line is what is written.
@@ -90,7 +95,7 @@ const (
 // bounded makes sure that no value is longer than it may be.
 func (e Event) bounded() Event {
 	for _, v := range []*string{
-		&e.Name, &e.Outcome, &e.Realm, &e.ClientID, &e.ClientHash, &e.PrincipalID, &e.Principal, &e.Role, &e.TokenID, &e.SecretVersion,
+		&e.Name, &e.Outcome, &e.Realm, &e.ClientID, &e.ClientHash, &e.PrincipalID, &e.Principal, &e.Role, &e.TokenID, &e.SecretVersion, &e.Reference,
 		&e.Change, &e.Detail,
 	} {
 		*v = bound(*v, maxValue)
