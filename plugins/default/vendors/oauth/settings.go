@@ -15,7 +15,7 @@ type Settings struct {
 	Timeout       sdk.Duration `json:"timeout" default:"PT10S" doc:"how long to wait for a token endpoint, at most PT1M"`
 	RefreshBefore sdk.Duration `json:"refresh_before" default:"PT1M" doc:"how long before its end a token is renewed, a quarter of its life at most; until then the former one serves"`
 	AllowHTTP     bool         `json:"allow_http" default:"false" doc:"send secrets and tokens over plain http too, where whoever listens can use them; http to this machine itself is always allowed"`
-	DenyAddresses *[]string    `json:"deny_addresses,omitempty" doc:"addresses and prefixes that a token endpoint must not have; without it, link-local addresses and those of the clouds' metadata services. An empty list allows all"`
+	DenyAddresses *[]string    `json:"deny_addresses,omitempty" doc:"addresses and prefixes that a token endpoint must not have; without it, link-local addresses and those of the clouds' metadata services. An empty list allows all. The list of the block connections is another one"`
 	CAFile        string       `json:"ca_file,omitempty" doc:"PEM file of certificate authorities to trust beside the system's"`
 	MaxTokens     int          `json:"max_tokens" default:"10000" doc:"how many tokens are kept; the longest unused one gives way"`
 }
