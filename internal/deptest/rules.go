@@ -51,8 +51,8 @@ var rules = []rule{
 		reason: "what is noted about requests and how many are let in is decided without knowing what they ask for",
 	},
 	{
-		rooms: []string{"./host/origin"}, std: true,
-		reason: "where a request came from is told by its bytes alone",
+		rooms: []string{"./host/origin", "./host/socket"}, std: true,
+		reason: "where a request came from is told by its bytes, and by the kernel, alone",
 	},
 	{
 		rooms: []string{"./host/server"}, deny: []string{goPlugin, hcl},
