@@ -55,6 +55,10 @@ var rules = []rule{
 		reason: "where a request came from is told by its bytes, and by the kernel, alone",
 	},
 	{
+		rooms: []string{"./host/proxy"}, deny: []string{goPlugin, hcl, "./host/server", "./host/catalog", "./host/generation", "./host/pipeline", "./plugins"},
+		reason: "the proxy is a client of a daemon, which may be another machine's",
+	},
+	{
 		rooms: []string{"./host/server"}, deny: []string{goPlugin, hcl},
 		reason: "the doors translate between the wire and the nouns; what is behind them is none of their business",
 	},
