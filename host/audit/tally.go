@@ -17,7 +17,7 @@ import (
 // happens to it.
 const (
 	window         = time.Minute
-	strangersLines = 60 // about clients that no realm knows, or none at all
+	strangersLines = 60 // of one event, about clients that no realm knows, or none at all
 	clientLines    = 20 // about one client
 	summaries      = 64 // of strangers beyond their bound
 )
@@ -43,7 +43,7 @@ type tallied struct {
 type tally struct {
 	mu        sync.Mutex
 	kept      map[tallyKey]*tallied
-	strangers int               // lines about them
+	strangers map[string]int    // lines about them, by event
 	beyond    int               // keys of what comes beyond their lines
 	clients   map[[2]string]int // lines, by realm and client id
 	timer     *time.Timer
@@ -79,15 +79,13 @@ func (y *tally) find(l *Log, from origin.Origin, e Event) *tallied {
 	if t := y.kept[key]; t != nil {
 		return y.again(t)
 	}
-	if y.kept == nil {
-		y.kept, y.clients = map[tallyKey]*tallied{}, map[[2]string]int{}
-	}
+	y.begin()
 	now := l.c.Now()
 	if client := [2]string{e.Realm, e.ClientID}; e.ClientID != "" && y.clients[client] < clientLines {
 		y.clients[client]++
 		return y.keep(l, key, &tallied{event: e, from: origin.Origin{Listener: from.Listener, Client: from.Client}, since: now})
-	} else if e.ClientID == "" && y.strangers < strangersLines {
-		y.strangers++
+	} else if e.ClientID == "" && y.strangers[e.Name] < strangersLines {
+		y.strangers[e.Name]++
 		return y.keep(l, key, &tallied{event: e, from: origin.Origin{Listener: from.Listener, Client: from.Client}, since: now})
 	}
 	key.network, key.clientHash, e.ClientHash = netip.Prefix{}, "", ""
@@ -102,6 +100,13 @@ func (y *tally) find(l *Log, from origin.Origin, e Event) *tallied {
 	}
 	t.more++
 	return nil
+}
+
+// begin begins a window if there is none.
+func (y *tally) begin() {
+	if y.kept == nil {
+		y.kept, y.clients, y.strangers = map[tallyKey]*tallied{}, map[[2]string]int{}, map[string]int{}
+	}
 }
 
 // again counts a repetition, unless the first of its kind could not be written.
@@ -132,7 +137,7 @@ func (l *Log) sweep() {
 		}
 	}
 	old := y.kept
-	y.kept, y.clients, y.strangers, y.beyond, y.timer = nil, nil, 0, 0, nil
+	y.kept, y.clients, y.strangers, y.beyond, y.timer = nil, nil, nil, 0, nil
 	y.mu.Unlock()
 
 	slices.SortFunc(due, func(a, b *tallied) int {
@@ -150,9 +155,7 @@ func (l *Log) sweep() {
 		if !failed[t] {
 			continue
 		}
-		if y.kept == nil {
-			y.kept, y.clients = map[tallyKey]*tallied{}, map[[2]string]int{}
-		}
+		y.begin()
 		if t2 := y.kept[key]; t2 != nil {
 			t2.more, t2.since = t2.more+t.more, t.since
 			continue
