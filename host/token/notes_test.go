@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -128,7 +127,7 @@ func TestKidOf(t *testing.T) {
 		base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"ES256","kid":"k"}`)): "k",
 	} {
 		if got := kidOf(head); got != want {
-			t.Error(fmt.Sprintf("%q: %q, want %q", head, got, want))
+			t.Errorf("%q: %q, want %q", head, got, want)
 		}
 	}
 }

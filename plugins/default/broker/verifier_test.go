@@ -133,7 +133,7 @@ type lived struct {
 
 // live issues and verifies tokens. Two brokers stand for two nodes, of which the second one starts anew each minute; the
 // operator does steps at times since the beginning.
-func live(t *testing.T, ctx context.Context, p *provider, c *clock, node func() *KeyPair, operator map[time.Duration]func()) lived {
+func live(ctx context.Context, t *testing.T, p *provider, c *clock, node func() *KeyPair, operator map[time.Duration]func()) lived {
 	t.Helper()
 	p.broker = node()
 	client := &http.Client{Transport: &keeping{now: p.now, kept: map[string]answer{}}}
@@ -218,7 +218,7 @@ func TestOutsideVerifierThroughARotation(t *testing.T) {
 			b.now = c.now
 			return b
 		}
-		return live(t, t.Context(), p, c, node, map[time.Duration]func(){21 * time.Minute: func() { rotate(t, dir, wait, overlap, c.now()) }})
+		return live(t.Context(), t, p, c, node, map[time.Duration]func(){21 * time.Minute: func() { rotate(t, dir, wait, overlap, c.now()) }})
 	}
 	t.Run("key folder", func(t *testing.T) { check(t, folder(t, wait, overlap)) })
 	t.Run("key folder, in haste", func(t *testing.T) {
@@ -246,7 +246,7 @@ func TestOutsideVerifierThroughARotation(t *testing.T) {
 		}
 		set := func(name, key string) { host.set(name, key, time.Time{}, nil) }
 		// The keys are asked for without a host, as anybody asks for them: what is due is read by those who issue.
-		return live(t, ctx, p, c, node, steps(set, old, fresh))
+		return live(ctx, t, p, c, node, steps(set, old, fresh))
 	}
 	t.Run("secret store", func(t *testing.T) {
 		var log bytes.Buffer
