@@ -71,6 +71,16 @@ func TestTallyOfAFlood(t *testing.T) {
 			t.Errorf("%s: %d are told, want %d", key, told[key], want)
 		}
 	}
+	// Of clients that the realm knows it is told where each of the first few came from, also in the midst of the flood.
+	from := map[any]map[any]bool{"alice": {}, "bob": {}}
+	for _, m := range got {
+		if of := from[m["client_id"]]; of != nil && m["client"] != nil {
+			of[m["client"]] = true
+		}
+	}
+	if len(from["alice"]) != clientLines || !from["bob"]["192.0.2.1"] {
+		t.Errorf("where it came from: %v", from)
+	}
 	for _, m := range got {
 		if m["count"] != nil && m["reason"] == "token_malformed" && m["client"] != "192.0.2.9" {
 			t.Errorf("where the repetitions came from: %v", m)
