@@ -121,5 +121,8 @@ func (g *Generation) Internal() []string {
 	return out
 }
 
+// Secrets gives the secret stores.
+func (g *Generation) Secrets() *secret.Service { return g.secrets }
+
 // Release gives the instances back to their plugins. The generation must no longer be used for new decisions.
 func (g *Generation) Release(ctx context.Context) { g.plugins.Release(ctx, g.handles) }
