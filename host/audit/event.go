@@ -26,9 +26,19 @@ const (
 	RootCreate      = "root.create" // the root principal of a realm, at its first start
 	Decision        = "decision"    // at the forward-auth door, if configured
 
-	StoredSecretRead   = "stored_secret.read" // by an operator, of a secret store
-	StoredSecretWrite  = "stored_secret.write"
-	StoredSecretDelete = "stored_secret.delete"
+	ConnectionCreate      = "connection.create"
+	ConnectionUpdate      = "connection.update"
+	ConnectionDelete      = "connection.delete"
+	ConnectionRotate      = "connection.rotate"  // one secret of it
+	ConnectionRepoint     = "connection.repoint" // to another service identity
+	ConnectionCredentials = "connection.credentials"
+	ConnectionSign        = "connection.sign"
+	ConnectionTest        = "connection.test"
+	AccessKeyCreate       = "access_key.create"
+	AccessKeyDelete       = "access_key.delete"
+	StoredSecretRead      = "stored_secret.read" // by an operator, of a secret store
+	StoredSecretWrite     = "stored_secret.write"
+	StoredSecretDelete    = "stored_secret.delete"
 )
 
 // Outcomes of an event.
@@ -54,10 +64,13 @@ type Event struct {
 	TokenID       string `json:"token_id,omitempty"`
 	Scope         string `json:"scope,omitempty"` // what was granted, never what was asked for
 	SecretVersion string `json:"secret_version,omitempty"`
-	Reference     string `json:"reference,omitempty"` // to a secret in a store
-	Change        string `json:"change,omitempty"`    // what of a principal was changed, e.g. "enabled=false"
-	Reason        string `json:"reason,omitempty"`    // in snake case
-	Detail        string `json:"detail,omitempty"`    // for people
+	AccessKey     string `json:"access_key,omitempty"` // id
+	Connection    string `json:"connection,omitempty"` // name
+	AuditID       string `json:"audit_id,omitempty"`   // of the remote system's own log, for the credentials that it gave
+	Reference     string `json:"reference,omitempty"`  // to a secret in a store
+	Change        string `json:"change,omitempty"`     // what was changed, e.g. of a principal "enabled=false"
+	Reason        string `json:"reason,omitempty"`     // in snake case
+	Detail        string `json:"detail,omitempty"`     // for people
 }
 
 // line is what is written.
@@ -96,7 +109,7 @@ const (
 func (e Event) bounded() Event {
 	for _, v := range []*string{
 		&e.Name, &e.Outcome, &e.Realm, &e.ClientID, &e.ClientHash, &e.PrincipalID, &e.Principal, &e.Role, &e.TokenID, &e.SecretVersion, &e.Reference,
-		&e.Change, &e.Detail,
+		&e.AccessKey, &e.Connection, &e.AuditID, &e.Change, &e.Detail,
 	} {
 		*v = bound(*v, maxValue)
 	}

@@ -55,7 +55,7 @@ type realm struct {
 
 	connections *connection.Service
 	keys        *accesskey.Service
-	custody     *custody.Custody // nil: the realm has no store for secrets
+	custody     *custody.Custody
 
 	err error // why the realm cannot be served
 }
