@@ -53,6 +53,9 @@ func load(root string) (graph, error) {
 				p.Imports[i] = real
 			}
 		}
+		if p.Standard { // how the standard library is built is not our affair
+			p.Imports = slices.DeleteFunc(p.Imports, func(i string) bool { return i == "C" })
+		}
 		g[p.ImportPath] = node{imports: p.Imports, standard: p.Standard}
 	}
 }

@@ -43,7 +43,7 @@ var rules = []rule{
 		reason: "a generation is built without knowing the doors that lead to it",
 	},
 	{
-		rooms: []string{"./host/token", "./host/connection", "./host/secret", "./host/directory", "./host/admin"}, deny: []string{goPlugin, hcl},
+		rooms: []string{"./host/token", "./host/connection", "./host/custody", "./host/accesskey", "./host/secret", "./host/directory", "./host/admin"}, deny: []string{goPlugin, hcl},
 		reason: "a domain room sees interfaces, not processes, and values, not files",
 	},
 	{
@@ -65,6 +65,10 @@ var rules = []rule{
 	{
 		rooms: []string{"./sdk/keyset"}, deny: []string{grpc, goPlugin, hcl, "./proto", "github.com"},
 		reason: "commands and brokers alike read key folders, at no dependency",
+	},
+	{
+		rooms: []string{"./sdk/egress"}, std: true,
+		reason: "whoever connects on behalf of others checks addresses, at no dependency",
 	},
 	{
 		rooms: []string{"./sdk", "./proto"}, deny: append(clouds, rootModule...),

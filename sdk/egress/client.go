@@ -1,0 +1,76 @@
+package egress
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+)
+
+const (
+	dialTimeout      = 5 * time.Second
+	keepAlive        = 30 * time.Second
+	handshakeTimeout = 5 * time.Second
+	idleTimeout      = 90 * time.Second
+	defaultTimeout   = 10 * time.Second
+	maxHeader        = 64 << 10
+)
+
+// ErrTooLong is the error of [ReadAll] for a body beyond its bound.
+var ErrTooLong = errors.New("the answer is too long")
+
+// Options are those of an HTTP client. The zero Options are fit for use, but refuse no address.
+type Options struct {
+	Deny    List
+	RootCAs *x509.CertPool // nil: the system's
+	Timeout time.Duration  // of a whole exchange with its body; zero: 10 s
+	// EnvironmentProxy sends requests through the proxy that HTTPS_PROXY and its like name. Such a proxy connects in our
+	// place, and the addresses that names lead to are left to it: Deny sees the proxy's address only.
+	EnvironmentProxy bool
+}
+
+// NewClient gives a client that connects to no refused address, follows no redirect (the answer is the redirect itself),
+// speaks TLS 1.2 at least, and ends every exchange within the time-out. It uses no proxy unless the options say so.
+func NewClient(o Options) *http.Client {
+	if o.Timeout <= 0 {
+		o.Timeout = defaultTimeout
+	}
+	return &http.Client{
+		Transport:     NewTransport(o),
+		Timeout:       o.Timeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// NewTransport gives the transport of [NewClient] for those who stream: of Timeout it keeps none, a connection is made
+// within a few seconds.
+func NewTransport(o Options) *http.Transport {
+	t := &http.Transport{
+		DialContext:            o.Deny.Dialer().DialContext,
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: o.RootCAs},
+		TLSHandshakeTimeout:    handshakeTimeout,
+		IdleConnTimeout:        idleTimeout,
+		MaxIdleConnsPerHost:    8,
+		MaxResponseHeaderBytes: maxHeader,
+		ForceAttemptHTTP2:      true,
+	}
+	if o.EnvironmentProxy {
+		t.Proxy = http.ProxyFromEnvironment
+	}
+	return t
+}
+
+// ReadAll reads a body of at most limit bytes. A longer one is [ErrTooLong], and no part of it is given.
+func ReadAll(body io.Reader, limit int64) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(body, limit+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(b)) > limit {
+		return nil, fmt.Errorf("%w: more than %d bytes", ErrTooLong, limit)
+	}
+	return b, nil
+}
