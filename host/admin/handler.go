@@ -56,7 +56,9 @@ type Deps struct {
 	Connections func(realm string) (*connection.Service, error)
 	// AccessKeys gives what serves the access keys of a realm's principals; nil: nothing does.
 	AccessKeys func(realm string) (*accesskey.Service, error)
-	Logger     hclog.Logger // nil: silent
+	// Secrets gives the secret stores; nil: they cannot be reached.
+	Secrets func() Secrets
+	Logger  hclog.Logger // nil: silent
 }
 
 // Handler gives the API as an http.Handler. It does not authenticate: [Listen] admits only who may use it.
@@ -75,7 +77,8 @@ type call struct {
 	r *http.Request
 	// realm, name, role and access key as far as the route has them
 	realm, name, role, key string
-	action                 string // e.g. principal.create
+	reference              sdk.SecretRef // of a route to a secret
+	action                 string        // e.g. principal.create
 }
 
 // route is what a path offers: an action per method.
@@ -102,7 +105,11 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.fail(c, err)
 		return
 	}
-	if r.Method != http.MethodGet {
+	switch {
+	case r.Method == http.MethodGet:
+	case !c.reference.IsZero():
+		h.Logger.Info("secret store changed", "action", c.action, "reference", c.reference.String(), "peer", r.RemoteAddr, "request_id", sdk.RequestID(r.Context()))
+	default:
 		h.Logger.Info("directory changed", "action", c.action, "realm", c.realm, "name", c.name, "role", c.role, "access_key", c.key, "peer", r.RemoteAddr,
 			"request_id", sdk.RequestID(r.Context()))
 	}
@@ -122,7 +129,11 @@ func (h *handler) route(c *call) (route, error) {
 	if len(segs) < 3 || segs[0] != "" || segs[1] != "v1" {
 		return nil, errNoRoute
 	}
-	switch segs = segs[2:]; {
+	segs = segs[2:]
+	if rt, err := h.secretRoute(c, segs); rt != nil || err != nil {
+		return rt, err
+	}
+	switch {
 	case len(segs) == 1 && segs[0] == "realms":
 		return route{"GET": h.listRealms}, nil
 	case len(segs) == 1 && segs[0] == "plugins":

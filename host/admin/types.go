@@ -138,12 +138,13 @@ const (
 	CodeInvalid          = "invalid"   // 400; Field names the culprit where there is one
 	CodeNotFound         = "not_found" // 404
 	CodeMethodNotAllowed = "method_not_allowed"
-	CodeExists           = "exists"      // 409
-	CodeConflict         = "conflict"    // 409: the version is not the current one
-	CodeTooLarge         = "too_large"   // 413
-	CodeInternal         = "internal"    // 500; the log says more
-	CodeUnaudited        = "unaudited"   // 503: the audit log cannot be written, and so nothing was changed
-	CodeUnavailable      = "unavailable" // 503: a store does not answer
+	CodeExists           = "exists"       // 409
+	CodeConflict         = "conflict"     // 409: the version is not the current one
+	CodeTooLarge         = "too_large"    // 413
+	CodeInternal         = "internal"     // 500; the log says more
+	CodeStoreFailed      = "store_failed" // 502: a secret store did not do what was asked of it
+	CodeUnaudited        = "unaudited"    // 503: the audit log cannot be written, and so nothing was changed
+	CodeUnavailable      = "unavailable"  // 503: a store does not answer
 )
 
 // Error is a refusal of the API.

@@ -36,6 +36,9 @@ const (
 	ConnectionTest        = "connection.test"
 	AccessKeyCreate       = "access_key.create"
 	AccessKeyDelete       = "access_key.delete"
+	StoredSecretRead      = "stored_secret.read" // by an operator, of a secret store
+	StoredSecretWrite     = "stored_secret.write"
+	StoredSecretDelete    = "stored_secret.delete"
 )
 
 // Outcomes of an event.
@@ -64,6 +67,7 @@ type Event struct {
 	AccessKey     string `json:"access_key,omitempty"` // id
 	Connection    string `json:"connection,omitempty"` // name
 	AuditID       string `json:"audit_id,omitempty"`   // of the remote system's own log, for the credentials that it gave
+	Reference     string `json:"reference,omitempty"`  // to a secret in a store
 	Change        string `json:"change,omitempty"`     // what was changed, e.g. of a principal "enabled=false"
 	Reason        string `json:"reason,omitempty"`     // in snake case
 	Detail        string `json:"detail,omitempty"`     // for people
@@ -104,7 +108,7 @@ const (
 // bounded makes sure that no value is longer than it may be.
 func (e Event) bounded() Event {
 	for _, v := range []*string{
-		&e.Name, &e.Outcome, &e.Realm, &e.ClientID, &e.ClientHash, &e.PrincipalID, &e.Principal, &e.Role, &e.TokenID, &e.SecretVersion,
+		&e.Name, &e.Outcome, &e.Realm, &e.ClientID, &e.ClientHash, &e.PrincipalID, &e.Principal, &e.Role, &e.TokenID, &e.SecretVersion, &e.Reference,
 		&e.AccessKey, &e.Connection, &e.AuditID, &e.Change, &e.Detail,
 	} {
 		*v = bound(*v, maxValue)

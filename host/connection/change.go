@@ -149,6 +149,9 @@ func (s *Service) prepare(ctx context.Context, d Draft, have *Connection) (*chan
 	c := &change{Connection: Connection{
 		Name: d.Name, Info: d.Info, Properties: d.Properties, SignHosts: d.SignHosts, SecretReferences: map[string]sdk.SecretRef{},
 	}}
+	if f := s.served(c, d.at, have); f != nil {
+		return nil, f
+	}
 	if f := s.identify(c, d.at, have); f != nil {
 		return nil, f
 	}
@@ -165,6 +168,21 @@ func (s *Service) prepare(ctx context.Context, d Draft, have *Connection) (*chan
 		}
 	}
 	return c, nil
+}
+
+// served refuses a type of authentication, unless the connection has it already, that nobody vends for.
+func (s *Service) served(c *change, at string, have *Connection) *Fault {
+	typ := c.Info.Authentication.Type
+	if have != nil && have.Info.Authentication.Type == typ {
+		return nil
+	}
+	if _, err := s.c.Vendor(typ); err != nil {
+		return &Fault{
+			Status: http.StatusNotImplemented, Code: CodeUnsupported, Field: at + "connectionConfigInfo.authenticationParameters.authenticationType",
+			Message: "there is no credential vendor for " + typ + " in this daemon: the plugin that offers one is not there, or does not start", cause: err,
+		}
+	}
+	return nil
 }
 
 // identify gives a change the service identity that it needs: the one that it has, else the realm's.
