@@ -210,7 +210,7 @@ func TestSignedRequestsBehindNginx(t *testing.T) {
 		t.Errorf("another body, which the service sees: %d", status)
 	}
 	presigned(t, proxy, keys)
-	curl(t, proxy, keys)
+	t.Run("curl", func(t *testing.T) { curl(t, proxy, keys) })
 
 	d.operate("principal", "disable", "--realm", "api", "alice")
 	if status, got := call(t, proxy, keys, http.MethodGet, target, "", nil); status != 403 || got != "principal_disabled" {
