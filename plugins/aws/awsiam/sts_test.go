@@ -62,7 +62,7 @@ func TestAnswersOfSTS(t *testing.T) {
 		"a time-out over there":     {fails(408, "Whatever"), "unavailable"},
 		"down":                      {fails(503, "ServiceUnavailable"), "unavailable"},
 		"broken":                    {fails(500, "SignatureDoesNotMatch"), "unavailable"},
-		"a redirect":                {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", 302) }, "unavailable"},
+		"a redirect":                {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) }, "unavailable"},
 		"another success":           {says(201, "text/xml", whole(user.ARN)), "unavailable"},
 		"no content":                {says(200, "text/xml", ""), "unavailable"},
 		"HTML":                      {says(200, "text/html", "<html>"+whole(user.ARN)+"</html>"), "unavailable"},
