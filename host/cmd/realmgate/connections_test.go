@@ -190,7 +190,7 @@ func TestConnectionsOfTwoRealms(t *testing.T) {
 			"a connection": d.connection(http.MethodPost, r, "", root[foreign],
 				remote("new", remoteURI, `{"authenticationType":"IMPLICIT"}`)),
 		} {
-			if a.status != http.StatusUnauthorized || a.reason() != "issuer_mismatch" || strings.Contains(a.text, "hunter2") {
+			if a.status != http.StatusUnauthorized || a.reason() != "token_not_recognised" || strings.Contains(a.text, "hunter2") {
 				t.Errorf("%s of realm %s with a token of %s: %d %s", what, r, foreign, a.status, a.text)
 			}
 		}
