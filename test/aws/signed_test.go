@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -121,8 +122,9 @@ func (d *daemon) accessKey(realm, principal string) sdkaws.Credentials {
 		ID     string `json:"id"`
 		Secret string `json:"secret"`
 	}
-	if status := d.admin(http.MethodPost, "/v1/realms/"+realm+"/principals/"+principal+"/access-keys", &made); status != http.StatusCreated || made.Secret == "" {
-		d.t.Fatalf("no access key: %d", status)
+	out := d.operate("principal", "access-key", "create", "--realm", realm, principal, "--json")
+	if err := json.Unmarshal([]byte(out), &made); err != nil || made.ID == "" || made.Secret == "" {
+		d.t.Fatalf("no access key: %v", err)
 	}
 	return sdkaws.Credentials{AccessKeyID: made.ID, SecretAccessKey: made.Secret}
 }
@@ -217,9 +219,7 @@ func TestSignedRequestsBehindNginx(t *testing.T) {
 		t.Errorf("a disabled principal: %d %s", status, got)
 	}
 	d.operate("principal", "enable", "--realm", "api", "alice")
-	if status := d.admin(http.MethodDelete, "/v1/realms/api/principals/alice/access-keys/"+keys.AccessKeyID, nil); status >= 300 {
-		t.Errorf("delete: %d", status)
-	}
+	d.operate("principal", "access-key", "delete", "--realm", "api", "alice", keys.AccessKeyID)
 	if status, got := call(t, proxy, keys, http.MethodGet, target, "", nil); status != 401 || got != "signature_invalid" {
 		t.Errorf("a deleted key: %d %s", status, got)
 	}
