@@ -266,7 +266,7 @@ func TestConnectionsOverTheSocket(t *testing.T) {
 	if _, err := h.RepointConnection(ctx, "r", "b", "default", 0); !errors.As(err, &e) || e.Field != "identity" {
 		t.Errorf("%v", err)
 	}
-	if v, err := h.ConnectionCredentials(ctx, "r", "b", CredentialsQuery{NarrowTo: []string{"s3://x"}, MinLifetimeSeconds: 60}); err != nil || v.Properties["token"] != "b[s3://x]1m0s" {
+	if v, err := h.ConnectionCredentials(ctx, "r", "b", CredentialsQuery{NarrowTo: []string{"s3://x"}, MinLifetimeSeconds: 60}); err != nil || v.Properties["token"] != "b[s3://x] 1m0s" {
 		t.Errorf("%v %v", v.Properties, err)
 	}
 	signed, err := h.SignForConnection(ctx, "r", "b", SignQuery{Method: "PUT", URI: "http://127.0.0.1:1/a%2Fb", PayloadSHA256: "UNSIGNED-PAYLOAD", Headers: map[string][]string{"X-A": {"1", "2"}}})

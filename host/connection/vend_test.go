@@ -237,6 +237,9 @@ func TestWhoMayWhat(t *testing.T) {
 			if !may && fault(answer) != "403 forbidden" {
 				t.Errorf("%s", answer.Body)
 			}
+			if !may && strings.Contains(tt.rest, "credentials") && w.lastLine() != "connection.credentials refused alice forbidden" {
+				t.Errorf("%s %v: audit: %s", tt.rest, a.Roles, w.lastLine())
+			}
 		}
 	}
 }
