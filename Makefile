@@ -16,9 +16,10 @@ export FUZZTIME
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-build: ## build bin/realmgate and bin/realmgate-plugin-default
+build: ## build bin/realmgate and its plugins, bin/realmgate-plugin-*
 	$(BUILD) -o bin/realmgate ./host/cmd/realmgate
 	$(BUILD) -o bin/realmgate-plugin-default ./plugins/default
+	$(BUILD) -o bin/realmgate-plugin-aws ./plugins/aws
 
 run: build ## build, then serve config.hcl
 	./bin/realmgate serve --config config.hcl

@@ -82,6 +82,10 @@ func (s *Server) decide(r *http.Request, l Listener, plan *pipeline.Plan, realm,
 			if req.HTTP, fault = originalOf(l, r, appended); fault != nil {
 				return pipeline.Decision{}, fault
 			}
+			if none {
+				req.Scheme, req.Token = presigned(req.HTTP)
+				none = req.Scheme == ""
+			}
 		}
 		d = plan.Decide(r.Context(), req)
 	}

@@ -70,11 +70,13 @@ func hasInit(file *ast.File) bool {
 	})
 }
 
-// requireFaults says which published module has more direct dependencies than it may. Our own modules count too.
+// requireFaults says which published module has more direct dependencies than it may, our own modules included, and which
+// module that is to be free of clouds requires one.
 func requireFaults(root string) ([]string, error) {
 	var out []string
-	for _, dir := range []string{"proto", "sdk"} {
+	for _, dir := range []string{".", "proto", "sdk"} {
 		name := filepath.Join(root, dir, "go.mod")
+		at := path.Join(dir, "go.mod")
 		content, err := os.ReadFile(name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -91,9 +93,12 @@ func requireFaults(root string) ([]string, error) {
 			if !r.Indirect {
 				direct++
 			}
+			if slices.ContainsFunc(clouds, func(c string) bool { return within(r.Mod.Path, c) }) {
+				out = append(out, fmt.Sprintf("%s requires %s: whoever requires this module would get a cloud's SDK", at, r.Mod.Path))
+			}
 		}
-		if limit := maxRequires[dir]; direct > limit {
-			out = append(out, fmt.Sprintf("%s/go.mod: %d direct dependencies, at most %d: each one is the dependency of every plugin", dir, direct, limit))
+		if limit, ok := maxRequires[dir]; ok && direct > limit {
+			out = append(out, fmt.Sprintf("%s: %d direct dependencies, at most %d: each one is the dependency of every plugin", at, direct, limit))
 		}
 	}
 	return out, nil

@@ -75,6 +75,10 @@ var rules = []rule{
 		reason: "a published module knows nothing above it, and no cloud",
 	},
 	{
+		rooms: []string{"./host", "./internal", "./plugins/default"}, deny: clouds,
+		reason: "the daemon and what always comes with it link no cloud: that is what the other plugins are for",
+	},
+	{
 		rooms: []string{"./plugins"}, deny: []string{"./host", "./internal"},
 		reason: "a bundled plugin is written as a third party's is, against the sdk alone",
 	},

@@ -24,6 +24,7 @@ type cli struct {
 	Key       keyCmd       `cmd:"" help:"Manage the keys that sign tokens, in a folder that token brokers read."`
 	Secret    secretCmd    `cmd:"" help:"Read and write secret stores, through the daemon's admin socket."`
 	Plugin    pluginCmd    `cmd:"" help:"Look at plugins."`
+	Login     loginCmd     `cmd:"" help:"Make a token that proves who you are elsewhere."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
 }
 

@@ -1,0 +1,155 @@
+package client
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+
+	"github.com/realmgate/realmgate/sdk"
+	"github.com/realmgate/realmgate/sdk/egress"
+)
+
+// Settings are those of every part that asks a service of AWS.
+type Settings struct {
+	Timeout sdk.Duration `json:"timeout" default:"PT10S" doc:"how long a question to the service may take with its one repetition, at most PT1M"`
+	CAFile  string       `json:"ca_file,omitempty" doc:"PEM file of certificate authorities to trust beside the system's"`
+	// Deny is a pointer to tell an empty list, which turns it off, from none.
+	Deny *[]string `json:"deny_addresses,omitempty" doc:"addresses and prefixes that are not connected to, whatever a name resolves to; without it, link-local ones and those of the clouds' metadata services. [] allows all"`
+}
+
+// Endpoint is where a service is asked: at a URL, or where the SDK knows it to be. Each part has keys of its own for it.
+type Endpoint struct {
+	URL, URLKey string
+	FIPS        bool
+	FIPSKey     string
+}
+
+const (
+	minTimeout = 100 * time.Millisecond
+	maxTimeout = time.Minute
+	maxCAFile  = 1 << 20
+	// maxAnswer bounds what is read of an answer; the largest are secrets of 64 KiB in JSON.
+	maxAnswer = 1 << 20
+)
+
+// Client builds the HTTP client. Faults name the key.
+func (s *Settings) Client(e Endpoint) (*http.Client, error) {
+	var faults []error
+	deny := egress.Default()
+	if s.Deny != nil {
+		var err error
+		deny, err = egress.Parse(*s.Deny)
+		faults = append(faults, sdk.At(err, "deny_addresses"))
+	}
+	if e.URL != "" {
+		faults = append(faults, sdk.At(checkEndpoint(e.URL, deny), e.URLKey))
+	}
+	if e.FIPS && e.URL != "" {
+		faults = append(faults, sdk.At(errors.New("an endpoint of your own is as it is: leave out one of the two"), e.FIPSKey))
+	}
+	if d := s.Timeout.Std(); d < minTimeout || d > maxTimeout {
+		faults = append(faults, sdk.At(errors.New("the time-out lies between 100ms and PT1M"), "timeout"))
+	}
+	roots, err := authorities(s.CAFile)
+	faults = append(faults, sdk.At(err, "ca_file"))
+	if err := errors.Join(faults...); err != nil {
+		return nil, err
+	}
+	// The environment has a proxy only if the operator put it into the plugin's block.
+	c := egress.NewClient(egress.Options{Deny: deny, RootCAs: roots, Timeout: s.Timeout.Std(), EnvironmentProxy: true})
+	c.Transport = bounded{c.Transport}
+	return c, nil
+}
+
+// Base gives the SDK's option.
+func (e Endpoint) Base() *string {
+	if e.URL == "" {
+		return nil
+	}
+	return aws.String(e.URL)
+}
+
+// State gives the SDK's option.
+func (e Endpoint) State() aws.FIPSEndpointState {
+	if e.FIPS {
+		return aws.FIPSEndpointStateEnabled
+	}
+	return aws.FIPSEndpointStateDisabled
+}
+
+// Retryer repeats a question once where that may help: a caller waits for the answer.
+func Retryer() aws.Retryer {
+	return retry.NewStandard(func(o *retry.StandardOptions) {
+		o.MaxAttempts, o.MaxBackoff = 2, 500*time.Millisecond
+	})
+}
+
+func checkEndpoint(text string, deny egress.List) error {
+	u, err := url.Parse(text)
+	if err != nil {
+		return errors.New("it is not a URL")
+	}
+	if err := deny.CheckURL(u); err != nil {
+		return err
+	}
+	if u.RawQuery != "" || u.Fragment != "" {
+		return errors.New("the URL must not have a query or a fragment")
+	}
+	return egress.CheckSecret(u)
+}
+
+func authorities(file string) (*x509.CertPool, error) {
+	if file == "" {
+		return nil, nil
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() //nolint:errcheck // it was only read
+	raw, err := egress.ReadAll(f, maxCAFile)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM(raw) {
+		return nil, fmt.Errorf("%s holds no certificate in PEM", file)
+	}
+	return pool, nil
+}
+
+// bounded ends an answer that is too long with an error.
+type bounded struct{ http.RoundTripper }
+
+func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
+	answer, err := b.RoundTripper.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	answer.Body = &body{ReadCloser: answer.Body, left: maxAnswer}
+	return answer, nil
+}
+
+type body struct {
+	io.ReadCloser
+	left int64
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if b.left -= int64(n); b.left < 0 {
+		return 0, fmt.Errorf("%w: more than %d bytes", egress.ErrTooLong, maxAnswer)
+	}
+	return n, err
+}

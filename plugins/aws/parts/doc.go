@@ -1,0 +1,2 @@
+// Package parts lists what the AWS plugin offers.
+package parts

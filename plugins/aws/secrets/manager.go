@@ -1,0 +1,194 @@
+package secrets
+
+import (
+	"context"
+	"errors"
+	"regexp"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"github.com/realmgate/realmgate/plugins/aws/client"
+	"github.com/realmgate/realmgate/sdk"
+)
+
+// ManagerSettings are those of [Manager].
+type ManagerSettings struct {
+	Settings
+	RecoveryWindow sdk.Duration `json:"recovery_window" default:"PT0S" doc:"for how long a secret that Realmgate deletes can be recovered, P7D to P30D; PT0S deletes it at once. A name is not free again before its end"`
+}
+
+// Manager resolves references into AWS Secrets Manager. The path of a reference is the secret's name or ARN; behind a colon it
+// may have a staging label or the id of a version.
+type Manager struct {
+	*store
+	window time.Duration
+}
+
+// NewManager checks the settings. The service is asked when a secret is first wanted.
+func NewManager(_ context.Context, _ sdk.Setup, s ManagerSettings) (*Manager, error) {
+	st, err := newStore("aws-secrets-manager", s.Settings)
+	const day = 24 * time.Hour
+	if w := s.RecoveryWindow.Std(); w != 0 && (w < 7*day || w > 30*day || w%day != 0) {
+		err = errors.Join(err, sdk.At(errors.New("the window is PT0S, or whole days between P7D and P30D"), "recovery_window"))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &Manager{store: st, window: s.RecoveryWindow.Std()}, nil
+}
+
+var versionID = regexp.MustCompile(`^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$`)
+
+// arnColons is how many colons the ARN of a secret has: arn:aws:secretsmanager:region:account:secret:name.
+const arnColons = 6
+
+// selected splits the label or version id off a path.
+func selected(path string) (name, selector string) {
+	colons := 0
+	if strings.HasPrefix(path, "arn:") {
+		colons = arnColons
+	}
+	if strings.Count(path, ":") <= colons {
+		return path, ""
+	}
+	at := strings.LastIndexByte(path, ':')
+	return path[:at], path[at+1:]
+}
+
+func (m *Manager) service(ctx context.Context) (*secretsmanager.Client, error) {
+	keys, err := m.keys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	e := m.settings.endpoint()
+	return secretsmanager.New(secretsmanager.Options{
+		Region: m.settings.Region, HTTPClient: m.http, Retryer: client.Retryer(), BaseEndpoint: e.Base(),
+		EndpointOptions: secretsmanager.EndpointResolverOptions{UseFIPSEndpoint: e.State()},
+		Credentials:     credentials.StaticCredentialsProvider{Value: keys},
+	}), nil
+}
+
+// Resolve gives the current version of a secret, or the one that is asked for, and of it the field if one is named.
+func (m *Manager) Resolve(ctx context.Context, ref sdk.SecretRef) (sdk.Secret, error) {
+	s, err := m.resolve(ctx, ref)
+	return s, m.wrap(ref, err)
+}
+
+func (m *Manager) resolve(ctx context.Context, ref sdk.SecretRef) (sdk.Secret, error) {
+	ctx, cancel := context.WithTimeout(ctx, m.timeout)
+	defer cancel()
+	if ref.Version() != "" {
+		return sdk.Secret{}, errors.New("versions have no numbers here: write a staging label or the id of a version behind the name, e.g. name:AWSPREVIOUS")
+	}
+	name, selector := selected(ref.Path())
+	if len(name) > maxName {
+		return sdk.Secret{}, errors.New("no secret has so long a name")
+	}
+	in := &secretsmanager.GetSecretValueInput{SecretId: aws.String(name)}
+	switch {
+	case versionID.MatchString(selector):
+		in.VersionId = aws.String(selector)
+	case selector != "":
+		in.VersionStage = aws.String(selector)
+	}
+	c, err := m.service(ctx)
+	if err != nil {
+		return sdk.Secret{}, err
+	}
+	out, err := c.GetSecretValue(ctx, in)
+	if err != nil {
+		return sdk.Secret{}, client.FailureOf("Secrets Manager", err)
+	}
+	value := out.SecretBinary
+	if out.SecretString != nil {
+		value = []byte(*out.SecretString)
+	}
+	if value, err = field(value, ref.Field()); err != nil {
+		return sdk.Secret{}, err
+	}
+	s := sdk.NewSecret(value)
+	s.Version = aws.ToString(out.VersionId)
+	return s, nil
+}
+
+// notFound is the code for a secret that is not there.
+const notFound = "ResourceNotFoundException"
+
+// WriteSecret writes a new version of a secret, and makes the secret if need be.
+func (m *Manager) WriteSecret(ctx context.Context, ref sdk.SecretRef, value []byte) (string, error) {
+	version, err := m.write(ctx, ref, value)
+	return version, m.wrap(ref, err)
+}
+
+func (m *Manager) write(ctx context.Context, ref sdk.SecretRef, value []byte) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, m.timeout)
+	defer cancel()
+	name, selector := selected(ref.Path())
+	if err := whole(ref, selector, value); err != nil {
+		return "", err
+	}
+	c, err := m.service(ctx)
+	if err != nil {
+		return "", err
+	}
+	text, binary := asText(value)
+	put, err := c.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{SecretId: aws.String(name), SecretString: text, SecretBinary: binary})
+	if err == nil {
+		return aws.ToString(put.VersionId), nil
+	}
+	if f := client.FailureOf("Secrets Manager", err); f.Code != notFound {
+		return "", f
+	}
+	in := &secretsmanager.CreateSecretInput{Name: aws.String(name), SecretString: text, SecretBinary: binary, Description: aws.String("written by Realmgate")}
+	if m.settings.KMSKeyID != "" {
+		in.KmsKeyId = aws.String(m.settings.KMSKeyID)
+	}
+	made, err := c.CreateSecret(ctx, in)
+	if err != nil {
+		return "", client.FailureOf("Secrets Manager", err)
+	}
+	return aws.ToString(made.VersionId), nil
+}
+
+// asText: what is text is written as such, so that people can read it there.
+func asText(value []byte) (*string, []byte) {
+	if len(value) > 0 && utf8.Valid(value) {
+		return aws.String(string(value)), nil
+	}
+	return nil, value
+}
+
+// DeleteSecret deletes a secret with all its versions; one that is not there is no error.
+func (m *Manager) DeleteSecret(ctx context.Context, ref sdk.SecretRef) error {
+	return m.wrap(ref, m.remove(ctx, ref))
+}
+
+func (m *Manager) remove(ctx context.Context, ref sdk.SecretRef) error {
+	ctx, cancel := context.WithTimeout(ctx, m.timeout)
+	defer cancel()
+	name, selector := selected(ref.Path())
+	if err := whole(ref, selector, nil); err != nil {
+		return err
+	}
+	c, err := m.service(ctx)
+	if err != nil {
+		return err
+	}
+	in := &secretsmanager.DeleteSecretInput{SecretId: aws.String(name)}
+	if m.window == 0 {
+		in.ForceDeleteWithoutRecovery = aws.Bool(true)
+	} else {
+		in.RecoveryWindowInDays = aws.Int64(int64(m.window / (24 * time.Hour)))
+	}
+	if _, err = c.DeleteSecret(ctx, in); err != nil {
+		if f := client.FailureOf("Secrets Manager", err); f.Code != notFound {
+			return f
+		}
+	}
+	return nil
+}

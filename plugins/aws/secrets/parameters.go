@@ -1,0 +1,150 @@
+package secrets
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+
+	"github.com/realmgate/realmgate/plugins/aws/client"
+	"github.com/realmgate/realmgate/sdk"
+)
+
+// Parameters resolves references into the parameter store of AWS Systems Manager. The path of a reference is the parameter's
+// name, without the slash that a name with slashes begins with.
+type Parameters struct{ *store }
+
+// NewParameters checks the settings. The service is asked when a secret is first wanted.
+func NewParameters(_ context.Context, _ sdk.Setup, s Settings) (*Parameters, error) {
+	st, err := newStore("aws-ssm-parameters", s)
+	if err != nil {
+		return nil, err
+	}
+	return &Parameters{store: st}, nil
+}
+
+// parameter gives the name that the service knows, and the label that stands behind a colon.
+func parameter(path string) (name, label string) {
+	name, label, _ = strings.Cut(path, ":")
+	if strings.Contains(name, "/") {
+		name = "/" + name
+	}
+	return name, label
+}
+
+func (p *Parameters) service(ctx context.Context) (*ssm.Client, error) {
+	keys, err := p.keys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	e := p.settings.endpoint()
+	return ssm.New(ssm.Options{
+		Region: p.settings.Region, HTTPClient: p.http, Retryer: client.Retryer(), BaseEndpoint: e.Base(),
+		EndpointOptions: ssm.EndpointResolverOptions{UseFIPSEndpoint: e.State()},
+		Credentials:     credentials.StaticCredentialsProvider{Value: keys},
+	}), nil
+}
+
+// Resolve gives the current version of a parameter, or the one of a number or a label, and of it the field if one is named.
+func (p *Parameters) Resolve(ctx context.Context, ref sdk.SecretRef) (sdk.Secret, error) {
+	s, err := p.resolve(ctx, ref)
+	return s, p.wrap(ref, err)
+}
+
+func (p *Parameters) resolve(ctx context.Context, ref sdk.SecretRef) (sdk.Secret, error) {
+	ctx, cancel := context.WithTimeout(ctx, p.timeout)
+	defer cancel()
+	name, label := parameter(ref.Path())
+	switch {
+	case ref.Version() != "" && label != "":
+		return sdk.Secret{}, errors.New("the reference has both a version and a label")
+	case len(name) > maxName:
+		return sdk.Secret{}, errors.New("no parameter has so long a name")
+	case ref.Version() != "":
+		name += ":" + ref.Version()
+	case label != "":
+		name += ":" + label
+	}
+	c, err := p.service(ctx)
+	if err != nil {
+		return sdk.Secret{}, err
+	}
+	out, err := c.GetParameter(ctx, &ssm.GetParameterInput{Name: aws.String(name), WithDecryption: aws.Bool(true)})
+	if err != nil {
+		return sdk.Secret{}, client.FailureOf("Systems Manager", err)
+	}
+	if out.Parameter == nil || out.Parameter.Value == nil {
+		return sdk.Secret{}, errors.New("the answer of Systems Manager has no value")
+	}
+	value, err := field([]byte(*out.Parameter.Value), ref.Field())
+	if err != nil {
+		return sdk.Secret{}, err
+	}
+	s := sdk.NewSecret(value)
+	s.Version = strconv.FormatInt(out.Parameter.Version, 10)
+	return s, nil
+}
+
+// WriteSecret writes a new version of a parameter of the type SecureString.
+func (p *Parameters) WriteSecret(ctx context.Context, ref sdk.SecretRef, value []byte) (string, error) {
+	version, err := p.write(ctx, ref, value)
+	return version, p.wrap(ref, err)
+}
+
+func (p *Parameters) write(ctx context.Context, ref sdk.SecretRef, value []byte) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, p.timeout)
+	defer cancel()
+	name, label := parameter(ref.Path())
+	if err := whole(ref, label, value); err != nil {
+		return "", err
+	}
+	if !utf8.Valid(value) || len(value) == 0 {
+		return "", errors.New("a parameter holds text in UTF-8, and at least one character of it")
+	}
+	c, err := p.service(ctx)
+	if err != nil {
+		return "", err
+	}
+	in := &ssm.PutParameterInput{
+		Name: aws.String(name), Value: aws.String(string(value)), Type: types.ParameterTypeSecureString, Overwrite: aws.Bool(true),
+		Tier: types.ParameterTierIntelligentTiering,
+	}
+	if p.settings.KMSKeyID != "" {
+		in.KeyId = aws.String(p.settings.KMSKeyID)
+	}
+	out, err := c.PutParameter(ctx, in)
+	if err != nil {
+		return "", client.FailureOf("Systems Manager", err)
+	}
+	return strconv.FormatInt(out.Version, 10), nil
+}
+
+// DeleteSecret deletes a parameter with all its versions; one that is not there is no error.
+func (p *Parameters) DeleteSecret(ctx context.Context, ref sdk.SecretRef) error {
+	return p.wrap(ref, p.remove(ctx, ref))
+}
+
+func (p *Parameters) remove(ctx context.Context, ref sdk.SecretRef) error {
+	ctx, cancel := context.WithTimeout(ctx, p.timeout)
+	defer cancel()
+	name, label := parameter(ref.Path())
+	if err := whole(ref, label, nil); err != nil {
+		return err
+	}
+	c, err := p.service(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err = c.DeleteParameter(ctx, &ssm.DeleteParameterInput{Name: aws.String(name)}); err != nil {
+		if f := client.FailureOf("Systems Manager", err); f.Code != "ParameterNotFound" {
+			return f
+		}
+	}
+	return nil
+}
