@@ -37,8 +37,9 @@ type outgoing struct {
 // ServeHTTP signs a request and forwards it. There is no mux in front: that would clean paths.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
-	a := &answer{ResponseWriter: w}
+	a := &answer{ResponseWriter: w, body: r.ContentLength != 0}
 	body := &counted{ReadCloser: r.Body}
+	_ = http.NewResponseController(w).EnableFullDuplex() // an answer that begins early does not end the body
 	defer func() { h.log(r, a, body, time.Since(began)) }()
 	out, whole, f := h.prepare(r, body)
 	defer whole.close()
@@ -128,7 +129,7 @@ func (p *Proxy) forwarder() *httputil.ReverseProxy {
 		Transport: p.transport, FlushInterval: -1, BufferPool: p, ErrorHandler: p.failed,
 		Rewrite: func(r *httputil.ProxyRequest) {
 			o := outgoingOf(r.In)
-			r.Out.URL, r.Out.Host, r.Out.Header = o.url, o.url.Host, o.header
+			r.Out.URL, r.Out.Host, r.Out.Header, r.Out.TransferEncoding = o.url, o.url.Host, o.header, nil
 			r.Out.Body, r.Out.ContentLength, r.Out.Trailer = o.body, o.length, r.In.Trailer
 			if o.length == 0 {
 				r.Out.Body = nil
@@ -188,6 +189,7 @@ func (c *counted) failed() bool { return c.broken.Load() }
 // answer notes what is answered.
 type answer struct {
 	http.ResponseWriter
+	body   bool // the request has one
 	status int
 	n      int64
 	fault  *fault
@@ -213,6 +215,9 @@ func (a *answer) Write(b []byte) (int, error) {
 
 func (a *answer) fail(f *fault) {
 	a.fault = f
+	if a.body {
+		a.Header().Set("Connection", "close") // what is left of the body is not waited for
+	}
 	f.write(a)
 }
 
@@ -229,7 +234,7 @@ func (h *handler) log(r *http.Request, a *answer, body *counted, took time.Durat
 		if f.cause != nil {
 			line = append(line, "error", f.cause)
 		}
-		if f.status >= 500 {
+		if f.status > http.StatusNotImplemented {
 			log = h.proxy.c.Logger.Warn
 		}
 	}

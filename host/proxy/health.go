@@ -13,7 +13,7 @@ func healthOf(remotes []*remote) http.Handler {
 		connections, status := map[string]string{}, http.StatusOK
 		for _, x := range remotes {
 			connections[x.name] = "ready"
-			if _, err := x.now(r.Context()); err != nil {
+			if _, err := x.ask(r.Context()); err != nil {
 				connections[x.name], status = unsigned(err).code, http.StatusServiceUnavailable
 			}
 		}

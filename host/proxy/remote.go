@@ -41,11 +41,17 @@ func (r *remote) now(ctx context.Context) (target, error) {
 	if fresh {
 		return t, nil
 	}
+	return r.ask(ctx)
+}
+
+// ask gives the target of the connection as it is now.
+func (r *remote) ask(ctx context.Context) (target, error) {
 	c, err := r.proxy.c.Daemon.Connection(ctx, r.proxy.c.Realm, r.name)
 	if err != nil {
 		return target{}, err
 	}
-	if t, err = r.proxy.targetOf(c); err != nil {
+	t, err := r.proxy.targetOf(c)
+	if err != nil {
 		return target{}, fmt.Errorf("connection %s: %w", r.name, err)
 	}
 	r.mu.Lock()
