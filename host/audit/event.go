@@ -25,6 +25,9 @@ const (
 	RoleRevoke      = "role.revoke"
 	RootCreate      = "root.create" // the root principal of a realm, at its first start
 	Decision        = "decision"    // at the forward-auth door, if configured
+	KeyPublish      = "key.publish" // a key that tokens of the realm are accepted of, or will be
+	KeySign         = "key.sign"    // a key begins to sign
+	KeyRetire       = "key.retire"  // a key is no longer accepted
 
 	ConnectionCreate      = "connection.create"
 	ConnectionUpdate      = "connection.update"
@@ -36,10 +39,9 @@ const (
 	ConnectionTest        = "connection.test"
 	AccessKeyCreate       = "access_key.create"
 	AccessKeyDelete       = "access_key.delete"
-
-	StoredSecretRead   = "stored_secret.read" // by an operator, of a secret store
-	StoredSecretWrite  = "stored_secret.write"
-	StoredSecretDelete = "stored_secret.delete"
+	StoredSecretRead      = "stored_secret.read" // by an operator, of a secret store
+	StoredSecretWrite     = "stored_secret.write"
+	StoredSecretDelete    = "stored_secret.delete"
 )
 
 // Outcomes of an event.
@@ -54,24 +56,27 @@ const (
 
 // Event is what a line tells. Time, request id, listener and peer are added from the context of the request.
 type Event struct {
-	Name          string `json:"event"`
-	Outcome       string `json:"outcome"`
-	Realm         string `json:"realm,omitempty"`
-	ClientID      string `json:"client_id,omitempty"`   // of a client that the realm knows
-	ClientHash    string `json:"client_hash,omitempty"` // of one that it does not know
-	PrincipalID   string `json:"principal_id,omitempty"`
-	Principal     string `json:"principal,omitempty"` // name
-	Role          string `json:"role,omitempty"`
-	TokenID       string `json:"token_id,omitempty"`
-	Scope         string `json:"scope,omitempty"` // what was granted, never what was asked for
-	SecretVersion string `json:"secret_version,omitempty"`
-	AccessKey     string `json:"access_key,omitempty"` // id
-	Connection    string `json:"connection,omitempty"` // name
-	AuditID       string `json:"audit_id,omitempty"`   // of the remote system's own log, for the credentials that it gave
-	Reference     string `json:"reference,omitempty"`  // to a secret in a store
-	Change        string `json:"change,omitempty"`     // what was changed, e.g. of a principal "enabled=false"
-	Reason        string `json:"reason,omitempty"`     // in snake case
-	Detail        string `json:"detail,omitempty"`     // for people
+	Name          string    `json:"event"`
+	Outcome       string    `json:"outcome"`
+	Realm         string    `json:"realm,omitempty"`
+	ClientID      string    `json:"client_id,omitempty"`   // of a client that the realm knows
+	ClientHash    string    `json:"client_hash,omitempty"` // of one that it does not know
+	PrincipalID   string    `json:"principal_id,omitempty"`
+	Principal     string    `json:"principal,omitempty"` // name
+	Role          string    `json:"role,omitempty"`
+	TokenID       string    `json:"token_id,omitempty"`
+	Scope         string    `json:"scope,omitempty"` // what was granted, never what was asked for
+	SecretVersion string    `json:"secret_version,omitempty"`
+	KeyID         string    `json:"key_id,omitempty"`     // kid
+	AccessKey     string    `json:"access_key,omitempty"` // id
+	Connection    string    `json:"connection,omitempty"` // name
+	AuditID       string    `json:"audit_id,omitempty"`   // of the remote system's own log, for the credentials that it gave
+	Reference     string    `json:"reference,omitempty"`  // to a secret in a store
+	Change        string    `json:"change,omitempty"`     // what was changed, e.g. of a principal "enabled=false"
+	Reason        string    `json:"reason,omitempty"`     // in snake case
+	Detail        string    `json:"detail,omitempty"`     // for people
+	Count         int       `json:"count,omitempty"`
+	Since         time.Time `json:"since,omitzero"`
 }
 
 // line is what is written.
@@ -90,11 +95,12 @@ const hashBytes = 8
 // Client names the client of an event: by its id if the realm knows it, else by a hash.
 func (e Event) Client(id string, known bool) Event {
 	sum := sha256.Sum256([]byte(id)) // whether it is needed or not: the time must not tell which clients there are
+	hash := "sha256:" + hex.EncodeToString(sum[:hashBytes])
 	switch {
 	case known:
 		e.ClientID = id
 	case id != "":
-		e.ClientHash = "sha256:" + hex.EncodeToString(sum[:hashBytes])
+		e.ClientHash = hash
 	}
 	return e
 }
@@ -109,8 +115,8 @@ const (
 // bounded makes sure that no value is longer than it may be.
 func (e Event) bounded() Event {
 	for _, v := range []*string{
-		&e.Name, &e.Outcome, &e.Realm, &e.ClientID, &e.ClientHash, &e.PrincipalID, &e.Principal, &e.Role, &e.TokenID, &e.SecretVersion,
-		&e.AccessKey, &e.Connection, &e.AuditID, &e.Reference, &e.Change, &e.Detail,
+		&e.Name, &e.Outcome, &e.Realm, &e.ClientID, &e.ClientHash, &e.PrincipalID, &e.Principal, &e.Role, &e.TokenID, &e.SecretVersion, &e.Reference,
+		&e.KeyID, &e.AccessKey, &e.Connection, &e.AuditID, &e.Change, &e.Detail,
 	} {
 		*v = bound(*v, maxValue)
 	}

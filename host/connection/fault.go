@@ -25,7 +25,7 @@ const (
 	CodeExists           = "exists"      // 409
 	CodeConflict         = "conflict"    // 409: the version is not the current one
 	CodeTooLarge         = "too_large"   // 413
-	CodeUnsupported      = "unsupported" // 501: what the vendor of the connection cannot do
+	CodeUnsupported      = "unsupported" // 501: what no vendor does, or that of the connection cannot do
 	CodeUnavailable      = "unavailable" // 503
 	CodeUnaudited        = "unaudited"   // 503: the audit log cannot be written, and so nothing was done
 	CodeInternal         = "internal"    // 500

@@ -366,7 +366,7 @@ func TestCrash(t *testing.T) {
 	}
 	w.clean("after the crash")
 	w.svc["r"] = s
-	if err := w.custody["r"].Sweep(t.Context()); err != nil || len(w.store.paths()) != 1 {
+	if _, err := w.custody["r"].Sweep(t.Context()); err != nil || len(w.store.paths()) != 1 {
 		t.Errorf("what may still be under way was swept: %v", err)
 	}
 	w.ok("POST", "", bearer("b", "https://x.example.com", "canary", "")) // the name is free

@@ -414,8 +414,8 @@ func (w *world) sweep(realm string) {
 	w.t.Helper()
 	for range 2 {
 		w.clock = w.clock.Add(time.Hour)
-		if err := w.custody[realm].Sweep(w.t.Context()); err != nil {
-			w.t.Fatal(err)
+		if left, err := w.custody[realm].Sweep(w.t.Context()); err != nil || left != 0 {
+			w.t.Fatal(left, err)
 		}
 	}
 }

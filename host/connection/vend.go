@@ -80,9 +80,11 @@ func (s *Service) Credentials(ctx context.Context, a Actor, name string, q Crede
 func (s *Service) refuse(ctx context.Context, e audit.Event, err error) error {
 	f := faultOf(err)
 	e.Outcome, e.Reason, e.Detail = audit.Refused, f.Code, f.Error()
+	if f.Code == CodeForbidden || f.Code == CodeNotFound { // a name that anybody may have made up
+		e.Connection = ""
+	}
 	if f.Status >= 500 {
 		e.Outcome = audit.Unavailable
-		s.c.Logger.Warn("a connection cannot be used", "request_id", sdk.RequestID(ctx), "realm", s.c.Realm, "connection", e.Connection, "event", e.Name, "error", causeOf(f))
 	}
 	if err := s.c.Audit.Record(ctx, e); err != nil {
 		return err

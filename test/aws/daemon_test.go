@@ -2,8 +2,6 @@ package aws
 
 import (
 	"bytes"
-	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -140,31 +138,6 @@ func (d *daemon) principal(realm, name, role string) {
 	d.operate("role", "create", "--realm", realm, role)
 	d.operate("principal", "create", "--realm", realm, name, "--without-secret")
 	d.operate("role", "grant", "--realm", realm, role, name)
-}
-
-// admin asks the admin socket.
-func (d *daemon) admin(method, path string, into any) int {
-	d.t.Helper()
-	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(d.dir, "admin.sock"))
-	}}}
-	r, err := http.NewRequestWithContext(d.t.Context(), method, "http://admin"+path, nil)
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	res, err := client.Do(r)
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	defer res.Body.Close()
-	raw, err := io.ReadAll(res.Body)
-	if err == nil && into != nil {
-		err = json.Unmarshal(raw, into)
-	}
-	if err != nil {
-		d.t.Fatalf("%s %s: %v: %s", method, path, err, raw)
-	}
-	return res.StatusCode
 }
 
 // check asks the forward-auth door of a realm about a bearer token: the principal or the reason, and the roles.

@@ -114,6 +114,9 @@ func (r *rooms) bootstrap(ctx context.Context, cfg *config.Config, std streams) 
 		endpoint: func(realm string) string { return endpoint(cfg, realm) },
 		scope:    cfg.RolePrefix + "ALL",
 	}
+	if cfg.Audit.Path == audit.Stdout { // whoever reads the log, be it a terminal, gets lines and nothing else
+		show.out, _ = std.err.(*os.File)
+	}
 	for _, realm := range r.gen.Internal() {
 		created, err := r.createRoot(ctx, realm, show.show)
 		if err != nil {
@@ -159,8 +162,10 @@ func (r *rooms) server(cfg *config.Config, listeners []server.Listener) (*server
 		Directory: r.directory,
 		Audit:     decisions,
 		Admin: admin.Handler(admin.Deps{
-			Directory: admin.Audited(r.directory, r.audit), Realms: realms, Plugins: r.pluginList, Connections: r.gen.Connections,
-			Secrets: func() admin.Secrets { return admin.AuditedSecrets(r.gen.Secrets(), r.audit) }, Logger: r.log.Named("admin"),
+			Directory: admin.Audited(r.directory, r.audit), Realms: realms, Plugins: r.pluginList,
+			Connections: r.gen.Connections, AccessKeys: r.gen.AccessKeys,
+			Secrets: func() admin.Secrets { return admin.AuditedSecrets(r.gen.Secrets(), r.audit) },
+			Logger:  r.log.Named("admin"),
 		}),
 		Logger: r.log.Named("server"),
 	})

@@ -112,10 +112,7 @@ func (p *Provider) fly(at proofHash, got proof) (verdict, error) {
 	if v, ok := p.memory.get(at, now); ok { // of a request that has just ended
 		return v, nil
 	}
-	switch {
-	case p.ctx.Err() != nil:
-		return verdict{}, errors.New("the identity provider was released")
-	case !p.turnstile.admit(got.keyID, now):
+	if !p.turnstile.admit(got.keyID, now) {
 		return verdict{}, fmt.Errorf("more than %d requests per second are not sent to STS", p.settings.RequestsPerSecond)
 	}
 	who, err := ask(p.ctx, p.http, got)

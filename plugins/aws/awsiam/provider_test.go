@@ -182,6 +182,11 @@ func TestAccounts(t *testing.T) {
 	if d := sdk.AsDenial(sdk.Step(t.Context(), sdk.KindIdentityProvider, x.Provider, st)); d == nil || d.Reason != "account_not_allowed" || !d.Forbidden {
 		t.Errorf("%+v", d)
 	}
+	// Their keys do not become regulars, although STS confirms them.
+	x = newTenant(t, s.URL, map[string]any{"accounts": []string{role.Account}, "requests_per_second": 1})
+	for i, want := range []string{"account_not_allowed", "account_not_allowed", "unavailable"} {
+		x.want(t, "theirs", sign(t, stranger, login.FormK8s, s.URL, x.now().Add(-time.Duration(i)*time.Second)), want)
+	}
 }
 
 // A flood of made-up proofs does not keep out those whose key STS has confirmed, not even if it uses the key id of one of

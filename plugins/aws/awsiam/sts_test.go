@@ -62,7 +62,7 @@ func TestAnswersOfSTS(t *testing.T) {
 		"a time-out over there":     {fails(408, "Whatever"), "unavailable"},
 		"down":                      {fails(503, "ServiceUnavailable"), "unavailable"},
 		"broken":                    {fails(500, "SignatureDoesNotMatch"), "unavailable"},
-		"a redirect":                {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", 302) }, "unavailable"},
+		"a redirect":                {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) }, "unavailable"},
 		"another success":           {says(201, "text/xml", whole(user.ARN)), "unavailable"},
 		"no content":                {says(200, "text/xml", ""), "unavailable"},
 		"HTML":                      {says(200, "text/html", "<html>"+whole(user.ARN)+"</html>"), "unavailable"},
@@ -97,6 +97,14 @@ func TestAnswersOfSTS(t *testing.T) {
 		"an ARN with an empty part": {says(200, "text/xml", whole("arn:aws:sts::111122223333:assumed-role//x")), "unavailable"},
 		"a cut ARN":                 {says(200, "text/xml", whole("arn:aws:iam::111122223333")), "unavailable"},
 		"an ARN with a region":      {says(200, "text/xml", whole("arn:aws:iam:us-east-1:111122223333:user/x")), "unavailable"},
+		"another root": {answers(func(s string) string {
+			return strings.ReplaceAll(s, "GetCallerIdentityResponse", "GetSessionTokenResponse")
+		}), "unavailable"},
+		"a processing instruction":  {answers(func(s string) string { return `<?xml-stylesheet href="x"?>` + s }), "unavailable"},
+		"one within":                {replace("<Arn>", "<Arn><?xml version='1.0'?>"), "unavailable"},
+		"an error of another":       {says(403, "text/xml", `<Fault xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Code>AccessDenied</Code></Error></Fault>`), "unavailable"},
+		"an error with a sentence":  {fails(403, "the proxy says no!"), "unavailable"},
+		"an error with a long code": {fails(403, strings.Repeat("x", 65)), "unavailable"},
 		"an error that is a code":   {fails(403, "<Code>x</Code>"), "unavailable"},
 		"a closed connection":       {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "unavailable"},
 		"an endless header": {func(w http.ResponseWriter, _ *http.Request) {

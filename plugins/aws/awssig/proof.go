@@ -71,7 +71,7 @@ const (
 	ParamExpires    = "X-Amz-Expires"
 	ParamSigned     = "X-Amz-SignedHeaders"
 	ParamSignature  = "X-Amz-Signature"
-	ParamToken      = "X-Amz-Security-Token" //nolint:gosec // the name of a parameter
+	ParamToken      = "X-Amz-Security-Token"
 )
 
 // ParsePresigned reads what a presigned URL says about its signature: each parameter once. Date and expiry are
@@ -99,7 +99,7 @@ func newProof(credential, signed, signature string) (p Proof, err error) {
 	}
 	p.KeyID, p.Scope = part[0], Scope{part[1], part[2], part[3]}
 	if !consistsOf(p.KeyID, maxKeyID, "-_.") {
-		return Proof{}, errors.New("the key id consists of letters, digits and -_.")
+		return Proof{}, errors.New("the key id consists of letters, digits, -, _ and dots")
 	}
 	if d, err := time.Parse(dayForm, p.Scope.Day); err != nil || d.Format(dayForm) != p.Scope.Day {
 		return Proof{}, errors.New("the day of the credential is not YYYYMMDD")

@@ -81,8 +81,10 @@ func New(ctx context.Context, c aws.Credentials, o Options) (Token, error) {
 	if c.CanExpire && c.Expires.Before(t.Expires) {
 		t.Expires = c.Expires.UTC()
 	}
-	t.Value, err = build(ctx, c, o, r)
-	return t, err
+	if t.Value, err = build(ctx, c, o, r); err != nil {
+		return Token{}, err
+	}
+	return t, nil
 }
 
 func (o Options) endpoint(ctx context.Context) (string, error) {

@@ -69,7 +69,7 @@ func (v *Vendor) token(ctx context.Context, c *sdk.Connection) (Token, error) {
 	}
 	t, err := v.resolve(ctx, p.BearerToken)
 	if err != nil {
-		return Token{}, fmt.Errorf("credential-vendor(bearer): connection %s: bearerToken: %w", c.Name, err)
+		return Token{}, fmt.Errorf("connection %s: bearerToken: %w", c.Name, err)
 	}
 	return t, nil
 }

@@ -45,18 +45,17 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// host knows one secret.
-type host string
-
-func (h host) ResolveSecret(_ context.Context, ref sdk.SecretRef) (sdk.Secret, error) {
-	if h == "" || ref.String() != "urn:realmgate-secret:s:token" {
-		return sdk.Secret{}, errors.New("the store is down")
-	}
-	return sdk.NewSecret([]byte(h)), nil
+// host knows one secret, and nothing else.
+type host struct {
+	sdk.Host
+	value string
 }
 
-func (host) FindPrincipal(context.Context, sdk.PrincipalRef) (sdk.Principal, error) {
-	return sdk.Principal{}, errors.New("there are no principals here")
+func (h host) ResolveSecret(_ context.Context, ref sdk.SecretRef) (sdk.Secret, error) {
+	if h.value == "" || ref.String() != "urn:realmgate-secret:s:token" {
+		return sdk.Secret{}, errors.New("the store is down")
+	}
+	return sdk.NewSecret([]byte(h.value)), nil
 }
 
 func connection() sdk.Connection {
@@ -108,7 +107,7 @@ func TestVend(t *testing.T) {
 		if tt.change != nil {
 			tt.change(&r)
 		}
-		c, err := v.Vend(sdk.WithHost(t.Context(), host(tt.secret)), r)
+		c, err := v.Vend(sdk.WithHost(t.Context(), host{value: tt.secret}), r)
 		d := sdk.AsDenial(err)
 		switch {
 		case tt.reason != "":
@@ -140,7 +139,7 @@ func TestVend(t *testing.T) {
 
 func TestSign(t *testing.T) {
 	t.Parallel()
-	ctx := sdk.WithHost(t.Context(), host("hunter2"))
+	ctx := sdk.WithHost(t.Context(), host{value: "hunter2"})
 	message := sdk.HTTPMessage{
 		Method: "GET", Scheme: "https", Host: "example.com:8443", RawTarget: "/v1/a%2Fb?q=%20x",
 		Header: []sdk.Header{{Name: "accept", Value: "a"}, {Name: "authorization", Value: "Bearer of the caller"}, {Name: "accept", Value: "b"}},

@@ -59,7 +59,8 @@ func (v *Vendor) exchange(ctx context.Context, p *parameters, secret sdk.Secret)
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.Header.Set("Accept", "application/json")
-	now := v.now() // the life of a token begins no earlier than this
+	r.Header["Idempotency-Key"] = nil // not sent: it lets the client try again where a kept connection turns out to be closed
+	now := v.now()                    // the life of a token begins no earlier than this
 	answer, err := v.client.Do(r)
 	if err != nil {
 		return issued{}, failure(err)

@@ -18,8 +18,9 @@ import (
 
 const theSecret = "hunter2+/%: x"
 
-// host knows one secret, which may change.
+// host knows one secret, which may change, and nothing else.
 type host struct {
+	sdk.Host
 	mu    sync.Mutex
 	value string
 }
@@ -37,10 +38,6 @@ func (h *host) ResolveSecret(_ context.Context, ref sdk.SecretRef) (sdk.Secret, 
 		return sdk.Secret{}, errors.New("the store is down")
 	}
 	return sdk.NewSecret([]byte(h.value)), nil
-}
-
-func (*host) FindPrincipal(context.Context, sdk.PrincipalRef) (sdk.Principal, error) {
-	return sdk.Principal{}, errors.New("there are no principals here")
 }
 
 // rig is a vendor, its clock, and the host that it runs in.

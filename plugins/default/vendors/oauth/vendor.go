@@ -74,7 +74,7 @@ func (v *Vendor) token(ctx context.Context, c *sdk.Connection, atLeast time.Dura
 	}
 	t, err := v.kept(ctx, c, p, atLeast)
 	if err != nil && sdk.AsDenial(err) == nil {
-		err = fmt.Errorf("credential-vendor(oauth): connection %s: %w", c.Name, err)
+		err = fmt.Errorf("connection %s: %w", c.Name, err)
 	}
 	return t, err
 }

@@ -190,6 +190,21 @@ func TestSlowEndpoint(t *testing.T) {
 	}
 }
 
+// A connection that the endpoint closed while nobody used it is no reason to fail.
+func TestKeptConnectionIsClosed(t *testing.T) {
+	t.Parallel()
+	e := newEndpoint(t, tokenFor(60))
+	x := newRig(t, nil)
+	for n := range int64(100) {
+		c := connection(e.URL)
+		c.Version = n
+		if _, err := x.vend(t, sdk.VendRequest{Connection: c}); err != nil {
+			t.Fatalf("request %d: %v", n, err)
+		}
+		e.CloseClientConnections()
+	}
+}
+
 // The address that a name leads to is looked at when it is connected to.
 func TestDeniedAddresses(t *testing.T) {
 	t.Parallel()
