@@ -111,6 +111,9 @@ func queryOf(method string, t target, path string, h http.Header, hash string, l
 	if length > 0 {
 		asked.Set("Content-Length", strconv.FormatInt(length, 10))
 	}
+	if hash != "" { // some services, and verifiers of Realmgate's own, do not take a signature without
+		asked.Set(hashHeader, hash)
+	}
 	return admin.SignQuery{Method: method, URI: t.scheme + "://" + t.host + path, Headers: asked, PayloadSHA256: hash}
 }
 
