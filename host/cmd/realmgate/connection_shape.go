@@ -54,7 +54,7 @@ func (s connectionShape) read() (map[string]any, error) {
 		if err != nil {
 			return nil, fmt.Errorf("--file: %w", err)
 		}
-		defer f.Close()
+		defer func() { _ = f.Close() }()
 		in = f
 	}
 	raw, err := io.ReadAll(io.LimitReader(in, maxConnectionFile))
@@ -265,7 +265,7 @@ func secretOf(std streams, source string) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("--secret: %w", err)
 		}
-		defer f.Close()
+		defer func() { _ = f.Close() }()
 		value, err := io.ReadAll(io.LimitReader(f, maxSecretInput))
 		if err != nil {
 			return "", fmt.Errorf("--secret: %w", err)
@@ -274,5 +274,5 @@ func secretOf(std streams, source string) (string, error) {
 	case strings.HasPrefix(source, "urn:realmgate-secret:"), strings.HasPrefix(source, "urn:polaris-secret:"):
 		return source, nil
 	}
-	return "", errors.New("--secret takes no secret itself, since others see the command line: write - for standard input, @PATH for a file, or a reference urn:realmgate-secret:...")
+	return "", errors.New("--secret takes no secret itself, since others see the command line: write - for standard input, @PATH for a file, or a reference (urn:realmgate-secret:STORE:PATH)")
 }

@@ -133,7 +133,7 @@ func (s connectionSign) hash() (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("--payload-file: %w", err)
 		}
-		defer f.Close()
+		defer func() { _ = f.Close() }()
 		in = f
 	}
 	sum := sha256.New()
