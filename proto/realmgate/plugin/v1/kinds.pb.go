@@ -1190,7 +1190,7 @@ func (x *WriteSecretRequest) GetValue() []byte {
 
 type WriteSecretResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Empty where the store keeps no versions.
+	// Empty where no reference can name it.
 	Version       string `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
