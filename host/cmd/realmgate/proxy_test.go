@@ -268,7 +268,11 @@ func TestProxyExpectContinue(t *testing.T) {
 		}
 		if want[1] != 0 {
 			say(c, "body")
-			if res, err = http.ReadResponse(r, nil); err != nil || res.StatusCode != want[1] {
+			// Where the remote system's word comes late the proxy has said it already; a client reads any number (RFC 9110 section 15.2).
+			for res.StatusCode == http.StatusContinue && err == nil {
+				res, err = http.ReadResponse(r, nil)
+			}
+			if err != nil || res.StatusCode != want[1] {
 				t.Errorf("%s: %v %v", path, res, err)
 			}
 		}
