@@ -37,7 +37,7 @@ func (s *Service) exchange(ctx context.Context, f *form) (issued, error) {
 	case f.client.hasSecret():
 		caller, version, err = s.authenticate(ctx, limit.Token, &f.client)
 	case !itself:
-		caller.ID, err = s.holder(ctx, f.client)
+		caller, err = s.holder(ctx, &f.client)
 	}
 	if err != nil {
 		return issued{}, err
@@ -57,11 +57,12 @@ func (s *Service) exchange(ctx context.Context, f *form) (issued, error) {
 		return issued{}, badSubject("another_principal")
 	case f.client.hasSecret() && s.lifetime(d.Credential.AuthTime) < leastLife:
 		return s.anew(ctx, *f, d.Credential.RequestedRoles, caller, version)
+	case itself:
+		if caller, err = s.accept(ctx, &f.client, d.Principal.ID); err != nil {
+			return issued{}, err
+		}
 	}
-	o, err := s.renew(ctx, *f, d)
-	if err == nil && !f.client.hasSecret() {
-		err = s.c.Guard.Spend(ctx, limit.Token, o.clientID)
-	}
+	o, err := s.renew(*f, d, caller)
 	if err != nil {
 		return issued{}, err
 	}
@@ -72,7 +73,8 @@ func (s *Service) exchange(ctx context.Context, f *form) (issued, error) {
 	return out, err
 }
 
-// decide asks the plan about a token. The decision is allowed or denied, never without a credential or a denial.
+// decide asks the plan about a token. The decision is allowed or denied, never without a credential or a denial with a
+// reason.
 func (s *Service) decide(ctx context.Context, token string) (pipeline.Decision, error) {
 	if !isToken(token) {
 		return pipeline.Decision{Verdict: pipeline.Denied, Denial: &sdk.Denial{Reason: "token_malformed"}}, nil
@@ -82,35 +84,49 @@ func (s *Service) decide(ctx context.Context, token string) (pipeline.Decision, 
 	case d.Verdict == pipeline.Allowed && d.Credential != nil && d.Principal.ID != "":
 		return d, nil
 	case d.Verdict == pipeline.Denied && d.Denial != nil:
+		no := *d.Denial
+		if no.Reason == "" { // a part gave none, and the line needs one
+			no.Reason = "denied"
+		}
+		d.Denial = &no
 		return d, nil
 	}
 	return d, fmt.Errorf("decide on a token: %w", orUnknown(d.Err))
 }
 
-// holder gives the principal id of the bearer token that authenticates a client.
-func (s *Service) holder(ctx context.Context, c client) (string, error) {
+// holder gives the principal of the bearer token that authenticates a client.
+func (s *Service) holder(ctx context.Context, c *client) (directory.Principal, error) {
 	d, err := s.decide(ctx, c.bearer)
 	if err != nil {
-		return "", err
+		return directory.Principal{}, err
 	}
 	if d.Verdict != pipeline.Allowed {
-		if err := s.presented(ctx, c, d.Denial.Reason); err != nil {
-			return "", err
+		if err := s.presented(ctx, *c, d.Denial.Reason); err != nil {
+			return directory.Principal{}, err
 		}
-		return "", &Fault{Code: badClient.Code, Description: badClient.Description, why: d.Denial.Reason}
+		return directory.Principal{}, &Fault{Code: badClient.Code, Description: badClient.Description, why: d.Denial.Reason}
 	}
-	return d.Principal.ID, nil
+	return s.accept(ctx, c, d.Principal.ID)
 }
 
-// renew makes the order for an exchange out of the decision on its subject token.
-func (s *Service) renew(ctx context.Context, f form, d pipeline.Decision) (order, error) {
-	c := d.Credential
-	p, err := s.c.Directory.GetPrincipalByID(ctx, s.c.Realm, d.Principal.ID)
+// accept notes in c that it holds a token of a principal, and counts the request as that client's: whatever comes of it, it is
+// the client's own.
+func (s *Service) accept(ctx context.Context, c *client, id string) (directory.Principal, error) {
+	p, err := s.c.Directory.GetPrincipalByID(ctx, s.c.Realm, id)
 	switch {
-	case errors.Is(err, directory.ErrNotFound):
-		return order{}, badSubject(directory.ReasonPrincipalUnknown)
+	case errors.Is(err, directory.ErrNotFound): // deleted just now
+		return p, badSubject(directory.ReasonPrincipalUnknown)
 	case err != nil:
-		return order{}, fmt.Errorf("find the principal of a token: %w", err)
+		return p, fmt.Errorf("find the principal of a token: %w", err)
+	}
+	c.proven = &p
+	return p, s.c.Guard.Spend(ctx, limit.Token, p.ClientID)
+}
+
+// renew makes the order for an exchange out of the decision on its subject token, which is p's.
+func (s *Service) renew(f form, d pipeline.Decision, p directory.Principal) (order, error) {
+	c := d.Credential
+	switch {
 	case f.client.id != "" && f.client.id != p.ClientID:
 		return order{}, badSubject("another_client")
 	case len(p.SecretVersions) == 0 || c.SecretVersion != p.SecretVersions[len(p.SecretVersions)-1]:

@@ -59,7 +59,7 @@ func newExchange() *fixture {
 		"bobs-over": held(func(d *pipeline.Decision) { d.Principal.ID, d.Credential.AuthTime = "8", now.Add(-13*time.Hour) }),
 		"gone":      held(func(d *pipeline.Decision) { d.Principal.ID = "9" }),
 		"down":      {Err: errors.New("plugin /etc/key is down")}, "lying": held(func(d *pipeline.Decision) { d.Credential = nil }),
-		"expired": denied("token_expired"), "revoked": denied("token_revoked"),
+		"expired": denied("token_expired"), "revoked": denied("token_revoked"), "unreasoned": denied(""),
 		"disabled": {Verdict: pipeline.Denied, Denial: &sdk.Denial{Reason: "principal_disabled", Forbidden: true}},
 	}
 	return f

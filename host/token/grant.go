@@ -21,7 +21,7 @@ type issued struct {
 	expires   time.Duration
 }
 
-// grant serves a token request, and notes in f that the client was authenticated. The error is a *Fault, or one that makes
+// grant serves a token request, and notes in f whom it proves to be. The error is a *Fault, or one that makes
 // the service unavailable.
 func (s *Service) grant(ctx context.Context, f *form) (issued, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.c.Timeout)
@@ -45,7 +45,7 @@ func (s *Service) authenticate(ctx context.Context, at limit.Endpoint, c *client
 	if err != nil {
 		return p, "", fmt.Errorf("authenticate client: %w", err)
 	}
-	c.authenticated = true
+	c.proven = &p
 	return p, version, nil
 }
 

@@ -63,10 +63,10 @@ var forged = map[string]bool{
 	"algorithm_not_allowed": true, "type_not_allowed": true,
 }
 
-// presented counts a token that was refused, unless a client with a secret answers for it. The error says that whoever
+// presented counts a token that was refused, unless a client that has proved who it is answers for it. The error says that whoever
 // presents such tokens has to wait.
 func (s *Service) presented(ctx context.Context, c client, reason string) error {
-	if c.authenticated || !forged[reason] {
+	if c.proven != nil || !forged[reason] {
 		return nil
 	}
 	return s.c.Guard.Forged(ctx)
@@ -97,6 +97,16 @@ func (s *Service) limited(w http.ResponseWriter, r *http.Request, e audit.Event,
 	}
 	w.Header().Set("Retry-After", strconv.Itoa(refusal.Seconds()))
 	writeJSON(w, http.StatusTooManyRequests, map[string]string{"reason": "too_many_requests", "request_id": sdk.RequestID(r.Context())})
+}
+
+// toldOf begins the audit line of a request that is not served: with who asked, as far as that was proved.
+func (s *Service) toldOf(ctx context.Context, what string, c client) audit.Event {
+	e := audit.Event{Name: events[what], Realm: s.c.Realm}
+	if p := c.proven; p != nil {
+		e.PrincipalID, e.Principal = p.ID, p.Name
+		return e.Client(p.ClientID, true)
+	}
+	return e.Client(c.id, s.c.Guard.Knows(ctx, c.id))
 }
 
 // toldIssued gives the audit line of a token.

@@ -47,6 +47,7 @@ func (fullDisk) Write([]byte) (int, error) { return 0, errors.New("disk full") }
 // Every event has its line, and no line has a secret or a token.
 func TestAudit(t *testing.T) {
 	good := []string{"Authorization", basic(testID, testSecret)}
+	bearer := func(token string) []string { return []string{"Authorization", "Bearer " + token} }
 	unknown := goodForm()
 	unknown.Set("client_id", testSecret) // somebody mixed them up
 	wrong := goodForm()
@@ -67,13 +68,28 @@ func TestAudit(t *testing.T) {
 		{"unknown client", "", unknown.Encode(), nil, []string{
 			`"event":"token.issue","outcome":"refused","realm":"r","client_hash":"sha256:8473b1d10fd95be8","reason":"invalid_client","detail":"client authentication failed"}`,
 		}},
-		{"bad scope", "", nothing.Encode(), nil, []string{`"client_id":"client 1%/é","reason":"invalid_scope","detail":"the scope has a character that RFC 6749 section 3.3 does not allow"}`}},
+		{"bad scope", "", nothing.Encode(), nil, []string{`"client_id":"client 1%/é","principal_id":"7","principal":"alice","reason":"invalid_scope","detail":"the scope has a character that RFC 6749 section 3.3 does not allow"}`}},
 		{"malformed", "", "grant_type=" + testSecret, nil, nil},
 		{"exchanged", "", exchangeForm("good").Encode(), good, []string{
 			`"event":"token.exchange","outcome":"done","realm":"r","client_id":"client 1%/é","principal_id":"7","principal":"alice","token_id":"ID","scope":"SCOPE"}`,
 		}},
 		{"expired", "", exchangeForm("revoked").Encode(), good, []string{
-			`"event":"token.exchange","outcome":"refused","realm":"r","client_id":"client 1%/é","reason":"token_revoked","detail":"the subject token is not valid, or not any more"}`,
+			`"event":"token.exchange","outcome":"refused","realm":"r","client_id":"client 1%/é","principal_id":"7","principal":"alice","reason":"token_revoked","detail":"the subject token is not valid, or not any more"}`,
+		}},
+		{"more than it had, by bearer", "", exchangeForm("good", "scope", "PRINCIPAL_ROLE:c").Encode(), bearer("good"), []string{
+			`"event":"token.exchange","outcome":"refused","realm":"r","client_id":"client 1%/é","principal_id":"7","principal":"alice","reason":"invalid_scope","detail":"the scope asks for more than the subject token has"}`,
+		}},
+		{"an id that is not the bearer's", "", exchangeForm("good", "client_id", testSecret).Encode(), bearer("good"), []string{
+			`"event":"token.exchange","outcome":"refused","realm":"r","client_id":"client 1%/é","principal_id":"7","principal":"alice","reason":"another_client","detail":"the subject token is not valid, or not any more"}`,
+		}},
+		{"revoked, by another bearer", "", exchangeForm("revoked").Encode(), bearer("good"), []string{
+			`"event":"token.exchange","outcome":"refused","realm":"r","client_id":"client 1%/é","principal_id":"7","principal":"alice","reason":"token_revoked","detail":"the subject token is not valid, or not any more"}`,
+		}},
+		{"of another principal, by bearer", "", exchangeForm("bobs").Encode(), bearer("good"), []string{
+			`"event":"token.exchange","outcome":"refused","realm":"r","client_id":"client 1%/é","principal_id":"7","principal":"alice","reason":"another_principal","detail":"the subject token is not valid, or not any more"}`,
+		}},
+		{"denied without a reason", "", exchangeForm("unreasoned").Encode(), bearer("unreasoned"), []string{
+			`"event":"token.exchange","outcome":"refused","realm":"r","reason":"denied","detail":"the subject token is not valid, or not any more"}`,
 		}},
 		{"revoked", "revoke", tokenBody("good"), good, []string{
 			`"event":"token.revoke","outcome":"attempted","realm":"r","client_id":"client 1%/é","principal_id":"7","principal":"alice","token_id":"` + session + `.` + session + `"}`,
@@ -293,6 +309,25 @@ func TestExchangeCounts(t *testing.T) {
 	}
 	if w, _ := ask(t, s.ServeHTTP, post(goodForm().Encode())); w.Code != http.StatusTooManyRequests {
 		t.Errorf("with its secret: %d", w.Code)
+	}
+}
+
+// What is refused to a client that proved who it is with a token has a line of its own each time, and counts as its request.
+func TestRefusalsByBearer(t *testing.T) {
+	var out bytes.Buffer
+	f := newExchange().guarded(t, &out, limit.Rules{ClientRate: 1, ClientBurst: 3})
+	s := f.service(t)
+	for i := range 5 {
+		token := []string{"good", "other"}[i%2] // the subject token itself, or another one
+		w, _ := ask(t, s.ServeHTTP, post(exchangeForm("good", "scope", "PRINCIPAL_ROLE:c").Encode(), "Authorization", "Bearer "+token))
+		if want := map[bool]int{true: http.StatusBadRequest, false: http.StatusTooManyRequests}[i < 3]; w.Code != want {
+			t.Errorf("exchange %d: %d", i, w.Code)
+		}
+	}
+	const alice = `"realm":"r","client_id":"client 1%/é","principal_id":"7","principal":"alice","reason":`
+	if text := out.String(); strings.Count(text, `"refused",`+alice+`"invalid_scope"`) != 3 || strings.Count(text, `"limited",`+alice+`"client_rate"`) != 1 ||
+		strings.Count(text, "\n") != 4 {
+		t.Errorf("%s", text)
 	}
 }
 

@@ -99,7 +99,7 @@ func tokenForm(r *http.Request) (url.Values, client, *Fault) {
 
 // fail answers what was refused, with the challenge of the scheme that the client used, or what is unavailable.
 func (s *Service) fail(w http.ResponseWriter, r *http.Request, what string, c client, err error) {
-	told := audit.Event{Name: events[what], Realm: s.c.Realm}.Client(c.id, s.c.Guard.Knows(r.Context(), c.id))
+	told := s.toldOf(r.Context(), what, c)
 	log := s.log(r).With("client_id", c.loggable())
 	var refusal *limit.Refusal
 	if errors.As(err, &refusal) {
@@ -116,9 +116,9 @@ func (s *Service) fail(w http.ResponseWriter, r *http.Request, what string, c cl
 	}
 	told.Outcome, told.Reason, told.Detail = audit.Refused, cmp.Or(fault.why, fault.Code), fault.Description
 	// What is malformed was never judged: it has no line.
-	judged := c.authenticated || fault.why != "" || fault.Code == CodeInvalidClient && c.hasSecret()
+	judged := c.proven != nil || fault.why != "" || fault.Code == CodeInvalidClient && c.hasSecret()
 	record := s.c.Audit.Tally
-	if c.authenticated { // a real client's faults are told one by one
+	if c.proven != nil { // a real client's faults are told one by one
 		record = s.c.Audit.Record
 	}
 	if judged && record(r.Context(), told) != nil {
@@ -201,10 +201,13 @@ func isToken(s string) bool {
 }
 
 // loggable gives the client's id as it may stand in a log. What is sent for an id may be a secret that was put into the
-// wrong field or pasted together with it; so it is only shown if a client of that id was authenticated, or if it has the
-// form of ours.
+// wrong field or pasted together with it; so it is only shown if it has the form of ours. Of a client that has proved who it
+// is it is the principal's.
 func (c client) loggable() string {
-	if c.id == "" || c.authenticated || isClientID(c.id) {
+	switch {
+	case c.proven != nil:
+		return printable(c.proven.ClientID)
+	case c.id == "" || isClientID(c.id):
 		return printable(c.id)
 	}
 	return "[other]"
