@@ -81,15 +81,15 @@ const here, there = "192.0.2.1", "192.0.2.2"
 // ask authenticates and says what came of it: "ok", "bad", or reason and wait of a refusal.
 func ask(t testing.TB, g *Guard, peer, id, secret string) string {
 	t.Helper()
-	p, version, err := g.Authenticate(from(peer), Token, id, secret)
+	c, err := g.Authenticate(from(peer), Token, id, secret)
 	var r *Refusal
 	switch {
 	case errors.As(err, &r):
 		return fmt.Sprint(r.Reason, " ", r.RetryAfter)
 	case errors.Is(err, directory.ErrBadCredentials):
 		return "bad"
-	case err != nil || p.Name != id || version != "1":
-		t.Fatal(p, version, err)
+	case err != nil || c.Principal.Name != id || c.Version != "1" || c.Standing != Known:
+		t.Fatal(c, err)
 	}
 	return "ok"
 }
@@ -258,7 +258,7 @@ func TestFirstRefusalOfAWait(t *testing.T) {
 		}
 		for i := range 2 { // in later rounds the second attempt of four was the first to be refused
 			var r *Refusal
-			if _, _, err := g.Authenticate(from(here), Token, "alice", "wrong"); !errors.As(err, &r) || r.First != (round == 0 && i == 0) {
+			if _, err := g.Authenticate(from(here), Token, "alice", "wrong"); !errors.As(err, &r) || r.First != (round == 0 && i == 0) {
 				t.Errorf("round %d, refusal %d: %+v %v", round, i, r, err)
 			}
 		}
@@ -297,7 +297,7 @@ func TestFloodOfRandomClients(t *testing.T) {
 	for i := range n {
 		addr := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
 		ctx := origin.With(context.Background(), origin.Origin{Client: addr})
-		if _, _, err := g.Authenticate(ctx, Token, fmt.Sprint("random", i), "wrong"); !errors.Is(err, directory.ErrBadCredentials) {
+		if _, err := g.Authenticate(ctx, Token, fmt.Sprint("random", i), "wrong"); !errors.Is(err, directory.ErrBadCredentials) {
 			t.Fatal(err)
 		}
 	}
@@ -329,7 +329,7 @@ func TestFloodOfOneClientsNetworks(t *testing.T) {
 	w.want(g, there, "alice", "right", "ok")
 	for i := range 50 * entries {
 		ctx := origin.With(context.Background(), origin.Origin{Client: netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})})
-		if _, _, err := g.Authenticate(ctx, Token, "alice", "wrong"); !errors.Is(err, directory.ErrBadCredentials) {
+		if _, err := g.Authenticate(ctx, Token, "alice", "wrong"); !errors.Is(err, directory.ErrBadCredentials) {
 			t.Fatal(err)
 		}
 	}
@@ -385,7 +385,7 @@ func TestEndpointsCountForThemselves(t *testing.T) {
 	g := w.guard("r")
 	ask := func(at Endpoint) string {
 		t.Helper()
-		_, _, err := g.Authenticate(from(here), at, "alice", "right")
+		_, err := g.Authenticate(from(here), at, "alice", "right")
 		var r *Refusal
 		if errors.As(err, &r) {
 			return r.Reason
@@ -458,7 +458,7 @@ func TestDirectoryIsDown(t *testing.T) {
 	w.clients.err = errors.New("no store")
 	g := w.guard("r")
 	for range 20 {
-		if _, _, err := g.Authenticate(from(here), Token, "alice", "right"); !errors.Is(err, w.clients.err) {
+		if _, err := g.Authenticate(from(here), Token, "alice", "right"); !errors.Is(err, w.clients.err) {
 			t.Fatal(err)
 		}
 	}
@@ -495,7 +495,7 @@ func BenchmarkAuthenticate(b *testing.B) {
 	g := w.guard("r", func(r *Rules) { r.ClientRate = 0 })
 	ctx := from(here)
 	for b.Loop() {
-		if _, _, err := g.Authenticate(ctx, Token, "alice", "right"); err != nil {
+		if _, err := g.Authenticate(ctx, Token, "alice", "right"); err != nil {
 			b.Fatal(err)
 		}
 	}

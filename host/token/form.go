@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/realmgate/realmgate/host/directory"
+	"github.com/realmgate/realmgate/host/limit"
 )
 
 // maxForm bounds the body of a token request.
@@ -27,7 +28,8 @@ type client struct {
 	id, secret string
 	bearer     string // the token of a Bearer header
 
-	proven *directory.Principal // whose secret or token was accepted; nil: nobody has proved anything yet
+	standing limit.Standing       // of id, as far as somebody has asked
+	proven   *directory.Principal // whose secret or token was accepted; nil: nobody has proved anything yet
 }
 
 // hasSecret says whether the client authenticates with its secret.

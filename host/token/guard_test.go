@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+
 	"github.com/realmgate/realmgate/host/audit"
 	"github.com/realmgate/realmgate/host/limit"
 	"github.com/realmgate/realmgate/host/pipeline"
@@ -327,6 +329,70 @@ func TestRefusalsByBearer(t *testing.T) {
 	const alice = `"realm":"r","client_id":"client 1%/é","principal_id":"7","principal":"alice","reason":`
 	if text := out.String(); strings.Count(text, `"refused",`+alice+`"invalid_scope"`) != 3 || strings.Count(text, `"limited",`+alice+`"client_rate"`) != 1 ||
 		strings.Count(text, "\n") != 4 {
+		t.Errorf("%s", text)
+	}
+}
+
+// hasty is a directory whose caller hangs up when its client was looked up.
+type hasty struct {
+	clients
+	gone func()
+}
+
+func (h hasty) KnowsClient(ctx context.Context, realm, id string) (bool, error) {
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	defer h.gone()
+	return h.clients.KnowsClient(ctx, realm, id)
+}
+
+// Whoever hangs up is no fault of ours, and nobody guesses unseen that way: what was refused is told, of the right client.
+func TestCallerHangsUp(t *testing.T) {
+	wrong := goodForm()
+	wrong.Set("client_secret", "wr0ng")
+	for _, tt := range []struct {
+		name, body string
+		header     []string
+		cause      error // of a directory that cannot answer
+		want       string
+	}{
+		{"wrong secret", wrong.Encode(), nil, nil, `"outcome":"refused","realm":"r","client_id":"client 1%/é","reason":"invalid_client"`},
+		{"beside a bad token", exchangeForm("revoked", "client_id", testID).Encode(), []string{"Authorization", "Bearer revoked"}, nil,
+			`"outcome":"refused","realm":"r","client_id":"client 1%/é","reason":"token_revoked"`},
+		{"not decided", wrong.Encode(), nil, context.Canceled, ""},
+	} {
+		var out, logged bytes.Buffer
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		f := newExchange()
+		f.Directory = clients{err: tt.cause}
+		f.Logger = hclog.New(&hclog.LoggerOptions{Output: &logged, Level: hclog.Info})
+		f.guarded(t, &out, limit.Rules{})
+		door, err := limit.New(100, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.Guard, err = door.Guard("r", limit.Rules{}, hasty{clients{err: tt.cause}, cancel}); err != nil {
+			t.Fatal(err)
+		}
+		if tt.header != nil { // it is gone before the client is looked up
+			cancel()
+		}
+		ask(t, f.service(t).ServeHTTP, post(tt.body, tt.header...).WithContext(ctx))
+		if text := out.String(); !strings.Contains(text, tt.want) || tt.want == "" && text != "" {
+			t.Errorf("%s: %s", tt.name, text)
+		}
+		if strings.Contains(logged.String(), "ERROR") {
+			t.Errorf("%s: %s", tt.name, &logged)
+		}
+	}
+	// Where nobody can tell whether the realm has a client, it is not named.
+	var out bytes.Buffer
+	f := newExchange()
+	f.Directory = clients{err: errors.New("no store")}
+	ask(t, f.guarded(t, &out, limit.Rules{}).service(t).ServeHTTP, post(goodForm().Encode()))
+	if text := out.String(); !strings.Contains(text, `"outcome":"failed","realm":"r","reason":"unavailable"}`) {
 		t.Errorf("%s", text)
 	}
 }
