@@ -284,15 +284,38 @@ func TestFormerTokens(t *testing.T) {
 	var out bytes.Buffer
 	f := newExchange().guarded(t, &out, limit.Rules{PeerFailures: 1, Delay: time.Minute, MaxDelay: time.Hour, Forget: time.Hour})
 	s := f.service(t)
+	retired := jwtOf(fmt.Sprintf(`{"iss":"https://gate/realms/r","exp":%d}`, now.Unix()))
+	f.admit.tokens[retired] = denied("key_unknown")
 	for range 100 {
-		for _, token := range []string{"expired", "revoked", "disabled"} {
+		for _, token := range []string{"expired", "revoked", "disabled", retired} {
 			if w, _ := ask(t, s.ServeHTTP, post(exchangeForm(token).Encode(), "Authorization", "Bearer "+token)); w.Code != http.StatusBadRequest {
 				t.Fatalf("%s: %d", token, w.Code)
 			}
 		}
 	}
-	if n := strings.Count(out.String(), "\n"); n != 3 {
+	if n := strings.Count(out.String(), "\n"); n != 4 {
 		t.Errorf("%d lines:\n%s", n, &out)
+	}
+	// One that is not past, or somebody else's, is none of them.
+	for _, claims := range []string{`{"iss":"https://gate/realms/r","exp":%d}`, `{"iss":"https://gate/realms/s","exp":1%.0d}`, `{"iss":"https://gate/realms/r"%.0d}`} {
+		token := jwtOf(fmt.Sprintf(claims, now.Unix()+1))
+		f.admit.tokens[token] = denied("key_unknown")
+		s := f.guarded(t, &out, limit.Rules{PeerFailures: 1, Delay: time.Minute, MaxDelay: time.Hour, Forget: time.Hour}).service(t)
+		ask(t, s.ServeHTTP, post(goodForm().Encode())) // is heard from here whatever others do
+		var codes []int
+		for range 3 {
+			w, _ := ask(t, s.ServeHTTP, post(exchangeForm(token).Encode(), "Authorization", "Bearer "+token))
+			codes = append(codes, w.Code)
+		}
+		if !slices.Equal(codes, []int{400, 400, 429}) {
+			t.Errorf("%s: %v", token, codes)
+		}
+		// A client that proves who it is, in whichever way, answers for what it presents.
+		for _, proof := range []string{basic(testID, testSecret), "Bearer good"} {
+			if w, _ := ask(t, s.ServeHTTP, post(exchangeForm("junk").Encode(), "Authorization", proof)); w.Code != http.StatusBadRequest {
+				t.Errorf("%s: %d", proof, w.Code)
+			}
+		}
 	}
 }
 
