@@ -19,6 +19,8 @@ type slow struct {
 	under atomic.Int64  // writes that began
 	let   chan error    // gives what becomes of one
 	open  chan struct{} // closed: all go through
+
+	closed atomic.Bool
 }
 
 func newSlow() *slow { return &slow{let: make(chan error), open: make(chan struct{})} }
@@ -35,7 +37,10 @@ func (s *slow) Write(p []byte) (int, error) {
 	return s.Buffer.Write(p)
 }
 
-func (s *slow) Close() error { return nil }
+func (s *slow) Close() error {
+	s.closed.Store(true)
+	return nil
+}
 
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
@@ -140,6 +145,7 @@ func TestCloseWaits(t *testing.T) {
 	for name, sweeping := range map[string]bool{"window's end": true, "first line": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			sums := map[bool]int{true: 5, false: 1}[sweeping]
 			disk := newSlow()
 			l := slowLog(disk, true)
 			var wg sync.WaitGroup
@@ -150,14 +156,15 @@ func TestCloseWaits(t *testing.T) {
 			if sweeping {
 				disk.let <- nil
 				wg.Wait()
-				another := sameRefusal
-				another.Reason = "token_opaque"
-				go func() { disk.let <- nil }()
-				for range 2 {
-					_ = l.Tally(t.Context(), another)
+				for i := range sums - 1 {
+					another := sameRefusal
+					another.Reason += strings.Repeat("_", i+1)
+					go func() { disk.let <- nil }()
+					for range 2 {
+						_ = l.Tally(t.Context(), another)
+					}
 				}
 				wg.Go(l.sweep)
-				until(t, "the first of two sums is written", func() bool { return disk.under.Load() == 3 })
 			}
 			closed := make(chan error)
 			go func() { closed <- l.Close() }()
@@ -166,14 +173,20 @@ func TestCloseWaits(t *testing.T) {
 				defer l.tally.mu.Unlock()
 				return l.tally.closed
 			})
-			time.Sleep(5 * time.Millisecond) // a lock that is waited for longer goes to the one who waits
+			for i := range sums - 1 { // one by one, while somebody waits to close it
+				until(t, "a sum is written, or it is closed too early", func() bool { return disk.under.Load() == int64(sums+1+i) || disk.closed.Load() })
+				if disk.closed.Load() {
+					t.Fatal("it is closed before all is told")
+				}
+				disk.let <- nil
+			}
 			close(disk.open)
 			if err := <-closed; err != nil {
 				t.Fatal(err)
 			}
 			wg.Wait()
 			text := disk.String()
-			if sums := map[bool]int{true: 2, false: 1}[sweeping]; strings.Count(text, "\n") != 2*sums || strings.Count(text, `"count":1,`) != sums {
+			if strings.Count(text, "\n") != 2*sums || strings.Count(text, `"count":1,`) != sums {
 				t.Errorf("%s", text)
 			}
 			if l.Tally(t.Context(), sameRefusal) == nil || l.Record(t.Context(), sameRefusal) == nil || disk.String() != text {
