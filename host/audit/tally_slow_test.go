@@ -165,6 +165,7 @@ func TestCloseWaits(t *testing.T) {
 					}
 				}
 				wg.Go(l.sweep)
+				until(t, "the first sum is written", func() bool { return disk.under.Load() == int64(sums+1) })
 			}
 			closed := make(chan error)
 			go func() { closed <- l.Close() }()
