@@ -163,17 +163,20 @@ type attempt struct {
 }
 
 func (g *Guard) attempt(ctx context.Context, clientID string, known bool) attempt {
-	s := &g.door.unknown
-	if known {
-		s = &g.door.known
-	}
-	key := g.key(clientID)
+	s, key := g.space(known), g.key(clientID)
 	c := entry(s.clients, key)
 	pair, grown := c.pair(origin.From(ctx).Network(), s.share)
 	if grown {
 		s.clients.Set(key, c) // it weighs more now
 	}
 	return attempt{pair: pair, client: c, anyone: &c.failures, peer: &g.peer(ctx).failures}
+}
+
+func (g *Guard) space(known bool) *space {
+	if known {
+		return &g.door.known
+	}
+	return &g.door.unknown
 }
 
 func (g *Guard) key(clientID string) clientKey {
@@ -204,10 +207,10 @@ func (g *Guard) Authenticate(ctx context.Context, at Endpoint, clientID, secret 
 	if c.Standing, err = g.Standing(ctx, clientID); err != nil {
 		return c, err
 	}
-	a := g.attempt(ctx, clientID, c.Standing == Known)
-	if r := g.blocked(a); r != nil {
+	if r := g.blocked(ctx, clientID, c.Standing == Known); r != nil {
 		return c, r
 	}
+	a := g.attempt(ctx, clientID, c.Standing == Known)
 	p, version, err := g.clients.Authenticate(ctx, g.realm, clientID, secret)
 	if errors.Is(err, directory.ErrBadCredentials) {
 		g.fail(a)
@@ -235,15 +238,24 @@ func (g *Guard) Standing(ctx context.Context, clientID string) (Standing, error)
 	return Unknown, nil
 }
 
-func (g *Guard) blocked(a attempt) *Refusal {
-	now := g.door.now()
-	if wait, first := a.pair.blocked(now); wait > 0 {
-		return &Refusal{wait, Failures, first}
+// blocked says whether a client has to wait. It begins to remember nothing: who has to wait pushes nothing out.
+func (g *Guard) blocked(ctx context.Context, clientID string, known bool) *Refusal {
+	now, network := g.door.now(), origin.From(ctx).Network()
+	if c, ok := g.space(known).clients.GetIfPresent(g.key(clientID)); ok {
+		if pair := c.known(network); pair != nil {
+			if wait, first := pair.blocked(now); wait > 0 {
+				return &Refusal{wait, Failures, first}
+			}
+			if pair.isProven() {
+				return nil
+			}
+		}
 	}
-	if a.pair.isProven() {
+	p, ok := g.door.peers.GetIfPresent(peerKey{g.realm, network})
+	if !ok {
 		return nil
 	}
-	if wait, first := a.peer.blocked(now); wait > 0 {
+	if wait, first := p.failures.blocked(now); wait > 0 {
 		return &Refusal{wait, PeerFailures, first}
 	}
 	return nil

@@ -316,6 +316,68 @@ func TestFloodOfRandomClients(t *testing.T) {
 	}
 }
 
+// Who has to wait pushes nothing out of what is remembered.
+func TestBlockedPeerIsNotRemembered(t *testing.T) {
+	t.Parallel()
+	const entries = 1000
+	w := newWorld(t, entries)
+	g := w.guard("r")
+	for range 4 {
+		w.want(g, there, "nobody", "wrong", "bad")
+	}
+	for i := range 11 {
+		w.want(g, here, fmt.Sprint("guess", i), "wrong", "bad")
+	}
+	for i := range 10 * entries {
+		if got := ask(t, g, here, fmt.Sprint("random", i), "wrong"); got != "peer_failures 1s" {
+			t.Fatal(got)
+		}
+		_ = ask(t, g, here, "bob", "wrong")
+	}
+	w.want(g, there, "nobody", "right", "failures 1s")
+	w.door.unknown.clients.CleanUp()
+	if n := w.door.unknown.clients.EstimatedSize(); n != 12 {
+		t.Errorf("%d unknown clients are remembered", n)
+	}
+	if n := w.door.known.clients.EstimatedSize(); n != 0 {
+		t.Errorf("%d known clients are remembered", n)
+	}
+}
+
+// A secret that was wrong takes back what a right one earned, and rules that change count at once.
+func TestProofAndRulesAreThoseOfNow(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 100)
+	g := w.guard("r")
+	w.want(g, here, "alice", "right", "ok")
+	w.want(g, here, "alice", "wrong", "bad")
+	for i := range 10 {
+		w.want(g, here, fmt.Sprint("guess", i), "wrong", "bad")
+	}
+	w.want(g, here, "alice", "right", "peer_failures 1s")
+
+	w = newWorld(t, 100)
+	for range 20 {
+		w.want(w.guard("r"), here, "bob", "right", "ok")
+	}
+	w.want(w.guard("r"), here, "bob", "right", "client_rate 100ms")
+	more := w.guard("r", func(r *Rules) { r.ClientBurst = 30 })
+	w.want(more, here, "bob", "right", "ok")
+	slower := w.guard("r", func(r *Rules) { r.ClientRate, r.ClientBurst = 1, 1 })
+	w.want(slower, here, "bob", "right", "ok")
+	w.want(slower, here, "bob", "right", "client_rate 1s")
+
+	// A wait that was told is not cut short by rules that came later.
+	w = newWorld(t, 100)
+	long := w.guard("r", func(r *Rules) { r.Delay = time.Minute })
+	for range 4 {
+		w.want(long, here, "alice", "wrong", "bad")
+	}
+	f := long.attempt(from(here), "alice", true).pair
+	f.fail(w.door.now(), rules, 0)
+	w.want(long, here, "alice", "right", "failures 1m0s")
+}
+
 // The id of a real client, from very many networks, makes the door forget nothing about another one, nor that the client
 // was right elsewhere.
 func TestFloodOfOneClientsNetworks(t *testing.T) {
