@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -64,6 +65,118 @@ func TestFileIsMovedOrRemoved(t *testing.T) {
 	}
 	must(os.Chmod(path, 0o600))
 	must(record())
+}
+
+// Two daemons that write one file would lose each other's lines, above all when they rotate it.
+func TestFileHasOneOwner(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "log")
+	c := Config{Path: filepath.Join(dir, "audit.log"), Refuse: true}
+	second := func() error {
+		l, err := Open(c)
+		if err == nil {
+			err = l.Close()
+		}
+		return err
+	}
+	l := open(t, c)
+	if err := second(); !errors.Is(err, errOwned) || !strings.Contains(err.Error(), c.Path+": another daemon writes to it: give each daemon an audit { path } of its own") {
+		t.Errorf("%v", err)
+	}
+	// Whoever removes all of it may have another daemon take over, which the first one notices.
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	other := open(t, c)
+	if err := l.Record(t.Context(), Event{Name: RoleGrant}); !errors.Is(err, ErrUnwritten) {
+		t.Errorf("it writes to another's file: %v", err)
+	}
+	if err := other.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Record(t.Context(), Event{Name: RoleGrant}); err != nil {
+		t.Error(err)
+	}
+	if err := second(); !errors.Is(err, errOwned) {
+		t.Errorf("%v", err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := second(); err != nil {
+		t.Errorf("after it was closed: %v", err)
+	}
+}
+
+// A file that is cut short in place, as logrotate's copytruncate does, has no hole; nor if a line comes at the same moment.
+func TestFileIsCutShort(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "audit.log")
+	l := open(t, Config{Path: path, Refuse: true})
+	record := func() {
+		t.Helper()
+		if err := l.Record(t.Context(), Event{Name: RoleGrant}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 3 {
+		record()
+		if err := os.Truncate(path, 0); err != nil {
+			t.Fatal(err)
+		}
+		l.w.(*file).size = 0 // it was not seen
+		record()
+		if n := read(t, path); n != 1 {
+			t.Errorf("%d lines", n)
+		}
+	}
+	// Nor where the library made the file: after it was rotated.
+	l = open(t, Config{Path: filepath.Join(t.TempDir(), "audit.log"), Refuse: true, MaxSizeMB: 1})
+	path = l.c.Path
+	for info, was := os.FileInfo(nil), l.w.(*file).have; info == nil || os.SameFile(info, was); {
+		if err := l.Record(t.Context(), Event{Name: RoleGrant, Scope: strings.Repeat("x", maxScope)}); err != nil {
+			t.Fatal(err)
+		}
+		var err error
+		if info, err = os.Stat(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	record()
+	if err := os.Truncate(path, 0); err != nil {
+		t.Fatal(err)
+	}
+	record()
+	if n := read(t, path); n != 1 {
+		t.Errorf("%d lines after the rotation", n)
+	}
+}
+
+// A daemon that died in the midst of a line leaves the first one of the next start whole.
+func TestLastLineIsIncomplete(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "audit.log")
+	if err := os.WriteFile(path, []byte("{\"event\":\"role.grant\"}\n{\"event\":\"ro"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		l := open(t, Config{Path: path, Refuse: true})
+		for range 2 {
+			if err := l.Record(t.Context(), Event{Name: RoleGrant}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := lines(t, text, 1); len(got) != 5 || strings.Contains(string(text), "\n\n") {
+		t.Errorf("%d lines:\n%s", len(got), text)
+	}
 }
 
 // A reader that has stopped reading holds nobody up for long, and a log that refuses does so.

@@ -41,6 +41,8 @@ type Config struct {
 // ErrUnwritten says that a line could not be written, and that therefore what it tells must not happen.
 var ErrUnwritten = errors.New("audit: the line could not be written")
 
+var errClosed = errors.New("the audit log is closed")
+
 // Log writes lines. It is safe for concurrent use; a nil Log keeps nothing.
 type Log struct {
 	c     Config
@@ -49,6 +51,8 @@ type Log struct {
 	mu   sync.Mutex
 	w    io.WriteCloser
 	torn bool // the last line is incomplete
+
+	closed bool
 }
 
 // Open opens the log, so that one that cannot be written is noticed at once. It is nil if there is to be none.
@@ -111,6 +115,9 @@ func (l *Log) put(ctx context.Context, e Event) error {
 func (l *Log) write(text []byte) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.closed {
+		return errClosed
+	}
 	if l.torn {
 		text = append([]byte{'\n'}, text...)
 	}
@@ -152,6 +159,7 @@ func (l *Log) Close() error {
 	l.end()
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.closed = true
 	if err := l.w.Close(); err != nil {
 		return fmt.Errorf("audit: %w", err)
 	}

@@ -172,7 +172,7 @@ func TestRotation(t *testing.T) {
 	}
 	wg.Wait()
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		names, err := filepath.Glob(filepath.Join(dir, "audit*"))
+		names, err := filepath.Glob(filepath.Join(dir, "audit*[gz]")) // not the lock
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -38,10 +38,21 @@ type tallied struct {
 	told  bool          // there is a line, or there will be one
 	since time.Time
 	more  int // that have no line of their own yet
+
+	writing *attempt // to write the first line, which somebody is at; nil: nobody is
+}
+
+// attempt is the writing of a first line. What comes meanwhile is only counted, and shares the outcome.
+type attempt struct {
+	done    chan struct{} // closed when err is there
+	err     error
+	waiting int // that count if there is a line
 }
 
 // tally counts what is not told one by one.
 type tally struct {
+	sweeping sync.Mutex // held by the one who ends a window, before mu
+
 	mu      sync.Mutex
 	kept    map[tallyKey]*tallied
 	prompt  map[string]int    // lines that were written at once, by event
@@ -59,23 +70,36 @@ func (l *Log) Tally(ctx context.Context, e Event) error {
 		return nil
 	}
 	e = e.bounded()
-	t := l.tally.find(l, origin.From(ctx), e)
-	if t == nil {
+	t, a := l.tally.find(l, origin.From(ctx), e)
+	switch {
+	case t == nil && a == nil:
+		return nil
+	case t == nil && l.c.Refuse:
+		<-a.done
+		return a.err
+	case t == nil:
 		return nil
 	}
-	if err := l.Record(ctx, e); err != nil {
-		return err
-	}
+	err := l.Record(ctx, e)
 	l.tally.mu.Lock()
 	defer l.tally.mu.Unlock()
-	t.told = true
-	return nil
+	if err == nil {
+		t.told, t.more = true, t.more+a.waiting
+	}
+	t.writing, a.err = nil, err
+	close(a.done)
+	return err
 }
 
-// find counts an event that needs no line of its own, and gives nil; otherwise it gives where to note that there is a line.
-func (y *tally) find(l *Log, from origin.Origin, e Event) *tallied {
+// find counts an event that needs no line of its own. Otherwise it gives the attempt to write one, and where to note what
+// becomes of it, or nil if that is somebody else's to do.
+func (y *tally) find(l *Log, from origin.Origin, e Event) (*tallied, *attempt) {
 	y.mu.Lock()
 	defer y.mu.Unlock()
+	if y.closed { // nobody would tell what is counted now
+		t := &tallied{}
+		return y.again(t)
+	}
 	key := tallyKey{e.Realm, e.Name, e.Outcome, e.Reason, e.ClientID, e.ClientHash, from.Network()}
 	if t := y.kept[key]; t != nil {
 		return y.again(t)
@@ -88,12 +112,12 @@ func (y *tally) find(l *Log, from origin.Origin, e Event) *tallied {
 	case y.prompt[e.Name] < promptLines && (own || client[1] == ""):
 		y.prompt[e.Name]++
 		y.clients[client]++
-		return y.keep(l, key, t)
+		return y.again(y.keep(l, key, t))
 	case own && e.ClientID != "":
 		y.clients[client]++
 		t.told, t.more = true, 1
 		y.keep(l, key, t)
-		return nil
+		return nil, nil
 	}
 	key.network, key.clientHash, e.ClientHash = netip.Prefix{}, "", ""
 	if e.ClientID == "" && y.kept[key] == nil {
@@ -105,7 +129,7 @@ func (y *tally) find(l *Log, from origin.Origin, e Event) *tallied {
 		t = y.keep(l, key, &tallied{event: e, told: true, since: now})
 	}
 	t.more++
-	return nil
+	return nil, nil
 }
 
 // begin begins a window if there is none.
@@ -115,13 +139,18 @@ func (y *tally) begin() {
 	}
 }
 
-// again counts a repetition, unless the first of its kind could not be written.
-func (y *tally) again(t *tallied) *tallied {
-	if !t.told {
-		return t
+// again counts a repetition. The first of its kind, or the next one where that could not be written, has a line.
+func (y *tally) again(t *tallied) (*tallied, *attempt) {
+	switch {
+	case t.told:
+		t.more++
+		return nil, nil
+	case t.writing != nil:
+		t.writing.waiting++
+		return nil, t.writing
 	}
-	t.more++
-	return nil
+	t.writing = &attempt{done: make(chan struct{})}
+	return t, t.writing
 }
 
 func (y *tally) keep(l *Log, key tallyKey, t *tallied) *tallied {
@@ -132,51 +161,79 @@ func (y *tally) keep(l *Log, key tallyKey, t *tallied) *tallied {
 	return t
 }
 
+// due is what a window's end has to tell.
+type due struct {
+	key tallyKey
+	tallied
+}
+
 // sweep ends the window: what was counted is told, and what could not be written is kept for the next time.
 func (l *Log) sweep() {
 	y := &l.tally
-	y.mu.Lock()
-	var due []*tallied
-	for _, t := range y.kept {
-		if t.more > 0 {
-			due = append(due, t)
-		}
-	}
-	old := y.kept
-	y.kept, y.clients, y.prompt, y.beyond, y.timer = nil, nil, nil, 0, nil
-	y.mu.Unlock()
-
-	slices.SortFunc(due, func(a, b *tallied) int {
+	y.sweeping.Lock()
+	defer y.sweeping.Unlock()
+	all := y.turn(l)
+	slices.SortFunc(all, func(a, b due) int {
 		return cmp.Or(a.since.Compare(b.since), cmp.Compare(a.event.Name+a.event.Reason, b.event.Name+b.event.Reason))
 	})
-	failed := map[*tallied]bool{}
-	for _, t := range due {
-		e := t.event
-		e.Count, e.Since = t.more, t.since.UTC()
-		failed[t] = l.put(origin.With(context.Background(), t.from), e) != nil
-	}
-	y.mu.Lock()
-	defer y.mu.Unlock()
-	for key, t := range old {
-		if !failed[t] {
-			continue
+	for _, d := range all {
+		e := d.event
+		e.Count, e.Since = d.more, d.since.UTC()
+		if l.put(origin.With(context.Background(), d.from), e) != nil {
+			y.back(l, d)
 		}
-		y.begin()
-		if t2 := y.kept[key]; t2 != nil {
-			t2.more, t2.since = t2.more+t.more, t.since
-			continue
-		}
-		y.keep(l, key, t)
 	}
 }
 
-// end tells what is left.
-func (l *Log) end() {
-	l.tally.mu.Lock()
-	l.tally.closed = true
-	if l.tally.timer != nil {
-		l.tally.timer.Stop()
+// turn begins a window without lines, and gives what is due of the last one. A first line that is being written belongs to
+// the window that begins.
+func (y *tally) turn(l *Log) (all []due) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	old := y.kept
+	y.kept, y.clients, y.prompt, y.beyond, y.timer = nil, nil, nil, 0, nil
+	for key, t := range old {
+		if t.more > 0 {
+			all = append(all, due{key, tallied{event: t.event, from: t.from, told: true, since: t.since, more: t.more}})
+		}
+		if t.writing != nil {
+			t.more = 0
+			y.begin()
+			y.keep(l, key, t)
+		}
 	}
-	l.tally.mu.Unlock()
+	return all
+}
+
+// back keeps what could not be told for the next time.
+func (y *tally) back(l *Log, d due) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	y.begin()
+	if t := y.kept[d.key]; t != nil {
+		t.more, t.since = t.more+d.more, d.since
+		return
+	}
+	y.keep(l, d.key, &d.tallied)
+}
+
+// end tells what is left, after the first lines that are being written and the window's end that is under way.
+func (l *Log) end() {
+	y := &l.tally
+	y.mu.Lock()
+	y.closed = true
+	if y.timer != nil {
+		y.timer.Stop()
+	}
+	var under []*attempt
+	for _, t := range y.kept {
+		if t.writing != nil {
+			under = append(under, t.writing)
+		}
+	}
+	y.mu.Unlock()
+	for _, a := range under {
+		<-a.done
+	}
 	l.sweep()
 }

@@ -22,7 +22,10 @@
 //
 // All of it is kept in caches of a fixed number of entries, and the keys in them have a fixed size. Clients that the realm
 // knows and those that it does not have caches of their own, with the same rules, so that random client ids cannot
-// push out what is remembered of a real one, and the answers do not tell the two apart. One client has a bounded part of
+// push out what is remembered of a real one. Nothing new is remembered for a peer that has to wait. The answers do not tell the
+// two kinds apart, with one exception: who has enough networks to fill the cache of unknown clients within one wait, and
+// has a client id, which is 128 random bits where the directory gave it, learns whether it is real, since a real one's wait is
+// then still remembered. That is the price of the former. One client has a bounded part of
 // its cache, so that its id from very many networks does not push out what is remembered of others. Realms share the caches; their
 // entries are apart. What is remembered is lost with the process.
 package limit

@@ -163,11 +163,7 @@ type attempt struct {
 }
 
 func (g *Guard) attempt(ctx context.Context, clientID string, known bool) attempt {
-	s := &g.door.unknown
-	if known {
-		s = &g.door.known
-	}
-	key := g.key(clientID)
+	s, key := g.space(known), g.key(clientID)
 	c := entry(s.clients, key)
 	pair, grown := c.pair(origin.From(ctx).Network(), s.share)
 	if grown {
@@ -176,55 +172,90 @@ func (g *Guard) attempt(ctx context.Context, clientID string, known bool) attemp
 	return attempt{pair: pair, client: c, anyone: &c.failures, peer: &g.peer(ctx).failures}
 }
 
+func (g *Guard) space(known bool) *space {
+	if known {
+		return &g.door.known
+	}
+	return &g.door.unknown
+}
+
 func (g *Guard) key(clientID string) clientKey {
 	sum := sha256.Sum256([]byte(clientID))
 	return clientKey{realm: g.realm, id: [16]byte(sum[:])}
 }
 
+// Client is what authentication found.
+type Client struct {
+	Principal directory.Principal // empty unless the secret was right
+	Version   string              // of the secret
+	Standing  Standing            // of the client id
+}
+
+// Standing says whether a realm has a client id.
+type Standing uint8
+
+// The standings.
+const (
+	Untold  Standing = iota // nobody was asked, or nobody could tell
+	Unknown                 // the realm does not have it
+	Known
+)
+
 // Authenticate checks the secret of a client at an endpoint unless the client or its peer has to wait. The error is a
-// *Refusal, or what the directory says.
-func (g *Guard) Authenticate(ctx context.Context, at Endpoint, clientID, secret string) (p directory.Principal, version string, err error) {
-	known, err := g.clients.KnowsClient(ctx, g.realm, clientID)
-	if err != nil {
-		return directory.Principal{}, "", fmt.Errorf("limit: look the client up: %w", err)
+// *Refusal, or what the directory says; what was found until then is there beside it.
+func (g *Guard) Authenticate(ctx context.Context, at Endpoint, clientID, secret string) (c Client, err error) {
+	if c.Standing, err = g.Standing(ctx, clientID); err != nil {
+		return c, err
 	}
-	a := g.attempt(ctx, clientID, known)
-	if r := g.blocked(a); r != nil {
-		return directory.Principal{}, "", r
+	if r := g.blocked(ctx, clientID, c.Standing == Known); r != nil {
+		return c, r
 	}
-	p, version, err = g.clients.Authenticate(ctx, g.realm, clientID, secret)
-	switch {
-	case errors.Is(err, directory.ErrBadCredentials):
+	a := g.attempt(ctx, clientID, c.Standing == Known)
+	p, version, err := g.clients.Authenticate(ctx, g.realm, clientID, secret)
+	if errors.Is(err, directory.ErrBadCredentials) {
 		g.fail(a)
-		return directory.Principal{}, "", err
-	case err != nil:
-		return directory.Principal{}, "", err
+	}
+	if err != nil {
+		return c, err
 	}
 	a.pair.succeed(g.door.now())
 	if err := g.spend(a.client, at); err != nil {
-		return directory.Principal{}, "", err
+		return c, err
 	}
-	return p, version, nil
+	c.Principal, c.Version = p, version
+	return c, nil
 }
 
-// Knows says whether the realm has the client; false if the directory does not answer.
-func (g *Guard) Knows(ctx context.Context, clientID string) bool {
-	if clientID == "" {
-		return false
-	}
+// Standing says whether the realm has the client id.
+func (g *Guard) Standing(ctx context.Context, clientID string) (Standing, error) {
 	known, err := g.clients.KnowsClient(ctx, g.realm, clientID)
-	return err == nil && known
+	switch {
+	case err != nil:
+		return Untold, fmt.Errorf("limit: look the client up: %w", err)
+	case known:
+		return Known, nil
+	}
+	return Unknown, nil
 }
 
-func (g *Guard) blocked(a attempt) *Refusal {
-	now := g.door.now()
-	if wait, first := a.pair.blocked(now); wait > 0 {
-		return &Refusal{wait, Failures, first}
+// blocked says whether a client has to wait. It begins to remember nothing: who has to wait pushes nothing out.
+func (g *Guard) blocked(ctx context.Context, clientID string, known bool) *Refusal {
+	now, network := g.door.now(), origin.From(ctx).Network()
+	if c, ok := g.space(known).clients.GetIfPresent(g.key(clientID)); ok {
+		if pair := c.known(network); pair != nil {
+			if wait, first := pair.blocked(now); wait > 0 {
+				return &Refusal{wait, Failures, first}
+			}
+			if pair.isProven() {
+				return nil
+			}
+		}
 	}
-	if a.pair.isProven() {
+	p, ok := g.door.peers.GetIfPresent(peerKey{g.realm, network})
+	if !ok {
 		return nil
 	}
-	if wait, first := a.peer.blocked(now); wait > 0 {
+	if wait, first := p.failures.blocked(now); wait > 0 {
 		return &Refusal{wait, PeerFailures, first}
 	}
 	return nil

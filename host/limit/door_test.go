@@ -81,15 +81,15 @@ const here, there = "192.0.2.1", "192.0.2.2"
 // ask authenticates and says what came of it: "ok", "bad", or reason and wait of a refusal.
 func ask(t testing.TB, g *Guard, peer, id, secret string) string {
 	t.Helper()
-	p, version, err := g.Authenticate(from(peer), Token, id, secret)
+	c, err := g.Authenticate(from(peer), Token, id, secret)
 	var r *Refusal
 	switch {
 	case errors.As(err, &r):
 		return fmt.Sprint(r.Reason, " ", r.RetryAfter)
 	case errors.Is(err, directory.ErrBadCredentials):
 		return "bad"
-	case err != nil || p.Name != id || version != "1":
-		t.Fatal(p, version, err)
+	case err != nil || c.Principal.Name != id || c.Version != "1" || c.Standing != Known:
+		t.Fatal(c, err)
 	}
 	return "ok"
 }
@@ -258,7 +258,7 @@ func TestFirstRefusalOfAWait(t *testing.T) {
 		}
 		for i := range 2 { // in later rounds the second attempt of four was the first to be refused
 			var r *Refusal
-			if _, _, err := g.Authenticate(from(here), Token, "alice", "wrong"); !errors.As(err, &r) || r.First != (round == 0 && i == 0) {
+			if _, err := g.Authenticate(from(here), Token, "alice", "wrong"); !errors.As(err, &r) || r.First != (round == 0 && i == 0) {
 				t.Errorf("round %d, refusal %d: %+v %v", round, i, r, err)
 			}
 		}
@@ -297,7 +297,7 @@ func TestFloodOfRandomClients(t *testing.T) {
 	for i := range n {
 		addr := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
 		ctx := origin.With(context.Background(), origin.Origin{Client: addr})
-		if _, _, err := g.Authenticate(ctx, Token, fmt.Sprint("random", i), "wrong"); !errors.Is(err, directory.ErrBadCredentials) {
+		if _, err := g.Authenticate(ctx, Token, fmt.Sprint("random", i), "wrong"); !errors.Is(err, directory.ErrBadCredentials) {
 			t.Fatal(err)
 		}
 	}
@@ -316,6 +316,68 @@ func TestFloodOfRandomClients(t *testing.T) {
 	}
 }
 
+// Who has to wait pushes nothing out of what is remembered.
+func TestBlockedPeerIsNotRemembered(t *testing.T) {
+	t.Parallel()
+	const entries = 1000
+	w := newWorld(t, entries)
+	g := w.guard("r")
+	for range 4 {
+		w.want(g, there, "nobody", "wrong", "bad")
+	}
+	for i := range 11 {
+		w.want(g, here, fmt.Sprint("guess", i), "wrong", "bad")
+	}
+	for i := range 10 * entries {
+		if got := ask(t, g, here, fmt.Sprint("random", i), "wrong"); got != "peer_failures 1s" {
+			t.Fatal(got)
+		}
+		_ = ask(t, g, here, "bob", "wrong")
+	}
+	w.want(g, there, "nobody", "right", "failures 1s")
+	w.door.unknown.clients.CleanUp()
+	if n := w.door.unknown.clients.EstimatedSize(); n != 12 {
+		t.Errorf("%d unknown clients are remembered", n)
+	}
+	if n := w.door.known.clients.EstimatedSize(); n != 0 {
+		t.Errorf("%d known clients are remembered", n)
+	}
+}
+
+// A secret that was wrong takes back what a right one earned, and rules that change count at once.
+func TestProofAndRulesAreThoseOfNow(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 100)
+	g := w.guard("r")
+	w.want(g, here, "alice", "right", "ok")
+	w.want(g, here, "alice", "wrong", "bad")
+	for i := range 10 {
+		w.want(g, here, fmt.Sprint("guess", i), "wrong", "bad")
+	}
+	w.want(g, here, "alice", "right", "peer_failures 1s")
+
+	w = newWorld(t, 100)
+	for range 20 {
+		w.want(w.guard("r"), here, "bob", "right", "ok")
+	}
+	w.want(w.guard("r"), here, "bob", "right", "client_rate 100ms")
+	more := w.guard("r", func(r *Rules) { r.ClientBurst = 30 })
+	w.want(more, here, "bob", "right", "ok")
+	slower := w.guard("r", func(r *Rules) { r.ClientRate, r.ClientBurst = 1, 1 })
+	w.want(slower, here, "bob", "right", "ok")
+	w.want(slower, here, "bob", "right", "client_rate 1s")
+
+	// A wait that was told is not cut short by rules that came later.
+	w = newWorld(t, 100)
+	long := w.guard("r", func(r *Rules) { r.Delay = time.Minute })
+	for range 4 {
+		w.want(long, here, "alice", "wrong", "bad")
+	}
+	f := long.attempt(from(here), "alice", true).pair
+	f.fail(w.door.now(), rules, 0)
+	w.want(long, here, "alice", "right", "failures 1m0s")
+}
+
 // The id of a real client, from very many networks, makes the door forget nothing about another one, nor that the client
 // was right elsewhere.
 func TestFloodOfOneClientsNetworks(t *testing.T) {
@@ -329,7 +391,7 @@ func TestFloodOfOneClientsNetworks(t *testing.T) {
 	w.want(g, there, "alice", "right", "ok")
 	for i := range 50 * entries {
 		ctx := origin.With(context.Background(), origin.Origin{Client: netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})})
-		if _, _, err := g.Authenticate(ctx, Token, "alice", "wrong"); !errors.Is(err, directory.ErrBadCredentials) {
+		if _, err := g.Authenticate(ctx, Token, "alice", "wrong"); !errors.Is(err, directory.ErrBadCredentials) {
 			t.Fatal(err)
 		}
 	}
@@ -385,7 +447,7 @@ func TestEndpointsCountForThemselves(t *testing.T) {
 	g := w.guard("r")
 	ask := func(at Endpoint) string {
 		t.Helper()
-		_, _, err := g.Authenticate(from(here), at, "alice", "right")
+		_, err := g.Authenticate(from(here), at, "alice", "right")
 		var r *Refusal
 		if errors.As(err, &r) {
 			return r.Reason
@@ -458,7 +520,7 @@ func TestDirectoryIsDown(t *testing.T) {
 	w.clients.err = errors.New("no store")
 	g := w.guard("r")
 	for range 20 {
-		if _, _, err := g.Authenticate(from(here), Token, "alice", "right"); !errors.Is(err, w.clients.err) {
+		if _, err := g.Authenticate(from(here), Token, "alice", "right"); !errors.Is(err, w.clients.err) {
 			t.Fatal(err)
 		}
 	}
@@ -495,7 +557,7 @@ func BenchmarkAuthenticate(b *testing.B) {
 	g := w.guard("r", func(r *Rules) { r.ClientRate = 0 })
 	ctx := from(here)
 	for b.Loop() {
-		if _, _, err := g.Authenticate(ctx, Token, "alice", "right"); err != nil {
+		if _, err := g.Authenticate(ctx, Token, "alice", "right"); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -29,8 +29,8 @@ func (f *failures) blocked(now time.Time) (wait time.Duration, first bool) {
 	return wait, first
 }
 
-// fail counts a failure and gives how many there are.
-func (f *failures) fail(now time.Time, r Rules, free int) int {
+// fail counts a failure.
+func (f *failures) fail(now time.Time, r Rules, free int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if now.Sub(f.last) > r.Forget {
@@ -40,7 +40,6 @@ func (f *failures) fail(now time.Time, r Rules, free int) int {
 	if until := now.Add(r.wait(f.count, free)); until.After(now) && until.After(f.until) {
 		f.until, f.told = until, false
 	}
-	return f.count
 }
 
 // succeed forgets the failures.
@@ -116,6 +115,13 @@ func (c *client) pair(network netip.Prefix, most int) (f *failures, grown bool) 
 	f = new(failures)
 	c.pairs[network] = f
 	return f, len(c.pairs) > 1
+}
+
+// known gives what is remembered of the client at a peer, or nil.
+func (c *client) known(network netip.Prefix) *failures {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.pairs[network]
 }
 
 // weight is how many pairs the client has; the first one weighs nothing beside the client itself.

@@ -15,8 +15,12 @@ import (
 	"github.com/realmgate/realmgate/sdk"
 )
 
-// reasonExpired is what a token broker says of a token of the realm's own that is sound, but too old.
-const reasonExpired = "token_expired"
+const (
+	// reasonExpired is what a token broker says of a token of the realm's own that is sound, but too old.
+	reasonExpired = "token_expired"
+	// reasonKeyUnknown is what it says of a token whose key it does not have: not any more, if the token is old.
+	reasonKeyUnknown = "key_unknown"
+)
 
 // errSession is the refusal of an exchange after the longest session.
 var errSession = &Fault{Code: CodeInvalidRequest, Description: "the session has lasted as long as it may: authenticate with the client secret", why: "session_over"}
@@ -26,8 +30,8 @@ var errSession = &Fault{Code: CodeInvalidRequest, Description: "the session has 
 // that began then.
 //
 // The client presents a current token of its own as Bearer, usually the subject token itself, or its id and secret. With
-// the latter an expired subject token, or one whose session is over, makes the request one for client credentials, with no
-// more of a scope than that token had: that is how Iceberg clients get on after a pause.
+// the latter an expired subject token, or one whose session is over or whose key is retired, makes the request one for
+// client credentials, with no more of a scope than that token had: that is how Iceberg clients get on after a pause.
 func (s *Service) exchange(ctx context.Context, f *form) (issued, error) {
 	var caller directory.Principal
 	var version string
@@ -37,7 +41,7 @@ func (s *Service) exchange(ctx context.Context, f *form) (issued, error) {
 	case f.client.hasSecret():
 		caller, version, err = s.authenticate(ctx, limit.Token, &f.client)
 	case !itself:
-		caller.ID, err = s.holder(ctx, f.client)
+		caller, err = s.holder(ctx, &f.client)
 	}
 	if err != nil {
 		return issued{}, err
@@ -46,10 +50,10 @@ func (s *Service) exchange(ctx context.Context, f *form) (issued, error) {
 	switch {
 	case err != nil:
 		return issued{}, err
-	case d.Verdict != pipeline.Allowed && d.Denial.Reason == reasonExpired && f.client.hasSecret():
+	case d.Verdict != pipeline.Allowed && f.client.hasSecret() && s.ended(f.subjectToken, d.Denial.Reason):
 		return s.afterExpiry(ctx, *f, caller, version)
 	case d.Verdict != pipeline.Allowed:
-		if err := s.presented(ctx, f.client, d.Denial.Reason); err != nil {
+		if err := s.presented(ctx, f.client, f.subjectToken, d.Denial.Reason); err != nil {
 			return issued{}, err
 		}
 		return issued{}, badSubject(d.Denial.Reason)
@@ -57,11 +61,12 @@ func (s *Service) exchange(ctx context.Context, f *form) (issued, error) {
 		return issued{}, badSubject("another_principal")
 	case f.client.hasSecret() && s.lifetime(d.Credential.AuthTime) < leastLife:
 		return s.anew(ctx, *f, d.Credential.RequestedRoles, caller, version)
+	case itself:
+		if caller, err = s.accept(ctx, &f.client, d.Principal.ID); err != nil {
+			return issued{}, err
+		}
 	}
-	o, err := s.renew(ctx, *f, d)
-	if err == nil && !f.client.hasSecret() {
-		err = s.c.Guard.Spend(ctx, limit.Token, o.clientID)
-	}
+	o, err := s.renew(*f, d, caller)
 	if err != nil {
 		return issued{}, err
 	}
@@ -72,7 +77,8 @@ func (s *Service) exchange(ctx context.Context, f *form) (issued, error) {
 	return out, err
 }
 
-// decide asks the plan about a token. The decision is allowed or denied, never without a credential or a denial.
+// decide asks the plan about a token. The decision is allowed or denied, never without a credential or a denial with a
+// reason.
 func (s *Service) decide(ctx context.Context, token string) (pipeline.Decision, error) {
 	if !isToken(token) {
 		return pipeline.Decision{Verdict: pipeline.Denied, Denial: &sdk.Denial{Reason: "token_malformed"}}, nil
@@ -82,35 +88,49 @@ func (s *Service) decide(ctx context.Context, token string) (pipeline.Decision, 
 	case d.Verdict == pipeline.Allowed && d.Credential != nil && d.Principal.ID != "":
 		return d, nil
 	case d.Verdict == pipeline.Denied && d.Denial != nil:
+		no := *d.Denial
+		if no.Reason == "" { // a part gave none, and the line needs one
+			no.Reason = "denied"
+		}
+		d.Denial = &no
 		return d, nil
 	}
 	return d, fmt.Errorf("decide on a token: %w", orUnknown(d.Err))
 }
 
-// holder gives the principal id of the bearer token that authenticates a client.
-func (s *Service) holder(ctx context.Context, c client) (string, error) {
+// holder gives the principal of the bearer token that authenticates a client.
+func (s *Service) holder(ctx context.Context, c *client) (directory.Principal, error) {
 	d, err := s.decide(ctx, c.bearer)
 	if err != nil {
-		return "", err
+		return directory.Principal{}, err
 	}
 	if d.Verdict != pipeline.Allowed {
-		if err := s.presented(ctx, c, d.Denial.Reason); err != nil {
-			return "", err
+		if err := s.presented(ctx, *c, c.bearer, d.Denial.Reason); err != nil {
+			return directory.Principal{}, err
 		}
-		return "", &Fault{Code: badClient.Code, Description: badClient.Description, why: d.Denial.Reason}
+		return directory.Principal{}, &Fault{Code: badClient.Code, Description: badClient.Description, why: d.Denial.Reason}
 	}
-	return d.Principal.ID, nil
+	return s.accept(ctx, c, d.Principal.ID)
 }
 
-// renew makes the order for an exchange out of the decision on its subject token.
-func (s *Service) renew(ctx context.Context, f form, d pipeline.Decision) (order, error) {
-	c := d.Credential
-	p, err := s.c.Directory.GetPrincipalByID(ctx, s.c.Realm, d.Principal.ID)
+// accept notes in c that it holds a token of a principal, and counts the request as that client's: whatever comes of it, it is
+// the client's own.
+func (s *Service) accept(ctx context.Context, c *client, id string) (directory.Principal, error) {
+	p, err := s.c.Directory.GetPrincipalByID(ctx, s.c.Realm, id)
 	switch {
-	case errors.Is(err, directory.ErrNotFound):
-		return order{}, badSubject(directory.ReasonPrincipalUnknown)
+	case errors.Is(err, directory.ErrNotFound): // deleted just now
+		return p, badSubject(directory.ReasonPrincipalUnknown)
 	case err != nil:
-		return order{}, fmt.Errorf("find the principal of a token: %w", err)
+		return p, fmt.Errorf("find the principal of a token: %w", err)
+	}
+	c.proven = &p
+	return p, s.c.Guard.Spend(ctx, limit.Token, p.ClientID)
+}
+
+// renew makes the order for an exchange out of the decision on its subject token, which is p's.
+func (s *Service) renew(f form, d pipeline.Decision, p directory.Principal) (order, error) {
+	c := d.Credential
+	switch {
 	case f.client.id != "" && f.client.id != p.ClientID:
 		return order{}, badSubject("another_client")
 	case len(p.SecretVersions) == 0 || c.SecretVersion != p.SecretVersions[len(p.SecretVersions)-1]:
@@ -136,35 +156,48 @@ func (s *Service) anew(ctx context.Context, f form, had []string, p directory.Pr
 	return s.begin(ctx, scope, p, version)
 }
 
-// afterExpiry begins a session for a client with a secret whose token has expired. What the broker has found to be expired
-// is a token of the realm's own, so that its claims (RFC 9068 section 2.2) are believed where they can be read. They can only
-// take away from what the client would get without the token.
-func (s *Service) afterExpiry(ctx context.Context, f form, p directory.Principal, version string) (issued, error) {
-	subject, scope := claimsOf(f.subjectToken)
-	switch {
-	case subject != "" && subject != p.ID:
-		return issued{}, badSubject("another_principal")
-	case len(scope) == 0: // it is opaque
-		return s.clientCredentials(ctx, f, p, version)
-	}
-	return s.anew(ctx, f, scope, p, version)
+// ended says whether a token that was refused is one that a client with a secret may follow with a new session: it has
+// expired, or its key is unknown and it says that it is the realm's own, as one does whose key was retired.
+func (s *Service) ended(token, reason string) bool {
+	return reason == reasonExpired || reason == reasonKeyUnknown && claimsOf(token).Issuer == s.c.Issuer
 }
 
-// claimsOf reads subject and scope of a JWT without looking at its signature; there are none if the token is not one.
-func claimsOf(token string) (subject string, scope []string) {
+// afterExpiry begins a session for a client with a secret whose token has ended. The token's claims (RFC 9068 section 2.2)
+// count where they can be read, whoever wrote them: they can only take away from what the client would get without it.
+func (s *Service) afterExpiry(ctx context.Context, f form, p directory.Principal, version string) (issued, error) {
+	c := claimsOf(f.subjectToken)
+	if c.Subject != "" && c.Subject != p.ID {
+		return issued{}, badSubject("another_principal")
+	}
+	had, fault := s.scope(c.Scope)
+	switch {
+	case fault != nil:
+		return issued{}, fault
+	case len(had) == 0: // it is opaque
+		return s.clientCredentials(ctx, f, p, version)
+	}
+	return s.anew(ctx, f, had, p, version)
+}
+
+// claims are those of a JWT that are of use without its signature.
+type claims struct {
+	Issuer  string  `json:"iss"`
+	Subject string  `json:"sub"`
+	Scope   string  `json:"scope"`
+	Expires float64 `json:"exp"` // seconds since 1970
+}
+
+// claimsOf reads a JWT without looking at its signature; there are no claims if the token is not one.
+func claimsOf(token string) (c claims) {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
-		return "", nil
-	}
-	var claims struct {
-		Subject string `json:"sub"`
-		Scope   string `json:"scope"`
+		return claims{}
 	}
 	raw, err := base64.RawURLEncoding.DecodeString(parts[1])
-	if err != nil || json.Unmarshal(raw, &claims) != nil {
-		return "", nil
+	if err != nil || json.Unmarshal(raw, &c) != nil {
+		return claims{}
 	}
-	return claims.Subject, strings.Fields(claims.Scope)
+	return c
 }
 
 // roleAll stands, behind the prefix, for all granted roles.

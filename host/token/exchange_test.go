@@ -59,7 +59,7 @@ func newExchange() *fixture {
 		"bobs-over": held(func(d *pipeline.Decision) { d.Principal.ID, d.Credential.AuthTime = "8", now.Add(-13*time.Hour) }),
 		"gone":      held(func(d *pipeline.Decision) { d.Principal.ID = "9" }),
 		"down":      {Err: errors.New("plugin /etc/key is down")}, "lying": held(func(d *pipeline.Decision) { d.Credential = nil }),
-		"expired": denied("token_expired"), "revoked": denied("token_revoked"),
+		"expired": denied("token_expired"), "revoked": denied("token_revoked"), "unreasoned": denied(""),
 		"disabled": {Verdict: pipeline.Denied, Denial: &sdk.Denial{Reason: "principal_disabled", Forbidden: true}},
 	}
 	return f
@@ -188,6 +188,13 @@ func TestExpiredSubjectIsClientCredentials(t *testing.T) {
 		{"of another principal, without a scope", jwtOf(`{"sub":"8"}`), a, "", CodeInvalidRequest},
 		{"no scope in it", jwtOf(`{"sub":"7"}`), a, a, ""},
 		{"no JSON in it", jwtOf(`{`), a, a, ""},
+		{"an item that is no role", jwtOf(`{"sub":"7","scope":"admin"}`), "", "", CodeInvalidScope},
+		{"key retired", jwtOf(`{"iss":"https://gate/realms/r","sub":"7","scope":"` + b + `"}`), "", b, ""},
+		{"key retired, less", jwtOf(`{"iss":"https://gate/realms/r","sub":"7","scope":"` + b + `"}`), a, a, ""},
+		{"key retired, more", jwtOf(`{"iss":"https://gate/realms/r","sub":"7","scope":"` + b + `"}`), "PRINCIPAL_ROLE:z", "", CodeInvalidScope},
+		{"key retired, no role", jwtOf(`{"iss":"https://gate/realms/r","sub":"7","scope":"admin"}`), "", "", CodeInvalidScope},
+		{"key retired, of another principal", jwtOf(`{"iss":"https://gate/realms/r","sub":"8","scope":"` + b + `"}`), a, "", CodeInvalidRequest},
+		{"key unknown, of another issuer", jwtOf(`{"iss":"https://gate/realms/s","sub":"7","scope":"` + b + `"}`), a, "", CodeInvalidRequest},
 		{"session over", "over", "", b, ""},
 		{"session over, less", "over", a, a, ""},
 		{"session over, more", "over", "PRINCIPAL_ROLE:z", "", CodeInvalidScope},
@@ -195,6 +202,9 @@ func TestExpiredSubjectIsClientCredentials(t *testing.T) {
 		f := newExchange()
 		if f.admit.tokens[tt.subject].Credential == nil {
 			f.admit.tokens[tt.subject] = denied("token_expired")
+			if strings.HasPrefix(tt.name, "key") {
+				f.admit.tokens[tt.subject] = denied("key_unknown")
+			}
 		}
 		w, body := do(t, f.service(t), post(exchangeForm(tt.subject, "scope", tt.scope).Encode(), "Authorization", basic(testID, testSecret)))
 		g := f.broker.grant

@@ -8,6 +8,9 @@ import (
 	"net/url"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/realmgate/realmgate/host/directory"
+	"github.com/realmgate/realmgate/host/limit"
 )
 
 // maxForm bounds the body of a token request.
@@ -25,7 +28,8 @@ type client struct {
 	id, secret string
 	bearer     string // the token of a Bearer header
 
-	authenticated bool // the directory accepted id and secret
+	standing limit.Standing       // of id, as far as somebody has asked
+	proven   *directory.Principal // whose secret or token was accepted; nil: nobody has proved anything yet
 }
 
 // hasSecret says whether the client authenticates with its secret.

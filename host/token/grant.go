@@ -21,7 +21,7 @@ type issued struct {
 	expires   time.Duration
 }
 
-// grant serves a token request, and notes in f that the client was authenticated. The error is a *Fault, or one that makes
+// grant serves a token request, and notes in f whom it proves to be. The error is a *Fault, or one that makes
 // the service unavailable.
 func (s *Service) grant(ctx context.Context, f *form) (issued, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.c.Timeout)
@@ -38,15 +38,16 @@ func (s *Service) grant(ctx context.Context, f *form) (issued, error) {
 
 // authenticate finds the principal of a client that presents its secret, and notes in c that it did.
 func (s *Service) authenticate(ctx context.Context, at limit.Endpoint, c *client) (directory.Principal, string, error) {
-	p, version, err := s.c.Guard.Authenticate(ctx, at, c.id, c.secret)
+	found, err := s.c.Guard.Authenticate(ctx, at, c.id, c.secret)
+	c.standing = found.Standing
 	if errors.Is(err, directory.ErrBadCredentials) {
-		return p, "", badClient
+		return directory.Principal{}, "", badClient
 	}
 	if err != nil {
-		return p, "", fmt.Errorf("authenticate client: %w", err)
+		return directory.Principal{}, "", fmt.Errorf("authenticate client: %w", err)
 	}
-	c.authenticated = true
-	return p, version, nil
+	c.proven = &found.Principal
+	return found.Principal, found.Version, nil
 }
 
 // clientCredentials serves the grant of RFC 6749 section 4.4 for a client that has authenticated.

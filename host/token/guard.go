@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/realmgate/realmgate/host/audit"
-	"github.com/realmgate/realmgate/host/directory"
 	"github.com/realmgate/realmgate/host/limit"
 	"github.com/realmgate/realmgate/sdk"
 )
@@ -17,13 +16,13 @@ type Guard interface {
 	// Admit counts a request at an endpoint.
 	Admit(ctx context.Context, at limit.Endpoint) error
 	// Authenticate is Directory.Authenticate for clients that need not wait.
-	Authenticate(ctx context.Context, at limit.Endpoint, clientID, secret string) (p directory.Principal, version string, err error)
+	Authenticate(ctx context.Context, at limit.Endpoint, clientID, secret string) (limit.Client, error)
 	// Spend counts a request of a client that authenticated with a token.
 	Spend(ctx context.Context, at limit.Endpoint, clientID string) error
 	// Forged counts a token that the realm never issued; its error says that whoever presents it has to wait.
 	Forged(ctx context.Context) error
-	// Knows says whether the realm has the client, so that its id may be shown to an operator.
-	Knows(ctx context.Context, clientID string) bool
+	// Standing says whether the realm has the client, so that its id may be shown to an operator.
+	Standing(ctx context.Context, clientID string) (limit.Standing, error)
 }
 
 // unguarded lets everybody in.
@@ -35,11 +34,12 @@ func (unguarded) Spend(context.Context, limit.Endpoint, string) error { return n
 
 func (unguarded) Forged(context.Context) error { return nil }
 
-func (u unguarded) Authenticate(ctx context.Context, _ limit.Endpoint, clientID, secret string) (directory.Principal, string, error) {
-	return u.c.Directory.Authenticate(ctx, u.c.Realm, clientID, secret)
+func (u unguarded) Authenticate(ctx context.Context, _ limit.Endpoint, clientID, secret string) (c limit.Client, err error) {
+	c.Principal, c.Version, err = u.c.Directory.Authenticate(ctx, u.c.Realm, clientID, secret)
+	return c, err
 }
 
-func (unguarded) Knows(context.Context, string) bool { return false }
+func (unguarded) Standing(context.Context, string) (limit.Standing, error) { return limit.Untold, nil }
 
 // What an endpoint is asked for, as the log calls it, and as the audit log does.
 const (
@@ -59,17 +59,24 @@ var endpoints = map[string]limit.Endpoint{askRevocation: limit.Revocation, askIn
 // forged are the reasons with which a token is refused that the realm never issued. Anybody can make such a token, whereas
 // one that has expired, or was revoked, was somebody's.
 var forged = map[string]bool{
-	"token_malformed": true, "token_not_recognised": true, sdk.ReasonNotMine: true, "key_unknown": true, "signature_invalid": true,
+	"token_malformed": true, "token_not_recognised": true, sdk.ReasonNotMine: true, reasonKeyUnknown: true, "signature_invalid": true,
 	"algorithm_not_allowed": true, "type_not_allowed": true,
 }
 
-// presented counts a token that was refused, unless a client with a secret answers for it. The error says that whoever
+// presented counts a token that was refused, unless a client that has proved who it is answers for it. The error says that whoever
 // presents such tokens has to wait.
-func (s *Service) presented(ctx context.Context, c client, reason string) error {
-	if c.authenticated || !forged[reason] {
+func (s *Service) presented(ctx context.Context, c client, token, reason string) error {
+	if c.proven != nil || !forged[reason] || reason == reasonKeyUnknown && s.isPast(token) {
 		return nil
 	}
 	return s.c.Guard.Forged(ctx)
+}
+
+// isPast says whether a token claims to be one of the realm's own that has expired. Clients present such tokens after a
+// pause, when their key may be retired; who makes one up gets no further with it than with none.
+func (s *Service) isPast(token string) bool {
+	c := claimsOf(token)
+	return c.Issuer == s.c.Issuer && c.Expires > 0 && c.Expires <= float64(s.c.Now().Unix())
 }
 
 // enter lets a request in, or answers it.
@@ -97,6 +104,25 @@ func (s *Service) limited(w http.ResponseWriter, r *http.Request, e audit.Event,
 	}
 	w.Header().Set("Retry-After", strconv.Itoa(refusal.Seconds()))
 	writeJSON(w, http.StatusTooManyRequests, map[string]string{"reason": "too_many_requests", "request_id": sdk.RequestID(r.Context())})
+}
+
+// toldOf begins the audit line of a request that is not served: with who asked, as far as that was proved, or else with the
+// client that was named, unless nobody can tell whether the realm has it.
+func (s *Service) toldOf(ctx context.Context, what string, c client) audit.Event {
+	e := audit.Event{Name: events[what], Realm: s.c.Realm}
+	if p := c.proven; p != nil {
+		e.PrincipalID, e.Principal = p.ID, p.Name
+		return e.Client(p.ClientID, true)
+	}
+	if c.standing == limit.Untold && c.id != "" && !c.hasSecret() { // it stands beside a token that is no proof
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.c.Timeout) // the line is worth the same if the caller has gone
+		defer cancel()
+		c.standing, _ = s.c.Guard.Standing(ctx, c.id) // nobody can tell, then
+	}
+	if c.standing == limit.Untold {
+		return e
+	}
+	return e.Client(c.id, c.standing == limit.Known)
 }
 
 // toldIssued gives the audit line of a token.

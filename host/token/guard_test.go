@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+
 	"github.com/realmgate/realmgate/host/audit"
 	"github.com/realmgate/realmgate/host/limit"
 	"github.com/realmgate/realmgate/host/pipeline"
@@ -47,6 +49,7 @@ func (fullDisk) Write([]byte) (int, error) { return 0, errors.New("disk full") }
 // Every event has its line, and no line has a secret or a token.
 func TestAudit(t *testing.T) {
 	good := []string{"Authorization", basic(testID, testSecret)}
+	bearer := func(token string) []string { return []string{"Authorization", "Bearer " + token} }
 	unknown := goodForm()
 	unknown.Set("client_id", testSecret) // somebody mixed them up
 	wrong := goodForm()
@@ -67,13 +70,28 @@ func TestAudit(t *testing.T) {
 		{"unknown client", "", unknown.Encode(), nil, []string{
 			`"event":"token.issue","outcome":"refused","realm":"r","client_hash":"sha256:8473b1d10fd95be8","reason":"invalid_client","detail":"client authentication failed"}`,
 		}},
-		{"bad scope", "", nothing.Encode(), nil, []string{`"client_id":"client 1%/é","reason":"invalid_scope","detail":"the scope has a character that RFC 6749 section 3.3 does not allow"}`}},
+		{"bad scope", "", nothing.Encode(), nil, []string{`"client_id":"client 1%/é","principal_id":"7","principal":"alice","reason":"invalid_scope","detail":"the scope has a character that RFC 6749 section 3.3 does not allow"}`}},
 		{"malformed", "", "grant_type=" + testSecret, nil, nil},
 		{"exchanged", "", exchangeForm("good").Encode(), good, []string{
 			`"event":"token.exchange","outcome":"done","realm":"r","client_id":"client 1%/é","principal_id":"7","principal":"alice","token_id":"ID","scope":"SCOPE"}`,
 		}},
 		{"expired", "", exchangeForm("revoked").Encode(), good, []string{
-			`"event":"token.exchange","outcome":"refused","realm":"r","client_id":"client 1%/é","reason":"token_revoked","detail":"the subject token is not valid, or not any more"}`,
+			`"event":"token.exchange","outcome":"refused","realm":"r","client_id":"client 1%/é","principal_id":"7","principal":"alice","reason":"token_revoked","detail":"the subject token is not valid, or not any more"}`,
+		}},
+		{"more than it had, by bearer", "", exchangeForm("good", "scope", "PRINCIPAL_ROLE:c").Encode(), bearer("good"), []string{
+			`"event":"token.exchange","outcome":"refused","realm":"r","client_id":"client 1%/é","principal_id":"7","principal":"alice","reason":"invalid_scope","detail":"the scope asks for more than the subject token has"}`,
+		}},
+		{"an id that is not the bearer's", "", exchangeForm("good", "client_id", testSecret).Encode(), bearer("good"), []string{
+			`"event":"token.exchange","outcome":"refused","realm":"r","client_id":"client 1%/é","principal_id":"7","principal":"alice","reason":"another_client","detail":"the subject token is not valid, or not any more"}`,
+		}},
+		{"revoked, by another bearer", "", exchangeForm("revoked").Encode(), bearer("good"), []string{
+			`"event":"token.exchange","outcome":"refused","realm":"r","client_id":"client 1%/é","principal_id":"7","principal":"alice","reason":"token_revoked","detail":"the subject token is not valid, or not any more"}`,
+		}},
+		{"of another principal, by bearer", "", exchangeForm("bobs").Encode(), bearer("good"), []string{
+			`"event":"token.exchange","outcome":"refused","realm":"r","client_id":"client 1%/é","principal_id":"7","principal":"alice","reason":"another_principal","detail":"the subject token is not valid, or not any more"}`,
+		}},
+		{"denied without a reason", "", exchangeForm("unreasoned").Encode(), bearer("unreasoned"), []string{
+			`"event":"token.exchange","outcome":"refused","realm":"r","reason":"denied","detail":"the subject token is not valid, or not any more"}`,
 		}},
 		{"revoked", "revoke", tokenBody("good"), good, []string{
 			`"event":"token.revoke","outcome":"attempted","realm":"r","client_id":"client 1%/é","principal_id":"7","principal":"alice","token_id":"` + session + `.` + session + `"}`,
@@ -266,15 +284,38 @@ func TestFormerTokens(t *testing.T) {
 	var out bytes.Buffer
 	f := newExchange().guarded(t, &out, limit.Rules{PeerFailures: 1, Delay: time.Minute, MaxDelay: time.Hour, Forget: time.Hour})
 	s := f.service(t)
+	retired := jwtOf(fmt.Sprintf(`{"iss":"https://gate/realms/r","exp":%d}`, now.Unix()))
+	f.admit.tokens[retired] = denied("key_unknown")
 	for range 100 {
-		for _, token := range []string{"expired", "revoked", "disabled"} {
+		for _, token := range []string{"expired", "revoked", "disabled", retired} {
 			if w, _ := ask(t, s.ServeHTTP, post(exchangeForm(token).Encode(), "Authorization", "Bearer "+token)); w.Code != http.StatusBadRequest {
 				t.Fatalf("%s: %d", token, w.Code)
 			}
 		}
 	}
-	if n := strings.Count(out.String(), "\n"); n != 3 {
+	if n := strings.Count(out.String(), "\n"); n != 4 {
 		t.Errorf("%d lines:\n%s", n, &out)
+	}
+	// One that is not past, or somebody else's, is none of them.
+	for _, claims := range []string{`{"iss":"https://gate/realms/r","exp":%d}`, `{"iss":"https://gate/realms/s","exp":1%.0d}`, `{"iss":"https://gate/realms/r"%.0d}`} {
+		token := jwtOf(fmt.Sprintf(claims, now.Unix()+1))
+		f.admit.tokens[token] = denied("key_unknown")
+		s := f.guarded(t, &out, limit.Rules{PeerFailures: 1, Delay: time.Minute, MaxDelay: time.Hour, Forget: time.Hour}).service(t)
+		ask(t, s.ServeHTTP, post(goodForm().Encode())) // is heard from here whatever others do
+		var codes []int
+		for range 3 {
+			w, _ := ask(t, s.ServeHTTP, post(exchangeForm(token).Encode(), "Authorization", "Bearer "+token))
+			codes = append(codes, w.Code)
+		}
+		if !slices.Equal(codes, []int{400, 400, 429}) {
+			t.Errorf("%s: %v", token, codes)
+		}
+		// A client that proves who it is, in whichever way, answers for what it presents.
+		for _, proof := range []string{basic(testID, testSecret), "Bearer good"} {
+			if w, _ := ask(t, s.ServeHTTP, post(exchangeForm("junk").Encode(), "Authorization", proof)); w.Code != http.StatusBadRequest {
+				t.Errorf("%s: %d", proof, w.Code)
+			}
+		}
 	}
 }
 
@@ -293,6 +334,89 @@ func TestExchangeCounts(t *testing.T) {
 	}
 	if w, _ := ask(t, s.ServeHTTP, post(goodForm().Encode())); w.Code != http.StatusTooManyRequests {
 		t.Errorf("with its secret: %d", w.Code)
+	}
+}
+
+// What is refused to a client that proved who it is with a token has a line of its own each time, and counts as its request.
+func TestRefusalsByBearer(t *testing.T) {
+	var out bytes.Buffer
+	f := newExchange().guarded(t, &out, limit.Rules{ClientRate: 1, ClientBurst: 3})
+	s := f.service(t)
+	for i := range 5 {
+		token := []string{"good", "other"}[i%2] // the subject token itself, or another one
+		w, _ := ask(t, s.ServeHTTP, post(exchangeForm("good", "scope", "PRINCIPAL_ROLE:c").Encode(), "Authorization", "Bearer "+token))
+		if want := map[bool]int{true: http.StatusBadRequest, false: http.StatusTooManyRequests}[i < 3]; w.Code != want {
+			t.Errorf("exchange %d: %d", i, w.Code)
+		}
+	}
+	const alice = `"realm":"r","client_id":"client 1%/é","principal_id":"7","principal":"alice","reason":`
+	if text := out.String(); strings.Count(text, `"refused",`+alice+`"invalid_scope"`) != 3 || strings.Count(text, `"limited",`+alice+`"client_rate"`) != 1 ||
+		strings.Count(text, "\n") != 4 {
+		t.Errorf("%s", text)
+	}
+}
+
+// hasty is a directory whose caller hangs up when its client was looked up.
+type hasty struct {
+	clients
+	gone func()
+}
+
+func (h hasty) KnowsClient(ctx context.Context, realm, id string) (bool, error) {
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	defer h.gone()
+	return h.clients.KnowsClient(ctx, realm, id)
+}
+
+// Whoever hangs up is no fault of ours, and nobody guesses unseen that way: what was refused is told, of the right client.
+func TestCallerHangsUp(t *testing.T) {
+	wrong := goodForm()
+	wrong.Set("client_secret", "wr0ng")
+	for _, tt := range []struct {
+		name, body string
+		header     []string
+		cause      error // of a directory that cannot answer
+		want       string
+	}{
+		{"wrong secret", wrong.Encode(), nil, nil, `"outcome":"refused","realm":"r","client_id":"client 1%/é","reason":"invalid_client"`},
+		{"beside a bad token", exchangeForm("revoked", "client_id", testID).Encode(), []string{"Authorization", "Bearer revoked"}, nil,
+			`"outcome":"refused","realm":"r","client_id":"client 1%/é","reason":"token_revoked"`},
+		{"not decided", wrong.Encode(), nil, context.Canceled, ""},
+	} {
+		var out, logged bytes.Buffer
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		f := newExchange()
+		f.Directory = clients{err: tt.cause}
+		f.Logger = hclog.New(&hclog.LoggerOptions{Output: &logged, Level: hclog.Info})
+		f.guarded(t, &out, limit.Rules{})
+		door, err := limit.New(100, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.Guard, err = door.Guard("r", limit.Rules{}, hasty{clients{err: tt.cause}, cancel}); err != nil {
+			t.Fatal(err)
+		}
+		if tt.header != nil { // it is gone before the client is looked up
+			cancel()
+		}
+		ask(t, f.service(t).ServeHTTP, post(tt.body, tt.header...).WithContext(ctx))
+		if text := out.String(); !strings.Contains(text, tt.want) || tt.want == "" && text != "" {
+			t.Errorf("%s: %s", tt.name, text)
+		}
+		if strings.Contains(logged.String(), "ERROR") {
+			t.Errorf("%s: %s", tt.name, &logged)
+		}
+	}
+	// Where nobody can tell whether the realm has a client, it is not named.
+	var out bytes.Buffer
+	f := newExchange()
+	f.Directory = clients{err: errors.New("no store")}
+	ask(t, f.guarded(t, &out, limit.Rules{}).service(t).ServeHTTP, post(goodForm().Encode()))
+	if text := out.String(); !strings.Contains(text, `"outcome":"failed","realm":"r","reason":"unavailable"}`) {
+		t.Errorf("%s", text)
 	}
 }
 

@@ -2,6 +2,7 @@ package token
 
 import (
 	"cmp"
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
@@ -99,29 +100,27 @@ func tokenForm(r *http.Request) (url.Values, client, *Fault) {
 
 // fail answers what was refused, with the challenge of the scheme that the client used, or what is unavailable.
 func (s *Service) fail(w http.ResponseWriter, r *http.Request, what string, c client, err error) {
-	told := audit.Event{Name: events[what], Realm: s.c.Realm}.Client(c.id, s.c.Guard.Knows(r.Context(), c.id))
 	log := s.log(r).With("client_id", c.loggable())
 	var refusal *limit.Refusal
-	if errors.As(err, &refusal) {
-		s.limited(w, r, told, refusal)
-		return
-	}
 	var fault *Fault
-	if !errors.As(err, &fault) {
+	switch {
+	case errors.As(err, &refusal):
+		s.limited(w, r, s.toldOf(r.Context(), what, c), refusal)
+		return
+	case errors.As(err, &fault): // also for a caller who has gone: nobody guesses unseen by hanging up
+	case r.Context().Err() != nil: // the caller did not wait: that is no fault of ours
+		log.Debug(what+" request: the caller has gone", "error", err)
+		WriteUnavailable(w, r)
+		return
+	default:
 		log.Error(what+" request is unavailable", "error", err)
+		told := s.toldOf(r.Context(), what, c)
 		told.Outcome, told.Reason = audit.Failed, "unavailable"
 		_ = s.c.Audit.Tally(r.Context(), told) // there is no effect that needs the line
 		WriteUnavailable(w, r)
 		return
 	}
-	told.Outcome, told.Reason, told.Detail = audit.Refused, cmp.Or(fault.why, fault.Code), fault.Description
-	// What is malformed was never judged: it has no line.
-	judged := c.authenticated || fault.why != "" || fault.Code == CodeInvalidClient && c.hasSecret()
-	record := s.c.Audit.Tally
-	if c.authenticated { // a real client's faults are told one by one
-		record = s.c.Audit.Record
-	}
-	if judged && record(r.Context(), told) != nil {
+	if s.tellRefused(r.Context(), what, c, fault) != nil {
 		WriteUnavailable(w, r)
 		return
 	}
@@ -136,6 +135,19 @@ func (s *Service) fail(w http.ResponseWriter, r *http.Request, what string, c cl
 		w.Header().Set("WWW-Authenticate", challenge)
 	}
 	WriteFault(w, status, fault)
+}
+
+// tellRefused writes the audit line of a refusal. What is malformed was never judged: it has no line.
+func (s *Service) tellRefused(ctx context.Context, what string, c client, fault *Fault) error {
+	if c.proven == nil && fault.why == "" && (fault.Code != CodeInvalidClient || !c.hasSecret()) {
+		return nil
+	}
+	told := s.toldOf(ctx, what, c)
+	told.Outcome, told.Reason, told.Detail = audit.Refused, cmp.Or(fault.why, fault.Code), fault.Description
+	if c.proven != nil { // a real client's faults are told one by one
+		return s.c.Audit.Record(ctx, told)
+	}
+	return s.c.Audit.Tally(ctx, told)
 }
 
 // WriteFault writes an error answer of an OAuth endpoint (RFC 6749 section 5.2) with the status given. The server uses it
@@ -201,10 +213,13 @@ func isToken(s string) bool {
 }
 
 // loggable gives the client's id as it may stand in a log. What is sent for an id may be a secret that was put into the
-// wrong field or pasted together with it; so it is only shown if a client of that id was authenticated, or if it has the
-// form of ours.
+// wrong field or pasted together with it; so it is only shown if it has the form of ours. Of a client that has proved who it
+// is it is the principal's.
 func (c client) loggable() string {
-	if c.id == "" || c.authenticated || isClientID(c.id) {
+	switch {
+	case c.proven != nil:
+		return printable(c.proven.ClientID)
+	case c.id == "" || isClientID(c.id):
 		return printable(c.id)
 	}
 	return "[other]"

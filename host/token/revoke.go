@@ -54,7 +54,7 @@ func (s *Service) revoke(ctx context.Context, c *client, token string) (id strin
 	cred, err := s.verify(ctx, token)
 	switch no := sdk.AsDenial(err); {
 	case no != nil:
-		return "", s.presented(ctx, *c, no.Reason)
+		return "", s.presented(ctx, *c, token, no.Reason)
 	case err != nil:
 		return "", fmt.Errorf("verify a token: %w", err)
 	}

@@ -70,7 +70,7 @@ func (c clients) Authenticate(_ context.Context, realm, id, secret string) (dire
 	if realm != "r" || id != testID || secret != testSecret {
 		return directory.Principal{}, "", directory.ErrBadCredentials
 	}
-	return directory.Principal{Realm: realm, ID: "7", Name: "alice", ClientID: testID}, "3", nil
+	return directory.Principal{Realm: realm, ID: "7", Name: "alice", ClientID: testID, SecretVersions: []string{"2", "3"}}, "3", nil
 }
 
 // broker issues what change makes of the honest token, and remembers the grant.

@@ -174,6 +174,17 @@ func TestAuditLogThatCannotBeOpened(t *testing.T) {
 	}
 }
 
+// Two daemons with one audit log would lose lines: the second one does not start.
+func TestAuditLogOfAnotherDaemon(t *testing.T) {
+	t.Parallel()
+	d := start(t, auditedRealm)
+	out, err := d.serveOnce()
+	if err == nil || !strings.Contains(out, "log/audit.log: another daemon writes to it: give each daemon an audit { path } of its own") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	d.rootToken("demo")
+}
+
 // The door on the way from the wire: who guesses has to wait, others do not, and a proxy's word on who it is counts only
 // where it is trusted.
 func TestGuardedDoor(t *testing.T) {
@@ -292,7 +303,7 @@ func TestAuditLogIsMoved(t *testing.T) {
 	d.rootToken("demo")
 	before, _ := d.told("log/audit.log.1")
 	after, text := d.told("log/audit.log")
-	if len(find(before, "token.issue", "done")) != 1 || len(find(after, "token.issue", "done")) != 1 || !strings.Contains(d.log.String(), "moved or removed") {
+	if len(find(before, "token.issue", "done")) != 1 || len(find(after, "token.issue", "done")) != 1 || !strings.Contains(d.log.String(), "moved, removed or cut short") {
 		t.Errorf("%v\n%s", before, text)
 	}
 }
