@@ -395,6 +395,52 @@ func TestRace(t *testing.T) {
 	w.settled("after the race")
 }
 
+// TestUpdateWithoutVersion: whatever form the body has, a change that does not say what it is based on changes nothing.
+func TestUpdateWithoutVersion(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := w.ok("POST", "", sigV4("s", role))
+	named := sigV4("s", role)
+	nameless := strings.Replace(named, `"name":"s",`, "", 1)
+	polaris := func(body, rest string) string {
+		return `{"catalog":` + strings.Replace(body, "{", `{"type":"EXTERNAL",`+rest, 1) + "}"
+	}
+	for what, form := range map[string]struct {
+		key  string
+		body func(body, version string) string
+	}{
+		"plain": {"version", func(body, version string) string {
+			return strings.Replace(body, "{", "{"+version, 1)
+		}},
+		"Polaris": {"catalog.entityVersion", polaris},
+	} {
+		key := strings.TrimPrefix(form.key, "catalog.")
+		for name, body := range map[string]string{"with a name": named, "without": nameless} {
+			for _, tt := range []struct{ body, match, want string }{
+				{"", "", "400 invalid " + form.key},
+				{fmt.Sprintf(`"%s":0,`, key), "", "400 invalid " + form.key},
+				{fmt.Sprintf(`"%s":null,`, key), "", "400 invalid " + form.key},
+				{"", "*", "400 invalid " + form.key},
+				{fmt.Sprintf(`"%s":%d,`, key, c.Version+5), "", "409 conflict version"},
+				{"", fmt.Sprint(c.Version + 5), "409 conflict version"},
+			} {
+				var header []string
+				if tt.match != "" {
+					header = []string{"If-Match", tt.match}
+				}
+				if got := fault(w.do("r", operator, "PUT", "/s", form.body(body, tt.body), header...)); got != tt.want {
+					t.Errorf("%s, %s, %q, If-Match %q: %.200s, want %s", what, name, tt.body, tt.match, got, tt.want)
+				}
+			}
+			if got := w.ok("GET", "/s", ""); got.Version != c.Version {
+				t.Fatalf("%s, %s: it was changed: %+v", what, name, got)
+			}
+			c = w.ok("PUT", "/s", form.body(body, fmt.Sprintf(`"%s":%d,`, key, c.Version)))
+			c = w.ok("PUT", "/s", form.body(body, ""), "If-Match", fmt.Sprint(c.Version))
+		}
+	}
+}
+
 func TestVersions(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
