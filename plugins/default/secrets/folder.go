@@ -113,6 +113,18 @@ func regular(root *os.Root, dir, name string) error {
 
 // load reads a document; fs.ErrNotExist if there is none.
 func (f *folder) load(name string) (*document, error) {
+	raw, err := f.read(name)
+	if err != nil {
+		return nil, err
+	}
+	doc, err := parseDocument(raw)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Join(f.dir, name), err)
+	}
+	return doc, nil
+}
+
+func (f *folder) read(name string) ([]byte, error) {
 	root, err := f.open()
 	if err != nil {
 		return nil, err
@@ -124,24 +136,16 @@ func (f *folder) load(name string) (*document, error) {
 	if err != nil {
 		return nil, err
 	}
-	raw, err := privatefile.ReadFrom(file, maxDocument)
-	if err != nil {
-		return nil, err
-	}
-	doc, err := parseDocument(raw)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", filepath.Join(f.dir, name), err)
-	}
-	return doc, nil
+	return privatefile.ReadFrom(file, maxDocument)
 }
 
-// save replaces a document, all or nothing; it has reached the disk then. The folder is locked.
-func (f *folder) save(name string, doc *document) (err error) {
+// save replaces a file by one that holds v, all or nothing; it has reached the disk then. The folder is locked.
+func (f *folder) save(name string, v any) (err error) {
 	root, err := f.open()
 	if err != nil {
 		return err
 	}
-	raw, err := json.MarshalIndent(doc, "", "  ")
+	raw, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return err
 	}
@@ -198,20 +202,16 @@ func sweep(root *os.Root) error {
 	return err
 }
 
-// sample gives the name of a document, empty if there is none.
-func (f *folder) sample() (string, error) {
+// documents lists the files of documents; none if nobody has made the folder yet.
+func (f *folder) documents() ([]string, error) {
 	root, err := f.open()
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
+		return nil, nil
 	}
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	all, err := names(root, suffix)
-	if err != nil || len(all) == 0 {
-		return "", err
-	}
-	return all[0], nil
+	return names(root, suffix)
 }
 
 // names lists files by the end of their names.

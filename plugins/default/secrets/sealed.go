@@ -54,33 +54,6 @@ func NewSealed(ctx context.Context, setup sdk.Setup, s SealedSettings) (*Sealed,
 	return x, nil
 }
 
-// inspect sees to it that the key of a store that holds values is the right one, and that there is one otherwise, or can be.
-func (s *Sealed) inspect(ctx context.Context) error {
-	sample, err := s.folder.sample()
-	if err != nil {
-		return sdk.At(err, "dir")
-	}
-	ring, err := s.ring(ctx)
-	if sample == "" && s.settings.KeyFile != "" && errors.Is(err, fs.ErrNotExist) {
-		s.warn(ctx)
-		return nil
-	}
-	if err != nil || sample == "" {
-		return err
-	}
-	doc, err := s.folder.load(sample)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // deleted in the meantime
-	}
-	if err != nil {
-		return sdk.At(err, "dir")
-	}
-	if _, err := ring.byID(doc.latest().Key); err != nil {
-		return sdk.At(fmt.Errorf("dir holds values that another key has sealed: %w", err), s.keyAt())
-	}
-	return nil
-}
-
 // warn tells what would be found out only when something is written.
 func (s *Sealed) warn(ctx context.Context) {
 	for key, dir := range map[string]string{"dir": s.settings.Dir, "key_file": filepath.Dir(s.settings.KeyFile)} {
@@ -95,11 +68,14 @@ func (s *Sealed) warn(ctx context.Context) {
 
 // sealing gives the keys to write with. That of a new store is made. The folder is locked.
 func (s *Sealed) sealing(ctx context.Context) (keyring, error) {
-	sample, err := s.folder.sample()
+	if ring, err := s.ring(ctx); err == nil && s.folder.sealedBy(ring[0]) {
+		return ring, nil
+	}
+	documents, err := s.folder.documents()
 	if err != nil {
 		return nil, err
 	}
-	if s.settings.KeyFile != "" && sample == "" {
+	if s.settings.KeyFile != "" && len(documents) == 0 {
 		made, err := makeKeyFile(s.settings.KeyFile)
 		if err != nil {
 			return nil, err
@@ -108,7 +84,11 @@ func (s *Sealed) sealing(ctx context.Context) (keyring, error) {
 			sdk.Logger(ctx).WarnContext(ctx, "a key for sealed secrets was made; keep a copy of it in a safe place, since nothing opens the values without it", "key_file", s.settings.KeyFile)
 		}
 	}
-	return s.ring(ctx)
+	ring, err := s.ring(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return ring, s.folder.confirm(ring, documents)
 }
 
 func (s *Sealed) keyAt() string {

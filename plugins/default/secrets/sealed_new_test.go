@@ -114,7 +114,86 @@ func TestSealedByRoot(t *testing.T) {
 		}
 		return err
 	})
-	if err != nil || n != 6 { // base, data, the folder, the lock, a value, the key
+	if err != nil || n != 7 { // base, data, the folder, its header, the lock, a value, the key
 		t.Errorf("%d files, %v", n, err)
+	}
+}
+
+// A key that is not that of the folder seals nothing, so that the right one opens everything when it is back.
+func TestSealedWithAnotherKey(t *testing.T) {
+	t.Parallel()
+	settings := sealedSettings(t)
+	right, wrong := newKey('a'), newKey('b')
+	put(t, settings.KeyFile, right, 0o600)
+	s := openSealed(t, "store", settings)
+	write(t, s, "x", "1")
+	write(t, s, "y", "1")
+	refused := func(what string) {
+		t.Helper()
+		for _, path := range []string{"x", "new"} {
+			if _, err := s.WriteSecret(t.Context(), ref(t, path), []byte("2")); err == nil || !strings.Contains(err.Error(), "another key") {
+				t.Errorf("%s: %s: %v", what, path, err)
+			}
+		}
+		if _, err := NewSealed(t.Context(), sdk.Setup{Store: "store"}, settings); err == nil || sdk.Problems(err)[0].Path != "/key_file" {
+			t.Errorf("%s: opened: %v", what, err)
+		}
+	}
+	put(t, settings.KeyFile, wrong, 0o600)
+	refused("the wrong key")
+	if err := os.Remove(filepath.Join(settings.Dir, headerFile)); err != nil {
+		t.Fatal(err)
+	}
+	refused("the wrong key, and no header")
+	put(t, settings.KeyFile, right, 0o600)
+	write(t, openSealed(t, "store", settings), "x", "2")
+
+	// With the former key the new one takes over, and then the former one alone is wrong.
+	put(t, settings.KeyFile, wrong+"\n"+right, 0o600)
+	write(t, s, "x", "3")
+	put(t, settings.KeyFile, right, 0o600)
+	refused("the former key")
+	put(t, settings.KeyFile, wrong+"\n"+right, 0o600)
+	wantSealed(t, s, "x", "3")
+	wantSealed(t, s, "y", "1")
+
+	// Without values there is nothing to lose.
+	for _, path := range []string{"x", "y"} {
+		if err := s.DeleteSecret(t.Context(), ref(t, path)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(t, settings.KeyFile, newKey('c'), 0o600)
+	write(t, openSealed(t, "store", settings), "x", "4")
+	wantSealed(t, s, "x", "4")
+}
+
+// The damaged file of one secret is no fault of the store; a damaged header stops writing, not reading.
+func TestSealedDamagedFiles(t *testing.T) {
+	t.Parallel()
+	settings := sealedSettings(t)
+	s := openSealed(t, "store", settings)
+	write(t, s, "x", "value")
+	write(t, s, "y", "value")
+	put(t, fileOf(s, "x"), "junk", 0o600)
+	for _, without := range []bool{false, true} {
+		if without {
+			_ = os.Remove(filepath.Join(settings.Dir, headerFile))
+		}
+		again := openSealed(t, "store", settings)
+		wantSealed(t, again, "x", "!damaged")
+		wantSealed(t, again, "y", "value")
+		write(t, again, "z", "value")
+	}
+	put(t, filepath.Join(settings.Dir, headerFile), "junk", 0o600)
+	ctx, log := logged(t)
+	again, err := NewSealed(ctx, sdk.Setup{Store: "store"}, settings)
+	if err != nil || !strings.Contains(log.String(), headerFile) {
+		t.Fatalf("%v, %s", err, log)
+	}
+	defer again.Close()
+	wantSealed(t, again, "y", "value")
+	if _, err := again.WriteSecret(ctx, ref(t, "y"), nil); err == nil || !strings.Contains(err.Error(), "damaged") {
+		t.Error(err)
 	}
 }
