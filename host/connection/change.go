@@ -27,7 +27,7 @@ func (s *Service) Create(ctx context.Context, a Actor, d Draft) (Connection, err
 	if err := s.may(a, s.c.ManageRoles); err != nil {
 		return Connection{}, err
 	}
-	c, err := s.prepare(ctx, d, nil)
+	c, err := s.prepare(ctx, a, d, nil)
 	if err != nil {
 		return Connection{}, err
 	}
@@ -75,7 +75,7 @@ func (s *Service) Update(ctx context.Context, a Actor, name string, d Draft) (Co
 	if err != nil {
 		return Connection{}, err
 	}
-	c, err := s.prepare(ctx, d, &have)
+	c, err := s.prepare(ctx, a, d, &have)
 	if err != nil {
 		return Connection{}, err
 	}

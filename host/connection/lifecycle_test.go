@@ -187,6 +187,8 @@ func TestSecretsGoNowhereElse(t *testing.T) {
 		{"b", without(bearer("b", "https://evil.example.com/a", "canary-token", "")), auth("bearerToken")},
 		{"b", without(bearer("b", "http://x.example.com/a", "canary-token", "")), auth("bearerToken")},
 		{"b", without(bearer("b", "https://x.example.com:8443/a", "canary-token", "")), auth("bearerToken")},
+		{"b", strings.Replace(without(bearer("b", "https://x.example.com/a", "canary-token", "")), "{", `{"signHosts":["evil.example.com"],`, 1), auth("bearerToken")},
+		{"o", strings.Replace(without(oauth("o", "")), "{", `{"signHosts":["*.evil.example.com"],`, 1), auth("clientSecret")},
 		{"b", strings.Replace(without(oauth("b", "")), "polaris.example.com", "x.example.com", 1), auth("clientSecret")},
 	} {
 		if got := put(tt.name, tt.body); got != tt.want {
@@ -225,20 +227,74 @@ func TestReferencesThatAreNotYours(t *testing.T) {
 	before := w.count("connections")
 	for _, ref := range []string{
 		"urn:realmgate-secret:local:other/x", "urn:realmgate-secret:env:r/HOME", "urn:realmgate-secret:nowhere:r/x", "urn:realmgate-secret:local:r", "urn:realmgate-secret:local:rr/x",
+		// Other names of the same, for the store or whoever resolves, and the place of such.
+		victim.String() + ":AWSCURRENT", victim.String() + "/", "urn:realmgate-secret:local:r/connections/x", "urn:realmgate-secret:local:r/./connections/x/y", "urn:realmgate-secret:local:r/access-keys/x",
+		"urn:realmgate-secret:local:r/CONNECTIONS/x", "urn:realmgate-secret:second:r/connections/x", "urn:realmgate-secret:second:r/old/connections/a/0123456789abcdef0123456789abcdef/f",
+		"urn:realmgate-secret:second:r/old/access-keys/RGAKABCDEFGHIJKLMNOP:AWSCURRENT", "urn:realmgate-secret:second:r/arn:aws:x:r/connections/x",
 		victim.String(), victim.String() + "#a", victim.String() + "?=version=1", strings.Replace(victim.String(), "realmgate", "polaris", 1), key.String(), key.String() + "#secret",
 	} {
-		if got := fault(w.do("r", operator, "POST", "", bearer("thief", "https://evil.example.com", ref, ""))); got != "403 not_granted connectionConfigInfo.authenticationParameters.bearerToken" {
+		if got := fault(w.do("r", operator, "POST", "", bearer("thief", "https://evil.example.com", ref, ""))); got != "403 not_granted connectionConfigInfo.authenticationParameters.bearerToken" && got != auth("bearerToken") {
 			t.Errorf("%s: %s", ref, got)
 		}
 		if strings.HasSuffix(ref, victim.Path()) { // it has that one
 			continue
 		}
-		if got := fault(w.do("r", operator, "POST", "/victim/rotate-secret", fmt.Sprintf(`{"field":"bearerToken","value":%q}`, ref))); got != "403 not_granted value" {
+		if got := fault(w.do("r", operator, "POST", "/victim/rotate-secret", fmt.Sprintf(`{"field":"bearerToken","value":%q}`, ref))); got != "403 not_granted value" && got != "400 invalid value" {
 			t.Errorf("%s: %s", ref, got)
 		}
 	}
 	if w.count("connections") != before {
 		t.Error("something was stored")
+	}
+}
+
+// TestWhoMayRefer: it takes a role of its own to say which secret of the realm goes where.
+func TestWhoMayRefer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.store.put("r/own", "canary-own")
+	w.store.put("r/another", "canary-another")
+	const own, another = "urn:realmgate-secret:local:r/own", "urn:realmgate-secret:local:r/another"
+	manager := Actor{Principal: sdk.Principal{Name: "m"}, Roles: []string{"manager"}}
+	both := Actor{Principal: manager.Principal, Roles: []string{"manager", "referrer"}}
+	uri := "https://x.example.com"
+	put := func(a Actor, name, body string) string {
+		return fault(w.do("r", a, "PUT", "/"+name, body, "If-Match", fmt.Sprint(w.ok("GET", "/"+name, "").Version)))
+	}
+	const refused = "403 forbidden connectionConfigInfo.authenticationParameters.bearerToken"
+	if got := fault(w.do("r", manager, "POST", "", bearer("thief", "https://evil.example.com", own, ""))); got != refused {
+		t.Error(got)
+	}
+	if got := fault(w.do("r", Actor{Roles: []string{"referrer"}}, "POST", "", bearer("thief", uri, own, ""))); got != "403 forbidden" {
+		t.Errorf("by that role alone: %s", got)
+	}
+	for name, a := range map[string]Actor{"a": both, "b": operator} {
+		if answer := w.do("r", a, "POST", "", bearer(name, uri, own, "")); answer.Code != http.StatusCreated {
+			t.Fatalf("%d %s", answer.Code, answer.Body)
+		}
+	}
+	// A manager may keep the reference that is there, but not another one, nor send it elsewhere.
+	for body, want := range map[string]string{
+		bearer("a", uri+"/c", own, ""):                      "",
+		bearer("a", uri, another, ""):                       refused,
+		bearer("a", uri, own+"#f", ""):                      refused,
+		bearer("a", "https://evil.example.com", own, ""):    auth("bearerToken"),
+		bearer("a", uri+"/d", "canary-a-value-instead", ""): "",
+	} {
+		got := put(manager, "a", body)
+		if want == "" && !strings.HasPrefix(got, "200") || want != "" && got != want {
+			t.Errorf("%s: %s, want %s", body, got, want)
+		}
+		if want == "" {
+			w.ok("POST", "/a/rotate-secret", fmt.Sprintf(`{"field":"bearerToken","value":%q}`, another))
+			w.ok("POST", "/a/rotate-secret", fmt.Sprintf(`{"field":"bearerToken","value":%q}`, own))
+		}
+	}
+	if got := fault(w.do("r", manager, "POST", "/b/rotate-secret", fmt.Sprintf(`{"field":"bearerToken","value":%q}`, another))); got != "403 forbidden value" {
+		t.Errorf("rotate: %s", got)
+	}
+	if answer := w.do("r", both, "POST", "/b/rotate-secret", fmt.Sprintf(`{"field":"bearerToken","value":%q}`, another)); answer.Code != 200 {
+		t.Errorf("rotate: %d %s", answer.Code, answer.Body)
 	}
 }
 

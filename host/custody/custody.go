@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -267,6 +268,21 @@ func (c *Custody) summarize(left int, some []sdk.SecretRef, why error) {
 	c.left, c.heard = left, now
 	c.c.Logger.Warn("secrets that nobody needs any more cannot be deleted; it is tried again every minute", "realm", c.c.Realm, "left", left,
 		"some", some[:min(len(some), 5)], "error", why)
+}
+
+// handedIn is the form of the paths that secrets get which are handed in, below whatever prefix.
+var handedIn = regexp.MustCompile(`(?i)(^|[/:])(connections/[^/]+/[0-9a-f]{32}/|access-keys/rgak)`)
+
+// Reserved says whether a reference leads to where secrets are kept that are handed in, in whatever store: only a store's
+// resolver knows which names mean the same there, so that nothing but the place itself can be looked at.
+func (c *Custody) Reserved(ref sdk.SecretRef) bool {
+	path := strings.ToLower(ref.Path())
+	for _, area := range []string{directory.ConnectionOwner(""), directory.AccessKeyOwner("")} {
+		if c.c.Prefix != "" && strings.Contains(path, strings.ToLower(c.c.Prefix)+area) {
+			return true
+		}
+	}
+	return handedIn.MatchString(path)
 }
 
 // OwnerOf says whose secret a reference leads to, if it is one that we wrote in the realm.
