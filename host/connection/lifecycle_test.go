@@ -25,7 +25,7 @@ func TestPolarisBody(t *testing.T) {
 		"storageConfigInfo":{"storageType":"S3","allowedLocations":["s3://b/"]},
 		"connectionConfigInfo":{"connectionType":"ICEBERG_REST","uri":"https://glue.us-east-1.amazonaws.com/iceberg","remoteCatalogName":"123456789012","properties":{"a":"b"},
 			"authenticationParameters":{"authenticationType":"SIGV4","roleArn":"arn:aws:iam::123456789012:role/catalog","roleSessionName":"polaris","externalId":null,
-				"signingRegion":"us-east-1","signingName":"glue","sessionPolicy":"{\"Version\":\"2012-10-17\",\"Statement\":[]}"},
+				"signingRegion":"us-east-1","signingName":"glue","sessionPolicy":"{\"Version\":\"2012-10-17\",\"Statement\":[{}]}"},
 			"serviceIdentity":{"identityType":"AWS_IAM","iamArn":"arn:aws:iam::1:user/forged"}}}}`)
 	want := Connection{
 		Name: "glue", Properties: map[string]string{"default-base-location": "s3://b/x", "a": "b"}, SignHosts: []string{}, Created: c.Created, Updated: c.Updated, Version: c.Version,
@@ -33,7 +33,7 @@ func TestPolarisBody(t *testing.T) {
 			Type: TypeIcebergREST, URI: "https://glue.us-east-1.amazonaws.com/iceberg", RemoteCatalogName: "123456789012",
 			Authentication: Authentication{
 				Type: AuthSigV4, RoleARN: "arn:aws:iam::123456789012:role/catalog", RoleSessionName: "polaris", SigningRegion: "us-east-1", SigningName: "glue",
-				SessionPolicy: `{"Version":"2012-10-17","Statement":[]}`,
+				SessionPolicy: `{"Version":"2012-10-17","Statement":[{}]}`,
 			},
 			ServiceIdentity: &ServiceIdentity{Type: IdentityAWSIAM, IAMARN: realmARN, Reference: "urn:realmgate-service-identity:realm:aws_iam"},
 		},
