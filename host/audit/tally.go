@@ -91,6 +91,14 @@ func (l *Log) Tally(ctx context.Context, e Event) error {
 	return err
 }
 
+// Decided keeps the line of a decision about a caller. One that names nobody anybody can cause: it is tallied.
+func (l *Log) Decided(ctx context.Context, e Event) error {
+	if e.PrincipalID == "" && e.Principal == "" {
+		return l.Tally(ctx, e)
+	}
+	return l.Record(ctx, e)
+}
+
 // find counts an event that needs no line of its own. Otherwise it gives the attempt to write one, and where to note what
 // becomes of it, or nil if that is somebody else's to do.
 func (y *tally) find(l *Log, from origin.Origin, e Event) (*tallied, *attempt) {
