@@ -3,7 +3,9 @@ package parts_test
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/realmgate/realmgate/plugins/aws/parts"
@@ -54,5 +56,20 @@ func TestManualOfTheParts(t *testing.T) {
 	}
 	if !bytes.Equal(have, out.Bytes()) {
 		t.Error("docs/parts-aws.md is out of date: run this test with -update")
+	}
+}
+
+// The table of docs/aws.md has every part.
+func TestOverview(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../../docs/aws.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, i := range parts.Implementations() {
+		row := fmt.Sprintf("| %s `%s` |", strings.ReplaceAll(i.Kind().String(), "-", " "), i.Type())
+		if !strings.Contains(string(text), row) {
+			t.Errorf("docs/aws.md has no row %q", row)
+		}
 	}
 }
