@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/realmgate/realmgate/plugins/aws/awssig"
+	"github.com/realmgate/realmgate/plugins/aws/internal/ascii"
 	"github.com/realmgate/realmgate/sdk"
 )
 
@@ -177,7 +178,7 @@ func (p *Provider) payload(req awssig.Request, presigned bool) (string, error) {
 		if !p.settings.UnsignedPayload {
 			return "", sdk.Deny("payload_not_signed", "requests whose body is not signed as a whole are not accepted here")
 		}
-	case len(v) != 64 || strings.Trim(v, "0123456789abcdef") != "":
+	case !ascii.Hash(v):
 		return "", sdk.Deny("token_malformed", "x-amz-content-sha256 is not 64 hexadecimal digits in lower case")
 	case req.BodySHA256 != "" && v != req.BodySHA256:
 		return "", sdk.Deny("payload_mismatch", "the body is not the one that was signed")
