@@ -71,10 +71,11 @@ func checkHeaders(req awssig.Request, c awssig.Proof) error {
 		return noSession
 	}
 	for _, h := range req.Header {
-		if !strings.HasPrefix(h.Name, "x-amz-") {
+		name := strings.ReplaceAll(h.Name, "_", "-") // CGI and its kin (RFC 3875 section 4.1.18) do not tell the two apart
+		if !strings.HasPrefix(name, "x-amz-") {
 			continue
 		}
-		switch h.Name {
+		switch name {
 		case "x-amz-security-token", "x-amz-s3session-token":
 			return noSession
 		}
