@@ -38,7 +38,7 @@ type proxyCmd struct {
 // Help gives examples.
 func (proxyCmd) Help() string {
 	return `Requests come in without credentials, are signed by the daemon for the connection of their listener, and go to the connection's own host; path and
-query stay byte by byte what they are. Who can connect to a socket is its owner alone. On a loopback address everybody on the machine can, so a token is
+query stay byte by byte what they are (but for a + in the query, which SigV4 sends as %20: services sign it in two ways). Who can connect to a socket is its owner alone. On a loopback address everybody on the machine can, so a token is
 demanded there: as the header Realmgate-Proxy-Token, as a bearer token, or as the access key id of a client that signs by itself.
 
 Examples:

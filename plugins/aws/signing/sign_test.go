@@ -279,6 +279,21 @@ func TestUnsignedPayload(t *testing.T) {
 	}
 }
 
+// A plus sign is a space to all, in the query that is signed and in the one that is sent.
+func TestPlusInTheQuery(t *testing.T) {
+	t.Parallel()
+	in, spelt := input("/a+b?q=a+b%2Bc"), input("/a+b?q=a%20b%2Bc")
+	got, err := signing.Headers(t.Context(), in)
+	want, _ := signing.Headers(t.Context(), spelt)
+	if err != nil || got.URL != "https://example.amazonaws.com/a+b?q=a%20b%2Bc" || header(got, "authorization") != header(want, "authorization") {
+		t.Errorf("%+v, %v", got, err)
+	}
+	signed, err := signing.Presign(t.Context(), in, time.Minute)
+	if err != nil || !strings.Contains(signed.URL, "/a+b?") || !strings.Contains(signed.URL, "q=a%20b%2Bc") {
+		t.Errorf("%+v, %v", signed, err)
+	}
+}
+
 // Of whatever method, a request without a word of a body has none.
 func TestNoBody(t *testing.T) {
 	t.Parallel()
