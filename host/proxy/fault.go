@@ -28,6 +28,8 @@ const (
 	codeTimeout     = "remote_timeout"
 )
 
+const addressRefused = "the remote system's host leads to an address that is refused (--deny-addresses)"
+
 const errorHeader = "Realmgate-Proxy-Error"
 
 // fault is an answer of the proxy's own.
@@ -60,6 +62,10 @@ func (f *fault) write(w http.ResponseWriter) {
 
 // unsigned says why there is no signature.
 func unsigned(err error) *fault {
+	var own *fault
+	if errors.As(err, &own) { // of where the connection leads to
+		return own
+	}
 	var e *admin.Error
 	if !errors.As(err, &e) {
 		return &fault{http.StatusServiceUnavailable, codeUnavailable, "the daemon cannot be asked: " + err.Error(), err}

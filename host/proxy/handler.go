@@ -154,7 +154,7 @@ func (p *Proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
 	case broken != nil:
 		f = broken
 	case errors.Is(err, egress.ErrRefused):
-		f.code, f.message = codeAddress, "the remote system's host leads to an address that is refused (--deny-addresses)"
+		f.code, f.message = codeAddress, addressRefused
 	case errors.As(err, &dns):
 		f.message = "the remote system's host cannot be resolved"
 	case errors.Is(err, context.DeadlineExceeded), os.IsTimeout(err):

@@ -157,10 +157,10 @@ func TestFaultsAreToldApart(t *testing.T) {
 		uri, code string
 		status    int
 	}{
-		"a refused address":    {"http://169.254.169.254", codeUnavailable, http.StatusServiceUnavailable},
+		"a refused address":    {"http://169.254.169.254", codeAddress, http.StatusBadGateway},
 		"nobody there":         {"http://127.0.0.1:1", codeRemote, http.StatusBadGateway},
 		"a certificate":        {up.URL, codeRemote, http.StatusBadGateway},
-		"no web address":       {"thrift://127.0.0.1:9083", codeUnavailable, http.StatusServiceUnavailable},
+		"no web address":       {"thrift://127.0.0.1:9083", codeUnsupported, http.StatusNotImplemented},
 		"one without TLS":      {strings.Replace(up.URL, "https:", "http:", 1), "", http.StatusBadRequest},
 		"a name that resolves": {"http://localhost:1", codeRemote, http.StatusBadGateway},
 	} {
