@@ -104,6 +104,10 @@ func New(c Config) *Proxy {
 // Check asks the daemon for a connection, and says why it cannot be proxied.
 func (p *Proxy) Check(ctx context.Context, name string) error {
 	_, err := p.remote(name).now(ctx)
+	var f *fault
+	if errors.As(err, &f) {
+		return errors.New(f.message)
+	}
 	return err
 }
 

@@ -73,7 +73,7 @@ func (p *Proxy) targetOf(c connection.Connection) (target, error) {
 		return target{}, &fault{http.StatusNotImplemented, codeUnsupported, "the URI of the connection " + c.Name + " is neither an http nor an https one: requests to it cannot be forwarded", nil}
 	}
 	if err := p.c.Deny.CheckURL(u); err != nil {
-		return target{}, &fault{http.StatusBadGateway, codeAddress, addressRefused, err}
+		return target{}, &fault{http.StatusBadGateway, codeAddress, addressRefused + ": " + err.Error(), err}
 	}
 	a := c.Info.Authentication
 	return target{
