@@ -44,7 +44,10 @@ type Config struct {
 	// ManageRoles may create, get, list, update, delete, rotate, repoint and test; UseRoles may get, list, and ask for
 	// credentials and signatures. One of them that is active suffices. Empty: nobody but the operator.
 	ManageRoles, UseRoles []string
-	Store                 Store
+	// ReferenceRoles may, if they manage, give a reference in place of a secret: every secret that is granted to the realm
+	// is theirs.
+	ReferenceRoles []string
+	Store          Store
 	// Custody writes the secrets that come in with bodies, and knows those that it wrote.
 	Custody *custody.Custody
 	// Granted says whether a reference that a caller gives is granted to the realm; see secret.Service.Granted.
@@ -52,13 +55,11 @@ type Config struct {
 	// Vendor gives the vendor of an authentication type; the error says why there is none now.
 	Vendor     func(authenticationType string) (Vendor, error)
 	Identities Identities
-	Deny       egress.List // addresses that no remote system may have
-	Resolver   Resolver    // looks the hosts of new connections up; nil: net.DefaultResolver
-	// Dial connects to the host of a connection that is tested; nil: the dialler of Deny.
-	Dial   func(ctx context.Context, network, address string) (net.Conn, error)
-	Audit  *audit.Log       // nil: none
-	Logger hclog.Logger     // nil: silent
-	Now    func() time.Time // nil: time.Now
+	Deny       egress.List      // addresses that no remote system may have
+	Resolver   Resolver         // looks the hosts of new connections up; nil: net.DefaultResolver
+	Audit      *audit.Log       // nil: none
+	Logger     hclog.Logger     // nil: silent
+	Now        func() time.Time // nil: time.Now
 }
 
 // Service serves the connections of one realm. It is safe for concurrent use.
@@ -71,9 +72,6 @@ func New(c Config) (*Service, error) {
 	}
 	if c.Resolver == nil {
 		c.Resolver = net.DefaultResolver
-	}
-	if c.Dial == nil {
-		c.Dial = c.Deny.Dialer().DialContext
 	}
 	if c.Logger == nil {
 		c.Logger = hclog.NewNullLogger()
