@@ -3,6 +3,7 @@ package connection
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -84,9 +85,36 @@ func faultOf(err error) *Fault {
 	return unavailable("the directory or a secret store does not answer; the daemon's log says more", err)
 }
 
+// Reasons with which vendors refuse what they were asked, as if we had found it ourselves, or what the connection is. Their
+// details begin with the name of the field.
+const (
+	reasonRequest    = "request_invalid"
+	reasonNarrowing  = "narrowing_unsupported"
+	reasonLifetime   = "lifetime_too_long"
+	reasonConnection = "connection_invalid"
+)
+
+// The fields that a detail may begin with: of a body to credentials or sign; of connectionConfigInfo, where those of
+// authenticationParameters have that before them.
+var (
+	requestFields    = []string{"method", "uri", "headers", "payloadSha256", "body", "region", "presign", "expiresInSeconds", "narrowTo", "minLifetimeSeconds"}
+	connectionFields = []string{"uri", "connectionType", "properties", "authenticationParameters"}
+	parameterFields  = []string{
+		"authenticationType", "tokenUri", "clientId", "clientSecret", "scopes", "bearerToken", "roleArn", "roleSessionName", "externalId", "sessionPolicy", "accessKeyId", "secretAccessKey",
+		"sessionToken", "signingRegion", "signingName",
+	}
+)
+
 // refused turns a vendor's denial into a refusal. It is never a 401: the caller's own credential is well.
 func refused(d *sdk.Denial) *Fault {
 	f := &Fault{Status: http.StatusForbidden, Code: snake(d.Reason), Message: cleaned(d.Detail), cause: d}
+	switch f.Code {
+	case reasonRequest, reasonNarrowing, reasonLifetime:
+		f.Status = http.StatusBadRequest
+		f.Field, f.Message = culprit(f.Code, f.Message)
+	case reasonConnection: // which is not the fault of who uses it
+		f.Field, f.Message = culprit(f.Code, f.Message)
+	}
 	if f.Code == "" {
 		f.Code = CodeDenied
 	}
@@ -101,6 +129,22 @@ const (
 	maxReason = 64
 	maxDetail = 1024
 )
+
+// culprit takes the field from the front of a detail.
+func culprit(code, detail string) (field, message string) {
+	name, rest, ok := strings.Cut(detail, ": ")
+	base, _, _ := strings.Cut(name, "[")
+	switch {
+	case !ok:
+	case code != reasonConnection && slices.Contains(requestFields, base):
+		return name, rest
+	case code == reasonConnection && slices.Contains(connectionFields, base):
+		return "connectionConfigInfo." + name, rest
+	case code == reasonConnection && slices.Contains(parameterFields, base):
+		return "connectionConfigInfo.authenticationParameters." + name, rest
+	}
+	return "", detail
+}
 
 func snake(s string) string {
 	s = strings.Map(func(c rune) rune {

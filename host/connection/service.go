@@ -55,13 +55,11 @@ type Config struct {
 	// Vendor gives the vendor of an authentication type; the error says why there is none now.
 	Vendor     func(authenticationType string) (Vendor, error)
 	Identities Identities
-	Deny       egress.List // addresses that no remote system may have
-	Resolver   Resolver    // looks the hosts of new connections up; nil: net.DefaultResolver
-	// Dial connects to the host of a connection that is tested; nil: the dialler of Deny.
-	Dial   func(ctx context.Context, network, address string) (net.Conn, error)
-	Audit  *audit.Log       // nil: none
-	Logger hclog.Logger     // nil: silent
-	Now    func() time.Time // nil: time.Now
+	Deny       egress.List      // addresses that no remote system may have
+	Resolver   Resolver         // looks the hosts of new connections up; nil: net.DefaultResolver
+	Audit      *audit.Log       // nil: none
+	Logger     hclog.Logger     // nil: silent
+	Now        func() time.Time // nil: time.Now
 }
 
 // Service serves the connections of one realm. It is safe for concurrent use.
@@ -74,9 +72,6 @@ func New(c Config) (*Service, error) {
 	}
 	if c.Resolver == nil {
 		c.Resolver = net.DefaultResolver
-	}
-	if c.Dial == nil {
-		c.Dial = c.Deny.Dialer().DialContext
 	}
 	if c.Logger == nil {
 		c.Logger = hclog.NewNullLogger()

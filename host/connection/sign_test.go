@@ -199,8 +199,19 @@ func TestSignersAreNotBelieved(t *testing.T) {
 		"a forged header": {func(w *world) {
 			w.vendor.signed = answers(sdk.SignedRequest{URL: "https://glue.us-east-1.amazonaws.com/", Header: []sdk.Header{{Name: "a", Value: "b\r\nc: d"}}})
 		}, "503 unavailable"},
-		"fails":       {func(w *world) { w.vendor.err = errors.New("canary") }, "503 unavailable"},
-		"denies":      {func(w *world) { w.vendor.err = sdk.Forbid("payload_hash", "no") }, "403 payload_hash"},
+		"fails":  {func(w *world) { w.vendor.err = errors.New("canary") }, "503 unavailable"},
+		"denies": {func(w *world) { w.vendor.err = sdk.Forbid("payload_hash", "no") }, "403 payload_hash"},
+		"denies the request": {func(w *world) {
+			w.vendor.err = sdk.Forbid("request_invalid", "headers: x-amz-date stands there twice")
+		}, "400 request_invalid headers"},
+		"denies what is none of ours": {func(w *world) { w.vendor.err = sdk.Forbid("request_invalid", "odd: no") }, "400 request_invalid"},
+		"denies the connection": {func(w *world) {
+			w.vendor.err = sdk.Forbid("connection_invalid", "scopes[1]: is odd")
+		}, "403 connection_invalid connectionConfigInfo.authenticationParameters.scopes[1]"},
+		"denies its URI": {func(w *world) { w.vendor.err = sdk.Forbid("connection_invalid", "uri: is odd") }, "403 connection_invalid connectionConfigInfo.uri"},
+		"denies narrowing": {func(w *world) {
+			w.vendor.err = sdk.Forbid("narrowing_unsupported", "narrowTo: no")
+		}, "400 narrowing_unsupported narrowTo"},
 		"cannot sign": {func(w *world) { w.vendor.mute = true }, "501 unsupported"},
 	} {
 		w := signing(t)
@@ -284,7 +295,7 @@ func TestTrial(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.ok("POST", "", bearer("name", strings.Replace(srv.URL, "127.0.0.1", "localhost", 1)+"/refused", "t", ""))
-	w.svc["r"].c.Deny, w.svc["r"].c.Dial = deny, deny.Dialer().DialContext
+	w.svc["r"].c.Deny = deny
 	if got := w.do("r", alice("manager"), "POST", "/name/test", "").Body.String(); !strings.Contains(got, "an address that is refused") || was("GET /refused ") {
 		t.Errorf("%s", got)
 	}

@@ -100,7 +100,6 @@ func (s *Service) ask(ctx context.Context, uri string) *RemoteTrial {
 	}
 	client := egress.NewClient(egress.Options{Deny: s.c.Deny, Timeout: trialLimit})
 	defer client.CloseIdleConnections()
-	client.Transport.(*http.Transport).DialContext = s.c.Dial
 	ctx, cancel := context.WithTimeout(ctx, trialLimit)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, uri, nil)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,7 +30,8 @@ var (
 const (
 	defaultLife = 30 * time.Second // where the resolver names no time
 	maxLife     = 5 * time.Minute
-	maxEntries  = 4096
+	maxEntries  = 4096             // places
+	maxVariants = 64               // references to one place
 	fetchLimit  = 10 * time.Second // of one fetch, which may serve several callers
 )
 
@@ -67,11 +69,11 @@ type Service struct {
 // table is the stores of one configuration with what is remembered of them: a new configuration starts afresh.
 type table struct {
 	stores map[string]Store
-	kept   *otter.Cache[string, kept]
+	kept   *otter.Cache[string, map[string]kept] // by place, then by reference; the maps are not changed
 	flight singleflight.Group
 
-	mu      sync.Mutex
-	changes map[string]uint64 // by store and path: how often it was written or deleted
+	mu    sync.Mutex
+	reads map[string]*reads // by place; of places that nobody reads now there is nothing
 }
 
 type kept struct {
@@ -79,34 +81,68 @@ type kept struct {
 	until  time.Time
 }
 
+// reads are those of one place that are under way.
+type reads struct {
+	now     int    // how many
+	changes uint64 // how often the place was written or deleted since the first of them began
+}
+
 // place names what a write changes: every version and field of a path.
 func place(ref sdk.SecretRef) string { return ref.Store() + ":" + ref.Path() }
 
-func (t *table) changed(ref sdk.SecretRef) uint64 {
+// begin begins a read, which end ends. It tells which changes the read knows.
+func (t *table) begin(ref sdk.SecretRef) (since uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.changes[place(ref)]
+	r := t.reads[place(ref)]
+	if r == nil {
+		r = &reads{}
+		t.reads[place(ref)] = r
+	}
+	r.now++
+	return r.changes
 }
 
-// keep remembers a value, unless what it was read from has changed since.
+func (t *table) end(ref sdk.SecretRef) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if r := t.reads[place(ref)]; r.now > 1 {
+		r.now--
+		return
+	}
+	delete(t.reads, place(ref))
+}
+
+// keep remembers a value of a read that has not ended, unless what it was read from has changed since it began.
 func (t *table) keep(ref sdk.SecretRef, since uint64, k kept) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.changes[place(ref)] == since {
-		t.kept.Set(ref.String(), k)
+	if t.reads[place(ref)].changes != since {
+		return
 	}
+	all, _ := t.kept.GetIfPresent(place(ref))
+	if all = maps.Clone(all); all == nil || len(all) >= maxVariants {
+		all = map[string]kept{}
+	}
+	all[ref.String()] = k
+	t.kept.Set(place(ref), all)
+}
+
+// remembered gives a value that is remembered, and until when.
+func (t *table) remembered(ref sdk.SecretRef) (kept, bool) {
+	all, _ := t.kept.GetIfPresent(place(ref))
+	k, ok := all[ref.String()]
+	return k, ok
 }
 
 // forget drops every value of a path; reads that are under way are not remembered.
 func (t *table) forget(ref sdk.SecretRef) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.changes[place(ref)]++
-	for k := range t.kept.All() {
-		if r, err := sdk.ParseSecretRef(k); err == nil && place(r) == place(ref) {
-			t.kept.Invalidate(k)
-		}
+	if r := t.reads[place(ref)]; r != nil {
+		r.changes++
 	}
+	t.kept.Invalidate(place(ref))
 }
 
 // New gives a service without stores. now may be nil for the clock of the machine.
@@ -121,7 +157,7 @@ func New(now func() time.Time) *Service {
 
 // SetStores replaces all stores and forgets every value.
 func (s *Service) SetStores(stores []Store) {
-	t := &table{stores: make(map[string]Store, len(stores)), changes: map[string]uint64{}, kept: otter.Must(&otter.Options[string, kept]{MaximumSize: maxEntries})}
+	t := &table{stores: make(map[string]Store, len(stores)), reads: map[string]*reads{}, kept: otter.Must(&otter.Options[string, map[string]kept]{MaximumSize: maxEntries})}
 	for _, st := range stores {
 		t.stores[st.Name] = st
 	}
@@ -168,17 +204,19 @@ func (t *table) granted(realm string, ref sdk.SecretRef) (Store, error) {
 }
 
 func (s *Service) fetch(ctx context.Context, t *table, st Store, ref sdk.SecretRef) (sdk.Secret, error) {
-	key := ref.String()
 	remembered := func() (sdk.Secret, bool) {
-		k, ok := t.kept.GetIfPresent(key)
+		k, ok := t.remembered(ref)
 		return k.secret, ok && s.now().Before(k.until)
 	}
 	if v, ok := remembered(); ok {
 		return v, nil
 	}
 	// The fetch serves all who wait, so it must not end with the caller that happened to be first.
-	since := t.changed(ref)
-	ch := t.flight.DoChan(key+"@"+strconv.FormatUint(since, 10), func() (any, error) {
+	since := t.begin(ref)
+	defer t.end(ref)
+	ch := t.flight.DoChan(ref.String()+"@"+strconv.FormatUint(since, 10), func() (any, error) {
+		since := t.begin(ref) // whoever waits may have gone by the time that it ends
+		defer t.end(ref)
 		if v, ok := remembered(); ok { // by a fetch that ended since we looked
 			return v, nil
 		}

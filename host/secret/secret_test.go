@@ -233,6 +233,38 @@ func TestWriteDuringAFetch(t *testing.T) {
 	}
 }
 
+// Writing leaves nothing behind in memory, however many paths there are, nor do reads that have ended.
+func TestNothingIsKeptOfWrites(t *testing.T) {
+	m := &memory{values: map[string]string{"x": "1"}}
+	s := New(nil)
+	s.SetStores([]Store{{Name: "m", Resolver: m, Writer: m}})
+	for i := range 100 {
+		r := ref(t, fmt.Sprintf("urn:realmgate-secret:m:%d", i))
+		if _, err := s.Write(t.Context(), r, []byte("1")); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Delete(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 3 {
+		for _, field := range []string{"", "#a", "#b", "?=version=1"} {
+			if _, err := s.Resolve(t.Context(), ref(t, "urn:realmgate-secret:m:x"+field)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if n := m.fetches.Load(); n != 4 {
+		t.Errorf("%d fetches: each reference is remembered by itself", n)
+	}
+	table := s.table.Load()
+	table.mu.Lock()
+	defer table.mu.Unlock()
+	if len(table.reads) != 0 || table.kept.EstimatedSize() > 1 {
+		t.Errorf("%d reads are under way, %d places are kept", len(table.reads), table.kept.EstimatedSize())
+	}
+}
+
 // stale answers what it read before it was held up.
 type stale struct {
 	*memory

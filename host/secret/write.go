@@ -40,17 +40,6 @@ func (s *Service) Delete(ctx context.Context, ref sdk.SecretRef) error {
 	return t.delete(ctx, st, ref)
 }
 
-// DeleteGranted removes what a reference names on behalf of a realm. Without a grant that covers the reference the error is
-// ErrNotGranted, as it is for [Service.ResolveGranted].
-func (s *Service) DeleteGranted(ctx context.Context, realm string, ref sdk.SecretRef) error {
-	t := s.table.Load()
-	st, err := t.granted(realm, ref)
-	if err != nil {
-		return err
-	}
-	return t.delete(ctx, st, ref)
-}
-
 // Granted says whether a reference that came in with a call for a realm may be resolved there. The error is that of
 // [Service.ResolveGranted].
 func (s *Service) Granted(realm string, ref sdk.SecretRef) error {

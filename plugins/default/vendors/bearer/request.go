@@ -21,7 +21,7 @@ const (
 // CheckNarrowing denies what no token can do: be limited after it was issued.
 func CheckNarrowing(to []string) error {
 	if len(to) > 0 {
-		return sdk.Forbid(ReasonNarrowing, "narrow_to: a token cannot be limited to a part of what it opens")
+		return sdk.Forbid(ReasonNarrowing, "narrowTo: a token cannot be limited to a part of what it opens")
 	}
 	return nil
 }
@@ -34,10 +34,10 @@ func CheckSigning(r *sdk.SignRequest, allowHTTP bool) error {
 	}
 	u, err := url.Parse(r.HTTP.Scheme + "://" + r.HTTP.Host + r.HTTP.RawTarget)
 	if err != nil || u.Scheme != r.HTTP.Scheme || u.Host != r.HTTP.Host || u.Host == "" || u.User != nil || !strings.HasPrefix(r.HTTP.RawTarget, "/") {
-		return sdk.Forbid(ReasonRequest, "url: it is not an absolute URL without a user in it")
+		return sdk.Forbid(ReasonRequest, "uri: it is not an absolute URL without a user in it")
 	}
 	if egress.CheckSecret(u) != nil && (u.Scheme != "http" || !allowHTTP) {
-		return sdk.Forbid(ReasonRequest, "url: https is needed, since whoever listens could use the token")
+		return sdk.Forbid(ReasonRequest, "uri: https is needed, since whoever listens could use the token")
 	}
 	return nil
 }

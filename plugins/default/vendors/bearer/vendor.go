@@ -40,7 +40,7 @@ func (v *Vendor) Vend(ctx context.Context, r sdk.VendRequest) (sdk.ConnectionCre
 		return sdk.ConnectionCredentials{}, err
 	}
 	if !t.Expires.IsZero() && t.Expires.Sub(v.now()) < r.MinLifetime {
-		return sdk.ConnectionCredentials{}, sdk.Forbid(ReasonLifetime, "min_lifetime: the connection's token expires at %s", t.Expires.UTC().Format(time.RFC3339))
+		return sdk.ConnectionCredentials{}, sdk.Forbid(ReasonLifetime, "minLifetimeSeconds: the connection's token expires at %s", t.Expires.UTC().Format(time.RFC3339))
 	}
 	return t.Credentials(), nil
 }

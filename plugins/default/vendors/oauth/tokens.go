@@ -116,7 +116,7 @@ func (t *issued) fits(life, atLeast time.Duration) error {
 	if t.Expires.IsZero() || life >= atLeast {
 		return nil
 	}
-	return sdk.Forbid(bearer.ReasonLifetime, "min_lifetime: the token endpoint issues tokens that live for %v", t.life().Round(time.Second))
+	return sdk.Forbid(bearer.ReasonLifetime, "minLifetimeSeconds: the token endpoint issues tokens that live for %v", t.life().Round(time.Second))
 }
 
 // fly fetches a token and notes what became of it.

@@ -93,7 +93,7 @@ func TestConnectionsThatCannotBeRight(t *testing.T) {
 		"metadata":              {with("http://169.254.169.254/latest"), bearer.ReasonConnection, "169.254.0.0/16"},
 		"metadata, mapped":      {with("https://[::ffff:a9fe:a9fe]/"), bearer.ReasonConnection, "169.254.0.0/16"},
 		"metadata, as a number": {with("https://2852039166/"), bearer.ReasonConnection, "unusual spelling"},
-		"narrowed":              {func(r *sdk.VendRequest) { r.NarrowTo = []string{"s3://x"} }, bearer.ReasonNarrowing, "narrow_to"},
+		"narrowed":              {func(r *sdk.VendRequest) { r.NarrowTo = []string{"s3://x"} }, bearer.ReasonNarrowing, "narrowTo"},
 		"a life of its own":     {func(r *sdk.VendRequest) { r.MinLifetime = time.Hour }, bearer.ReasonLifetime, "live for 1m0s"},
 	}
 	x := newRig(t, nil)
