@@ -13,7 +13,7 @@ import (
 const cacheSize = 16_384
 
 // cache remembers answers of the store, also that something is not there. Its keys carry the epoch that was current
-// before the store was asked, so an answer is never used after a change; and nothing is used once the epochs are stale.
+// before the store was asked, so an answer is never used after a change; and while the epochs are stale nothing is used or kept.
 type cache struct {
 	principals *otter.Cache[principalKey, *Principal] // nil: there is none
 	revoked    *otter.Cache[tokenKey, bool]
@@ -44,8 +44,12 @@ func (d *Directory) lookup(ctx context.Context, realm string, byID bool, value s
 	if !possible(realm, value) {
 		return nil, nil
 	}
-	key := principalKey{realm, d.Epoch(realm), byID, value}
-	if p, ok := d.cache.principals.GetIfPresent(key); ok && !d.stale() {
+	epoch, known := d.epoch(realm)
+	key := principalKey{realm, epoch, byID, value}
+	if !known {
+		return d.lookupStored(ctx, key)
+	}
+	if p, ok := d.cache.principals.GetIfPresent(key); ok {
 		return p, nil
 	}
 	p, err := d.lookupStored(ctx, key)
@@ -75,14 +79,17 @@ func (d *Directory) isRevoked(ctx context.Context, realm, issuer, tokenID string
 	if !possible(realm) {
 		return false, nil
 	}
-	key := tokenKey{realm, d.Epoch(realm), hashToken(issuer, tokenID)}
-	if revoked, ok := d.cache.revoked.GetIfPresent(key); ok && !d.stale() {
+	epoch, known := d.epoch(realm)
+	key := tokenKey{realm, epoch, hashToken(issuer, tokenID)}
+	if revoked, ok := d.cache.revoked.GetIfPresent(key); ok && known {
 		return revoked, nil
 	}
 	var n int
 	if err := d.stmt.revoked.QueryRowContext(ctx, realm, key.token[:]).Scan(&n); err != nil {
 		return false, err
 	}
-	d.cache.revoked.Set(key, n > 0)
+	if known {
+		d.cache.revoked.Set(key, n > 0)
+	}
 	return n > 0, nil
 }

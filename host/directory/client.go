@@ -10,6 +10,6 @@ func (d *Directory) KnowsClient(ctx context.Context, realm, clientID string) (_ 
 		realm, clientID = "", "" // nothing is kept under these, and the store is asked all the same
 	}
 	var n int
-	err = d.read.QueryRowContext(ctx, d.dialect.rebind("SELECT COUNT(*) FROM principals WHERE realm = ? AND client_id = ?"), realm, clientID).Scan(&n)
+	err = d.stmt.knownClient.QueryRowContext(ctx, realm, clientID).Scan(&n)
 	return n > 0, err
 }

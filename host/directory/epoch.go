@@ -36,10 +36,17 @@ func (e *epochs) raise(realm string, to uint64) {
 // not known. It is also 0, which forbids to remember anything, while the store cannot tell what other nodes changed. It is
 // read from memory and never blocks.
 func (d *Directory) Epoch(realm string) uint64 {
+	epoch, _ := d.epoch(realm)
+	return epoch
+}
+
+// epoch gives the epoch of a realm, and whether it is known at all: then answers may be remembered, also those about a realm
+// in which nothing was ever changed.
+func (d *Directory) epoch(realm string) (epoch uint64, known bool) {
 	if d.stale() {
-		return 0
+		return 0, false
 	}
-	return d.epochs.get(realm)
+	return d.epochs.get(realm), true
 }
 
 // maxStale is how long after the last good [Directory.Refresh] look-ups may still be answered from memory. Beyond, the

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/realmgate/realmgate/sdk"
 )
@@ -191,6 +192,55 @@ func TestCacheServesDecisions(t *testing.T) {
 	d.epochs.raise("r", d.Epoch("r")+1)
 	if err := check(); err == nil || sdk.AsDenial(err) != nil {
 		t.Errorf("the store was not asked in a new epoch: %v", err)
+	}
+}
+
+// TestStaleAnswersAreNotKept: what was answered while other nodes' changes were not known never comes back, even if they
+// become known while somebody asks.
+func TestStaleAnswersAreNotKept(t *testing.T) {
+	t.Parallel()
+	d := openTest(t)
+	ctx := t.Context()
+	if err := d.Refresh(ctx); err != nil {
+		t.Fatal(err)
+	}
+	fresh := *d.loaded.Load()
+	late := fresh.Add(2 * maxStale)
+	ask := func() (found, revoked bool) {
+		t.Helper()
+		p, err := d.lookup(ctx, "r", false, "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		revoked, err = d.isRevoked(ctx, "r", "i", "t")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p != nil, revoked
+	}
+	d.now = func() time.Time { return late }
+	if found, revoked := ask(); found || revoked {
+		t.Fatal(found, revoked)
+	}
+	if _, _, err := d.CreatePrincipal(ctx, "r", NewPrincipal{Name: "a"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.RevokeToken(ctx, "r", "i", "t", time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	d.loaded.Store(&fresh)
+	n := 0
+	d.now = func() time.Time { // somebody refreshes after the first look at the clock of each question
+		if n++; n%2 == 1 {
+			return late
+		}
+		return fresh
+	}
+	p, err := d.lookup(ctx, "r", false, "a")
+	n = 0
+	revoked, err2 := d.isRevoked(ctx, "r", "i", "t")
+	if p == nil || !revoked || err != nil || err2 != nil {
+		t.Errorf("%v %v %v %v", p, revoked, err, err2)
 	}
 }
 

@@ -79,7 +79,7 @@ func (c *change) touch(ctx context.Context, r *record) error {
 }
 
 // statements are the queries of the decision path and of a client's login, prepared once.
-type statements struct{ byID, byName, byPK, byClient, revoked, accessKey *sql.Stmt }
+type statements struct{ byID, byName, byPK, byClient, knownClient, revoked, accessKey *sql.Stmt }
 
 func prepare(ctx context.Context, db *sql.DB, d dialect) (s statements, err error) {
 	for _, q := range []struct {
@@ -90,6 +90,7 @@ func prepare(ctx context.Context, db *sql.DB, d dialect) (s statements, err erro
 		{&s.byName, principalColumns(d) + "p.name = ?"},
 		{&s.byPK, principalColumns(d) + "p.pk = ?"},
 		{&s.byClient, "SELECT pk, enabled, secrets FROM principals WHERE realm = ? AND client_id = ?"},
+		{&s.knownClient, "SELECT COUNT(*) FROM principals WHERE realm = ? AND client_id = ?"},
 		{&s.revoked, "SELECT COUNT(*) FROM revoked_tokens WHERE realm = ? AND token = ?"},
 		{&s.accessKey, accessKeyColumns + "k.realm = ? AND k.id = ?"},
 	} {
@@ -102,7 +103,7 @@ func prepare(ctx context.Context, db *sql.DB, d dialect) (s statements, err erro
 
 func (s statements) close() error {
 	var errs []error
-	for _, st := range []*sql.Stmt{s.byID, s.byName, s.byPK, s.byClient, s.revoked, s.accessKey} {
+	for _, st := range []*sql.Stmt{s.byID, s.byName, s.byPK, s.byClient, s.knownClient, s.revoked, s.accessKey} {
 		if st != nil {
 			errs = append(errs, st.Close())
 		}

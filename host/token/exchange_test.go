@@ -259,7 +259,7 @@ func TestExchangeNeverWidens(t *testing.T) {
 
 // However often a token is exchanged, the last one ends with the session.
 func TestSessionsEnd(t *testing.T) {
-	for subject, want := range map[string]time.Duration{"good": 11*time.Hour - brokersTime, "ending": 90*time.Second - brokersTime, "ahead": 12*time.Hour - brokersTime} {
+	for subject, want := range map[string]time.Duration{"good": 11*time.Hour - time.Second, "ending": 89 * time.Second, "ahead": 12*time.Hour - time.Second} {
 		f := newExchange()
 		f.broker.change = func(t *sdk.Token) { t.Expires = now.Add(min(time.Hour, f.broker.grant.Lifetime)) }
 		w, body := do(t, f.service(t), post(exchangeForm(subject).Encode(), "Authorization", "Bearer "+subject))
@@ -267,7 +267,14 @@ func TestSessionsEnd(t *testing.T) {
 			t.Errorf("%s: asked for %s, want %s: %v", subject, f.broker.grant.Lifetime, want, body)
 		}
 	}
+	// A token says in whole seconds when its client authenticated, and its broker takes up to one of its own.
 	f := newExchange()
+	f.Now = func() time.Time { return now.Add(500 * time.Millisecond) }
+	f.admit.tokens["between"] = held(func(d *pipeline.Decision) { d.Credential.AuthTime = now.Add(900*time.Millisecond - time.Hour) })
+	if w, _ := do(t, f.service(t), post(exchangeForm("between").Encode(), "Authorization", "Bearer between")); w.Code != 200 || f.broker.grant.Lifetime != 11*time.Hour-2*time.Second {
+		t.Errorf("%d, asked for %s", w.Code, f.broker.grant.Lifetime)
+	}
+	f = newExchange()
 	f.broker.change = func(t *sdk.Token) { t.Expires = now.Add(90 * time.Second) }
 	if w, _ := do(t, f.service(t), post(exchangeForm("ending").Encode(), "Authorization", "Bearer ending")); w.Code != 200 {
 		t.Errorf("a broker that took its time: %d", w.Code)

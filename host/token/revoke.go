@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/realmgate/realmgate/host/audit"
 	"github.com/realmgate/realmgate/host/directory"
@@ -71,10 +72,7 @@ func (s *Service) revoke(ctx context.Context, c *client, token string) (id strin
 	case gone: // whoever has such a token writes no lines with it
 		return "", nil
 	}
-	until := cred.AuthTime.Add(s.c.MaxSession)
-	if until.Before(cred.Expires) {
-		until = cred.Expires
-	}
+	until := s.sessionEnd(cred)
 	err = s.c.Audit.Around(ctx, told, func() error {
 		return s.c.Directory.RevokeToken(ctx, s.c.Realm, cred.Issuer, session, until)
 	}, nil)
@@ -82,6 +80,22 @@ func (s *Service) revoke(ctx context.Context, c *client, token string) (id strin
 		return "", fmt.Errorf("revoke a token: %w", err)
 	}
 	return cred.TokenID, nil
+}
+
+// sessionEnd is when the last token of a credential's session has expired. That of today's longest session would be too early
+// for tokens that were issued when sessions were longer: each of them lives as long as this one does, from now at the latest.
+func (s *Service) sessionEnd(c sdk.Credential) time.Time {
+	life := s.c.MaxSession
+	if !c.IssuedAt.IsZero() {
+		life = c.Expires.Sub(c.IssuedAt)
+	}
+	end := c.AuthTime.Add(s.c.MaxSession)
+	for _, t := range []time.Time{c.Expires, s.c.Now().Add(life)} {
+		if t.After(end) {
+			end = t
+		}
+	}
+	return end
 }
 
 // verify says what a token says; a *sdk.Denial if it is none of the realm's.

@@ -3,12 +3,14 @@ package token
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/realmgate/realmgate/host/pipeline"
 	"github.com/realmgate/realmgate/sdk"
@@ -84,10 +86,30 @@ func TestRevoke(t *testing.T) {
 			if tt.status == 200 && len(body) != 0 {
 				t.Errorf("the answer tells tokens apart: %v", body)
 			}
-			if want := []string{"r https://gate/realms/r " + session + " 1800039600"}; tt.revoked && !slices.Equal(revoked, want) || !tt.revoked && revoked != nil {
+			if want := []string{"r https://gate/realms/r " + session + " 1800043200"}; tt.revoked && !slices.Equal(revoked, want) || !tt.revoked && revoked != nil {
 				t.Errorf("revoked %v", revoked)
 			}
 		})
+	}
+	// An entry lasts until the last token of the session has expired, also if sessions were longer once.
+	for name, tt := range map[string]struct {
+		issued, expires, want time.Duration // from now
+	}{
+		"within the session":        {-time.Minute, time.Hour, 11 * time.Hour},
+		"it outlives the session":   {-time.Minute, 20 * time.Hour, 20*time.Hour + time.Minute},
+		"a younger one outlives it": {-19 * time.Hour, time.Hour, 20 * time.Hour},
+		"about to expire":           {-30 * time.Hour, time.Minute, 30*time.Hour + time.Minute},
+	} {
+		f := newExchange()
+		f.admit.tokens["old"] = held(func(d *pipeline.Decision) {
+			d.Credential.IssuedAt, d.Credential.Expires = now.Add(tt.issued), now.Add(tt.expires)
+		})
+		var revoked []string
+		f.Directory = clients{revoked: &revoked}
+		ask(t, f.service(t).ServeRevoke, post(tokenBody("old"), good...))
+		if want := []string{fmt.Sprint("r https://gate/realms/r ", session, " ", now.Add(tt.want).Unix())}; !slices.Equal(revoked, want) {
+			t.Errorf("%s: %v, want %v", name, revoked, want)
+		}
 	}
 	f := newExchange()
 	f.Directory = clients{err: errors.New("disk /dev/x is full")}

@@ -28,6 +28,17 @@ type Rotation struct {
 	Overlap time.Duration
 }
 
+// Check says what is wrong with a spec, whatever key it may follow.
+func (s NewKeySpec) Check() error {
+	switch {
+	case s.Bits == 0:
+		return nil
+	case s.Algorithm != "" && s.Algorithm != RS256:
+		return errBits
+	}
+	return checkBits(s.Bits)
+}
+
 // keyPrefix and keySuffix surround the id in the name of a key's file.
 const (
 	keyPrefix = "key-"
@@ -90,14 +101,17 @@ func Rotate(dir string, r Rotation, now time.Time) (made Entry, err error) {
 		}
 		gone := m.prune(now)
 		if made, err = f.add(m, k, created, from); err != nil {
-			return err
+			return err // also if the change is not known to be durable: then the former keys' files are needed still
 		}
 		return f.remove(gone)
 	})
 	return made, err
 }
 
-// Prune removes retired keys, with their files, and files of keys that never came into the manifest. It answers what it
+// KeepRetired is for how long a retired key's file stays: a node whose clock is behind may still want to read it.
+const KeepRetired = time.Minute
+
+// Prune removes keys that have been retired for [KeepRetired], with their files, and files of keys that never came into the manifest. It answers what it
 // removed from the manifest.
 func Prune(dir string, now time.Time) (gone []Entry, err error) {
 	defer func() { err = wrap(dir, err) }()
@@ -110,7 +124,7 @@ func Prune(dir string, now time.Time) (gone []Entry, err error) {
 			if len(m.Keys) == 0 {
 				return errors.New("all of its keys are retired, and one must stay; rotate adds one")
 			}
-			if err := f.write(m); err != nil {
+			if err := errors.Join(f.write(m), f.sync()); err != nil {
 				return err
 			}
 		}
@@ -141,12 +155,11 @@ func (f *folder) like(e Entry, spec NewKeySpec) (NewKeySpec, error) {
 	return spec, nil
 }
 
-// prune takes retired keys out of the manifest. It keeps those of the last minute: a node whose clock is behind may still
-// want to read them.
+// prune takes retired keys out of the manifest, but for those of the last [KeepRetired].
 func (m *manifest) prune(now time.Time) []Entry {
 	var gone []Entry
 	m.Keys = slices.DeleteFunc(m.Keys, func(e Entry) bool {
-		if e.Retired(now.Add(-time.Minute)) {
+		if e.Retired(now.Add(-KeepRetired)) {
 			gone = append(gone, e)
 			return true
 		}
@@ -155,7 +168,7 @@ func (m *manifest) prune(now time.Time) []Entry {
 	return gone
 }
 
-// add appends a key. Its file is there before the manifest names it.
+// add appends a key. Its file is there before the manifest names it, and stays once it does, whatever goes wrong later.
 func (f *folder) add(m *manifest, k crypto.Signer, created, from time.Time) (Entry, error) {
 	if len(m.Keys) >= maxKeys {
 		return Entry{}, fmt.Errorf("it has %d keys already, and no more are possible until some retire", len(m.Keys))
@@ -169,7 +182,7 @@ func (f *folder) add(m *manifest, k crypto.Signer, created, from time.Time) (Ent
 	if err := f.write(m); err != nil {
 		return Entry{}, errors.Join(err, f.remove([]Entry{e}))
 	}
-	return e, nil
+	return e, f.sync()
 }
 
 func (f *folder) store(k crypto.Signer) (Entry, error) {
@@ -189,7 +202,7 @@ func (f *folder) store(k crypto.Signer) (Entry, error) {
 	return e, f.create(e.File, raw)
 }
 
-// write replaces the manifest in one step.
+// write replaces the manifest in one step. Where it fails, the former one is there.
 func (f *folder) write(m *manifest) error {
 	raw, err := m.encode()
 	if err != nil {
@@ -202,10 +215,7 @@ func (f *folder) write(m *manifest) error {
 	if err := f.create(next, raw); err != nil {
 		return err
 	}
-	if err := f.root.Rename(next, manifestName); err != nil {
-		return err
-	}
-	return f.sync()
+	return f.root.Rename(next, manifestName)
 }
 
 // create writes a new file that belongs to whom the folder belongs to, even if it is root who makes it for a daemon.
@@ -221,8 +231,8 @@ func (f *folder) create(name string, content []byte) error {
 	return nil
 }
 
-// sync makes the names in the folder durable.
-func (f *folder) sync() error {
+// syncNames makes the names in the folder durable.
+func (f *folder) syncNames() error {
 	dir, err := f.root.Open(".")
 	if err != nil {
 		return err

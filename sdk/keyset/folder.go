@@ -13,8 +13,12 @@ import (
 	"time"
 )
 
-// ErrEmpty says that a folder has no keys yet.
-var ErrEmpty = errors.New("the folder has no keys")
+var (
+	// ErrEmpty says that a folder has no keys yet.
+	ErrEmpty = errors.New("the folder has no keys")
+	// ErrNoFolder says that there is no such folder.
+	ErrNoFolder = errors.New("there is no such folder")
+)
 
 // Key is a key of a folder with its private part.
 type Key struct {
@@ -102,14 +106,19 @@ func wrap(dir string, err error) error {
 type folder struct {
 	root *os.Root
 	info fs.FileInfo
+	sync func() error // syncNames, unless a test has it fail
 }
 
 func open(dir string) (*folder, error) {
 	root, err := os.OpenRoot(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, ErrNoFolder
+	}
 	if err != nil {
 		return nil, err
 	}
 	f := &folder{root: root}
+	f.sync = f.syncNames
 	if f.info, err = root.Stat("."); err == nil {
 		err = private(".", f.info, 0o700)
 	}

@@ -153,6 +153,46 @@ func TestPrune(t *testing.T) {
 	}
 }
 
+// A key that the manifest names keeps its file, also if the change may not outlive a crash.
+func TestManifestIsNotDurable(t *testing.T) {
+	t.Parallel()
+	dir := generated(t)
+	want := errors.New("no sync")
+	err := change(dir, func(f *folder) error {
+		f.sync = func() error { return want }
+		m, err := f.manifest()
+		if err != nil {
+			return err
+		}
+		k, err := NewKey(ES256, 0)
+		if err != nil {
+			return err
+		}
+		_, err = f.add(m, k, start, start)
+		return err
+	})
+	if !errors.Is(err, want) {
+		t.Error(err)
+	}
+	if keys, err := Load(dir, start); err != nil || len(keys) != 2 {
+		t.Errorf("%d keys, %v", len(keys), err)
+	}
+}
+
+func TestNoFolder(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "nowhere")
+	_, err1 := Load(dir, start)
+	_, err2 := List(dir)
+	_, err3 := Rotate(dir, Rotation{}, start)
+	_, err4 := Prune(dir, start)
+	for _, err := range []error{err1, err2, err3, err4} {
+		if !errors.Is(err, ErrNoFolder) {
+			t.Error(err)
+		}
+	}
+}
+
 func TestRefusesWhatOthersMayUse(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{".", manifestName, "key"} {
@@ -235,9 +275,6 @@ func TestLoadRefuses(t *testing.T) {
 		if keys, err := Load(dir, start); err == nil || keys != nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), dir) {
 			t.Errorf("%s: %v, %v, want %q", name, keys, err, tt.want)
 		}
-	}
-	if _, err := Load(filepath.Join(t.TempDir(), "x"), start); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("no folder: %v", err)
 	}
 }
 

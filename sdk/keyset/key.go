@@ -43,6 +43,8 @@ func Algorithm(public crypto.PublicKey) (string, error) {
 	return "", errors.New("the key is neither an RSA, a P-256 nor an Ed25519 key")
 }
 
+var errBits = errors.New("only keys for " + RS256 + " have a choice of bits")
+
 func checkBits(n int) error {
 	if n < minBits || n > maxBits {
 		return fmt.Errorf("the key has %d bits; between %d and %d are wanted", n, minBits, maxBits)
@@ -77,7 +79,7 @@ func text64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 // NewKey makes a key for an algorithm. bits is the length of an RSA key, 2048 if it is zero; other keys have one length.
 func NewKey(algorithm string, bits int) (crypto.Signer, error) {
 	if bits != 0 && algorithm != RS256 {
-		return nil, fmt.Errorf("only keys for %s have a choice of bits", RS256)
+		return nil, errBits
 	}
 	switch algorithm {
 	case RS256:

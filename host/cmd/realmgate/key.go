@@ -2,9 +2,11 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/realmgate/realmgate/host/config"
@@ -16,14 +18,22 @@ type keyCmd struct {
 	Generate keyGenerate `cmd:"" help:"Make the first key of a key folder; it signs at once."`
 	Rotate   keyRotate   `cmd:"" help:"Add a key that is published now, signs later, and lets the former ones retire once their tokens have expired."`
 	List     keyList     `cmd:"" help:"List the keys of a key folder and what they do now."`
-	Prune    keyPrune    `cmd:"" help:"Remove retired keys, as rotate does too."`
+	Prune    keyPrune    `cmd:"" help:"Remove keys that have been retired for a minute, as rotate does too."`
 }
 
 // keyFolder is what every command on keys takes. They need no daemon: those that use the folder notice.
 type keyFolder struct {
-	Dir   string `required:"" xor:"folder" placeholder:"PATH" type:"path" help:"The key folder: key_dir of a token broker of the type key-pair."`
-	Realm string `required:"" xor:"folder" short:"r" help:"The realm whose key folder it is, by the configuration, instead of --dir."`
+	Dir   string `xor:"folder" placeholder:"PATH" type:"path" help:"The key folder: key_dir of a token broker of the type key-pair. Either this or --realm."`
+	Realm string `xor:"folder" short:"r" placeholder:"NAME" help:"The realm whose key folder it is, by the configuration, instead of --dir."`
 	JSON  bool   `help:"Print JSON."`
+}
+
+// Validate wants a folder. Were both flags required, the help would show both as if they were needed together.
+func (k keyFolder) Validate() error {
+	if k.Dir == "" && k.Realm == "" {
+		return errors.New("say which key folder: --dir=PATH, or --realm=NAME")
+	}
+	return nil
 }
 
 // find looks the folder of a realm up.
@@ -31,21 +41,32 @@ func (k *keyFolder) find(c *cli, std streams) error {
 	if k.Realm == "" {
 		return nil
 	}
-	brokers, name, err := keyBrokers(c, std)
+	brokers, name, err := keyBrokers(c, std, k.Realm)
 	if err != nil {
 		return err
 	}
-	for _, b := range brokers {
-		if b.realm != k.Realm {
-			continue
-		}
-		if b.KeyDir == "" {
-			return fmt.Errorf("realm %s has no key_dir in %s", k.Realm, name)
-		}
-		k.Dir = b.KeyDir
-		return nil
+	if len(brokers) == 0 {
+		return fmt.Errorf("%s has no realm %s that issues tokens with a token_broker of the type key-pair or rsa-key-pair", name, k.Realm)
 	}
-	return fmt.Errorf("%s has no realm %s that issues tokens", name, k.Realm)
+	dir := brokers[0].KeyDir
+	if dir == "" {
+		return fmt.Errorf("realm %s has no key_dir in %s", k.Realm, name)
+	}
+	if k.Dir, err = filepath.Abs(dir); err != nil {
+		return err
+	}
+	if k.Dir != filepath.Clean(dir) {
+		fmt.Fprintf(std.err, "realmgate: note: key_dir %s of realm %s is relative to the working directory of the daemon; here that is %s\n", dir, k.Realm, k.Dir)
+	}
+	return nil
+}
+
+// hint says what to do where a folder has no key.
+func (k keyFolder) hint(err error) error {
+	if errors.Is(err, keyset.ErrEmpty) || errors.Is(err, keyset.ErrNoFolder) {
+		return fmt.Errorf("%w; make one with: realmgate key generate --dir %s", err, k.Dir)
+	}
+	return err
 }
 
 func (k keyFolder) print(std streams, v any, table func(w io.Writer)) error {
@@ -81,7 +102,7 @@ func keyRows(w io.Writer, keys []keyView) {
 func (k keyFolder) show(std streams) error {
 	entries, err := keyset.List(k.Dir)
 	if err != nil {
-		return err
+		return k.hint(err)
 	}
 	keys := keyViews(entries, time.Now())
 	return k.print(std, keys, func(w io.Writer) { keyRows(w, keys) })
@@ -91,6 +112,11 @@ type keyGenerate struct {
 	keyFolder
 	Algorithm string `enum:"ES256,RS256,EdDSA" default:"ES256" help:"ES256, RS256 or EdDSA; the type rsa-key-pair takes RS256 only."`
 	Bits      int    `help:"Length of an RSA key; 2048 without it."`
+}
+
+// Validate finds what no folder would take.
+func (k keyGenerate) Validate() error {
+	return errors.Join(k.keyFolder.Validate(), keyset.NewKeySpec{Algorithm: k.Algorithm, Bits: k.Bits}.Check())
 }
 
 // Run makes the key.
@@ -113,7 +139,14 @@ type keyRotate struct {
 	Overlap            *sdk.Duration `help:"How long the former keys verify once the new one signs, instead. 0s with --wait 0s ends all tokens of the former keys."`
 }
 
+// Validate finds what no folder would take.
+func (k keyRotate) Validate() error {
+	return errors.Join(k.keyFolder.Validate(), keyset.NewKeySpec{Algorithm: k.Algorithm, Bits: k.Bits}.Check())
+}
+
 const (
+	// defaultMaxGeneration is the max_token_generation of the bundled brokers.
+	defaultMaxGeneration = time.Hour
 	// publishedFor is for how long a broker lets others keep its keys.
 	publishedFor = 5 * time.Minute
 	// overlapMargin is for clocks that differ, and for nodes that notice a rotation late.
@@ -140,7 +173,7 @@ func (k keyRotate) Run(c *cli, std streams) error {
 		r.Overlap = k.MaxTokenGeneration.Std() + overlapMargin
 	}
 	if _, err := keyset.Rotate(k.Dir, r, time.Now()); err != nil {
-		return err
+		return k.hint(err)
 	}
 	if r.Wait < publishedFor {
 		fmt.Fprintf(std.err, "realmgate: note: others may keep the published keys for %v, and refuse tokens of the new key until then\n", publishedFor)
@@ -153,7 +186,7 @@ func (k keyRotate) Run(c *cli, std streams) error {
 
 // longest finds how long the tokens live at most that keys of the folder sign.
 func (k keyRotate) longest(c *cli, std streams) (longest sdk.Duration, err error) {
-	brokers, name, err := keyBrokers(c, std)
+	brokers, name, err := keyBrokers(c, std, "")
 	if err != nil {
 		return 0, err
 	}
@@ -171,22 +204,23 @@ func (k keyRotate) longest(c *cli, std streams) (longest sdk.Duration, err error
 
 // keyBroker is what a token broker's settings say about its key folder.
 type keyBroker struct {
-	realm         string
 	KeyDir        string       `json:"key_dir"`
 	MaxGeneration sdk.Duration `json:"max_token_generation"`
 }
 
-// keyBrokers reads the configuration for the brokers of all realms that issue tokens; name is what to call it.
-func keyBrokers(c *cli, std streams) (out []keyBroker, name string, err error) {
+// keyBrokers reads the configuration for the brokers with key folders of a realm, or of all realms if it is empty; name is
+// what to call it. Of other types, which are somebody else's, the settings mean nothing here.
+func keyBrokers(c *cli, std streams, realm string) (out []keyBroker, name string, err error) {
 	cfg, name, err := c.load(std, nil)
 	if err != nil {
 		return nil, name, err
 	}
 	for _, r := range cfg.Realms {
-		if r.Authentication.Type == config.External {
+		typ := r.Authentication.TokenBroker.Type
+		if r.Authentication.Type == config.External || realm != "" && realm != r.Name || typ != "key-pair" && typ != "rsa-key-pair" {
 			continue
 		}
-		b := keyBroker{realm: r.Name, MaxGeneration: sdk.Duration(time.Hour)} // the default of the bundled brokers
+		b := keyBroker{MaxGeneration: sdk.Duration(defaultMaxGeneration)}
 		if err := json.Unmarshal(r.Authentication.TokenBroker.Settings, &b); err != nil {
 			return nil, name, fmt.Errorf("realm %s: token_broker: key_dir or max_token_generation cannot be read: %w", r.Name, err)
 		}
@@ -222,12 +256,35 @@ func (k keyPrune) Run(c *cli, std streams) error {
 	now := time.Now()
 	gone, err := keyset.Prune(k.Dir, now)
 	if err != nil {
+		return k.hint(err)
+	}
+	left, err := keyset.List(k.Dir)
+	if err != nil {
 		return err
 	}
-	keys := keyViews(gone, now)
+	keys := []prunedKey{}
+	for i, x := range append(keyViews(gone, now), keyViews(left, now)...) {
+		if x.State == keyset.Retired {
+			keys = append(keys, prunedKey{x, i < len(gone), x.RetireAt.Add(keyset.KeepRetired)})
+		}
+	}
 	return k.print(std, keys, func(w io.Writer) {
 		for _, x := range keys {
-			row(w, "removed", x.ID)
+			if x.Removed {
+				row(w, "removed", x.ID)
+				continue
+			}
+			row(w, "kept", x.ID, "retired since "+x.RetireAt.Format(time.RFC3339)+"; prune removes it from "+x.RemovableFrom.Format(time.RFC3339)+" on")
+		}
+		if len(keys) == 0 {
+			row(w, "no key is retired")
 		}
 	})
+}
+
+// prunedKey is a retired key as prune shows it.
+type prunedKey struct {
+	keyView
+	Removed       bool      `json:"removed"`
+	RemovableFrom time.Time `json:"removable_from"`
 }

@@ -34,6 +34,10 @@ realm "demo" {
 }
 `)
 	first := d.rootToken("demo")
+	a := d.grant("demo", d.root["demo"].ClientID, d.root["demo"].ClientSecret, "PRINCIPAL_ROLE:ALL")
+	if life, _ := a.body["expires_in"].(float64); life > defaultMaxGeneration.Seconds() || life < defaultMaxGeneration.Seconds()-2 {
+		t.Errorf("a rotation takes %s for the broker's default, tokens live %g seconds", defaultMaxGeneration, life)
+	}
 	accepted := func(token string) {
 		t.Helper()
 		if a := d.check("demo", token); a.status != http.StatusOK {
@@ -188,6 +192,38 @@ realm "elsewhere" {
 		former, fresh := keys[len(keys)-2], keys[len(keys)-1]
 		if got := former.RetireAt.Sub(fresh.SignFrom); got != tt.want {
 			t.Errorf("%v: the former key retires after %s, want %s", tt.args, got, tt.want)
+		}
+	}
+}
+
+// What no folder would take is a wrong command line, with the exit code for it; what a folder does not take has failed.
+func TestExitCodesOfKeys(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "keys")
+	for _, tt := range []struct {
+		args string
+		want int
+	}{
+		{"key", 2},
+		{"key list", 2},
+		{"key list --dir x --realm y", 2},
+		{"key generate --dir DIR --algorithm HS256", 2},
+		{"key generate --dir DIR --bits 2048", 2},
+		{"key generate --dir DIR --algorithm RS256 --bits 1024", 2},
+		{"key rotate --dir DIR --algorithm EdDSA --bits 2048", 2},
+		{"key rotate --dir DIR --bits 1", 2},
+		{"key rotate --dir DIR --wait=-1s", 2},
+		{"key rotate --dir DIR --overlap 0s", 1},
+		{"key prune --dir DIR", 1},
+		{"key generate --dir DIR", 0},
+		{"key generate --dir DIR", 1},
+		{"key rotate --dir DIR --overlap 0s --bits 2048", 1}, // the newest key is no RSA key
+		{"key list --dir DIR", 0},
+	} {
+		cmd := exec.Command("realmgate", strings.Fields(strings.ReplaceAll(tt.args, "DIR", dir))...)
+		out, _ := cmd.CombinedOutput()
+		if got := cmd.ProcessState.ExitCode(); got != tt.want {
+			t.Errorf("%s: %d, want %d\n%s", tt.args, got, tt.want, out)
 		}
 	}
 }

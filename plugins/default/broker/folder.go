@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -33,7 +32,8 @@ type folder struct {
 	seen atomic.Pointer[seen]
 	view atomic.Pointer[view]
 
-	mu    sync.Mutex // held by the one who looks
+	looking chan struct{} // has room for the one who looks, who may use what is below
+
 	stamp keyset.Stamp
 	fault string // the last one that was logged; empty if the folder is in order
 	told  time.Time
@@ -56,9 +56,9 @@ type view struct {
 
 // newFolder reads a folder for the first time: one of its keys must sign.
 func newFolder(dir string, of kinds, now time.Time) (*folder, error) {
-	f := &folder{dir: dir, of: of}
+	f := &folder{dir: dir, of: of, looking: make(chan struct{}, 1)}
 	if err := f.read(now); err != nil {
-		if errors.Is(err, keyset.ErrEmpty) {
+		if errors.Is(err, keyset.ErrEmpty) || errors.Is(err, keyset.ErrNoFolder) {
 			err = fmt.Errorf("%w; make one with: realmgate key generate --dir %s", err, dir)
 		}
 		return nil, err
@@ -78,20 +78,40 @@ func (f *folder) current(ctx context.Context, now time.Time) *keys {
 	if v := f.view.Load(); v != nil && v.further == further && !now.Before(v.from) && now.Before(v.until) {
 		return v.keys
 	}
-	if s := f.seen.Load(); now.Sub(s.at) >= tooOld {
-		f.mu.Lock()
-	} else if !f.mu.TryLock() {
+	if s := f.seen.Load(); !f.begin(ctx, now.Sub(s.at) >= tooOld) {
 		return s.view(now, further).keys
 	}
-	defer f.mu.Unlock()
+	defer func() { <-f.looking }()
 	f.look(ctx, now)
 	v := f.seen.Load().view(now, further)
 	f.view.Store(v)
 	return v.keys
 }
 
+// begin says whether the caller is the one who looks. If somebody else is and it is worth to wait, it waits for that, but not
+// for long: a file system that hangs costs a decision some time, and not its answer.
+func (f *folder) begin(ctx context.Context, wait bool) bool {
+	select {
+	case f.looking <- struct{}{}:
+		return true
+	default:
+	}
+	if !wait {
+		return false
+	}
+	timer := time.NewTimer(readTimeout)
+	defer timer.Stop()
+	select {
+	case f.looking <- struct{}{}:
+		return true
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+	return false
+}
+
 // look reads the folder again if it is time to, and if it has changed. A folder that is broken leaves the keys as they
-// are; they come to their ends all the same. It is called with the lock held.
+// are; they come to their ends all the same. It is for one caller at a time.
 func (f *folder) look(ctx context.Context, now time.Time) {
 	old := f.seen.Load()
 	if since := now.Sub(old.at); since >= 0 && since < lookEvery {

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -379,7 +380,7 @@ func TestKeyDirSettings(t *testing.T) {
 		"with a file":     {"key-pair", map[string]any{"key_dir": good, "private_key_file": private}, "/key_dir", "do not go with it"},
 		"with a secret":   {"key-pair", map[string]any{"key_dir": good, "private_key": "urn:realmgate-secret:s:x"}, "/key_dir", "do not go with it"},
 		"with a public":   {"key-pair", map[string]any{"key_dir": good, "public_key_file": private}, "/key_dir", "do not go with it"},
-		"no folder":       {"key-pair", map[string]any{"key_dir": good + "x"}, "/key_dir", "no such file"},
+		"no folder":       {"key-pair", map[string]any{"key_dir": good + "x"}, "/key_dir", "there is no such folder; make one with: realmgate key generate --dir " + good + "x"},
 		"an empty folder": {"key-pair", map[string]any{"key_dir": empty}, "/key_dir", "realmgate key generate --dir"},
 		"an open folder":  {"key-pair", map[string]any{"key_dir": open}, "/key_dir", "0755"},
 		"none signs yet":  {"key-pair", map[string]any{"key_dir": later}, "/key_dir", "none of its keys signs"},
@@ -395,5 +396,31 @@ func TestKeyDirSettings(t *testing.T) {
 		}
 		_, err = impl.Build(t.Context(), realm1, raw)
 		checkFault(t, name, err, tt.path, tt.err)
+	}
+}
+
+// A file system that hangs holds up the one who looks, and nobody else for long: the known keys go on.
+func TestFolderHangs(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "keys")
+	now := time.Now()
+	if _, err := keyset.Generate(dir, keyset.NewKeySpec{Algorithm: keyset.ES256}, now); err != nil {
+		t.Fatal(err)
+	}
+	f, err := newFolder(dir, allKeys, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.looking <- struct{}{} // who looks does not come back
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, ctx := range []context.Context{gone, t.Context()} { // the second one waits for a while
+		if k := f.current(ctx, now.Add(2*tooOld)); k.signer.sign == nil {
+			t.Error("no key signs")
+		}
+	}
+	<-f.looking
+	if f.current(t.Context(), now.Add(2*tooOld)); f.seen.Load().at.Equal(now) {
+		t.Error("nobody looks any more")
 	}
 }
