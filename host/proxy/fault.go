@@ -15,6 +15,7 @@ const (
 	codeToken       = "token_needed"
 	codeRequest     = "request_invalid"
 	codeBody        = "body_incomplete"
+	codeBodyTimeout = "body_timeout"
 	codeTooLarge    = "body_too_large"
 	codeUnsupported = "unsupported"
 	codeExpectation = "expectation_unknown"
@@ -26,6 +27,8 @@ const (
 	codeRemote      = "remote_unreachable"
 	codeTimeout     = "remote_timeout"
 )
+
+const addressRefused = "the remote system's host leads to an address that is refused (--deny-addresses)"
 
 const errorHeader = "Realmgate-Proxy-Error"
 
@@ -59,6 +62,10 @@ func (f *fault) write(w http.ResponseWriter) {
 
 // unsigned says why there is no signature.
 func unsigned(err error) *fault {
+	var own *fault
+	if errors.As(err, &own) { // of where the connection leads to
+		return own
+	}
 	var e *admin.Error
 	if !errors.As(err, &e) {
 		return &fault{http.StatusServiceUnavailable, codeUnavailable, "the daemon cannot be asked: " + err.Error(), err}

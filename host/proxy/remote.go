@@ -2,7 +2,7 @@ package proxy
 
 import (
 	"context"
-	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 	"sync"
@@ -52,7 +52,7 @@ func (r *remote) ask(ctx context.Context) (target, error) {
 	}
 	t, err := r.proxy.targetOf(c)
 	if err != nil {
-		return target{}, fmt.Errorf("connection %s: %w", r.name, err)
+		return target{}, err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -70,10 +70,10 @@ func (r *remote) forget() {
 func (p *Proxy) targetOf(c connection.Connection) (target, error) {
 	u, err := url.Parse(c.Info.URI)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
-		return target{}, fmt.Errorf("its URI is neither an http nor an https one: requests to it cannot be forwarded")
+		return target{}, &fault{http.StatusNotImplemented, codeUnsupported, "the URI of the connection " + c.Name + " is neither an http nor an https one: requests to it cannot be forwarded", nil}
 	}
 	if err := p.c.Deny.CheckURL(u); err != nil {
-		return target{}, err
+		return target{}, &fault{http.StatusBadGateway, codeAddress, addressRefused + ": " + err.Error(), err}
 	}
 	a := c.Info.Authentication
 	return target{

@@ -12,9 +12,11 @@ import (
 // version is set by the linker.
 var version = "dev"
 
+const commands = "realmgate-plugin-aws login   makes a bearer token out of your AWS credentials; login --help says more"
+
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == "login" {
 		os.Exit(login.Run(context.Background(), os.Args[2:], os.Stdout, os.Stderr))
 	}
-	serve.Main("aws", version, parts.Implementations()...)
+	os.Exit(serve.Run(serve.Config{Name: "aws", Version: version, Implementations: parts.Implementations(), Commands: commands}))
 }

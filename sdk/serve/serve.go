@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"strings"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
@@ -32,16 +33,18 @@ var Handshake = plugin.HandshakeConfig{
 // PluginSet gives what the host's go-plugin client wants: Dispense(PluginName) answers the *grpc.ClientConn.
 func PluginSet() plugin.PluginSet { return plugin.PluginSet{PluginName: part{}} }
 
-// Config is what a binary serves. Build is a free text, e.g. a commit; empty: what the Go toolchain recorded. With
+// Config is what a binary serves. Build is a free text, e.g. a commit; empty: what the Go toolchain recorded. Commands says
+// what else the binary does, a line per command, e.g. "realmgate-plugin-aws login   makes a token"; a main runs them itself. With
 // UnaryOnly stages are served on the unary services only, which a test uses to compare both ways.
 type Config struct {
 	Name, Version, Build string
+	Commands             string
 	Implementations      []sdk.Implementation
 	UnaryOnly            bool
 }
 
 // Main serves the implementations until the host ends the process; it does not return. name is the name of the binary
-// without the prefix realmgate-plugin-. Run by hand, the binary says what it is and exits with 2, with --version with 0. A
+// without the prefix realmgate-plugin-. Run by hand, the binary says what it is and exits with 2, with --version or --help with 0. A
 // mistake in the implementations, e.g. two with the same kind and type, ends it with 1.
 func Main(name, version string, impls ...sdk.Implementation) {
 	os.Exit(Run(Config{Name: name, Version: version, Implementations: impls}))
@@ -64,13 +67,7 @@ func run(c Config, args []string, cookie bool, stdout, stderr io.Writer, serve f
 		return 1
 	}
 	if !cookie {
-		if len(args) == 1 && (args[0] == "--version" || args[0] == "-version") {
-			_, _ = fmt.Fprint(stdout, c.describe())
-			return 0
-		}
-		_, _ = fmt.Fprintf(stderr, "This is a plugin of Realmgate. It is not run by hand: realmgate starts it, if it stands beside the\n"+
-			"daemon's binary or a plugin block of the configuration names it.\n\n%s", c.describe())
-		return 2
+		return c.introduce(args, stdout, stderr)
 	}
 	level := hclog.LevelFromString(os.Getenv(LogLevelVariable))
 	if level == hclog.NoLevel {
@@ -118,6 +115,27 @@ func (p part) GRPCServer(_ *plugin.GRPCBroker, g *grpc.Server) error {
 // GRPCClient is plugin.GRPCPlugin's.
 func (part) GRPCClient(_ context.Context, _ *plugin.GRPCBroker, cc *grpc.ClientConn) (any, error) {
 	return cc, nil
+}
+
+// introduce says what the binary is.
+func (c Config) introduce(args []string, stdout, stderr io.Writer) int {
+	to, code := stderr, 2
+	if len(args) == 1 {
+		switch args[0] {
+		case "--version", "-version":
+			_, _ = fmt.Fprint(stdout, c.describe())
+			return 0
+		case "--help", "-help", "-h", "help":
+			to, code = stdout, 0
+		}
+	}
+	_, _ = fmt.Fprint(to, "This is a plugin of Realmgate. It is not run by hand: realmgate starts it, if it stands beside the\n"+
+		"daemon's binary or a plugin block of the configuration names it.\n\n")
+	if c.Commands != "" {
+		_, _ = fmt.Fprintf(to, "What it does by hand:\n  %s\n\n", strings.ReplaceAll(strings.TrimSpace(c.Commands), "\n", "\n  "))
+	}
+	_, _ = fmt.Fprint(to, c.describe())
+	return code
 }
 
 func (c Config) describe() string {

@@ -206,7 +206,7 @@ func TestByHand(t *testing.T) {
 	}{
 		{"plugin", nil, 2, []string{"This is a plugin of Realmgate", "name:    test", "version: 1.2.3", `principal-mapper "badge"`}},
 		{"plugin", []string{"--version"}, 0, []string{"version: 1.2.3", `principal-mapper "badge"`}},
-		{"plugin", []string{"--help"}, 2, []string{"This is a plugin of Realmgate"}},
+		{"plugin", []string{"--help"}, 0, []string{"This is a plugin of Realmgate"}},
 		{"twice", nil, 1, []string{`realmgate-plugin-test: the manifest: principal-mapper of type "badge" is offered twice`}},
 	} {
 		cmd := exec.Command(os.Args[0], c.args...)

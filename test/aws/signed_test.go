@@ -7,7 +7,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"github.com/realmgate/realmgate/internal/buildtest"
 	"github.com/realmgate/realmgate/internal/need"
 	"github.com/realmgate/realmgate/internal/nginxtest"
 )
@@ -69,34 +72,22 @@ realm "objects" {
 }
 `
 
-// signedProxy is an nginx that asks about every request before it hands it to an upstream.
+// signedProxy is an nginx with the example's configuration, which is the manual's too; it tells the test the reason of a refusal.
 func signedProxy(t *testing.T, d *daemon, realm, upstream string) string {
 	t.Helper()
-	return nginxtest.Start(t, fmt.Sprintf(`	server {
-		listen {{listen "proxy"}};
-		location / {
-			auth_request /_auth;
-			auth_request_set $principal $upstream_http_realmgate_principal;
-			auth_request_set $reason $upstream_http_realmgate_reason;
-			add_header Realmgate-Reason $reason always;
-			proxy_set_header Realmgate-Principal $principal;
-			proxy_set_header Host $http_host;
-			proxy_pass %s;
-		}
-		location = /_auth {
-			internal;
-			proxy_pass %s/realms/%s/v1/check;
-			proxy_pass_request_body off;
-			proxy_set_header Content-Length            "";
-			proxy_set_header X-Original-Method         $request_method;
-			proxy_set_header X-Original-Proto          $scheme;
-			proxy_set_header X-Original-Host           $http_host;
-			proxy_set_header X-Original-URI            $request_uri;
-			proxy_set_header X-Original-Content-Length $content_length;
-			proxy_set_header X-Request-Id              $request_id;
-		}
+	example, err := os.ReadFile(filepath.Join(buildtest.Root(t), "examples", "nginx", "realmgate.conf"))
+	if err != nil {
+		t.Fatal(err)
 	}
-`, upstream, d.url, realm)).URL("proxy")
+	const ask = "auth_request /_realmgate;"
+	config := strings.NewReplacer("127.0.0.1:8080", `{{listen "proxy"}}`, "127.0.0.1:8642/realms/demo", strings.TrimPrefix(d.url, "http://")+"/realms/"+realm,
+		"http://127.0.0.1:9000", upstream, ask, ask+`
+			auth_request_set $reason $upstream_http_realmgate_reason;
+			add_header Realmgate-Reason $reason always;`).Replace(string(example))
+	if strings.Contains(config, "8642/") || !strings.Contains(config, "$reason") {
+		t.Fatal("the example has another form")
+	}
+	return nginxtest.Start(t, config).URL("proxy")
 }
 
 // service is what stands behind the proxy: it compares the body with the hash that was signed.
@@ -109,6 +100,11 @@ func service(t *testing.T) *httptest.Server {
 			return
 		}
 		w.Header().Set("ETag", `"x"`)
+		for name, values := range r.Header {
+			if name = strings.ReplaceAll(name, "_", "-"); strings.HasPrefix(name, "Realmgate-") {
+				w.Header().Set("Seen-"+name, strings.Join(values, ","))
+			}
+		}
 		_, _ = fmt.Fprintf(w, "%s %s %s %s", r.Header.Get("Realmgate-Principal"), r.Method, r.RequestURI, body)
 	}))
 	t.Cleanup(s.Close)
@@ -211,6 +207,7 @@ func TestSignedRequestsBehindNginx(t *testing.T) {
 	if status, _ := call(t, proxy, keys, http.MethodPut, target, "a body", func(r *http.Request) { r.Body = io.NopCloser(strings.NewReader("b body")) }); status != http.StatusBadRequest {
 		t.Errorf("another body, which the service sees: %d", status)
 	}
+	forged(t, proxy, keys)
 	presigned(t, proxy, keys)
 	t.Run("curl", func(t *testing.T) { curl(t, proxy, keys) })
 
@@ -222,6 +219,55 @@ func TestSignedRequestsBehindNginx(t *testing.T) {
 	d.operate("principal", "access-key", "delete", "--realm", "api", "alice", keys.AccessKeyID)
 	if status, got := call(t, proxy, keys, http.MethodGet, target, "", nil); status != 401 || got != "signature_invalid" {
 		t.Errorf("a deleted key: %d %s", status, got)
+	}
+}
+
+// forged sends identity headers with a good signature, as which the service sees none of them.
+func forged(t *testing.T, proxy string, keys sdkaws.Credentials) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, proxy+"/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("X-Amz-Content-Sha256", hashOf(""))
+	if err := v4.NewSigner().SignHTTP(t.Context(), keys, r, hashOf(""), "execute-api", "eu-west-1", time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"Realmgate-Principal", "Realmgate-Principal-Id", "Realmgate-Roles", "Realmgate-Realm"} {
+		r.Header.Set(name, "forged")
+		r.Header[strings.ReplaceAll(name, "-", "_")] = []string{"forged"}
+	}
+	res, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	seen := 0
+	for name, values := range res.Header {
+		if strings.HasPrefix(name, "Seen-") {
+			seen++
+			if values[0] == "forged" {
+				t.Errorf("the service sees a forged %s", name)
+			}
+		}
+	}
+	if res.StatusCode != http.StatusOK || seen != 4 || res.Header.Get("Seen-Realmgate-Principal") != "alice" || res.Header.Get("Seen-Realmgate-Roles") != "reader" {
+		t.Errorf("%d %v", res.StatusCode, res.Header)
+	}
+}
+
+// The manual has one configuration of nginx, the one that is tested: a copy would not be.
+func TestOneConfigurationOfNginx(t *testing.T) {
+	t.Parallel()
+	pages, err := filepath.Glob(filepath.Join(buildtest.Root(t), "docs", "*.md"))
+	if err != nil || len(pages) == 0 {
+		t.Fatalf("%d pages, %v", len(pages), err)
+	}
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
+		if err != nil || strings.Contains(string(text), "auth_request") || strings.Contains(string(text), "```nginx") {
+			t.Errorf("%s has a configuration of nginx of its own, %v", filepath.Base(page), err)
+		}
 	}
 }
 
