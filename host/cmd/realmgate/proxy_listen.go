@@ -99,10 +99,10 @@ func listenAt(at string) (net.Listener, error) {
 func loopback(at string) error {
 	host, _, err := net.SplitHostPort(at)
 	if err != nil {
-		return errors.New("is neither the path of a socket (with a slash in it) nor host:port")
+		return wrongUsage("is neither the path of a socket (with a slash in it) nor host:port")
 	}
 	if a, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !a.IsLoopback()) {
-		return errors.New("other machines can reach it; only a socket or a loopback address is possible, e.g. 127.0.0.1:8080")
+		return wrongUsage("other machines can reach it; only a socket or a loopback address is possible, e.g. 127.0.0.1:8080")
 	}
 	return nil
 }
