@@ -62,8 +62,34 @@ active_roles_provider {
   type = "default"
 }
 
+# Where the secrets of connections are kept, sealed with the key in key_file. Folder and key are made at the first start; keep
+# a copy of the key, since nothing else opens what is sealed with it.
+secret_store "local" {
+  type     = "sealed-file"
+  dir      = "data/secrets"
+  key_file = "data/secrets.key"
+
+  grant {
+    realm  = "demo"
+    prefix = "demo/"
+  }
+}
+
+# Who Realmgate itself is towards AWS, for connections with SIGV4 and a role. Without credentials, the plugin's environment has them.
+#
+# service_identity "aws_iam" {
+#   iam_arn     = "arn:aws:iam::123456789012:user/realmgate"
+#   credentials = "urn:realmgate-secret:local:operator/aws"
+# }
+
 # A realm with its own principals: POST /realms/demo/v1/oauth/tokens issues tokens, /realms/demo/v1/check checks them.
 realm "demo" {
+  # Connections to other systems, below /realms/demo/v1/connections. Of these active roles, one has to be there.
+  connections {
+    secret_store = "local"
+    manage_roles = ["service_admin"] # create and change them
+    use_roles    = ["service"]       # get credentials and signatures for them
+  }
 }
 
 # A realm that takes its own tokens and those of a foreign identity provider. It starts although the provider below does

@@ -10,9 +10,10 @@ import (
 )
 
 // Host is what a part may ask the host, already scoped to the call that is being served. An author reaches it through
-// [FindPrincipal] and [SecretRef.Value]; a test gives its own with [WithHost]. It may grow.
+// [FindPrincipal], [FindAccessKey] and [SecretRef.Value]; a test gives its own with [WithHost]. It may grow.
 type Host interface {
 	FindPrincipal(context.Context, PrincipalRef) (Principal, error)
+	FindAccessKey(ctx context.Context, id string) (AccessKey, error)
 	ResolveSecret(context.Context, SecretRef) (Secret, error)
 }
 
@@ -39,10 +40,33 @@ func FindPrincipal(ctx context.Context, ref PrincipalRef) (Principal, error) {
 		return Principal{}, err
 	}
 	p, err := h.FindPrincipal(ctx, ref)
-	if d := AsDenial(err); d != nil && d.Reason == ReasonNotMine {
-		return Principal{}, fmt.Errorf("the look-up answered %s, which only a verifier may", ReasonNotMine)
+	if err = noVerdict(err); err != nil {
+		return Principal{}, err
 	}
-	return p, err
+	return p, nil
+}
+
+// FindAccessKey looks an access key of the realm up that is being served. A key that is unknown, or another realm's, is a
+// [Denial] (401, access_key_unknown). One whose principal is disabled is found, with Enabled false. A host that is older
+// than access keys is an error.
+func FindAccessKey(ctx context.Context, id string) (AccessKey, error) {
+	h, err := hostFrom(ctx)
+	if err != nil {
+		return AccessKey{}, err
+	}
+	k, err := h.FindAccessKey(ctx, id)
+	if err = noVerdict(err); err != nil {
+		return AccessKey{}, err
+	}
+	return k, nil
+}
+
+// noVerdict is the error of a look-up, which speaks for no verifier.
+func noVerdict(err error) error {
+	if d := AsDenial(err); d != nil && d.Reason == ReasonNotMine {
+		return fmt.Errorf("the look-up answered %s, which only a verifier may", ReasonNotMine)
+	}
+	return err
 }
 
 type loggerKey struct{}

@@ -13,6 +13,9 @@ type saysNo struct{ err error }
 func (h saysNo) FindPrincipal(context.Context, PrincipalRef) (Principal, error) {
 	return Principal{}, h.err
 }
+func (h saysNo) FindAccessKey(context.Context, string) (AccessKey, error) {
+	return AccessKey{}, h.err
+}
 func (h saysNo) ResolveSecret(context.Context, SecretRef) (Secret, error) { return Secret{}, h.err }
 
 func TestWhatAHostMayDeny(t *testing.T) {
@@ -36,6 +39,10 @@ func TestWhatAHostMayDeny(t *testing.T) {
 		_, err := FindPrincipal(ctx, PrincipalRef{})
 		if err == nil || (AsDenial(err) != nil) != c.find || errors.Is(err, c.err) != c.findSame {
 			t.Errorf("%v: the look-up gives %v", c.err, err)
+		}
+		_, err = FindAccessKey(ctx, "k")
+		if err == nil || (AsDenial(err) != nil) != c.find || errors.Is(err, c.err) != c.findSame {
+			t.Errorf("%v: the look-up of a key gives %v", c.err, err)
 		}
 		_, err = ref.Value(ctx)
 		if err == nil || (AsDenial(err) != nil) != c.resolve || errors.Is(err, c.err) != c.valueSame {

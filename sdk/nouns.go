@@ -95,6 +95,14 @@ type Principal struct {
 	Attributes      map[string]string
 }
 
+// AccessKey is a key with which a principal signs requests, e.g. by AWS Signature Version 4.
+type AccessKey struct {
+	ID        string
+	Principal PrincipalRef
+	Enabled   bool      // whether the principal is
+	Secret    SecretRef // of the secret that requests are signed with
+}
+
 // Grant is what a token is to be issued for.
 type Grant struct {
 	Principal     PrincipalRef

@@ -87,6 +87,10 @@ func (h testHost) FindPrincipal(_ context.Context, r PrincipalRef) (Principal, e
 	return Principal{ID: r.ID}, h.err
 }
 
+func (h testHost) FindAccessKey(_ context.Context, id string) (AccessKey, error) {
+	return AccessKey{ID: id}, h.err
+}
+
 func (h testHost) ResolveSecret(_ context.Context, r SecretRef) (Secret, error) {
 	return NewSecret([]byte(r.Path())), h.err
 }
@@ -104,12 +108,16 @@ func TestHostIsReachedThroughTheContext(t *testing.T) {
 	if p, err := FindPrincipal(ctx, PrincipalRef{ID: "1"}); err != nil || p.ID != "1" {
 		t.Error(err)
 	}
+	if k, err := FindAccessKey(ctx, "k"); err != nil || k.ID != "k" {
+		t.Error(err)
+	}
 	if _, err := (SecretRef{}).Value(ctx); err == nil {
 		t.Error("the empty reference has a value")
 	}
 	for _, err := range []error{
 		func() error { _, err := ref.Value(t.Context()); return err }(),
 		func() error { _, err := FindPrincipal(t.Context(), PrincipalRef{}); return err }(),
+		func() error { _, err := FindAccessKey(t.Context(), "k"); return err }(),
 	} {
 		if err == nil || AsDenial(err) != nil {
 			t.Errorf("without a host: %v", err)

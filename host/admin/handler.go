@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/realmgate/realmgate/host/audit"
+	"github.com/realmgate/realmgate/host/connection"
 	"github.com/realmgate/realmgate/host/directory"
 	"github.com/realmgate/realmgate/sdk"
 )
@@ -48,7 +49,9 @@ type Deps struct {
 	Directory Directory
 	Realms    func() []Realm
 	Plugins   func() []Plugin
-	Logger    hclog.Logger // nil: silent
+	// Connections gives what serves the connections of a realm; nil: nothing does.
+	Connections func(realm string) (*connection.Service, error)
+	Logger      hclog.Logger // nil: silent
 }
 
 // Handler gives the API as an http.Handler. It does not authenticate: [Listen] admits only who may use it.
@@ -76,6 +79,9 @@ type route map[string]func(*call) error
 // ServeHTTP finds the route by the raw path: a name may hold any character, so a decoded or cleaned path would be another one.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &call{w: w, r: r}
+	if h.serveConnections(c) {
+		return
+	}
 	rt, err := h.route(c)
 	if err == nil {
 		act, ok := rt[r.Method]
@@ -129,9 +135,13 @@ func (h *handler) route(c *call) (route, error) {
 		return nil, errNoRoute
 	}
 	if !h.knows(c.realm) {
-		return nil, &Error{Status: http.StatusNotFound, Code: CodeNotFound, Message: "there is no such realm: " + strconv.Quote(c.realm), Field: "realm"}
+		return nil, noRealm(c.realm)
 	}
 	return rt, nil
+}
+
+func noRealm(name string) *Error {
+	return &Error{Status: http.StatusNotFound, Code: CodeNotFound, Message: "there is no such realm: " + strconv.Quote(name), Field: "realm"}
 }
 
 // actionOf names what a change does: by what it is done to, and by the path's own verb or else the method.

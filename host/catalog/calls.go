@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/realmgate/realmgate/sdk"
@@ -124,6 +125,61 @@ func (b *Broker) call(f func(*binding) error) error {
 		return err
 	}
 	return b.inst.p.fault(b.inst.String()+": ", f(at))
+}
+
+// Vendor calls a credential vendor on behalf of one realm. It satisfies sdk.CredentialVendor and, if CanSign,
+// sdk.RequestSigner. While a call is under way, and for it alone, the plugin may resolve the credentials of the service
+// identity that the call brings along, whether or not they are granted to the realm.
+type Vendor struct {
+	inst  *instance
+	realm string
+}
+
+// Vendor binds a handle of a credential vendor to a realm.
+func (c *Catalog) Vendor(h Handle, realm string) *Vendor { return &Vendor{h.inst, realm} }
+
+// Vend gives credentials for a connection of the realm, see [sdk.CredentialVendor].
+func (v *Vendor) Vend(ctx context.Context, r sdk.VendRequest) (c sdk.ConnectionCredentials, err error) {
+	err = v.call(r.Connection, func(at *binding) (err error) {
+		c, err = at.x.Vend(ctx, v.realm, at.id, r)
+		return err
+	})
+	return c, err
+}
+
+// CanSign says whether the vendor signs requests itself.
+func (v *Vendor) CanSign() bool {
+	if v.inst == nil {
+		return false
+	}
+	v.inst.p.mu.Lock()
+	defer v.inst.p.mu.Unlock()
+	return slices.ContainsFunc(v.inst.p.manifest.Offers, func(o rpc.Offer) bool {
+		return o.Kind == v.inst.in.Kind && o.Type == v.inst.in.Type && slices.Contains(o.Abilities, sdk.AbilityRequestSigner)
+	})
+}
+
+// Sign signs a request to a connection of the realm, see [sdk.RequestSigner].
+func (v *Vendor) Sign(ctx context.Context, r sdk.SignRequest) (s sdk.SignedRequest, err error) {
+	err = v.call(r.Connection, func(at *binding) (err error) {
+		s, err = at.x.Sign(ctx, v.realm, at.id, r)
+		return err
+	})
+	return s, err
+}
+
+func (v *Vendor) call(c sdk.Connection, f func(*binding) error) error {
+	switch {
+	case v.inst == nil:
+		return errNoInstance
+	case v.realm == "" || c.Realm != v.realm:
+		return fmt.Errorf("plugin %s: %v: %w", v.inst.p.src.Name, v.inst, errOtherRealm)
+	}
+	at, err := v.inst.at()
+	if err != nil {
+		return err
+	}
+	return v.inst.p.fault(v.inst.String()+": ", f(at))
 }
 
 // Resolver calls a secret resolver. It satisfies sdk.SecretResolver and sdk.SecretWriter; whether the resolver can write

@@ -183,6 +183,29 @@ func TestHostCalls(t *testing.T) {
 	}
 }
 
+func TestAccessKeys(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil, source(t, "p", "good"))
+	h := w.mapper(t, "ask for a key")
+	for _, tt := range []struct{ realm, id, want, denial string }{
+		{"r1", "RGAK", "42", ""},
+		{"r1", "RGAX", "", "access_key_unknown"},
+		{"r2", "RGAK", "", "access_key_unknown"}, // of another realm
+		{"", "RGAK", "", ""},                     // no realm: a failure
+	} {
+		got, err := w.mapSubject(t, h, tt.realm, tt.id)
+		d := sdk.AsDenial(err)
+		if got.ID != tt.want || (err == nil) != (tt.want != "") || (d != nil) != (tt.denial != "") || d != nil && (d.Reason != tt.denial || d.Forbidden) {
+			t.Errorf("%+v: %+v, %v", tt, got, err)
+		}
+	}
+	none := newWorld(t, func(o *Options) { o.AccessKeys = nil }, source(t, "p", "good"))
+	_, err := none.mapSubject(t, none.mapper(t, "ask for a key"), "r1", "RGAK")
+	if err == nil || sdk.AsDenial(err) != nil || !strings.Contains(err.Error(), errNoAccessKeys.Error()) {
+		t.Errorf("a host without access keys: %v", err)
+	}
+}
+
 func TestFailingCalls(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []string{"good", "unary"} {

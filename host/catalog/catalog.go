@@ -27,6 +27,12 @@ type Directory interface {
 	Epoch(realm string) uint64
 }
 
+// AccessKeys answers what plugins ask about the keys with which principals sign requests.
+type AccessKeys interface {
+	// FindAccessKey finds an access key of a realm, see [sdk.FindAccessKey].
+	FindAccessKey(ctx context.Context, realm, id string) (sdk.AccessKey, error)
+}
+
 // Secrets gives plugins the values of references.
 type Secrets interface {
 	// Resolve resolves a reference of the operator's own configuration.
@@ -40,6 +46,7 @@ type Options struct {
 	Logger     hclog.Logger // nil: nothing is logged
 	Version    string       // of the host; plugins are told
 	Directory  Directory    // nil: look-ups fail
+	AccessKeys AccessKeys   // nil: look-ups of them fail
 	Secrets    Secrets      // nil: no secret is resolved
 	RuntimeDir string       // the sockets are in a directory of mode 0700 below it; empty: the system's own for temporary files
 

@@ -15,8 +15,9 @@ import (
 type hostCalls struct{ p *supervised }
 
 var (
-	errNoRealm    = errors.New("the directory answers only where a realm is being served")
-	errNotGranted = errors.New("the secret reference is neither in the settings of the instance nor granted to a realm that is being served")
+	errNoRealm      = errors.New("the directory answers only where a realm is being served")
+	errNoAccessKeys = errors.New("this host keeps no access keys")
+	errNotGranted   = errors.New("the secret reference is neither in the settings of the instance nor granted to a realm that is being served, and did not come with the call")
 )
 
 // caller finds the instance that asks, and refuses one that is not this plugin's or that serves a realm which is not its own.
@@ -44,8 +45,23 @@ func (h *hostCalls) FindPrincipal(ctx context.Context, c rpc.Caller, ref sdk.Pri
 	return d.FindPrincipal(ctx, c.Realm, ref)
 }
 
-// ResolveSecret resolves a reference that stands in the settings of the instance, or that is granted to the realm that is
-// being served; no other.
+// FindAccessKey looks an access key of the realm up that is being served.
+func (h *hostCalls) FindAccessKey(ctx context.Context, c rpc.Caller, id string) (sdk.AccessKey, error) {
+	if _, err := h.caller(c); err != nil {
+		return sdk.AccessKey{}, err
+	}
+	k := h.p.c.opts.AccessKeys
+	switch {
+	case k == nil:
+		return sdk.AccessKey{}, errNoAccessKeys
+	case c.Realm == "":
+		return sdk.AccessKey{}, errNoRealm
+	}
+	return k.FindAccessKey(ctx, c.Realm, id)
+}
+
+// ResolveSecret resolves a reference that stands in the settings of the instance, one that is granted to the realm that is
+// being served, or the one to the service identity's keys that this very call brought along; no other.
 func (h *hostCalls) ResolveSecret(ctx context.Context, c rpc.Caller, ref sdk.SecretRef) (sdk.Secret, error) {
 	i, err := h.caller(c)
 	if err != nil {
@@ -58,7 +74,7 @@ func (h *hostCalls) ResolveSecret(ctx context.Context, c rpc.Caller, ref sdk.Sec
 	switch {
 	case s == nil || ref.IsZero():
 		return sdk.Secret{}, errNotGranted
-	case slices.Contains(i.in.Refs, ref):
+	case slices.Contains(i.in.Refs, ref), ref == c.Lent && c.Realm != "":
 		return s.Resolve(ctx, ref)
 	case c.Realm != "" && !c.Configuring:
 		return s.ResolveGranted(ctx, c.Realm, ref)

@@ -125,6 +125,15 @@ func (fakeDirectory) FindPrincipal(_ context.Context, realm string, ref sdk.Prin
 
 func (fakeDirectory) Epoch(string) uint64 { return 1 }
 
+// FindAccessKey knows one key, in realm r1.
+func (fakeDirectory) FindAccessKey(_ context.Context, realm, id string) (sdk.AccessKey, error) {
+	if realm != "r1" || id != "RGAK" {
+		return sdk.AccessKey{}, sdk.Deny("access_key_unknown", "there is no such key")
+	}
+	ref, err := sdk.ParseSecretRef("urn:realmgate-secret:store:granted/key")
+	return sdk.AccessKey{ID: id, Principal: sdk.PrincipalRef{ID: "42"}, Enabled: true, Secret: ref}, err
+}
+
 // fakeSecrets resolves what the operator wrote, and what lies under "granted" for realm r1.
 type fakeSecrets struct {
 	mu    sync.Mutex
@@ -213,7 +222,7 @@ type world struct {
 func newWorld(t *testing.T, change func(*Options), sources ...Source) *world {
 	t.Helper()
 	w := &world{secrets: &fakeSecrets{}, log: &logBuffer{}}
-	o := Options{Version: "test", Directory: fakeDirectory{}, Secrets: w.secrets,
+	o := Options{Version: "test", Directory: fakeDirectory{}, AccessKeys: fakeDirectory{}, Secrets: w.secrets,
 		StartTimeout: 30 * time.Second, DescribeTimeout: 20 * time.Second, ConfigureTimeout: 20 * time.Second,
 		Logger: hclog.New(&hclog.LoggerOptions{Output: w.log, Level: hclog.Debug, JSONFormat: true})}
 	if change != nil {

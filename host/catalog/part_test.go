@@ -2,9 +2,11 @@ package catalog
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/realmgate/realmgate/sdk"
@@ -66,6 +68,9 @@ func (p *part) MapPrincipal(ctx context.Context, id sdk.Identity) (sdk.Principal
 	case "ask":
 		q, err := sdk.FindPrincipal(ctx, sdk.PrincipalRef{Name: id.Subject})
 		return sdk.PrincipalRef{ID: q.ID}, err
+	case "ask for a key":
+		k, err := sdk.FindAccessKey(ctx, id.Subject)
+		return k.Principal, err
 	case "resolve":
 		s, err := p.Key.Value(ctx)
 		return sdk.PrincipalRef{Name: string(s.Reveal())}, err
@@ -110,10 +115,64 @@ func (p *part) WriteSecret(context.Context, sdk.SecretRef, []byte) (string, erro
 
 func (p *part) DeleteSecret(context.Context, sdk.SecretRef) error { return nil }
 
+// Vend tells what it could resolve of the reference that the connection's authentication names.
+func (p *part) Vend(ctx context.Context, r sdk.VendRequest) (sdk.ConnectionCredentials, error) {
+	text, err := p.resolve(ctx, r.Connection)
+	return sdk.ConnectionCredentials{Properties: map[string]sdk.Secret{"found": sdk.NewSecret([]byte(text))}, AuditID: r.Caller.Name}, err
+}
+
+func (p *part) Sign(ctx context.Context, r sdk.SignRequest) (sdk.SignedRequest, error) {
+	text, err := p.resolve(ctx, r.Connection)
+	return sdk.SignedRequest{URL: r.HTTP.RawTarget, Header: []sdk.Header{{Name: "found", Value: text}}}, err
+}
+
+// What one call of a vendor leaves for another one: its context, behind its end too, and how far it is.
+var (
+	keptCalls sync.Map // name of the connection -> context
+	callGate  = make(chan struct{})
+)
+
+func (p *part) resolve(ctx context.Context, c sdk.Connection) (string, error) {
+	var a struct{ Ref, From string }
+	if err := json.Unmarshal(c.Authentication, &a); err != nil {
+		return "", err
+	}
+	keptCalls.Store(c.Name, context.WithoutCancel(ctx))
+	switch c.Name {
+	case "denied":
+		return "", sdk.Forbid("role_not_assumed", "password=hunter2")
+	case "waits":
+		<-callGate
+	case "lets go":
+		defer func() { callGate <- struct{}{} }()
+	}
+	if a.From != "" {
+		kept, ok := keptCalls.Load(a.From)
+		if !ok {
+			return "", errors.New("there was no such call")
+		}
+		ctx = kept.(context.Context)
+	}
+	ref, err := sdk.ParseSecretRef(a.Ref)
+	if err != nil {
+		return "", err
+	}
+	s, err := ref.Value(ctx)
+	return string(s.Reveal()), err
+}
+
+// plainVendor cannot sign.
+type plainVendor struct{}
+
+func (plainVendor) Vend(context.Context, sdk.VendRequest) (sdk.ConnectionCredentials, error) {
+	return sdk.ConnectionCredentials{}, nil
+}
+
 func implementations(typ string) []sdk.Implementation {
 	return []sdk.Implementation{
 		sdk.IdentityProviderType(typ, newPart), sdk.PrincipalMapperType(typ, newPart), sdk.PrincipalRolesMapperType(typ, newPart),
 		sdk.AuthenticatorType(typ, newPart), sdk.ActiveRolesProviderType(typ, newPart), sdk.TokenBrokerType(typ, newPart),
-		sdk.SecretResolverType(typ, newPart),
+		sdk.SecretResolverType(typ, newPart), sdk.CredentialVendorType(typ, newPart),
+		sdk.CredentialVendorType("plain-"+typ, func(context.Context, sdk.Setup, struct{}) (plainVendor, error) { return plainVendor{}, nil }),
 	}
 }

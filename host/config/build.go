@@ -47,6 +47,9 @@ func (l *loader) build() *Config {
 	cfg.Tenants = b.tenants()
 	cfg.Realms = b.realms(cfg.PublicURL)
 	cfg.SecretStores = b.secretStores()
+	cfg.Identities = b.identities(b.root)
+	cfg.Vendors = b.vendors()
+	b.custody(cfg)
 	return cfg
 }
 

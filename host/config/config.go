@@ -16,12 +16,14 @@ type Config struct {
 	Admin         Admin
 	Directory     Directory
 	Audit         Audit
-	Listeners     []Listener    // sorted by name, at least one
-	Plugins       []Plugin      // sorted by name
-	SecretStores  []SecretStore // sorted by name
-	ActiveRoles   Part          // the active roles provider, one per daemon
-	Tenants       []Tenant      // sorted by name
-	Realms        []Realm       // sorted by name
+	Listeners     []Listener        // sorted by name, at least one
+	Plugins       []Plugin          // sorted by name
+	SecretStores  []SecretStore     // sorted by name
+	Identities    []ServiceIdentity // of every realm that has none of the type, sorted by type
+	Vendors       []Vendor          // one for each type of authentication, sorted by it
+	ActiveRoles   Part              // the active roles provider, one per daemon
+	Tenants       []Tenant          // sorted by name
+	Realms        []Realm           // sorted by name
 
 	at *trace
 }
@@ -133,7 +135,39 @@ type Realm struct {
 	Issuer         string   // public_url/realms/name unless set
 	Audience       []string // at least one; the issuer unless set
 	Authentication Authentication
+	Identities     []ServiceIdentity // the realm's own, sorted by type
+	Connections    Connections
 	Pos            Position
+
+	at *trace
+}
+
+// ServiceIdentity is who Realmgate itself is towards a cloud.
+type ServiceIdentity struct {
+	Type        string // AWS_IAM
+	ARN         string // of an IAM user or role
+	Credentials string // reference to its keys, as it was written; empty means the default chain of the vendor's process
+	Pos         Position
+
+	at *trace
+}
+
+// Vendor is the credential vendor of one type of authentication to connections.
+type Vendor struct {
+	Authentication string // OAUTH, BEARER, IMPLICIT or SIGV4
+	Part
+	Written bool // false for a built-in default, which no plugin has to offer
+	Pos     Position
+}
+
+// Connections says where a realm's connections keep their secrets and who may do what with them, with the top-level block
+// merged in.
+type Connections struct {
+	SecretStore   string         // empty means that secrets are taken as references only
+	SecretPrefix  string         // ends with /; no other realm's prefix or grant overlaps with it
+	ManageRoles   []string       // one of them must be active to create and change connections
+	UseRoles      []string       // or one of these, to ask for credentials and signatures
+	DenyAddresses []netip.Prefix // no remote system lies there; nil means the default list, empty means none
 
 	at *trace
 }

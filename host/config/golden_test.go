@@ -66,6 +66,12 @@ func dump(cfg *Config) string {
 	for _, s := range cfg.SecretStores {
 		fmt.Fprintf(&out, "secret_store %s %s %s\n", s.Name, s.Type, s.Settings)
 	}
+	for _, v := range cfg.Vendors {
+		if v.Written {
+			line("credential_vendor "+v.Authentication, v.Part)
+		}
+	}
+	identities(&out, "", cfg.Identities)
 	for _, n := range cfg.Tenants {
 		fmt.Fprintf(&out, "tenant %s\n", n.Name)
 		line("identity_provider", n.IdentityProvider)
@@ -75,6 +81,10 @@ func dump(cfg *Config) string {
 	for _, r := range cfg.Realms {
 		a := r.Authentication
 		fmt.Fprintf(&out, "realm %s %s tenant=%q timeout=%s\n", r.Name, a.Type, r.Tenant, a.Timeout)
+		identities(&out, "  ", r.Identities)
+		if c := r.Connections; c.SecretStore != "" || c.SecretPrefix != r.Name+"/" || len(c.ManageRoles)+len(c.UseRoles) > 0 || c.DenyAddresses != nil {
+			fmt.Fprintf(&out, "  connections %s:%s manage=%v use=%v deny=%v default=%v\n", c.SecretStore, c.SecretPrefix, c.ManageRoles, c.UseRoles, c.DenyAddresses, c.DenyAddresses == nil)
+		}
 		line("authenticator", a.Authenticator)
 		if a.Type == External {
 			continue
@@ -87,6 +97,12 @@ func dump(cfg *Config) string {
 		fmt.Fprintf(&out, "  token_service %s default=%q aliases=%v session=%s\n", s.Type, s.DefaultScope, s.ScopeAliases, s.MaxSession)
 	}
 	return out.String()
+}
+
+func identities(out *strings.Builder, indent string, all []ServiceIdentity) {
+	for _, i := range all {
+		fmt.Fprintf(out, "%sservice_identity %s %s credentials=%q\n", indent, i.Type, i.ARN, i.Credentials)
+	}
 }
 
 func archives(t *testing.T, dir string, run func(*testing.T, Options) string) {

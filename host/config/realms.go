@@ -25,6 +25,8 @@ func (b *builder) realms(publicURL string) []Realm {
 		}
 		r.at.set("authentication", auth.at)
 		r.Authentication = b.authentication(auth)
+		r.Identities = b.identities(n)
+		r.Connections = b.connections(n)
 		b.modes(n, own, auth, &r)
 		out = append(out, r)
 	}

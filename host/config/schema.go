@@ -74,6 +74,16 @@ func tenantSchema(f form) *block {
 	}}
 }
 
+func identitySchema() *block {
+	return &block{form: labelled, attrs: map[string]kind{"iam_arn": text, "credentials": text}}
+}
+
+func connectionsSchema() *block {
+	return &block{attrs: map[string]kind{
+		"secret_store": text, "secret_prefix": text, "manage_roles": texts, "use_roles": texts, "deny_addresses": texts,
+	}}
+}
+
 // rootSchema is the table of every block and key that the host owns. What it does not list is an unknown key, or belongs
 // to a part.
 func rootSchema() *block {
@@ -83,6 +93,8 @@ func rootSchema() *block {
 	store.blocks = map[string]*block{
 		"grant": {form: repeated, attrs: map[string]kind{"realm": text, "prefix": text}},
 	}
+	vendor := part()
+	vendor.form = labelled
 	return &block{
 		attrs: map[string]kind{"public_url": text, "shutdown_grace": text, "plugin_dir": text, "role_prefix": text},
 		blocks: map[string]*block{
@@ -104,14 +116,21 @@ func rootSchema() *block {
 				"path": text, "sha256": text, "tls": text, "args": texts, "env": textMap,
 			}},
 			"secret_store":          store,
+			"service_identity":      identitySchema(),
+			"credential_vendor":     vendor,
+			"connections":           connectionsSchema(),
 			"authentication":        authenticationSchema(),
 			"active_roles_provider": part(),
 			"tenant_defaults":       tenantSchema(single),
 			"tenant":                tenantSchema(labelled),
 			"realm": {
-				form:   labelled,
-				attrs:  map[string]kind{"tenant": text, "hosts": texts, "issuer": text, "audience": texts},
-				blocks: map[string]*block{"authentication": authenticationSchema()},
+				form:  labelled,
+				attrs: map[string]kind{"tenant": text, "hosts": texts, "issuer": text, "audience": texts},
+				blocks: map[string]*block{
+					"authentication":   authenticationSchema(),
+					"service_identity": identitySchema(),
+					"connections":      connectionsSchema(),
+				},
 			},
 		},
 	}

@@ -126,6 +126,17 @@ func (g Grant) Diagnose(key, summary, detail string) Diagnostic {
 	return g.at.diagnoseKey(key, summary, detail)
 }
 
+// Diagnose blames a key of the identity's block, or the block if key is empty or not written. Values are hidden.
+func (i ServiceIdentity) Diagnose(key, summary, detail string) Diagnostic {
+	return i.at.diagnoseKey(key, summary, detail)
+}
+
+// Diagnose blames a key of a realm's connections where it was written, which may be the top-level block; or the block if
+// key is empty or not written.
+func (c Connections) Diagnose(key, summary, detail string) Diagnostic {
+	return c.at.diagnoseKey(key, summary, detail)
+}
+
 // Diagnose blames a key of the tenant's block, or the block if key is empty or not written.
 func (t Tenant) Diagnose(key, summary, detail string) Diagnostic {
 	return t.at.diagnoseKey(key, summary, detail)

@@ -11,20 +11,22 @@ import (
 // change is one transaction that changes one realm. It holds the lock of the realm's row from its first statement on, so
 // changes of a realm happen one after the other in both dialects, and what it reads stays true until it is committed.
 type change struct {
-	tx           *sql.Tx
-	dialect      dialect
-	realm        string
-	now          time.Time
-	epoch        uint64 // the current one; the moved one when the change is done
-	lastSecret   int64
-	bootstrapped bool
+	tx             *sql.Tx
+	dialect        dialect
+	realm          string
+	now            time.Time
+	epoch          uint64 // the current one; the moved one when the change is done
+	still          bool   // the epoch stays: no decision depends on what is changed
+	lastSecret     int64
+	lastConnection int64
+	bootstrapped   bool
 }
 
 // errUnchanged ends a change that turned out to be none: nothing is kept and the epoch stays.
 var errUnchanged = errors.New("nothing to change")
 
-// change runs f in a transaction, moves the realm's epoch in it, and lets the new epoch be seen as soon as it is
-// committed. If f fails nothing is kept.
+// change runs f in a transaction, moves the realm's epoch in it unless f makes it stay, and lets the new epoch be seen as
+// soon as it is committed. If f fails nothing is kept.
 func (d *Directory) change(ctx context.Context, realm string, f func(*change) error) (*change, error) {
 	c := &change{dialect: d.dialect, realm: realm, now: d.clock()}
 	if err := checkName("realm", realm); err != nil {
@@ -45,7 +47,12 @@ func (d *Directory) change(ctx context.Context, realm string, f func(*change) er
 	case err != nil:
 		return c, err
 	}
-	err = c.row(ctx, "UPDATE realms SET epoch = epoch + 1, last_secret = ? WHERE name = ? RETURNING epoch", c.lastSecret, realm).Scan(&c.epoch)
+	step := 1
+	if c.still {
+		step = 0
+	}
+	err = c.row(ctx, "UPDATE realms SET epoch = epoch + ?, last_secret = ?, last_connection = ? WHERE name = ? RETURNING epoch",
+		step, c.lastSecret, c.lastConnection, realm).Scan(&c.epoch)
 	if err != nil {
 		return c, err
 	}
@@ -69,7 +76,7 @@ func (c *change) lockRealm(ctx context.Context) error {
 	var bootstrapped sql.NullInt64
 	err := c.row(ctx, `INSERT INTO realms (name, epoch, last_secret) VALUES (?, 0, 0)
 		ON CONFLICT (name) DO UPDATE SET name = excluded.name
-		RETURNING epoch, last_secret, bootstrapped_at`, c.realm).Scan(&c.epoch, &c.lastSecret, &bootstrapped)
+		RETURNING epoch, last_secret, last_connection, bootstrapped_at`, c.realm).Scan(&c.epoch, &c.lastSecret, &c.lastConnection, &bootstrapped)
 	c.bootstrapped = bootstrapped.Valid
 	return err
 }

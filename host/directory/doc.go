@@ -1,6 +1,7 @@
 // Package directory keeps who is known in a realm: principals, the roles that they were granted, the client secrets with
-// which they obtain tokens, the tokens that were revoked, and the epoch of each realm, which every change moves. The
-// store is an embedded SQLite file for one node, or PostgreSQL for many.
+// which they obtain tokens, the keys with which they sign requests, the tokens that were revoked, and the epoch of each
+// realm, which every change of these moves; beside them the connections of each realm. The store is an embedded SQLite
+// file for one node, or PostgreSQL for many.
 //
 // Every method names its realm, and no method sees a row of another one.
 //
@@ -9,6 +10,9 @@
 // A client secret is 256 random bits that this package draws. It is kept as a salted SHA-256 sum, never in clear. Slow
 // password hashes exist to make guessing costly where people choose from few words; nobody can guess 256 random bits at
 // any speed, so a slow hash would only slow the token endpoint down and make it easy to exhaust.
+//
+// Of a connection's secrets and of those of access keys it keeps references only. The secrets are in a secret store, and
+// nothing of them is here. [Directory.PlanSecrets] and its companions note which of them we write, so that none is left over.
 //
 // # Epochs
 //

@@ -58,7 +58,7 @@ func refusesNewer(t *testing.T, cfg directory.Config, driver string, name func(d
 		t.Fatal(err)
 	}
 	_, err = directory.Open(t.Context(), cfg)
-	if !errors.Is(err, directory.ErrNewerDatabase) || !strings.Contains(err.Error(), "version 99, this binary knows up to 1") {
+	if !errors.Is(err, directory.ErrNewerDatabase) || !strings.Contains(err.Error(), "version 99, this binary knows up to 2") {
 		t.Errorf("%v", err)
 	}
 }

@@ -212,13 +212,17 @@ func (d *Directory) UpdatePrincipal(ctx context.Context, realm, name string, u U
 	return p, nil
 }
 
-// DeletePrincipal removes a principal with its grants and secrets. One that is created later under the same id or name is
+// DeletePrincipal removes a principal with its grants, secrets and access keys; the secrets of these are doomed, see
+// [Directory.DoomedSecrets]. One that is created later under the same id or name is
 // another one: its secret versions are others, so no token of the old one is valid for it.
 func (d *Directory) DeletePrincipal(ctx context.Context, realm, name string) (err error) {
 	defer wrap(&err, "delete principal %q", name)
 	_, err = d.change(ctx, realm, func(c *change) error {
 		r, err := c.principal(ctx, name)
 		if err != nil {
+			return err
+		}
+		if err := c.doomAccessKeys(ctx, r.pk); err != nil {
 			return err
 		}
 		return c.one(ctx, "DELETE FROM principals WHERE pk = ?", r.pk)

@@ -79,7 +79,7 @@ func (c *change) touch(ctx context.Context, r *record) error {
 }
 
 // statements are the queries of the decision path and of a client's login, prepared once.
-type statements struct{ byID, byName, byPK, byClient, revoked *sql.Stmt }
+type statements struct{ byID, byName, byPK, byClient, revoked, accessKey *sql.Stmt }
 
 func prepare(ctx context.Context, db *sql.DB, d dialect) (s statements, err error) {
 	for _, q := range []struct {
@@ -91,6 +91,7 @@ func prepare(ctx context.Context, db *sql.DB, d dialect) (s statements, err erro
 		{&s.byPK, principalColumns(d) + "p.pk = ?"},
 		{&s.byClient, "SELECT pk, enabled, secrets FROM principals WHERE realm = ? AND client_id = ?"},
 		{&s.revoked, "SELECT COUNT(*) FROM revoked_tokens WHERE realm = ? AND token = ?"},
+		{&s.accessKey, accessKeyColumns + "k.realm = ? AND k.id = ?"},
 	} {
 		if *q.into, err = db.PrepareContext(ctx, d.rebind(q.query)); err != nil {
 			return s, errors.Join(err, s.close())
@@ -101,7 +102,7 @@ func prepare(ctx context.Context, db *sql.DB, d dialect) (s statements, err erro
 
 func (s statements) close() error {
 	var errs []error
-	for _, st := range []*sql.Stmt{s.byID, s.byName, s.byPK, s.byClient, s.revoked} {
+	for _, st := range []*sql.Stmt{s.byID, s.byName, s.byPK, s.byClient, s.revoked, s.accessKey} {
 		if st != nil {
 			errs = append(errs, st.Close())
 		}

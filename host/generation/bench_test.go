@@ -60,7 +60,10 @@ func (l bare) Run(ctx context.Context, s *sdk.State) error {
 }
 
 // bareHost answers look-ups from the same directory as the daemon does.
-type bareHost struct{ w *world }
+type bareHost struct {
+	sdk.Host // for what it is not asked
+	w        *world
+}
 
 func (h bareHost) FindPrincipal(ctx context.Context, ref sdk.PrincipalRef) (sdk.Principal, error) {
 	return h.w.directory.FindPrincipal(ctx, "demo", ref)
@@ -73,7 +76,7 @@ func (h bareHost) ResolveSecret(context.Context, sdk.SecretRef) (sdk.Secret, err
 func barePlan(b *testing.B, w *world) *pipeline.Plan {
 	b.Helper()
 	const issuer = "http://127.0.0.1:8642/realms/demo"
-	leg := bare{host: bareHost{w}}
+	leg := bare{host: bareHost{w: w}}
 	for _, want := range []struct {
 		kind     sdk.Kind
 		typ      string

@@ -75,6 +75,7 @@ type builder struct {
 	active  built
 	tenants map[string]tenant
 	realms  map[string]realmParts
+	vendor  map[string]*built // by the type of authentication
 }
 
 type tenant struct{ provider, principal, roles built }
@@ -96,6 +97,7 @@ type wanted struct {
 	into  *built
 
 	internal bool // for a realm that has tokens of its own
+	optional bool // a built-in default: the configuration is not to blame if there is none
 }
 
 // configure builds a batch of instances and turns what the plugins say into diagnostics.
@@ -134,7 +136,7 @@ func (b *builder) configure(ctx context.Context, all []wanted) {
 			b.pending(w, d)
 			continue
 		}
-		b.diags = append(b.diags, w.part.Diagnose(d.Path, fmt.Sprintf("%v %q: %s", w.kind, w.part.Type, d.Summary), d.Detail, d.Warning, d.Sensitive))
+		b.diags = append(b.diags, w.part.Diagnose(d.Path, fmt.Sprintf("%v %q: %s", w.kind, w.part.Type, d.Summary), d.Detail, d.Warning || w.optional, d.Sensitive))
 		if !d.Warning {
 			w.into.err = errors.New(d.Summary)
 		}
@@ -160,7 +162,7 @@ func (b *builder) pending(w wanted, d catalog.Diagnostic) {
 func (b *builder) unknownType(w wanted, err error) {
 	w.into.err = err
 	var unknown *catalog.UnknownTypeError
-	if errors.As(err, &unknown) && len(unknown.Broken) > 0 {
+	if w.optional || errors.As(err, &unknown) && len(unknown.Broken) > 0 {
 		return
 	}
 	b.diags = append(b.diags, w.part.Diagnose("/type", err.Error(), "", false, false))
@@ -170,8 +172,7 @@ func (b *builder) unknownType(w wanted, err error) {
 func (b *builder) references(p config.Part) ([]sdk.SecretRef, bool) {
 	found, diags := references(p)
 	for _, f := range found {
-		known := func(s config.SecretStore) bool { return s.Name == f.ref.Store() }
-		if !slices.ContainsFunc(b.cfg.SecretStores, known) {
+		if !b.hasStore(f.ref.Store()) {
 			diags = append(diags, p.Diagnose(f.pointer, fmt.Sprintf("there is no secret_store %q", f.ref.Store()), "", false, false))
 		}
 	}
@@ -206,6 +207,7 @@ func (b *builder) parts(ctx context.Context) {
 			all = append(all, wanted{kind: sdk.KindTokenBroker, part: r.Authentication.TokenBroker, setup: setup, into: &x.broker})
 		}
 	}
+	all = append(all, b.vendors()...)
 	b.configure(ctx, all)
 	b.tenants, b.realms = map[string]tenant{}, map[string]realmParts{}
 	for n, x := range tenants {
@@ -226,6 +228,7 @@ func (b *builder) realm(r config.Realm) {
 	for _, h := range r.Hosts {
 		b.gen.hosts[h] = r.Name
 	}
+	b.connections(r, out)
 	out.plan, out.err = b.plan(r, out.mode)
 	if out.err != nil || out.mode == pipeline.ModeExternal || r.Authentication.TokenService.Type == "disabled" {
 		return

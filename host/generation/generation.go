@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/realmgate/realmgate/host/accesskey"
 	"github.com/realmgate/realmgate/host/catalog"
+	"github.com/realmgate/realmgate/host/connection"
+	"github.com/realmgate/realmgate/host/custody"
 	"github.com/realmgate/realmgate/host/limit"
 	"github.com/realmgate/realmgate/host/pipeline"
 	"github.com/realmgate/realmgate/host/secret"
@@ -18,6 +21,9 @@ type Directory interface {
 	pipeline.Standing
 	token.Directory
 	limit.Clients
+	connection.Store
+	custody.Ledger
+	accesskey.Store
 }
 
 // Plugins is what a generation needs of the catalog; *catalog.Catalog satisfies it.
@@ -29,6 +35,7 @@ type Plugins interface {
 	Ready(h catalog.Handle) error
 	Broker(h catalog.Handle, realm string) *catalog.Broker
 	Resolver(h catalog.Handle) *catalog.Resolver
+	Vendor(h catalog.Handle, realm string) *catalog.Vendor
 }
 
 // Generation is one configuration, built. It is immutable and safe for concurrent use.
@@ -45,19 +52,32 @@ type realm struct {
 	handles []catalog.Handle // of every part that its plan goes through
 	plan    *pipeline.Plan
 	tokens  *token.Service
-	err     error // why the realm cannot be served
+
+	connections *connection.Service
+	keys        *accesskey.Service
+	custody     *custody.Custody // nil: the realm has no store for secrets
+
+	err error // why the realm cannot be served
 }
 
 // Plan gives the plan of a realm. The error is pipeline.ErrUnknownRealm, or says why the realm cannot be served.
 func (g *Generation) Plan(name string) (*pipeline.Plan, error) {
-	r, ok := g.realms[name]
-	switch {
-	case !ok:
-		return nil, fmt.Errorf("realm %q: %w", name, pipeline.ErrUnknownRealm)
-	case r.err != nil:
+	r, err := g.realm(name)
+	if err != nil {
+		return nil, err
+	}
+	if r.err != nil {
 		return nil, fmt.Errorf("realm %q: %w", name, r.err)
 	}
 	return r.plan, nil
+}
+
+func (g *Generation) realm(name string) (*realm, error) {
+	r, ok := g.realms[name]
+	if !ok {
+		return nil, fmt.Errorf("realm %q: %w", name, pipeline.ErrUnknownRealm)
+	}
+	return r, nil
 }
 
 // TokenService gives the token service of a realm; false if it has none.

@@ -77,7 +77,7 @@ func (b *builder) environment(s config.SecretStore) map[string]sdk.Secret {
 }
 
 func (b *builder) store(s config.SecretStore, x built) secret.Store {
-	st := secret.Store{Name: s.Name, OperatorOnly: x.offer.OperatorOnly, Resolver: broken{x.err}}
+	st := secret.Store{Name: s.Name, OperatorOnly: x.offer.OperatorOnly, Resolver: broken{x.err}, Writer: broken{x.err}}
 	for _, g := range s.Grants {
 		st.Grants = append(st.Grants, secret.Grant{Realm: g.Realm, Prefix: g.Prefix})
 	}
@@ -85,19 +85,28 @@ func (b *builder) store(s config.SecretStore, x built) secret.Store {
 		return st
 	}
 	r := b.deps.Plugins.Resolver(x.handle)
-	st.Resolver = r
+	st.Resolver, st.Writer = r, nil
 	if slices.Contains(x.offer.Abilities, sdk.AbilitySecretWriter) {
 		st.Writer = r
 	}
 	return st
 }
 
-// broken is the resolver of a store that could not be configured.
+// broken stands for a store that could not be configured. Nobody knows whether it can be written; what tries finds out why
+// it cannot.
 type broken struct{ err error }
 
+func (b broken) fault() error { return fmt.Errorf("the store is not available: %w", b.err) }
+
 func (b broken) Resolve(context.Context, sdk.SecretRef) (sdk.Secret, error) {
-	return sdk.Secret{}, fmt.Errorf("the store is not available: %w", b.err)
+	return sdk.Secret{}, b.fault()
 }
+
+func (b broken) WriteSecret(context.Context, sdk.SecretRef, []byte) (string, error) {
+	return "", b.fault()
+}
+
+func (b broken) DeleteSecret(context.Context, sdk.SecretRef) error { return b.fault() }
 
 type reference struct {
 	pointer string

@@ -22,6 +22,7 @@ var (
 	ErrUnknownStore = errors.New("no such secret store")
 	ErrNotGranted   = errors.New("the reference is not granted to the realm")
 	ErrReadOnly     = errors.New("the secret store cannot be written")
+	ErrPinned       = errors.New("a single version or field of a secret can be neither written nor deleted")
 )
 
 // Limits of what is kept.
@@ -37,7 +38,7 @@ const (
 type Grant struct{ Realm, Prefix string }
 
 func (g Grant) covers(realm, path string) bool {
-	if g.Realm != realm || g.Prefix == "" {
+	if g.Realm != realm || realm == "" || g.Prefix == "" {
 		return false
 	}
 	if strings.HasSuffix(g.Prefix, "/") {
@@ -141,59 +142,27 @@ func (s *Service) Resolve(ctx context.Context, ref sdk.SecretRef) (sdk.Secret, e
 // error is ErrNotGranted, also for a store that does not exist: a caller cannot find out which stores there are.
 func (s *Service) ResolveGranted(ctx context.Context, realm string, ref sdk.SecretRef) (sdk.Secret, error) {
 	t := s.table.Load()
-	st, ok := t.stores[ref.Store()]
-	covers := func(g Grant) bool { return g.covers(realm, ref.Path()) }
-	if !ok || st.OperatorOnly || !slices.ContainsFunc(st.Grants, covers) {
-		return sdk.Secret{}, fmt.Errorf("secret store %s, realm %s: %w", ref.Store(), realm, ErrNotGranted)
+	st, err := t.granted(realm, ref)
+	if err != nil {
+		return sdk.Secret{}, err
 	}
 	return s.fetch(ctx, t, st, ref)
-}
-
-// Write keeps a value under a reference and answers its version, empty where the store keeps none.
-func (s *Service) Write(ctx context.Context, ref sdk.SecretRef, value []byte) (string, error) {
-	w, done, err := s.writer(ref)
-	if err != nil {
-		return "", err
-	}
-	defer done()
-	version, err := w.WriteSecret(ctx, ref, value)
-	if err != nil {
-		return "", fmt.Errorf("secret store %s: %w", ref.Store(), err)
-	}
-	return version, nil
-}
-
-// Delete removes what a reference names. Deleting what is not there is not an error.
-func (s *Service) Delete(ctx context.Context, ref sdk.SecretRef) error {
-	w, done, err := s.writer(ref)
-	if err != nil {
-		return err
-	}
-	defer done()
-	if err := w.DeleteSecret(ctx, ref); err != nil {
-		return fmt.Errorf("secret store %s: %w", ref.Store(), err)
-	}
-	return nil
-}
-
-// writer gives the writer of a reference's store, and what to call after the change: values of the same path, whatever
-// their version and field, are forgotten.
-func (s *Service) writer(ref sdk.SecretRef) (sdk.SecretWriter, func(), error) {
-	t := s.table.Load()
-	st, err := t.store(ref)
-	if err != nil {
-		return nil, nil, err
-	}
-	if st.Writer == nil {
-		return nil, nil, fmt.Errorf("secret store %s: %w", st.Name, ErrReadOnly)
-	}
-	return st.Writer, func() { t.forget(ref) }, nil
 }
 
 func (t *table) store(ref sdk.SecretRef) (Store, error) {
 	st, ok := t.stores[ref.Store()]
 	if !ok {
 		return Store{}, fmt.Errorf("secret store %q: %w", ref.Store(), ErrUnknownStore)
+	}
+	return st, nil
+}
+
+// granted gives the store of a reference that came in with a call for a realm.
+func (t *table) granted(realm string, ref sdk.SecretRef) (Store, error) {
+	st, ok := t.stores[ref.Store()]
+	covers := func(g Grant) bool { return g.covers(realm, ref.Path()) }
+	if !ok || st.OperatorOnly || !slices.ContainsFunc(st.Grants, covers) {
+		return Store{}, fmt.Errorf("secret store %s, realm %s: %w", ref.Store(), realm, ErrNotGranted)
 	}
 	return st, nil
 }

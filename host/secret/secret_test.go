@@ -92,13 +92,29 @@ func TestGrants(t *testing.T) {
 		if tt.ok != (err == nil) || err != nil && !errors.Is(err, ErrNotGranted) {
 			t.Errorf("%s %s: %v", tt.realm, tt.ref, err)
 		}
+		if err := s.Granted(tt.realm, ref(t, tt.ref)); tt.ok != (err == nil) || err != nil && !errors.Is(err, ErrNotGranted) {
+			t.Errorf("%s %s may be resolved: %v", tt.realm, tt.ref, err)
+		}
+	}
+	s.SetStores([]Store{
+		{Name: "vault", Resolver: m, Grants: []Grant{{"a", "kv/a/"}}},
+		{Name: "vars", OperatorOnly: true, Resolver: m, Writer: m, Grants: []Grant{{"a", "kv/a/"}}},
+		{Name: "local", Resolver: m, Writer: m, Grants: []Grant{{"a", "kv/a/"}}},
+	})
+	for text, want := range map[string]error{
+		"urn:realmgate-secret:local:kv/a/x": nil, "urn:realmgate-secret:local:kv/b/x": ErrNotGranted, "urn:realmgate-secret:local:kv/a/x#f": ErrPinned,
+		"urn:realmgate-secret:vault:kv/a/x": ErrReadOnly, "urn:realmgate-secret:vars:kv/a/x": ErrNotGranted,
+	} {
+		if err := s.Writable("a", ref(t, text)); !errors.Is(err, want) {
+			t.Errorf("%s may be written: %v, want %v", text, err, want)
+		}
 	}
 	for _, bad := range []string{"kv/a/../b/x", "kv/a/%2e%2e/b/x", "kv/a//x", "/kv/a/x", "kv/a/./x", "kv/a/x%00", `kv\a\x`} {
 		if _, err := sdk.ParseSecretRef("urn:realmgate-secret:vault:" + bad); err == nil {
 			t.Errorf("%s parses", bad)
 		}
 	}
-	if _, err := s.Resolve(t.Context(), ref(t, "urn:realmgate-secret:files:kv/b/x")); err != nil {
+	if _, err := s.Resolve(t.Context(), ref(t, "urn:realmgate-secret:vars:kv/b/x")); err != nil {
 		t.Errorf("the operator's own reference: %v", err)
 	}
 	if _, err := s.Resolve(t.Context(), ref(t, "urn:realmgate-secret:nowhere:x")); !errors.Is(err, ErrUnknownStore) {
@@ -182,7 +198,7 @@ func TestWriteAndDelete(t *testing.T) {
 	if v, _ := s.Resolve(t.Context(), r); string(v.Reveal()) != "2" {
 		t.Error("the old value is still answered after a write")
 	}
-	if err := s.Delete(t.Context(), r); err != nil {
+	if err := s.Delete(t.Context(), ref(t, "urn:realmgate-secret:m:x")); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Resolve(t.Context(), r); err == nil {

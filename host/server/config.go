@@ -11,6 +11,7 @@ import (
 
 	"github.com/realmgate/realmgate/host/admin"
 	"github.com/realmgate/realmgate/host/audit"
+	"github.com/realmgate/realmgate/host/connection"
 	"github.com/realmgate/realmgate/host/pipeline"
 	"github.com/realmgate/realmgate/host/token"
 )
@@ -52,6 +53,8 @@ type Snapshot interface {
 	Plan(realm string) (*pipeline.Plan, error)
 	// TokenService gives a realm's token service; false: the realm has none.
 	TokenService(realm string) (*token.Service, bool)
+	// Connections gives what serves a realm's connections, or an error that says why nothing does.
+	Connections(realm string) (*connection.Service, error)
 	// RealmOfHost gives the realm that a host (lower case, without a port) belongs to.
 	RealmOfHost(host string) (string, bool)
 }
@@ -86,6 +89,7 @@ type Deps struct {
 const (
 	maxHeader         = 64 << 10 // net/http answers 431 beyond
 	maxToken          = 16 << 10
+	maxConnection     = 1 << 20 // body of a request about connections, read after the decision
 	readHeaderTimeout = 5 * time.Second
 	readTimeout       = 15 * time.Second
 	writeTimeout      = 60 * time.Second

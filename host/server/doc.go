@@ -11,6 +11,7 @@
 //	GET  /realms/{realm}/v1/jwks            public keys; also /v1/jwks
 //	GET  /realms/{realm}/.well-known/openid-configuration, /oauth-authorization-server    metadata; also without /realms/{realm}
 //	GET  /.well-known/oauth-authorization-server/realms/{realm}    the same, where RFC 8414 puts it
+//	any  /realms/{realm}/v1/connections[/...]    the realm's connections, for a bearer token; also without /realms/{realm}
 //	GET  /healthz                           the process lives
 //	GET  /readyz                            the directory answers and at least one realm is served
 //

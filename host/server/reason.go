@@ -17,5 +17,5 @@ const (
 	reasonUnavailable          = "unavailable"
 
 	reasonRoleNotGranted     = "role_not_granted"     // the pipeline's; the answer has a challenge
-	reasonTokenNotRecognised = "token_not_recognised" // the pipeline's
+	reasonTokenNotRecognised = "token_not_recognised" // the pipeline's, and ours at the connections
 )

@@ -19,6 +19,7 @@ const (
 	introspectDoor
 	keysDoor
 	metadataDoor
+	connectionsDoor
 	healthDoor
 	readyDoor
 )
@@ -26,12 +27,14 @@ const (
 // Handler serves one listener's requests.
 func (s *Server) Handler(l Listener) http.Handler {
 	return s.guard(l, func(w http.ResponseWriter, r *http.Request) {
-		d, realm, original := route(rawPath(r))
+		d, realm, rest := route(rawPath(r))
 		switch d {
 		case checkDoor:
-			s.serveCheck(w, r, l, realm, original)
+			s.serveCheck(w, r, l, realm, rest)
 		case tokenDoor, revokeDoor, introspectDoor, keysDoor, metadataDoor:
 			s.serveToken(w, r, l, realm, d)
+		case connectionsDoor:
+			s.serveConnections(w, r, l, realm, rest)
 		case healthDoor, readyDoor:
 			if r.Method != http.MethodGet && r.Method != http.MethodHead {
 				w.Header().Set("Allow", "GET, HEAD")
@@ -59,9 +62,9 @@ func rawPath(r *http.Request) string {
 }
 
 // route finds the door of a raw path. The first segments alone decide: dots, doubled slashes and escapes stay what they
-// are, so nothing behind them can lead to another realm. original is what follows a check's path, for proxies that append
-// the path they ask about.
-func route(path string) (d door, realm, original string) {
+// are, so nothing behind them can lead to another realm. behind is what follows: a check's path, for proxies that append the
+// path they ask about, and that of the connections.
+func route(path string) (d door, realm, behind string) {
 	rest := path
 	if after, ok := strings.CutPrefix(path, "/realms/"); ok {
 		realm, rest, ok = strings.Cut(after, "/")
@@ -90,6 +93,9 @@ func route(path string) (d door, realm, original string) {
 	}
 	if after, ok := strings.CutPrefix(rest, "/v1/check/"); ok {
 		return checkDoor, realm, "/" + after
+	}
+	if after, ok := strings.CutPrefix(rest, "/v1/connections"); ok && (after == "" || after[0] == '/') {
+		return connectionsDoor, realm, after
 	}
 	switch path {
 	case "/healthz":

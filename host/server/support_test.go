@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/realmgate/realmgate/host/admin"
+	"github.com/realmgate/realmgate/host/connection"
 	"github.com/realmgate/realmgate/host/directory"
 	"github.com/realmgate/realmgate/host/pipeline"
 	"github.com/realmgate/realmgate/host/token"
@@ -69,13 +70,16 @@ type world struct {
 	legs   map[string]*leg
 	plans  map[string]*pipeline.Plan
 	tokens map[string]*token.Service
+
+	connections map[string]*connection.Service
+
 	ping   error
 	realms []admin.Realm
 }
 
 func newWorld(t testing.TB, needsHTTP bool) *world {
 	t.Helper()
-	w := &world{legs: map[string]*leg{}, plans: map[string]*pipeline.Plan{}, tokens: map[string]*token.Service{}}
+	w := &world{legs: map[string]*leg{}, plans: map[string]*pipeline.Plan{}, tokens: map[string]*token.Service{}, connections: map[string]*connection.Service{}}
 	for _, realm := range []string{"a", "b"} {
 		l := &leg{realm: realm}
 		p, err := pipeline.NewPlan(pipeline.Config{
@@ -105,6 +109,13 @@ func (w *world) Plan(realm string) (*pipeline.Plan, error) {
 func (w *world) TokenService(realm string) (*token.Service, bool) {
 	s, ok := w.tokens[realm]
 	return s, ok
+}
+
+func (w *world) Connections(realm string) (*connection.Service, error) {
+	if s := w.connections[realm]; s != nil {
+		return s, nil
+	}
+	return nil, errors.New("no store at /opt/secret-path")
 }
 
 func (w *world) RealmOfHost(host string) (string, bool) {

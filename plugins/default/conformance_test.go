@@ -29,7 +29,7 @@ import (
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	cases := slices.Concat(
-		[]plugintest.Case{oidcCase(t), introspectionCase(t), claimsCase(), rolesCase(), activeRolesCase(), envCase(), fileCase(t)},
+		[]plugintest.Case{oidcCase(t), introspectionCase(t), claimsCase(), rolesCase(), activeRolesCase(), envCase(), fileCase(t), sealedCase(t)},
 		authenticatorCases(), brokerCases(t),
 	)
 	plugintest.Run(t, plugintest.InProcess(parts.Implementations()...), cases...)
@@ -295,6 +295,20 @@ func fileCase(t *testing.T) plugintest.Case {
 			name := "written/" + rand.Text()
 			_, err := i.WriteSecret(ctx, ref(name), []byte("hunter2\n"))
 			return errors.Join(err, resolve(ctx, i, name, "hunter2\n"), i.DeleteSecret(ctx, ref(name)), resolve(ctx, i, "json#user", "alice"))
+		},
+	}
+}
+
+func sealedCase(t *testing.T) plugintest.Case {
+	t.Helper()
+	dir := t.TempDir()
+	return plugintest.Case{
+		Kind: sdk.KindSecretResolver, Type: "sealed-file", Setup: sdk.Setup{Store: "store"},
+		Settings: settings(map[string]any{"dir": filepath.Join(dir, "values"), "key_file": filepath.Join(dir, "key")}),
+		Call: func(ctx context.Context, i *plugintest.Instance) error {
+			name := "written/" + rand.Text()
+			_, err := i.WriteSecret(ctx, ref(name), []byte(`{"user":"alice"}`))
+			return errors.Join(err, resolve(ctx, i, name+"#user", "alice"), i.DeleteSecret(ctx, ref(name)))
 		},
 	}
 }

@@ -18,6 +18,7 @@ type Case struct {
 	Setup    sdk.Setup
 
 	Principals []sdk.Principal   // what the host's directory knows; others are forbidden
+	AccessKeys []sdk.AccessKey   // what it knows of access keys; others are denied
 	Secrets    map[string]string // what the host's secret stores hold, by reference
 
 	// Call makes one call and gives an error if it fails or if the answer is not the right one. The suite calls it often,

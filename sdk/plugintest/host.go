@@ -43,6 +43,16 @@ func (h *host) FindPrincipal(_ context.Context, caller rpc.Caller, ref sdk.Princ
 	return sdk.Principal{}, sdk.Forbid("principal_unknown", "there is no such principal")
 }
 
+// FindAccessKey is rpc.HostServices'.
+func (h *host) FindAccessKey(_ context.Context, caller rpc.Caller, id string) (sdk.AccessKey, error) {
+	for _, k := range h.of(caller).AccessKeys {
+		if k.ID == id {
+			return k, nil
+		}
+	}
+	return sdk.AccessKey{}, sdk.Deny("access_key_unknown", "there is no such access key")
+}
+
 // ResolveSecret is rpc.HostServices'.
 func (h *host) ResolveSecret(_ context.Context, caller rpc.Caller, ref sdk.SecretRef) (sdk.Secret, error) {
 	for text, value := range h.of(caller).Secrets {

@@ -62,7 +62,19 @@ func (g *greeter) Authenticate(ctx context.Context, c sdk.Credential) (sdk.Princ
 	if s, err := g.Password.Value(ctx); err != nil || string(s.Reveal()) != "hunter2" {
 		return sdk.Principal{}, errors.Join(err, errors.New("the password is another one"))
 	}
-	return sdk.FindPrincipal(ctx, c.Principal)
+	k, err := sdk.FindAccessKey(ctx, c.TokenID)
+	if err != nil {
+		return sdk.Principal{}, err
+	}
+	return sdk.FindPrincipal(ctx, k.Principal)
+}
+
+func mustRef(text string) sdk.SecretRef {
+	ref, err := sdk.ParseSecretRef(text)
+	if err != nil {
+		panic(err)
+	}
+	return ref
 }
 
 func good() []sdk.Implementation {
@@ -90,9 +102,10 @@ func greeterCase() Case {
 		Name: "with a secret", Kind: sdk.KindAuthenticator, Type: "greeter", Settings: `{"password":"urn:realmgate-secret:s:p"}`,
 		Setup:      sdk.Setup{Realm: "realm1"},
 		Principals: []sdk.Principal{{ID: "1", Name: "alice", Enabled: true}},
+		AccessKeys: []sdk.AccessKey{{ID: "key", Principal: sdk.PrincipalRef{Name: "alice"}, Secret: mustRef("urn:realmgate-secret:s:p")}},
 		Secrets:    map[string]string{"urn:polaris-secret:s:p": "hunter2"},
 		Call: func(ctx context.Context, i *Instance) error {
-			st := sdk.State{Credential: &sdk.Credential{Principal: sdk.PrincipalRef{Name: "alice"}}}
+			st := sdk.State{Credential: &sdk.Credential{TokenID: "key"}}
 			if err := i.Step(ctx, &st); err != nil {
 				return err
 			}
@@ -151,6 +164,7 @@ func TestBadPlugins(t *testing.T) {
 		"case of refused settings": {good(), checkCall, func() Case { c := badgeCase(); c.Settings = `{}`; return c }(), "refused"},
 		"wrong answer":             {good(), checkCall, func() Case { c := badgeCase(); c.Settings = `{"claim":"x"}`; return c }(), "claim_missing"},
 		"unknown principal":        {good(), checkCall, func() Case { c := greeterCase(); c.Principals = nil; return c }(), "principal_unknown"},
+		"unknown key":              {good(), checkCall, func() Case { c := greeterCase(); c.AccessKeys = nil; return c }(), "access_key_unknown"},
 		"unknown secret":           {good(), checkCall, func() Case { c := greeterCase(); c.Secrets = nil; return c }(), "no such secret"},
 		"denies the latecomer":     {badges(deny), checkCancellation, badgeCase(), ""}, // the host gives up first
 		"does not hear of the end": {badges(deaf), checkCancellation, badgeCase(), "given up goes on in the plugin"},

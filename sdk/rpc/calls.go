@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 
 	pluginv1 "github.com/realmgate/realmgate/proto/realmgate/plugin/v1"
+
+	"github.com/realmgate/realmgate/sdk"
 )
 
 // calls are what a process is doing for the host: legs, unary calls and Configures. A host call is answered only on
@@ -29,6 +31,7 @@ type call struct {
 
 	realm   string // of a leg or a unary call
 	parties []Step
+	lent    sdk.SecretRef     // of a Vend or a Sign
 	realms  map[uint64]string // of a Configure: instance to realm; nil otherwise
 
 	mu     sync.Mutex
@@ -99,7 +102,7 @@ func (cs *calls) get(id uint64) *call {
 
 // caller says who asks, if the instance takes part in the call.
 func (c *call) caller(instance uint64) (Caller, bool) {
-	out := Caller{Instance: instance, Realm: c.realm, RequestID: c.requestID, Configuring: c.realms != nil}
+	out := Caller{Instance: instance, Realm: c.realm, RequestID: c.requestID, Configuring: c.realms != nil, Lent: c.lent}
 	if c.realms != nil {
 		realm, ok := c.realms[instance]
 		out.Realm = realm

@@ -17,6 +17,7 @@ type client struct {
 	realm     string
 	requestID string // instead of the one of the context
 	step      []Step // the one step that the client stands for
+	lent      sdk.SecretRef
 }
 
 func (p *Process) client(realm string, k sdk.Kind, instance uint64) client {
@@ -32,7 +33,7 @@ func invoke[Q, R proto.Message](ctx context.Context, c client, method func(conte
 	if id == "" {
 		id = sdk.RequestID(ctx)
 	}
-	entry := &call{ctx: ctx, realm: c.realm, requestID: text(id), parties: c.step}
+	entry := &call{ctx: ctx, realm: c.realm, requestID: text(id), parties: c.step, lent: c.lent}
 	if err := c.process.calls.enter(entry); err != nil {
 		return none, err
 	}
@@ -210,7 +211,7 @@ func (p *Process) DeleteSecret(ctx context.Context, instance uint64, ref sdk.Sec
 // Vend asks a credential vendor for credentials. The request id of r, if it has one, stands for that of the context.
 func (p *Process) Vend(ctx context.Context, realm string, instance uint64, r sdk.VendRequest) (sdk.ConnectionCredentials, error) {
 	c := p.client(realm, sdk.KindCredentialVendor, instance)
-	c.requestID = r.RequestID
+	c.requestID, c.lent = r.RequestID, lent(r.Connection)
 	x, err := invoke(ctx, c, pluginv1.NewCredentialVendorClient(p.cc).Vend, func(call *pluginv1.Call) *pluginv1.VendRequest {
 		return &pluginv1.VendRequest{
 			Call: call, Connection: connectionToProto(r.Connection), Caller: principalToProto(&r.Caller),
@@ -226,9 +227,18 @@ func (p *Process) Vend(ctx context.Context, realm string, instance uint64, r sdk
 	return vendedFromProto(x.GetCredentials()), nil
 }
 
+// lent is what the vendor of a connection may resolve beside what its realm was granted, for as long as it is asked.
+func lent(c sdk.Connection) sdk.SecretRef {
+	if c.ServiceIdentity == nil {
+		return sdk.SecretRef{}
+	}
+	return c.ServiceIdentity.Credentials
+}
+
 // Sign asks a credential vendor that is a request signer to sign a request.
 func (p *Process) Sign(ctx context.Context, realm string, instance uint64, r sdk.SignRequest) (sdk.SignedRequest, error) {
 	c := p.client(realm, sdk.KindCredentialVendor, instance)
+	c.lent = lent(r.Connection)
 	x, err := invoke(ctx, c, pluginv1.NewRequestSignerClient(p.cc).Sign, func(call *pluginv1.Call) *pluginv1.SignRequest {
 		return &pluginv1.SignRequest{
 			Call: call, Connection: connectionToProto(r.Connection), Caller: principalToProto(&r.Caller),

@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -222,6 +223,22 @@ func principalFromProto(p *pluginv1.Principal) *sdk.Principal {
 	return &sdk.Principal{
 		Realm: p.GetRealm(), ID: p.GetId(), Name: p.GetName(), Enabled: p.GetEnabled(), Roles: p.GetRoles(), Attributes: p.GetAttributes(),
 	}
+}
+
+func accessKeyToProto(k sdk.AccessKey) *pluginv1.AccessKey {
+	return &pluginv1.AccessKey{Id: k.ID, Principal: refToProto(&k.Principal), Enabled: k.Enabled, Secret: k.Secret.String()}
+}
+
+func accessKeyFromProto(k *pluginv1.AccessKey) (sdk.AccessKey, error) {
+	out := sdk.AccessKey{ID: k.GetId(), Enabled: k.GetEnabled()}
+	if ref := refFromProto(k.GetPrincipal()); ref != nil {
+		out.Principal = *ref
+	}
+	var err error
+	if out.Secret, err = sdk.ParseSecretRef(k.GetSecret()); err != nil {
+		return sdk.AccessKey{}, fmt.Errorf("rpc: the secret of an access key: %w", err)
+	}
+	return out, nil
 }
 
 func grantToProto(g sdk.Grant) *pluginv1.Grant {

@@ -21,6 +21,7 @@ import (
 // fakeHost is a HostServices whose answers a test gives.
 type fakeHost struct {
 	find    func(context.Context, Caller, sdk.PrincipalRef) (sdk.Principal, error)
+	findKey func(context.Context, Caller, string) (sdk.AccessKey, error)
 	resolve func(context.Context, Caller, sdk.SecretRef) (sdk.Secret, error)
 	epoch   atomic.Uint64
 }
@@ -30,6 +31,13 @@ func (h *fakeHost) FindPrincipal(ctx context.Context, c Caller, ref sdk.Principa
 		return sdk.Principal{}, errors.New("no directory")
 	}
 	return h.find(ctx, c, ref)
+}
+
+func (h *fakeHost) FindAccessKey(ctx context.Context, c Caller, id string) (sdk.AccessKey, error) {
+	if h.findKey == nil {
+		return sdk.AccessKey{}, errors.New("no access keys")
+	}
+	return h.findKey(ctx, c, id)
 }
 
 func (h *fakeHost) ResolveSecret(ctx context.Context, c Caller, ref sdk.SecretRef) (sdk.Secret, error) {

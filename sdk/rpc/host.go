@@ -39,12 +39,16 @@ type Caller struct {
 	Realm       string // empty where no realm is being served
 	RequestID   string
 	Configuring bool // the constructor of the instance asks
+	// Lent is the reference to the keys of the service identity that the host sent along with the Vend or Sign that is being
+	// served; zero in every other call.
+	Lent sdk.SecretRef
 }
 
 // HostServices answers the host calls of a plugin. It must be safe for concurrent use; ctx ends with the call that the
 // plugin asks for. A *sdk.Denial travels to the plugin as one, every other error as a failure.
 type HostServices interface {
 	FindPrincipal(ctx context.Context, c Caller, ref sdk.PrincipalRef) (sdk.Principal, error)
+	FindAccessKey(ctx context.Context, c Caller, id string) (sdk.AccessKey, error)
 	ResolveSecret(ctx context.Context, c Caller, ref sdk.SecretRef) (sdk.Secret, error)
 	// Epoch gives the realm's epoch; 0 means that the plugin must not remember answers.
 	Epoch(realm string) uint64

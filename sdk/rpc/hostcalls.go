@@ -25,6 +25,13 @@ type knownKey struct {
 	ref   sdk.PrincipalRef
 }
 
+// knownAccessKey is under which an access key is remembered, likewise.
+type knownAccessKey struct {
+	realm string
+	epoch uint64
+	id    string
+}
+
 // pluginHost is sdk.Host for one instance in one call.
 type pluginHost struct {
 	plugin   *plugin
@@ -71,6 +78,37 @@ func sizeOf(p *sdk.Principal) int {
 		n += len(k) + len(v) + 48
 	}
 	return n
+}
+
+// FindAccessKey is sdk.Host's.
+func (h *pluginHost) FindAccessKey(ctx context.Context, id string) (sdk.AccessKey, error) {
+	if !h.plugin.accessKeys.Load() {
+		return sdk.AccessKey{}, failf(CodeUnsupported, "the host answers no look-ups of access keys: it is older than this plugin and has not the feature %s", featureAccessKeys)
+	}
+	key := knownAccessKey{h.serving.realm, h.serving.epoch, id}
+	if key.epoch != 0 {
+		if k, ok := h.plugin.knownKeys.Get(key); ok {
+			return k, nil
+		}
+	}
+	reply, err := h.ask(ctx, &pluginv1.HostCall{Call: &pluginv1.HostCall_FindAccessKey{FindAccessKey: &pluginv1.FindAccessKey{Id: id}}})
+	if err != nil {
+		return sdk.AccessKey{}, err
+	}
+	if reply.GetAccessKey() == nil {
+		return sdk.AccessKey{}, errors.New("rpc: the host's answer has no access key")
+	}
+	k, err := accessKeyFromProto(reply.GetAccessKey())
+	if err != nil {
+		return sdk.AccessKey{}, err
+	}
+	if k.ID != id {
+		return sdk.AccessKey{}, errors.New("rpc: the host answered another access key")
+	}
+	if key.epoch != 0 && len(k.Principal.ID)+len(k.Principal.Name)+len(k.Secret.String()) <= maxKnownBytes {
+		h.plugin.knownKeys.Add(key, k)
+	}
+	return k, nil
 }
 
 // ResolveSecret is sdk.Host's.

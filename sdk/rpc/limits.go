@@ -26,6 +26,7 @@ const (
 
 const (
 	maxRef         = 1 << 10   // bytes of a principal's id or name in a look-up
+	maxKeyID       = 128       // bytes of an access key's id in a look-up
 	maxText        = 4 << 10   // bytes of a failure's message, a diagnostic's text
 	maxDiagnostics = 100       // of one instance
 	maxSchema      = 256 << 10 // bytes of a settings schema

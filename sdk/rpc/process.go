@@ -36,12 +36,17 @@ func NewProcess(cc grpc.ClientConnInterface, host HostServices) *Process {
 	return &Process{cc: cc, host: host, calls: newCalls()}
 }
 
+// featureAccessKeys is what a host says in Describe that answers look-ups of access keys.
+const featureAccessKeys = "access-keys"
+
 // Describe asks for the manifest and checks it.
 func (p *Process) Describe(ctx context.Context, hostVersion string) (Manifest, error) {
 	ctx, cancel := withDeadline(ctx)
 	defer cancel()
 	var a answer
-	resp, err := pluginv1.NewPluginClient(p.cc).Describe(ctx, &pluginv1.DescribeRequest{HostVersion: text(hostVersion)}, a.opts()...)
+	resp, err := pluginv1.NewPluginClient(p.cc).Describe(ctx, &pluginv1.DescribeRequest{
+		HostVersion: text(hostVersion), HostFeatures: []string{featureAccessKeys},
+	}, a.opts()...)
 	if err != nil {
 		return Manifest{}, fromStatus(ctx, &a, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -50,6 +51,9 @@ func (s *Server) register(g grpc.ServiceRegistrar) (*plugin, error) {
 	if p.known, err = lru.New[knownKey, sdk.Principal](maxKnown); err != nil {
 		return nil, fmt.Errorf("rpc: %w", err)
 	}
+	if p.knownKeys, err = lru.New[knownAccessKey, sdk.AccessKey](maxKnown); err != nil {
+		return nil, fmt.Errorf("rpc: %w", err)
+	}
 	pluginv1.RegisterPluginServer(g, p)
 	pluginv1.RegisterSessionServer(g, p)
 	registerKinds(g, p, s.Implementations)
@@ -84,12 +88,15 @@ type plugin struct {
 	logger          *slog.Logger
 	instances       *instances
 	known           *lru.Cache[knownKey, sdk.Principal]
+	knownKeys       *lru.Cache[knownAccessKey, sdk.AccessKey]
+	accessKeys      atomic.Bool // whether the host answers look-ups of access keys
 	session         atomic.Pointer[pluginSession]
 	arrivals        arrivals // of sessions
 }
 
 // Describe is the contract's Plugin.Describe.
-func (p *plugin) Describe(context.Context, *pluginv1.DescribeRequest) (*pluginv1.DescribeResponse, error) {
+func (p *plugin) Describe(_ context.Context, r *pluginv1.DescribeRequest) (*pluginv1.DescribeResponse, error) {
+	p.accessKeys.Store(slices.Contains(r.GetHostFeatures(), featureAccessKeys))
 	return &pluginv1.DescribeResponse{Manifest: p.manifest}, nil
 }
 

@@ -152,6 +152,14 @@ func (s *hostSession) answer(ctx context.Context, caller Caller, hc *pluginv1.Ho
 			p, err := s.process.host.FindPrincipal(ctx, caller, *ref)
 			out.Reply = &pluginv1.HostReply_Principal{Principal: principalToProto(&p)}
 			return err
+		case *pluginv1.HostCall_FindAccessKey:
+			id := q.FindAccessKey.GetId()
+			if id == "" || len(id) > maxKeyID {
+				return sdk.Deny("access_key_unknown", "an access key's id has 1 to %d bytes", maxKeyID)
+			}
+			k, err := s.process.host.FindAccessKey(ctx, caller, id)
+			out.Reply = &pluginv1.HostReply_AccessKey{AccessKey: accessKeyToProto(k)}
+			return err
 		case *pluginv1.HostCall_ResolveSecret:
 			ref, err := sdk.ParseSecretRef(q.ResolveSecret.GetReference())
 			if err != nil {
@@ -163,7 +171,8 @@ func (s *hostSession) answer(ctx context.Context, caller Caller, hc *pluginv1.Ho
 		}
 		return &ownFailure{failf(CodeUnsupported, "the host does not know this kind of call")}
 	})
-	if d := sdk.AsDenial(err); d != nil && hc.GetFindPrincipal() != nil && d.Reason != sdk.ReasonNotMine {
+	lookUp := hc.GetFindPrincipal() != nil || hc.GetFindAccessKey() != nil
+	if d := sdk.AsDenial(err); d != nil && lookUp && d.Reason != sdk.ReasonNotMine {
 		out.Reply = &pluginv1.HostReply_Denial{Denial: denialToProto(d)}
 	} else if err != nil {
 		return replyFailure(hc.GetId(), err)

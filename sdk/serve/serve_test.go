@@ -72,6 +72,10 @@ func (host) FindPrincipal(context.Context, rpc.Caller, sdk.PrincipalRef) (sdk.Pr
 	return sdk.Principal{}, errors.New("no directory")
 }
 
+func (host) FindAccessKey(context.Context, rpc.Caller, string) (sdk.AccessKey, error) {
+	return sdk.AccessKey{}, errors.New("no access keys")
+}
+
 func (host) ResolveSecret(_ context.Context, c rpc.Caller, _ sdk.SecretRef) (sdk.Secret, error) {
 	return sdk.NewSecret([]byte("secret of " + c.Realm)), nil
 }

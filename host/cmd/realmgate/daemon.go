@@ -48,7 +48,7 @@ func open(ctx context.Context, std streams, cfg *config.Config, dir directory.Co
 		return r, err
 	}
 	if r.catalog, err = catalog.New(catalog.Options{
-		Logger: r.log, Version: version, Directory: r.directory, RuntimeDir: os.Getenv("RUNTIME_DIRECTORY"),
+		Logger: r.log, Version: version, Directory: r.directory, AccessKeys: r.directory, RuntimeDir: os.Getenv("RUNTIME_DIRECTORY"),
 	}); err != nil {
 		return r, err
 	}

@@ -22,11 +22,12 @@ import (
 	"github.com/realmgate/realmgate/internal/capture"
 )
 
-// TestMain makes the test binary stand in for the daemon, and for a plugin that lies, when it runs under their names.
+// TestMain makes the test binary stand in for the daemon, and for plugins of the tests' own, when it runs under their names.
 func TestMain(m *testing.M) {
 	testscript.Main(cleaning{m}, map[string]func(){
 		"realmgate":                func() { os.Exit(run(os.Args[1:], streams{os.Stdout, os.Stderr})) },
 		"realmgate-plugin-hostile": hostile,
+		"realmgate-plugin-echo":    echoPlugin,
 	})
 }
 

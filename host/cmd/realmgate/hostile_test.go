@@ -152,13 +152,16 @@ func principalID(d *gate, realm string) string {
 }
 
 // hostilePath gives a file of the plugin's name that is the test binary.
-func hostilePath(t *testing.T) string {
+func hostilePath(t *testing.T) string { return testPlugin(t, "hostile") }
+
+// testPlugin gives the path of a binary that is the plugin of TestMain's with this name.
+func testPlugin(t *testing.T, name string) string {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(t.TempDir(), "realmgate-plugin-hostile")
+	path := filepath.Join(t.TempDir(), "realmgate-plugin-"+name)
 	text, err := os.ReadFile(self)
 	if err != nil {
 		t.Fatal(err)

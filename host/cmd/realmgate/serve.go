@@ -96,6 +96,7 @@ func (s serveCmd) Run(ctx context.Context, c *cli, std streams) (err error) {
 	}
 	go r.hangups(ctx, hangup, attached, stop)
 	go r.follow(ctx)
+	go r.sweep(ctx)
 	r.notify(daemon.SdNotifyReady)
 	err = srv.Serve(ctx)
 	r.notify(daemon.SdNotifyStopping)
@@ -157,8 +158,10 @@ func (r *rooms) server(cfg *config.Config, listeners []server.Listener) (*server
 		Realms:    realms,
 		Directory: r.directory,
 		Audit:     decisions,
-		Admin:     admin.Handler(admin.Deps{Directory: admin.Audited(r.directory, r.audit), Realms: realms, Plugins: r.pluginList, Logger: r.log.Named("admin")}),
-		Logger:    r.log.Named("server"),
+		Admin: admin.Handler(admin.Deps{
+			Directory: admin.Audited(r.directory, r.audit), Realms: realms, Plugins: r.pluginList, Connections: r.gen.Connections, Logger: r.log.Named("admin"),
+		}),
+		Logger: r.log.Named("server"),
 	})
 }
 

@@ -51,6 +51,14 @@ func Run(t *testing.T, fresh func(testing.TB) directory.Config) {
 		{"Isolation", testIsolation},
 		{"Concurrency", testConcurrency},
 		{"CancelledContext", testCancelledContext},
+		{"Connections", testConnections},
+		{"ConnectionPages", testConnectionPages},
+		{"WrittenSecrets", testWrittenSecrets},
+		{"LateSecrets", testLateSecrets},
+		{"SweepAgainstKeep", testSweepAgainstKeep},
+		{"AccessKeys", testAccessKeys},
+		{"AccessKeysAreFew", testAccessKeysAreFew},
+		{"AccessKeysDieWithTheirPrincipal", testAccessKeysDie},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

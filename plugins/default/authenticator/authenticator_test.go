@@ -25,6 +25,10 @@ func (d directory) FindPrincipal(_ context.Context, ref sdk.PrincipalRef) (sdk.P
 	return p, nil
 }
 
+func (directory) FindAccessKey(context.Context, string) (sdk.AccessKey, error) {
+	return sdk.AccessKey{}, errDown
+}
+
 func (directory) ResolveSecret(context.Context, sdk.SecretRef) (sdk.Secret, error) {
 	return sdk.Secret{}, errors.New("there are no secrets here")
 }

@@ -338,6 +338,8 @@ func TestSymmetricKeyIDIsNoHashOfTheKey(t *testing.T) {
 
 // store is a host whose secrets a test changes.
 type store struct {
+	sdk.Host // for what it is not asked
+
 	mu     sync.Mutex
 	values map[string]string
 	until  time.Time

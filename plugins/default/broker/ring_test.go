@@ -11,6 +11,8 @@ import (
 
 // slowStore is a host whose answers a test holds back.
 type slowStore struct {
+	sdk.Host // for what it is not asked
+
 	asked  chan context.Context
 	answer chan error // an error, or nil for a new key
 }

@@ -69,6 +69,8 @@ func active(claims map[string]any) http.HandlerFunc {
 
 // host has the client's secret.
 type host struct {
+	sdk.Host // for what it is not asked
+
 	mu    sync.Mutex
 	value string
 	err   error

@@ -31,7 +31,7 @@ func part(t testing.TB, setup sdk.Setup, k sdk.Kind, typ string, settings map[st
 	return nil
 }
 
-type oneRoot struct{}
+type oneRoot struct{ sdk.Host }
 
 func (oneRoot) FindPrincipal(_ context.Context, ref sdk.PrincipalRef) (sdk.Principal, error) {
 	if ref != (sdk.PrincipalRef{ID: "1", Name: "root"}) {

@@ -50,6 +50,9 @@ var about = map[string]string{
 		"configuration may refer to them. `#field` takes a field of a value that is a JSON object.",
 	"secret-resolver/file": "Files in one folder: the path of a reference is the path below it. Only the operator's configuration may refer to them. A file must be readable by its owner only, and symbolic links must " +
 		"not lead out of the folder. One newline at the end does not belong to the secret. `#field` takes a field of a file that is a JSON object.",
+	"secret-resolver/sealed-file": "Keeps what is written through it (the secrets of connections, `realmgate secret put`) on the local disk, sealed with AES-256-GCM: the writable store for those without a vault. " +
+		"Each write is a new version; the last ten are kept, `?=version=N` reads one of them, `#field` takes a field of a value that is a JSON object. A value opens only as the very secret and version of the very store that it was sealed " +
+		"as, so that files cannot be exchanged for each other. Several processes on one machine may share the folder. [operations.md](operations.md#the-sealed-secret-store) has backup, loss and rotation of the key.",
 }
 
 type schema struct {

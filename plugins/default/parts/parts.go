@@ -29,5 +29,6 @@ func Implementations() []sdk.Implementation {
 		sdk.TokenBrokerType("symmetric-key", broker.NewSymmetric),
 		sdk.SecretResolverType("env", secrets.NewEnv, sdk.OperatorOnly()),
 		sdk.SecretResolverType("file", secrets.NewFile, sdk.OperatorOnly()),
+		sdk.SecretResolverType("sealed-file", secrets.NewSealed),
 	}
 }

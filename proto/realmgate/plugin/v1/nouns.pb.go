@@ -187,7 +187,7 @@ func (x Denial_Status) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Denial_Status.Descriptor instead.
 func (Denial_Status) EnumDescriptor() ([]byte, []int) {
-	return file_realmgate_plugin_v1_nouns_proto_rawDescGZIP(), []int{9, 0}
+	return file_realmgate_plugin_v1_nouns_proto_rawDescGZIP(), []int{10, 0}
 }
 
 type Failure_Code int32
@@ -246,7 +246,7 @@ func (x Failure_Code) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Failure_Code.Descriptor instead.
 func (Failure_Code) EnumDescriptor() ([]byte, []int) {
-	return file_realmgate_plugin_v1_nouns_proto_rawDescGZIP(), []int{17, 0}
+	return file_realmgate_plugin_v1_nouns_proto_rawDescGZIP(), []int{18, 0}
 }
 
 // Call is what every unary call of a kind carries about itself.
@@ -1002,6 +1002,77 @@ func (x *Principal) GetAttributes() map[string]string {
 	return nil
 }
 
+// AccessKey is a key with which a principal signs requests.
+type AccessKey struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Id        string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Principal *PrincipalRef          `protobuf:"bytes,2,opt,name=principal,proto3" json:"principal,omitempty"`
+	// Whether the principal is.
+	Enabled bool `protobuf:"varint,3,opt,name=enabled,proto3" json:"enabled,omitempty"`
+	// Reference to the secret that requests are signed with.
+	Secret        string `protobuf:"bytes,4,opt,name=secret,proto3" json:"secret,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccessKey) Reset() {
+	*x = AccessKey{}
+	mi := &file_realmgate_plugin_v1_nouns_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccessKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccessKey) ProtoMessage() {}
+
+func (x *AccessKey) ProtoReflect() protoreflect.Message {
+	mi := &file_realmgate_plugin_v1_nouns_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccessKey.ProtoReflect.Descriptor instead.
+func (*AccessKey) Descriptor() ([]byte, []int) {
+	return file_realmgate_plugin_v1_nouns_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *AccessKey) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *AccessKey) GetPrincipal() *PrincipalRef {
+	if x != nil {
+		return x.Principal
+	}
+	return nil
+}
+
+func (x *AccessKey) GetEnabled() bool {
+	if x != nil {
+		return x.Enabled
+	}
+	return false
+}
+
+func (x *AccessKey) GetSecret() string {
+	if x != nil {
+		return x.Secret
+	}
+	return ""
+}
+
 // Denial is a no: the caller is at fault. Everything else that goes wrong is an error or a Failure.
 type Denial struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1018,7 +1089,7 @@ type Denial struct {
 
 func (x *Denial) Reset() {
 	*x = Denial{}
-	mi := &file_realmgate_plugin_v1_nouns_proto_msgTypes[9]
+	mi := &file_realmgate_plugin_v1_nouns_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1030,7 +1101,7 @@ func (x *Denial) String() string {
 func (*Denial) ProtoMessage() {}
 
 func (x *Denial) ProtoReflect() protoreflect.Message {
-	mi := &file_realmgate_plugin_v1_nouns_proto_msgTypes[9]
+	mi := &file_realmgate_plugin_v1_nouns_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1043,7 +1114,7 @@ func (x *Denial) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Denial.ProtoReflect.Descriptor instead.
 func (*Denial) Descriptor() ([]byte, []int) {
-	return file_realmgate_plugin_v1_nouns_proto_rawDescGZIP(), []int{9}
+	return file_realmgate_plugin_v1_nouns_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Denial) GetReason() string {
@@ -1084,7 +1155,7 @@ type Roles struct {
 
 func (x *Roles) Reset() {
 	*x = Roles{}
-	mi := &file_realmgate_plugin_v1_nouns_proto_msgTypes[10]
+	mi := &file_realmgate_plugin_v1_nouns_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1096,7 +1167,7 @@ func (x *Roles) String() string {
 func (*Roles) ProtoMessage() {}
 
 func (x *Roles) ProtoReflect() protoreflect.Message {
-	mi := &file_realmgate_plugin_v1_nouns_proto_msgTypes[10]
+	mi := &file_realmgate_plugin_v1_nouns_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1109,7 +1180,7 @@ func (x *Roles) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Roles.ProtoReflect.Descriptor instead.
 func (*Roles) Descriptor() ([]byte, []int) {
-	return file_realmgate_plugin_v1_nouns_proto_rawDescGZIP(), []int{10}
+	return file_realmgate_plugin_v1_nouns_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Roles) GetNames() []string {
@@ -1139,7 +1210,7 @@ type Grant struct {
 
 func (x *Grant) Reset() {
 	*x = Grant{}
-	mi := &file_realmgate_plugin_v1_nouns_proto_msgTypes[11]
+	mi := &file_realmgate_plugin_v1_nouns_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1151,7 +1222,7 @@ func (x *Grant) String() string {
 func (*Grant) ProtoMessage() {}
 
 func (x *Grant) ProtoReflect() protoreflect.Message {
-	mi := &file_realmgate_plugin_v1_nouns_proto_msgTypes[11]
+	mi := &file_realmgate_plugin_v1_nouns_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1164,7 +1235,7 @@ func (x *Grant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Grant.ProtoReflect.Descriptor instead.
 func (*Grant) Descriptor() ([]byte, []int) {
-	return file_realmgate_plugin_v1_nouns_proto_rawDescGZIP(), []int{11}
+	return file_realmgate_plugin_v1_nouns_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Grant) GetPrincipal() *PrincipalRef {
@@ -1250,7 +1321,7 @@ type Token struct {
 
 func (x *Token) Reset() {
 	*x = Token{}
-	mi := &file_realmgate_plugin_v1_nouns_proto_msgTypes[12]
+	mi := &file_realmgate_plugin_v1_nouns_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1262,7 +1333,7 @@ func (x *Token) String() string {
 func (*Token) ProtoMessage() {}
 
 func (x *Token) ProtoReflect() protoreflect.Message {
-	mi := &file_realmgate_plugin_v1_nouns_proto_msgTypes[12]
+	mi := &file_realmgate_plugin_v1_nouns_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1275,7 +1346,7 @@ func (x *Token) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Token.ProtoReflect.Descriptor instead.
 func (*Token) Descriptor() ([]byte, []int) {
-	return file_realmgate_plugin_v1_nouns_proto_rawDescGZIP(), []int{12}
+	return file_realmgate_plugin_v1_nouns_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Token) GetValue() string {
@@ -1318,7 +1389,7 @@ type Secret struct {
 
 func (x *Secret) Reset() {
 	*x = Secret{}
-	mi := &file_realmgate_plugin_v1_nouns_proto_msgTypes[13]
+	mi := &file_realmgate_plugin_v1_nouns_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1330,7 +1401,7 @@ func (x *Secret) String() string {
 func (*Secret) ProtoMessage() {}
 
 func (x *Secret) ProtoReflect() protoreflect.Message {
-	mi := &file_realmgate_plugin_v1_nouns_proto_msgTypes[13]
+	mi := &file_realmgate_plugin_v1_nouns_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1343,7 +1414,7 @@ func (x *Secret) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Secret.ProtoReflect.Descriptor instead.
 func (*Secret) Descriptor() ([]byte, []int) {
-	return file_realmgate_plugin_v1_nouns_proto_rawDescGZIP(), []int{13}
+	return file_realmgate_plugin_v1_nouns_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Secret) GetValue() []byte {
@@ -1381,7 +1452,7 @@ type ServiceIdentity struct {
 
 func (x *ServiceIdentity) Reset() {
 	*x = ServiceIdentity{}
-	mi := &file_realmgate_plugin_v1_nouns_proto_msgTypes[14]
+	mi := &file_realmgate_plugin_v1_nouns_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1393,7 +1464,7 @@ func (x *ServiceIdentity) String() string {
 func (*ServiceIdentity) ProtoMessage() {}
 
 func (x *ServiceIdentity) ProtoReflect() protoreflect.Message {
-	mi := &file_realmgate_plugin_v1_nouns_proto_msgTypes[14]
+	mi := &file_realmgate_plugin_v1_nouns_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1406,7 +1477,7 @@ func (x *ServiceIdentity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServiceIdentity.ProtoReflect.Descriptor instead.
 func (*ServiceIdentity) Descriptor() ([]byte, []int) {
-	return file_realmgate_plugin_v1_nouns_proto_rawDescGZIP(), []int{14}
+	return file_realmgate_plugin_v1_nouns_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ServiceIdentity) GetType() string {
@@ -1456,7 +1527,7 @@ type Connection struct {
 
 func (x *Connection) Reset() {
 	*x = Connection{}
-	mi := &file_realmgate_plugin_v1_nouns_proto_msgTypes[15]
+	mi := &file_realmgate_plugin_v1_nouns_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1468,7 +1539,7 @@ func (x *Connection) String() string {
 func (*Connection) ProtoMessage() {}
 
 func (x *Connection) ProtoReflect() protoreflect.Message {
-	mi := &file_realmgate_plugin_v1_nouns_proto_msgTypes[15]
+	mi := &file_realmgate_plugin_v1_nouns_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1481,7 +1552,7 @@ func (x *Connection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Connection.ProtoReflect.Descriptor instead.
 func (*Connection) Descriptor() ([]byte, []int) {
-	return file_realmgate_plugin_v1_nouns_proto_rawDescGZIP(), []int{15}
+	return file_realmgate_plugin_v1_nouns_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Connection) GetRealm() string {
@@ -1560,7 +1631,7 @@ type ConnectionCredentials struct {
 
 func (x *ConnectionCredentials) Reset() {
 	*x = ConnectionCredentials{}
-	mi := &file_realmgate_plugin_v1_nouns_proto_msgTypes[16]
+	mi := &file_realmgate_plugin_v1_nouns_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1572,7 +1643,7 @@ func (x *ConnectionCredentials) String() string {
 func (*ConnectionCredentials) ProtoMessage() {}
 
 func (x *ConnectionCredentials) ProtoReflect() protoreflect.Message {
-	mi := &file_realmgate_plugin_v1_nouns_proto_msgTypes[16]
+	mi := &file_realmgate_plugin_v1_nouns_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1585,7 +1656,7 @@ func (x *ConnectionCredentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConnectionCredentials.ProtoReflect.Descriptor instead.
 func (*ConnectionCredentials) Descriptor() ([]byte, []int) {
-	return file_realmgate_plugin_v1_nouns_proto_rawDescGZIP(), []int{16}
+	return file_realmgate_plugin_v1_nouns_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ConnectionCredentials) GetProperties() map[string]string {
@@ -1621,7 +1692,7 @@ type Failure struct {
 
 func (x *Failure) Reset() {
 	*x = Failure{}
-	mi := &file_realmgate_plugin_v1_nouns_proto_msgTypes[17]
+	mi := &file_realmgate_plugin_v1_nouns_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1633,7 +1704,7 @@ func (x *Failure) String() string {
 func (*Failure) ProtoMessage() {}
 
 func (x *Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_realmgate_plugin_v1_nouns_proto_msgTypes[17]
+	mi := &file_realmgate_plugin_v1_nouns_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1646,7 +1717,7 @@ func (x *Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failure.ProtoReflect.Descriptor instead.
 func (*Failure) Descriptor() ([]byte, []int) {
-	return file_realmgate_plugin_v1_nouns_proto_rawDescGZIP(), []int{17}
+	return file_realmgate_plugin_v1_nouns_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Failure) GetCode() Failure_Code {
@@ -1742,7 +1813,12 @@ const file_realmgate_plugin_v1_nouns_proto_rawDesc = "" +
 	"attributes\x1a=\n" +
 	"\x0fAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x83\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x8e\x01\n" +
+	"\tAccessKey\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12?\n" +
+	"\tprincipal\x18\x02 \x01(\v2!.realmgate.plugin.v1.PrincipalRefR\tprincipal\x12\x18\n" +
+	"\aenabled\x18\x03 \x01(\bR\aenabled\x12\x16\n" +
+	"\x06secret\x18\x04 \x01(\tR\x06secret\"\x83\x02\n" +
 	"\x06Denial\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x16\n" +
 	"\x06detail\x18\x02 \x01(\tR\x06detail\x12:\n" +
@@ -1842,7 +1918,7 @@ func file_realmgate_plugin_v1_nouns_proto_rawDescGZIP() []byte {
 }
 
 var file_realmgate_plugin_v1_nouns_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_realmgate_plugin_v1_nouns_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_realmgate_plugin_v1_nouns_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_realmgate_plugin_v1_nouns_proto_goTypes = []any{
 	(Kind)(0),                     // 0: realmgate.plugin.v1.Kind
 	(Credential_Source)(0),        // 1: realmgate.plugin.v1.Credential.Source
@@ -1857,37 +1933,39 @@ var file_realmgate_plugin_v1_nouns_proto_goTypes = []any{
 	(*PrincipalRef)(nil),          // 10: realmgate.plugin.v1.PrincipalRef
 	(*Credential)(nil),            // 11: realmgate.plugin.v1.Credential
 	(*Principal)(nil),             // 12: realmgate.plugin.v1.Principal
-	(*Denial)(nil),                // 13: realmgate.plugin.v1.Denial
-	(*Roles)(nil),                 // 14: realmgate.plugin.v1.Roles
-	(*Grant)(nil),                 // 15: realmgate.plugin.v1.Grant
-	(*Token)(nil),                 // 16: realmgate.plugin.v1.Token
-	(*Secret)(nil),                // 17: realmgate.plugin.v1.Secret
-	(*ServiceIdentity)(nil),       // 18: realmgate.plugin.v1.ServiceIdentity
-	(*Connection)(nil),            // 19: realmgate.plugin.v1.Connection
-	(*ConnectionCredentials)(nil), // 20: realmgate.plugin.v1.ConnectionCredentials
-	(*Failure)(nil),               // 21: realmgate.plugin.v1.Failure
-	nil,                           // 22: realmgate.plugin.v1.Principal.AttributesEntry
-	nil,                           // 23: realmgate.plugin.v1.Connection.PropertiesEntry
-	nil,                           // 24: realmgate.plugin.v1.ConnectionCredentials.PropertiesEntry
+	(*AccessKey)(nil),             // 13: realmgate.plugin.v1.AccessKey
+	(*Denial)(nil),                // 14: realmgate.plugin.v1.Denial
+	(*Roles)(nil),                 // 15: realmgate.plugin.v1.Roles
+	(*Grant)(nil),                 // 16: realmgate.plugin.v1.Grant
+	(*Token)(nil),                 // 17: realmgate.plugin.v1.Token
+	(*Secret)(nil),                // 18: realmgate.plugin.v1.Secret
+	(*ServiceIdentity)(nil),       // 19: realmgate.plugin.v1.ServiceIdentity
+	(*Connection)(nil),            // 20: realmgate.plugin.v1.Connection
+	(*ConnectionCredentials)(nil), // 21: realmgate.plugin.v1.ConnectionCredentials
+	(*Failure)(nil),               // 22: realmgate.plugin.v1.Failure
+	nil,                           // 23: realmgate.plugin.v1.Principal.AttributesEntry
+	nil,                           // 24: realmgate.plugin.v1.Connection.PropertiesEntry
+	nil,                           // 25: realmgate.plugin.v1.ConnectionCredentials.PropertiesEntry
 }
 var file_realmgate_plugin_v1_nouns_proto_depIdxs = []int32{
 	8,  // 0: realmgate.plugin.v1.Request.http:type_name -> realmgate.plugin.v1.HTTPMessage
 	6,  // 1: realmgate.plugin.v1.HTTPMessage.headers:type_name -> realmgate.plugin.v1.Header
 	1,  // 2: realmgate.plugin.v1.Credential.source:type_name -> realmgate.plugin.v1.Credential.Source
 	10, // 3: realmgate.plugin.v1.Credential.principal:type_name -> realmgate.plugin.v1.PrincipalRef
-	22, // 4: realmgate.plugin.v1.Principal.attributes:type_name -> realmgate.plugin.v1.Principal.AttributesEntry
-	2,  // 5: realmgate.plugin.v1.Denial.status:type_name -> realmgate.plugin.v1.Denial.Status
-	6,  // 6: realmgate.plugin.v1.Denial.challenge:type_name -> realmgate.plugin.v1.Header
-	10, // 7: realmgate.plugin.v1.Grant.principal:type_name -> realmgate.plugin.v1.PrincipalRef
-	18, // 8: realmgate.plugin.v1.Connection.service_identity:type_name -> realmgate.plugin.v1.ServiceIdentity
-	23, // 9: realmgate.plugin.v1.Connection.properties:type_name -> realmgate.plugin.v1.Connection.PropertiesEntry
-	24, // 10: realmgate.plugin.v1.ConnectionCredentials.properties:type_name -> realmgate.plugin.v1.ConnectionCredentials.PropertiesEntry
-	3,  // 11: realmgate.plugin.v1.Failure.code:type_name -> realmgate.plugin.v1.Failure.Code
-	12, // [12:12] is the sub-list for method output_type
-	12, // [12:12] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	23, // 4: realmgate.plugin.v1.Principal.attributes:type_name -> realmgate.plugin.v1.Principal.AttributesEntry
+	10, // 5: realmgate.plugin.v1.AccessKey.principal:type_name -> realmgate.plugin.v1.PrincipalRef
+	2,  // 6: realmgate.plugin.v1.Denial.status:type_name -> realmgate.plugin.v1.Denial.Status
+	6,  // 7: realmgate.plugin.v1.Denial.challenge:type_name -> realmgate.plugin.v1.Header
+	10, // 8: realmgate.plugin.v1.Grant.principal:type_name -> realmgate.plugin.v1.PrincipalRef
+	19, // 9: realmgate.plugin.v1.Connection.service_identity:type_name -> realmgate.plugin.v1.ServiceIdentity
+	24, // 10: realmgate.plugin.v1.Connection.properties:type_name -> realmgate.plugin.v1.Connection.PropertiesEntry
+	25, // 11: realmgate.plugin.v1.ConnectionCredentials.properties:type_name -> realmgate.plugin.v1.ConnectionCredentials.PropertiesEntry
+	3,  // 12: realmgate.plugin.v1.Failure.code:type_name -> realmgate.plugin.v1.Failure.Code
+	13, // [13:13] is the sub-list for method output_type
+	13, // [13:13] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_realmgate_plugin_v1_nouns_proto_init() }
@@ -1901,7 +1979,7 @@ func file_realmgate_plugin_v1_nouns_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_realmgate_plugin_v1_nouns_proto_rawDesc), len(file_realmgate_plugin_v1_nouns_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   21,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -531,6 +531,7 @@ type HostCall struct {
 	//
 	//	*HostCall_FindPrincipal
 	//	*HostCall_ResolveSecret
+	//	*HostCall_FindAccessKey
 	Call          isHostCall_Call `protobuf_oneof:"call"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -619,6 +620,15 @@ func (x *HostCall) GetResolveSecret() *ResolveSecret {
 	return nil
 }
 
+func (x *HostCall) GetFindAccessKey() *FindAccessKey {
+	if x != nil {
+		if x, ok := x.Call.(*HostCall_FindAccessKey); ok {
+			return x.FindAccessKey
+		}
+	}
+	return nil
+}
+
 type isHostCall_Call interface {
 	isHostCall_Call()
 }
@@ -631,9 +641,16 @@ type HostCall_ResolveSecret struct {
 	ResolveSecret *ResolveSecret `protobuf:"bytes,6,opt,name=resolve_secret,json=resolveSecret,proto3,oneof"`
 }
 
+type HostCall_FindAccessKey struct {
+	// Only where the host has the feature access-keys.
+	FindAccessKey *FindAccessKey `protobuf:"bytes,7,opt,name=find_access_key,json=findAccessKey,proto3,oneof"`
+}
+
 func (*HostCall_FindPrincipal) isHostCall_Call() {}
 
 func (*HostCall_ResolveSecret) isHostCall_Call() {}
+
+func (*HostCall_FindAccessKey) isHostCall_Call() {}
 
 // FindPrincipal looks a principal up in the directory of the call's realm.
 type FindPrincipal struct {
@@ -680,7 +697,8 @@ func (x *FindPrincipal) GetRef() *PrincipalRef {
 	return nil
 }
 
-// ResolveSecret asks for the value of a reference that the instance was configured with or that its realm was granted.
+// ResolveSecret asks for the value of a reference that the instance was configured with, that its realm was granted, or,
+// while a Vend or a Sign is being served, that came with it as the credentials of the connection's service identity.
 type ResolveSecret struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Reference     string                 `protobuf:"bytes,1,opt,name=reference,proto3" json:"reference,omitempty"`
@@ -725,6 +743,52 @@ func (x *ResolveSecret) GetReference() string {
 	return ""
 }
 
+// FindAccessKey looks an access key of the call's realm up. A key that is unknown, of another realm too, is a denial. Its
+// secret is asked for with resolve_secret.
+type FindAccessKey struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FindAccessKey) Reset() {
+	*x = FindAccessKey{}
+	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FindAccessKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FindAccessKey) ProtoMessage() {}
+
+func (x *FindAccessKey) ProtoReflect() protoreflect.Message {
+	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FindAccessKey.ProtoReflect.Descriptor instead.
+func (*FindAccessKey) Descriptor() ([]byte, []int) {
+	return file_realmgate_plugin_v1_session_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *FindAccessKey) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
 type HostReply struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Id    uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -734,6 +798,7 @@ type HostReply struct {
 	//	*HostReply_Secret
 	//	*HostReply_Denial
 	//	*HostReply_Failure
+	//	*HostReply_AccessKey
 	Reply         isHostReply_Reply `protobuf_oneof:"reply"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -741,7 +806,7 @@ type HostReply struct {
 
 func (x *HostReply) Reset() {
 	*x = HostReply{}
-	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[10]
+	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -753,7 +818,7 @@ func (x *HostReply) String() string {
 func (*HostReply) ProtoMessage() {}
 
 func (x *HostReply) ProtoReflect() protoreflect.Message {
-	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[10]
+	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -766,7 +831,7 @@ func (x *HostReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostReply.ProtoReflect.Descriptor instead.
 func (*HostReply) Descriptor() ([]byte, []int) {
-	return file_realmgate_plugin_v1_session_proto_rawDescGZIP(), []int{10}
+	return file_realmgate_plugin_v1_session_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *HostReply) GetId() uint64 {
@@ -819,6 +884,15 @@ func (x *HostReply) GetFailure() *Failure {
 	return nil
 }
 
+func (x *HostReply) GetAccessKey() *AccessKey {
+	if x != nil {
+		if x, ok := x.Reply.(*HostReply_AccessKey); ok {
+			return x.AccessKey
+		}
+	}
+	return nil
+}
+
 type isHostReply_Reply interface {
 	isHostReply_Reply()
 }
@@ -832,12 +906,16 @@ type HostReply_Secret struct {
 }
 
 type HostReply_Denial struct {
-	// An answer to find_principal only. Its reason is never not_mine.
+	// An answer to find_principal and find_access_key only. Its reason is never not_mine.
 	Denial *Denial `protobuf:"bytes,4,opt,name=denial,proto3,oneof"`
 }
 
 type HostReply_Failure struct {
 	Failure *Failure `protobuf:"bytes,5,opt,name=failure,proto3,oneof"`
+}
+
+type HostReply_AccessKey struct {
+	AccessKey *AccessKey `protobuf:"bytes,6,opt,name=access_key,json=accessKey,proto3,oneof"`
 }
 
 func (*HostReply_Principal) isHostReply_Reply() {}
@@ -847,6 +925,8 @@ func (*HostReply_Secret) isHostReply_Reply() {}
 func (*HostReply_Denial) isHostReply_Reply() {}
 
 func (*HostReply_Failure) isHostReply_Reply() {}
+
+func (*HostReply_AccessKey) isHostReply_Reply() {}
 
 var File_realmgate_plugin_v1_session_proto protoreflect.FileDescriptor
 
@@ -894,7 +974,7 @@ const file_realmgate_plugin_v1_session_proto_rawDesc = "" +
 	"\afailure\x18\x05 \x01(\v2\x1c.realmgate.plugin.v1.FailureR\afailure\x124\n" +
 	"\x05cache\x18\x06 \x01(\v2\x1e.realmgate.plugin.v1.CacheHintR\x05cache\"\x1f\n" +
 	"\x06Cancel\x12\x15\n" +
-	"\x06leg_id\x18\x01 \x01(\x04R\x05legId\"\x95\x02\n" +
+	"\x06leg_id\x18\x01 \x01(\x04R\x05legId\"\xe3\x02\n" +
 	"\bHostCall\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x17\n" +
 	"\acall_id\x18\x02 \x01(\x04R\x06callId\x12\x1f\n" +
@@ -903,18 +983,23 @@ const file_realmgate_plugin_v1_session_proto_rawDesc = "" +
 	"\n" +
 	"timeout_us\x18\x04 \x01(\x03R\ttimeoutUs\x12K\n" +
 	"\x0efind_principal\x18\x05 \x01(\v2\".realmgate.plugin.v1.FindPrincipalH\x00R\rfindPrincipal\x12K\n" +
-	"\x0eresolve_secret\x18\x06 \x01(\v2\".realmgate.plugin.v1.ResolveSecretH\x00R\rresolveSecretB\x06\n" +
+	"\x0eresolve_secret\x18\x06 \x01(\v2\".realmgate.plugin.v1.ResolveSecretH\x00R\rresolveSecret\x12L\n" +
+	"\x0ffind_access_key\x18\a \x01(\v2\".realmgate.plugin.v1.FindAccessKeyH\x00R\rfindAccessKeyB\x06\n" +
 	"\x04call\"D\n" +
 	"\rFindPrincipal\x123\n" +
 	"\x03ref\x18\x01 \x01(\v2!.realmgate.plugin.v1.PrincipalRefR\x03ref\"-\n" +
 	"\rResolveSecret\x12\x1c\n" +
-	"\treference\x18\x01 \x01(\tR\treference\"\x8c\x02\n" +
+	"\treference\x18\x01 \x01(\tR\treference\"\x1f\n" +
+	"\rFindAccessKey\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"\xcd\x02\n" +
 	"\tHostReply\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12>\n" +
 	"\tprincipal\x18\x02 \x01(\v2\x1e.realmgate.plugin.v1.PrincipalH\x00R\tprincipal\x125\n" +
 	"\x06secret\x18\x03 \x01(\v2\x1b.realmgate.plugin.v1.SecretH\x00R\x06secret\x125\n" +
 	"\x06denial\x18\x04 \x01(\v2\x1b.realmgate.plugin.v1.DenialH\x00R\x06denial\x128\n" +
-	"\afailure\x18\x05 \x01(\v2\x1c.realmgate.plugin.v1.FailureH\x00R\afailureB\a\n" +
+	"\afailure\x18\x05 \x01(\v2\x1c.realmgate.plugin.v1.FailureH\x00R\afailure\x12?\n" +
+	"\n" +
+	"access_key\x18\x06 \x01(\v2\x1e.realmgate.plugin.v1.AccessKeyH\x00R\taccessKeyB\a\n" +
 	"\x05reply2Z\n" +
 	"\aSession\x12O\n" +
 	"\x04Open\x12 .realmgate.plugin.v1.OpenRequest\x1a!.realmgate.plugin.v1.OpenResponse(\x010\x01BCZAgithub.com/realmgate/realmgate/proto/realmgate/plugin/v1;pluginv1b\x06proto3"
@@ -931,7 +1016,7 @@ func file_realmgate_plugin_v1_session_proto_rawDescGZIP() []byte {
 	return file_realmgate_plugin_v1_session_proto_rawDescData
 }
 
-var file_realmgate_plugin_v1_session_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_realmgate_plugin_v1_session_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_realmgate_plugin_v1_session_proto_goTypes = []any{
 	(*OpenRequest)(nil),   // 0: realmgate.plugin.v1.OpenRequest
 	(*OpenResponse)(nil),  // 1: realmgate.plugin.v1.OpenResponse
@@ -943,53 +1028,57 @@ var file_realmgate_plugin_v1_session_proto_goTypes = []any{
 	(*HostCall)(nil),      // 7: realmgate.plugin.v1.HostCall
 	(*FindPrincipal)(nil), // 8: realmgate.plugin.v1.FindPrincipal
 	(*ResolveSecret)(nil), // 9: realmgate.plugin.v1.ResolveSecret
-	(*HostReply)(nil),     // 10: realmgate.plugin.v1.HostReply
-	(Kind)(0),             // 11: realmgate.plugin.v1.Kind
-	(*Request)(nil),       // 12: realmgate.plugin.v1.Request
-	(*Identity)(nil),      // 13: realmgate.plugin.v1.Identity
-	(*PrincipalRef)(nil),  // 14: realmgate.plugin.v1.PrincipalRef
-	(*Roles)(nil),         // 15: realmgate.plugin.v1.Roles
-	(*Credential)(nil),    // 16: realmgate.plugin.v1.Credential
-	(*Principal)(nil),     // 17: realmgate.plugin.v1.Principal
-	(*Denial)(nil),        // 18: realmgate.plugin.v1.Denial
-	(*Failure)(nil),       // 19: realmgate.plugin.v1.Failure
-	(*CacheHint)(nil),     // 20: realmgate.plugin.v1.CacheHint
-	(*Secret)(nil),        // 21: realmgate.plugin.v1.Secret
+	(*FindAccessKey)(nil), // 10: realmgate.plugin.v1.FindAccessKey
+	(*HostReply)(nil),     // 11: realmgate.plugin.v1.HostReply
+	(Kind)(0),             // 12: realmgate.plugin.v1.Kind
+	(*Request)(nil),       // 13: realmgate.plugin.v1.Request
+	(*Identity)(nil),      // 14: realmgate.plugin.v1.Identity
+	(*PrincipalRef)(nil),  // 15: realmgate.plugin.v1.PrincipalRef
+	(*Roles)(nil),         // 16: realmgate.plugin.v1.Roles
+	(*Credential)(nil),    // 17: realmgate.plugin.v1.Credential
+	(*Principal)(nil),     // 18: realmgate.plugin.v1.Principal
+	(*Denial)(nil),        // 19: realmgate.plugin.v1.Denial
+	(*Failure)(nil),       // 20: realmgate.plugin.v1.Failure
+	(*CacheHint)(nil),     // 21: realmgate.plugin.v1.CacheHint
+	(*Secret)(nil),        // 22: realmgate.plugin.v1.Secret
+	(*AccessKey)(nil),     // 23: realmgate.plugin.v1.AccessKey
 }
 var file_realmgate_plugin_v1_session_proto_depIdxs = []int32{
 	4,  // 0: realmgate.plugin.v1.OpenRequest.legs:type_name -> realmgate.plugin.v1.Leg
-	10, // 1: realmgate.plugin.v1.OpenRequest.replies:type_name -> realmgate.plugin.v1.HostReply
+	11, // 1: realmgate.plugin.v1.OpenRequest.replies:type_name -> realmgate.plugin.v1.HostReply
 	6,  // 2: realmgate.plugin.v1.OpenRequest.cancels:type_name -> realmgate.plugin.v1.Cancel
 	5,  // 3: realmgate.plugin.v1.OpenResponse.results:type_name -> realmgate.plugin.v1.LegResult
 	7,  // 4: realmgate.plugin.v1.OpenResponse.calls:type_name -> realmgate.plugin.v1.HostCall
-	11, // 5: realmgate.plugin.v1.Step.kind:type_name -> realmgate.plugin.v1.Kind
-	12, // 6: realmgate.plugin.v1.State.request:type_name -> realmgate.plugin.v1.Request
-	13, // 7: realmgate.plugin.v1.State.identity:type_name -> realmgate.plugin.v1.Identity
-	14, // 8: realmgate.plugin.v1.State.principal_ref:type_name -> realmgate.plugin.v1.PrincipalRef
-	15, // 9: realmgate.plugin.v1.State.mapped_roles:type_name -> realmgate.plugin.v1.Roles
-	16, // 10: realmgate.plugin.v1.State.credential:type_name -> realmgate.plugin.v1.Credential
-	17, // 11: realmgate.plugin.v1.State.principal:type_name -> realmgate.plugin.v1.Principal
-	15, // 12: realmgate.plugin.v1.State.active_roles:type_name -> realmgate.plugin.v1.Roles
+	12, // 5: realmgate.plugin.v1.Step.kind:type_name -> realmgate.plugin.v1.Kind
+	13, // 6: realmgate.plugin.v1.State.request:type_name -> realmgate.plugin.v1.Request
+	14, // 7: realmgate.plugin.v1.State.identity:type_name -> realmgate.plugin.v1.Identity
+	15, // 8: realmgate.plugin.v1.State.principal_ref:type_name -> realmgate.plugin.v1.PrincipalRef
+	16, // 9: realmgate.plugin.v1.State.mapped_roles:type_name -> realmgate.plugin.v1.Roles
+	17, // 10: realmgate.plugin.v1.State.credential:type_name -> realmgate.plugin.v1.Credential
+	18, // 11: realmgate.plugin.v1.State.principal:type_name -> realmgate.plugin.v1.Principal
+	16, // 12: realmgate.plugin.v1.State.active_roles:type_name -> realmgate.plugin.v1.Roles
 	2,  // 13: realmgate.plugin.v1.Leg.steps:type_name -> realmgate.plugin.v1.Step
 	3,  // 14: realmgate.plugin.v1.Leg.state:type_name -> realmgate.plugin.v1.State
 	3,  // 15: realmgate.plugin.v1.LegResult.added:type_name -> realmgate.plugin.v1.State
-	18, // 16: realmgate.plugin.v1.LegResult.denial:type_name -> realmgate.plugin.v1.Denial
-	19, // 17: realmgate.plugin.v1.LegResult.failure:type_name -> realmgate.plugin.v1.Failure
-	20, // 18: realmgate.plugin.v1.LegResult.cache:type_name -> realmgate.plugin.v1.CacheHint
+	19, // 16: realmgate.plugin.v1.LegResult.denial:type_name -> realmgate.plugin.v1.Denial
+	20, // 17: realmgate.plugin.v1.LegResult.failure:type_name -> realmgate.plugin.v1.Failure
+	21, // 18: realmgate.plugin.v1.LegResult.cache:type_name -> realmgate.plugin.v1.CacheHint
 	8,  // 19: realmgate.plugin.v1.HostCall.find_principal:type_name -> realmgate.plugin.v1.FindPrincipal
 	9,  // 20: realmgate.plugin.v1.HostCall.resolve_secret:type_name -> realmgate.plugin.v1.ResolveSecret
-	14, // 21: realmgate.plugin.v1.FindPrincipal.ref:type_name -> realmgate.plugin.v1.PrincipalRef
-	17, // 22: realmgate.plugin.v1.HostReply.principal:type_name -> realmgate.plugin.v1.Principal
-	21, // 23: realmgate.plugin.v1.HostReply.secret:type_name -> realmgate.plugin.v1.Secret
-	18, // 24: realmgate.plugin.v1.HostReply.denial:type_name -> realmgate.plugin.v1.Denial
-	19, // 25: realmgate.plugin.v1.HostReply.failure:type_name -> realmgate.plugin.v1.Failure
-	0,  // 26: realmgate.plugin.v1.Session.Open:input_type -> realmgate.plugin.v1.OpenRequest
-	1,  // 27: realmgate.plugin.v1.Session.Open:output_type -> realmgate.plugin.v1.OpenResponse
-	27, // [27:28] is the sub-list for method output_type
-	26, // [26:27] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	10, // 21: realmgate.plugin.v1.HostCall.find_access_key:type_name -> realmgate.plugin.v1.FindAccessKey
+	15, // 22: realmgate.plugin.v1.FindPrincipal.ref:type_name -> realmgate.plugin.v1.PrincipalRef
+	18, // 23: realmgate.plugin.v1.HostReply.principal:type_name -> realmgate.plugin.v1.Principal
+	22, // 24: realmgate.plugin.v1.HostReply.secret:type_name -> realmgate.plugin.v1.Secret
+	19, // 25: realmgate.plugin.v1.HostReply.denial:type_name -> realmgate.plugin.v1.Denial
+	20, // 26: realmgate.plugin.v1.HostReply.failure:type_name -> realmgate.plugin.v1.Failure
+	23, // 27: realmgate.plugin.v1.HostReply.access_key:type_name -> realmgate.plugin.v1.AccessKey
+	0,  // 28: realmgate.plugin.v1.Session.Open:input_type -> realmgate.plugin.v1.OpenRequest
+	1,  // 29: realmgate.plugin.v1.Session.Open:output_type -> realmgate.plugin.v1.OpenResponse
+	29, // [29:30] is the sub-list for method output_type
+	28, // [28:29] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_realmgate_plugin_v1_session_proto_init() }
@@ -1001,12 +1090,14 @@ func file_realmgate_plugin_v1_session_proto_init() {
 	file_realmgate_plugin_v1_session_proto_msgTypes[7].OneofWrappers = []any{
 		(*HostCall_FindPrincipal)(nil),
 		(*HostCall_ResolveSecret)(nil),
+		(*HostCall_FindAccessKey)(nil),
 	}
-	file_realmgate_plugin_v1_session_proto_msgTypes[10].OneofWrappers = []any{
+	file_realmgate_plugin_v1_session_proto_msgTypes[11].OneofWrappers = []any{
 		(*HostReply_Principal)(nil),
 		(*HostReply_Secret)(nil),
 		(*HostReply_Denial)(nil),
 		(*HostReply_Failure)(nil),
+		(*HostReply_AccessKey)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1014,7 +1105,7 @@ func file_realmgate_plugin_v1_session_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_realmgate_plugin_v1_session_proto_rawDesc), len(file_realmgate_plugin_v1_session_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

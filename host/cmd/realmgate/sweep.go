@@ -1,0 +1,33 @@
+package main
+
+import (
+	"context"
+	"time"
+)
+
+// Secrets that could not be deleted when their owner went are tried again every sweepInterval; a store that does not answer
+// keeps the others waiting for sweepLimit.
+const (
+	sweepInterval = time.Minute
+	sweepLimit    = 20 * time.Second
+)
+
+// sweep deletes secrets that are left over, now and from time to time.
+func (r *rooms) sweep(ctx context.Context) {
+	tick := time.NewTicker(sweepInterval)
+	defer tick.Stop()
+	for {
+		for realm, c := range r.gen.Custodies() {
+			limited, cancel := context.WithTimeout(ctx, sweepLimit)
+			if err := c.Sweep(limited); err != nil && ctx.Err() == nil {
+				r.log.Warn("secrets that are left over cannot be deleted now", "realm", realm, "error", err)
+			}
+			cancel()
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}

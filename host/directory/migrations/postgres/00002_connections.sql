@@ -1,0 +1,44 @@
+-- +goose Up
+ALTER TABLE realms ADD COLUMN last_connection BIGINT NOT NULL DEFAULT 0; -- the newest version of a connection that was given out in the realm
+
+CREATE TABLE connections (
+    realm               TEXT COLLATE "C" NOT NULL REFERENCES realms (name),
+    name                TEXT COLLATE "C" NOT NULL,
+    type                TEXT NOT NULL,
+    uri                 TEXT NOT NULL,
+    remote_name         TEXT NOT NULL, -- remote catalog name or warehouse, by the type
+    authentication_type TEXT NOT NULL,
+    authentication      TEXT NOT NULL, -- JSON object; references in the place of secrets
+    identity_type       TEXT NOT NULL, -- empty: no service identity
+    identity_arn        TEXT NOT NULL,
+    identity_ref        TEXT NOT NULL,
+    sign_hosts          TEXT NOT NULL, -- JSON array
+    properties          TEXT NOT NULL, -- JSON object of strings
+    created             BIGINT NOT NULL,
+    updated             BIGINT NOT NULL,
+    version             BIGINT NOT NULL,
+    PRIMARY KEY (realm, name)
+);
+
+CREATE TABLE access_keys (
+    realm     TEXT COLLATE "C" NOT NULL REFERENCES realms (name),
+    id        TEXT COLLATE "C" NOT NULL,
+    principal BIGINT NOT NULL REFERENCES principals (pk) ON DELETE CASCADE,
+    secret    TEXT NOT NULL, -- reference
+    created   BIGINT NOT NULL,
+    PRIMARY KEY (realm, id)
+);
+
+CREATE INDEX access_keys_by_principal ON access_keys (principal);
+
+-- References under which we write secrets: planned before the secret is written, kept with its owner, doomed until it is deleted.
+CREATE TABLE written_secrets (
+    realm     TEXT COLLATE "C" NOT NULL REFERENCES realms (name),
+    reference TEXT COLLATE "C" NOT NULL,
+    owner     TEXT COLLATE "C" NOT NULL,
+    state     TEXT NOT NULL CHECK (state IN ('planned', 'kept', 'doomed')),
+    since     BIGINT NOT NULL,
+    PRIMARY KEY (realm, reference)
+);
+
+CREATE INDEX written_secrets_by_owner ON written_secrets (realm, owner);

@@ -1,0 +1,169 @@
+package generation
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/realmgate/realmgate/host/accesskey"
+	"github.com/realmgate/realmgate/host/catalog"
+	"github.com/realmgate/realmgate/host/config"
+	"github.com/realmgate/realmgate/host/connection"
+	"github.com/realmgate/realmgate/host/custody"
+	"github.com/realmgate/realmgate/sdk"
+	"github.com/realmgate/realmgate/sdk/egress"
+)
+
+// vendors gives what is to be configured for credential vendors.
+func (b *builder) vendors() []wanted {
+	b.vendor = map[string]*built{}
+	all := make([]wanted, 0, len(b.cfg.Vendors))
+	for _, v := range b.cfg.Vendors {
+		x := &built{}
+		b.vendor[v.Authentication] = x
+		all = append(all, wanted{
+			kind: sdk.KindCredentialVendor, part: v.Part, setup: sdk.Setup{AuthenticationType: v.Authentication}, into: x, optional: !v.Written,
+		})
+	}
+	return all
+}
+
+// vendorsOf gives the vendors that serve a realm.
+func (b *builder) vendorsOf(realm string) func(string) (connection.Vendor, error) {
+	bound := map[string]*catalog.Vendor{}
+	faults := map[string]error{}
+	for typ, x := range b.vendor {
+		if x.err != nil {
+			faults[typ] = fmt.Errorf("there is no credential vendor for %s: %w", typ, x.err)
+			continue
+		}
+		bound[typ] = b.deps.Plugins.Vendor(x.handle, realm)
+	}
+	return func(typ string) (connection.Vendor, error) {
+		if v := bound[typ]; v != nil {
+			return v, nil
+		}
+		if err := faults[typ]; err != nil {
+			return nil, err
+		}
+		return nil, fmt.Errorf("there is no credential vendor for %q", typ)
+	}
+}
+
+// identities reads the service identities of a realm: those of all realms, and its own.
+func (b *builder) identities(r config.Realm) connection.Identities {
+	out := connection.Identities{}
+	for scope, list := range map[string][]config.ServiceIdentity{connection.ScopeDefault: b.cfg.Identities, connection.ScopeRealm: r.Identities} {
+		for _, i := range list {
+			id := sdk.ServiceIdentity{Type: i.Type, ARN: i.ARN, DefaultChain: i.Credentials == ""}
+			if !id.DefaultChain {
+				ref, err := b.credentials(i)
+				if err != nil {
+					b.diags = append(b.diags, i.Diagnose("credentials", "credentials cannot be used: "+err.Error(), ""))
+					continue
+				}
+				id.Credentials = ref
+			}
+			out[connection.NewIdentityRef(scope, i.Type)] = id
+		}
+	}
+	return out
+}
+
+func (b *builder) credentials(i config.ServiceIdentity) (sdk.SecretRef, error) {
+	ref, err := sdk.ParseSecretRef(i.Credentials)
+	if err != nil {
+		return sdk.SecretRef{}, err
+	}
+	if !b.hasStore(ref.Store()) {
+		return sdk.SecretRef{}, fmt.Errorf("there is no secret_store %q", ref.Store())
+	}
+	return ref, nil
+}
+
+func (b *builder) hasStore(name string) bool {
+	return slices.ContainsFunc(b.cfg.SecretStores, func(s config.SecretStore) bool { return s.Name == name })
+}
+
+// connections builds what serves a realm's connections and access keys.
+func (b *builder) connections(r config.Realm, out *realm) {
+	c := connection.Config{
+		Realm: r.Name, ManageRoles: r.Connections.ManageRoles, UseRoles: r.Connections.UseRoles, Store: b.deps.Directory,
+		Granted: b.gen.secrets.Granted, Vendor: b.vendorsOf(r.Name), Identities: b.identities(r),
+		Audit: b.deps.Audit, Logger: b.deps.Logger.Named("connection"),
+	}
+	deny, err := denyList(r.Connections)
+	if err != nil {
+		b.diags = append(b.diags, r.Connections.Diagnose("deny_addresses", err.Error(), ""))
+		return
+	}
+	c.Refuse, c.Dial = deny.Check, deny.Dialer().DialContext
+	c.Custody = b.custody(r)
+	out.custody = c.Custody
+	out.keys = accesskey.New(accesskey.Config{Realm: r.Name, Store: b.deps.Directory, Custody: c.Custody, Audit: b.deps.Audit})
+	if out.connections, err = connection.New(c); err != nil {
+		b.diags = append(b.diags, r.Connections.Diagnose("", err.Error(), ""))
+	}
+}
+
+// custody gives what keeps a realm's secrets; nil if the realm has no store for them.
+func (b *builder) custody(r config.Realm) *custody.Custody {
+	if r.Connections.SecretStore == "" {
+		return nil
+	}
+	c, err := custody.New(custody.Config{
+		Realm: r.Name, Store: r.Connections.SecretStore, Prefix: r.Connections.SecretPrefix,
+		Ledger: b.deps.Directory, Secrets: b.gen.secrets, Logger: b.deps.Logger.Named("custody"),
+	})
+	if err != nil {
+		b.diags = append(b.diags, r.Connections.Diagnose("secret_store", fmt.Sprintf("realm %q cannot keep the secrets of its connections there: %v", r.Name, err),
+			"A store that can be written is of the type sealed-file, for one."))
+		return nil
+	}
+	return c
+}
+
+func denyList(c config.Connections) (egress.List, error) {
+	if c.DenyAddresses == nil {
+		return egress.Default(), nil
+	}
+	texts := make([]string, len(c.DenyAddresses))
+	for i, p := range c.DenyAddresses {
+		texts[i] = p.String()
+	}
+	return egress.Parse(texts)
+}
+
+var errNoConnections = errors.New("the realm's connections are not served")
+
+// Connections gives the service of a realm's connections; it is there also where the realm itself is not served.
+func (g *Generation) Connections(name string) (*connection.Service, error) {
+	r, err := g.realm(name)
+	if err != nil {
+		return nil, err
+	}
+	if r.connections == nil {
+		return nil, fmt.Errorf("realm %q: %w", name, errNoConnections)
+	}
+	return r.connections, nil
+}
+
+// AccessKeys gives the service of a realm's access keys.
+func (g *Generation) AccessKeys(name string) (*accesskey.Service, error) {
+	r, err := g.realm(name)
+	if err != nil {
+		return nil, err
+	}
+	return r.keys, nil
+}
+
+// Custodies gives what keeps the secrets of the realms that have a store for them, by realm.
+func (g *Generation) Custodies() map[string]*custody.Custody {
+	out := map[string]*custody.Custody{}
+	for name, r := range g.realms {
+		if r.custody != nil {
+			out[name] = r.custody
+		}
+	}
+	return out
+}
