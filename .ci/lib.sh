@@ -5,6 +5,7 @@ set -euo pipefail
 GO=${GO:-go}
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/realmgate
 GOLANGCI_LINT_VERSION=v2.15.0
+MINIO_VERSION=v0.0.0-20260212201848-7aac2a2c5b7c
 OURS=github.com/realmgate/realmgate
 
 say() { printf '==> %s\n' "$*"; }
@@ -36,6 +37,21 @@ golangci_lint() {
       return 1
   fi
   echo "$dir/golangci-lint"
+}
+
+# minio: the path of the pinned MinIO server, built on first use.
+minio() {
+  local dir=$CACHE/tools/minio-$MINIO_VERSION work
+  if [ ! -x "$dir/minio" ]; then
+    say "building MinIO $MINIO_VERSION (some minutes, once)" >&2
+    mkdir -p "$CACHE/tools" && work=$(mktemp -d "$CACHE/tools/build-XXXXXX") || return 1
+    if ! { GOWORK=off GOFLAGS=-trimpath CGO_ENABLED=0 GOBIN=$work "$GO" install -ldflags '-s -w' "github.com/minio/minio@$MINIO_VERSION" >&2 &&
+      rm -rf "$dir" && mv "$work" "$dir"; }; then
+      rm -rf "$work"
+      return 1
+    fi
+  fi
+  echo "$dir/minio"
 }
 
 # buf: the path of the pinned buf, installed by npm on first use; empty where npm is missing. Not `npm ci`: the lock file

@@ -63,7 +63,8 @@ func (s *Settings) Client(e Endpoint) (*http.Client, error) {
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
 	}
-	c := egress.NewClient(egress.Options{Deny: deny, RootCAs: roots, Timeout: s.Timeout.Std()})
+	// The environment has a proxy only if the operator put it into the plugin's block.
+	c := egress.NewClient(egress.Options{Deny: deny, RootCAs: roots, Timeout: s.Timeout.Std(), EnvironmentProxy: true})
 	c.Transport = bounded{c.Transport}
 	return c, nil
 }

@@ -18,7 +18,7 @@ func canonicalPath(raw string, r Rules) (string, error) {
 	// The service decodes the path and encodes it by its own rules. Clients differ in what they encode (":", "+", "@").
 	decoded, err := url.PathUnescape(raw)
 	if err != nil {
-		return "", invalid("url", "the path has a %% in it that begins no escape")
+		return "", invalid("uri", "the path has a %% in it that begins no escape")
 	}
 	return httpbinding.EscapePath(decoded, false), nil
 }

@@ -32,20 +32,20 @@ func payload(in *Input, h http.Header, length int64, presign bool) (hash string,
 	case hash == "" && presign && in.Rules.UnsignedPayload:
 		return UnsignedPayload, false, nil // whoever uses the URL has a body that nobody knows yet
 	case hash == "" && mayHaveBody(in.Message.Method, h, length):
-		return "", false, invalid("payload_hash", "the SHA-256 of the body is needed, in hex, or its length is 0")
+		return "", false, invalid("payloadSha256", "the SHA-256 of the body is needed, in hex, or its length is 0")
 	case hash == "":
 		return emptyHash, header, nil
 	case hash == UnsignedPayload || hash == unsignedPayloadTrailer:
 		if !in.Rules.UnsignedPayload {
-			return "", false, invalid("payload_hash", "%s is not possible with the service %s", hash, in.Service)
+			return "", false, invalid("payloadSha256", "%s is not possible with the service %s", hash, in.Service)
 		}
 		return hash, header, nil
 	case strings.HasPrefix(hash, "STREAMING-"):
-		return "", false, invalid("payload_hash", "chunks that are signed one by one are not supported: use the hash of the whole body, or %s", UnsignedPayload)
+		return "", false, invalid("payloadSha256", "chunks that are signed one by one are not supported: use the hash of the whole body, or %s", UnsignedPayload)
 	}
 	hash = strings.ToLower(hash)
 	if len(hash) != len(emptyHash) || strings.Trim(hash, "0123456789abcdef") != "" {
-		return "", false, invalid("payload_hash", "it is no SHA-256 in hex")
+		return "", false, invalid("payloadSha256", "it is no SHA-256 in hex")
 	}
 	return hash, header, nil
 }

@@ -61,7 +61,7 @@ func Headers(ctx context.Context, in Input) (sdk.SignedRequest, error) {
 // of the answer are those that were signed: whoever uses the URL has to send them.
 func Presign(ctx context.Context, in Input, life time.Duration) (sdk.SignedRequest, error) {
 	if life < time.Second || life > MaxLifetime {
-		return sdk.SignedRequest{}, invalid("lifetime", "a presigned URL lives between one second and 7 days")
+		return sdk.SignedRequest{}, invalid("expiresInSeconds", "a presigned URL lives between one second and 7 days")
 	}
 	end := in.expires(life)
 	seconds := int64(end.Sub(in.At) / time.Second)
@@ -104,11 +104,11 @@ func (in *Input) request(presign bool) (r *http.Request, beside []sdk.Header, ha
 	case !isToken(m.Method) || len(m.Method) > 32:
 		return nil, nil, "", invalid("method", "%q is not a method", clip(m.Method))
 	case m.Scheme != "https" && m.Scheme != "http" || m.Host == "" || strings.ContainsAny(m.Host, "/?#@\\ \r\n\t\x00"):
-		return nil, nil, "", invalid("url", "it is not an absolute http or https URL")
+		return nil, nil, "", invalid("uri", "it is not an absolute http or https URL")
 	case len(m.RawTarget) > maxTarget:
-		return nil, nil, "", invalid("url", "it is longer than %d bytes", maxTarget)
+		return nil, nil, "", invalid("uri", "it is longer than %d bytes", maxTarget)
 	case !strings.HasPrefix(m.RawTarget, "/") || strings.ContainsFunc(m.RawTarget, isControl) || strings.Contains(m.RawTarget, "#"):
-		return nil, nil, "", invalid("url", "its path does not begin with a slash, or it has a control character or a fragment in it")
+		return nil, nil, "", invalid("uri", "its path does not begin with a slash, or it has a control character or a fragment in it")
 	}
 	m.Host = withoutDefaultPort(m.Scheme, m.Host)
 	raw, query, _ := strings.Cut(m.RawTarget, "?")
@@ -148,12 +148,12 @@ func withoutDefaultPort(scheme, host string) string {
 func checkQuery(query string) error {
 	values, err := url.ParseQuery(query)
 	if err != nil {
-		return invalid("url", "the query has a semicolon in it, or a %% that begins no escape")
+		return invalid("uri", "the query has a semicolon in it, or a %% that begins no escape")
 	}
 	for name := range values {
 		switch strings.ToLower(name) {
 		case "x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-expires", "x-amz-security-token", "x-amz-signature", "x-amz-signedheaders":
-			return invalid("url", "it is signed already: %s", name)
+			return invalid("uri", "it is signed already: %s", name)
 		}
 	}
 	return nil

@@ -50,7 +50,7 @@ func (a *asker) assume(ctx context.Context, w *wish) (session, error) {
 		Credentials:     credentials.StaticCredentialsProvider{Value: w.keys},
 	}).AssumeRole(ctx, in)
 	if err != nil {
-		return session{}, w.explain(client.FailureOf("STS", err))
+		return session{}, w.explain(client.FailureOf("STS", err), a.endpoint.URL != "")
 	}
 	return a.check(w, out, began)
 }
@@ -63,11 +63,14 @@ func optional(s string) *string {
 }
 
 // explain says who has to change what. Who may not take a role on is not let in; all else is not the caller's doing.
-func (w *wish) explain(f *client.Failure) error {
+func (w *wish) explain(f *client.Failure, own bool) error {
 	switch {
 	case f.Denied():
-		return sdk.Forbid(ReasonDenied, "roleArn: STS does not let %s take on %s (%s): the role's trust policy must allow it, with the connection's externalId, "+
-			"and so must the identity's own policies", w.identity, w.roleARN, f.Code)
+		text := "roleArn: STS does not let %s take on %s (%s): the role's trust policy must allow it, with the connection's externalId, and so must the identity's own policies"
+		if own {
+			text += "; servers other than AWS also say so of keys that they do not accept"
+		}
+		return sdk.Forbid(ReasonDenied, text, w.identity, w.roleARN, f.Code)
 	case f.Code == "MalformedPolicyDocument" || f.Code == "MalformedPolicyDocumentException" || f.Code == "PackedPolicyTooLarge" || f.Code == "PackedPolicyTooLargeException":
 		return invalid("sessionPolicy", "STS does not take it (%s)", f.Code)
 	case f.Code == "ValidationError":

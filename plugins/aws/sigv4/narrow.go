@@ -36,20 +36,20 @@ func narrowed(partition, policy string, uris []string) (string, error) {
 	case len(uris) == 0:
 		return policy, nil
 	case policy != "":
-		return refuse("narrow_to: the connection has a sessionPolicy, which cannot be combined with it")
+		return refuse("narrowTo: the connection has a sessionPolicy, which cannot be combined with it")
 	case len(uris) > maxNarrow:
-		return refuse("narrow_to: at most %d URIs are possible", maxNarrow)
+		return refuse("narrowTo: at most %d URIs are possible", maxNarrow)
 	}
 	var statements []statement
 	for _, text := range uris {
 		u, err := url.Parse(text)
 		switch {
 		case err != nil || u.Opaque != "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Scheme != "s3" && u.Scheme != "s3a" && u.Scheme != "s3n":
-			return refuse("narrow_to: %q is not of the form s3://bucket/path", clip(text))
+			return refuse("narrowTo: %q is not of the form s3://bucket/path", clip(text))
 		case !bucketPattern.MatchString(u.Host):
-			return refuse("narrow_to: %q names no bucket", clip(text))
+			return refuse("narrowTo: %q names no bucket", clip(text))
 		case strings.ContainsAny(u.Path, `*?$\"`) || strings.ContainsFunc(u.Path, func(c rune) bool { return c < ' ' || c == 0x7f }):
-			return refuse("narrow_to: a path has no *, ?, $, quotes, backslashes or control characters, which mean something in a policy")
+			return refuse("narrowTo: a path has no *, ?, $, quotes, backslashes or control characters, which mean something in a policy")
 		}
 		bucket, prefix := "arn:"+partition+":s3:::"+u.Host, strings.TrimPrefix(u.Path, "/")
 		if prefix != "" && !strings.HasSuffix(prefix, "/") {
@@ -66,7 +66,7 @@ func narrowed(partition, policy string, uris []string) (string, error) {
 		return "", err
 	}
 	if len(raw) > maxPolicy {
-		return refuse("narrow_to: the policy for so many URIs would be longer than %d characters", maxPolicy)
+		return refuse("narrowTo: the policy for so many URIs would be longer than %d characters", maxPolicy)
 	}
 	return string(raw), nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/realmgate/realmgate/sdk"
 )
@@ -56,6 +57,9 @@ var (
 // parse checks the parameters of a connection. Errors are denials that name the field.
 func parse(c *sdk.Connection) (*parameters, error) {
 	p := &parameters{}
+	if c.AuthenticationType != authenticationType {
+		return nil, invalid("authenticationType", "it is not %s", authenticationType)
+	}
 	if err := json.Unmarshal(c.Authentication, p); err != nil {
 		return nil, invalid("authenticationParameters", "they are not those of SIGV4")
 	}
@@ -109,7 +113,7 @@ func checkPolicy(text string) error {
 	}
 	var object map[string]json.RawMessage
 	switch {
-	case len(text) > maxPolicy:
+	case utf8.RuneCountInString(text) > maxPolicy:
 		return invalid("sessionPolicy", "it is longer than %d characters", maxPolicy)
 	case json.Unmarshal([]byte(text), &object) != nil || object == nil:
 		return invalid("sessionPolicy", "it is not a JSON object")

@@ -61,6 +61,19 @@ func TestSettings(t *testing.T) {
 	}
 }
 
+func TestOtherAuthenticationTypes(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, nil)
+	if _, err := NewVendor(t.Context(), sdk.Setup{AuthenticationType: "BEARER"}, f.settings); err == nil || !strings.Contains(err.Error(), "not for BEARER") {
+		t.Error(err)
+	}
+	r := request("r1", nil)
+	r.Connection.AuthenticationType = "OAUTH"
+	if d := sdk.AsDenial(second(f.Vend(f.ctx, r))); d == nil || !strings.HasPrefix(d.Detail, "authenticationType: ") {
+		t.Error(d)
+	}
+}
+
 func TestNarrowed(t *testing.T) {
 	t.Parallel()
 	got, err := narrowed("aws-cn", "", []string{"s3://bucket/a/b", "s3a://other"})

@@ -29,7 +29,10 @@ func NewVendor(ctx context.Context, setup sdk.Setup, s Settings) (*Vendor, error
 
 // NewVendorAt gives a constructor of vendors that go by another clock: signatures bear its time.
 func NewVendorAt(now func() time.Time) sdk.New[Settings, *Vendor] {
-	return func(_ context.Context, _ sdk.Setup, s Settings) (*Vendor, error) {
+	return func(_ context.Context, setup sdk.Setup, s Settings) (*Vendor, error) {
+		if t := setup.AuthenticationType; t != "" && t != authenticationType {
+			return nil, fmt.Errorf("this vendor is for the authentication type %s, not for %s", authenticationType, t)
+		}
 		http, err := s.Client(s.endpoint())
 		if err := errors.Join(s.check(), err); err != nil {
 			return nil, err
@@ -72,7 +75,7 @@ func fail(c *sdk.Connection, err error) error {
 func (v *Vendor) session(ctx context.Context, c *sdk.Connection, p *parameters, caller sdk.Principal, narrow []string, atLeast time.Duration) (session, error) {
 	if p.RoleARN == "" {
 		if len(narrow) > 0 {
-			return session{}, sdk.Forbid(ReasonNarrowing, "narrow_to: the connection has keys of its own, which cannot be limited")
+			return session{}, sdk.Forbid(ReasonNarrowing, "narrowTo: the connection has keys of its own, which cannot be limited")
 		}
 		return static(ctx, p)
 	}
@@ -91,8 +94,11 @@ func (v *Vendor) session(ctx context.Context, c *sdk.Connection, p *parameters, 
 	return v.sessions.get(ctx, w.parts(), atLeast, func(ctx context.Context) (session, error) { return v.sts.assume(ctx, w) })
 }
 
-// identityType is the one that this vendor has keys for.
-const identityType = "AWS_IAM"
+const (
+	authenticationType = "SIGV4"
+	// identityType is the one that this vendor has keys for.
+	identityType = "AWS_IAM"
+)
 
 // identity gives the ARN and the keys of the service identity. Without one nothing is given: never the keys of whatever
 // environment this runs in.

@@ -72,7 +72,7 @@ func (s *Settings) wishFor(c *sdk.Connection, p *parameters, caller sdk.Principa
 		w.duration = need.Truncate(minDuration) + minDuration // in steps, so that equal requests stay equal
 	}
 	if w.duration > maxDuration {
-		return nil, sdk.Forbid(ReasonLifetime, "min_lifetime: a session lives 12 hours at most, %v of which are for its renewal", s.ExpiryWindow.Std())
+		return nil, sdk.Forbid(ReasonLifetime, "minLifetimeSeconds: a session lives 12 hours at most, %v of which are for its renewal", s.ExpiryWindow.Std())
 	}
 	return w, nil
 }

@@ -1,0 +1,53 @@
+package parts_test
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"testing"
+
+	"github.com/realmgate/realmgate/plugins/aws/parts"
+	"github.com/realmgate/realmgate/sdk/plugintest"
+)
+
+var update = flag.Bool("update", false, "write docs/parts-aws.md anew")
+
+const manual = "../../../docs/parts-aws.md"
+
+// about says what the schema does not.
+var about = map[string]string{
+	"credential-vendor/sigv4": "Gives the keys of connections with the authentication type `SIGV4`, and signs requests with them. A connection with a `roleArn` gets a session of that role, which the keys of " +
+		"the service identity take on (AssumeRole); one with keys of its own gets those. Equal requests share a session; no two realms do. While STS does not answer, a session serves until its end; " +
+		"a role that STS denies is given to nobody any more (403, `assume_role_denied`). What STS answers is believed only for the account, the role and the session name that were asked for. " +
+		"Which properties are answered, what is signed and how, and which rights are needed is in [aws.md](aws.md).",
+	"secret-resolver/aws-secrets-manager": "Secrets in AWS Secrets Manager, read and written. The path of a reference is the secret's name or ARN; behind a colon it may have a staging label or the id of a version: " +
+		"`urn:realmgate-secret:aws:prod/db:AWSPREVIOUS#password`. `#field` takes a field of a secret that is a JSON object.",
+	"secret-resolver/aws-ssm-parameters": "Parameters of AWS Systems Manager, read (and decrypted) and written (as SecureString). The path of a reference is the parameter's name without its first slash; a version's number or, " +
+		"behind a colon, a label may be named: `urn:realmgate-secret:ssm:prod/db?=version=3#password`, `urn:realmgate-secret:ssm:prod/db:stable`. `#field` takes a field of a value that is a JSON object.",
+}
+
+// docs/parts-aws.md is made of the settings' own schemas, so that it cannot leave out or misname a key.
+func TestManualOfTheParts(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	out.WriteString("# The parts for AWS\n\nWhat the plugin `aws` offers, and the settings of each type. How they play together is in [aws.md](aws.md), how parts are\n" +
+		"configured, inherited and overridden in [configuration.md](configuration.md). This page is made from the settings' own schemas\n" +
+		"(`go test ./plugins/aws/parts -run Manual -update`).\n")
+	tables, err := plugintest.Manual(about, parts.Implementations()...)
+	if err != nil {
+		t.Error(err)
+	}
+	out.Write(tables)
+	if *update {
+		if err := os.WriteFile(manual, out.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	have, err := os.ReadFile(manual)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(have, out.Bytes()) {
+		t.Error("docs/parts-aws.md is out of date: run this test with -update")
+	}
+}
