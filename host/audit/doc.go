@@ -11,5 +11,8 @@
 // only if the realm knows it. Somebody may have sent a secret in its place, so an unknown one appears as the first eight
 // bytes of its SHA-256 sum, with which two lines can be compared.
 //
+// What anybody can cause as often as they like, a refusal above all, does not push the history out of the rotated files:
+// see [Log.Tally].
+//
 // A line has reached the operating system when [Log.Record] returns; it is not forced to the disk.
 package audit

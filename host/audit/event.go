@@ -25,6 +25,9 @@ const (
 	RoleRevoke      = "role.revoke"
 	RootCreate      = "root.create" // the root principal of a realm, at its first start
 	Decision        = "decision"    // at the forward-auth door, if configured
+	KeyPublish      = "key.publish" // a key that tokens of the realm are accepted of, or will be
+	KeySign         = "key.sign"    // a key begins to sign
+	KeyRetire       = "key.retire"  // a key is no longer accepted
 )
 
 // Outcomes of an event.
@@ -51,8 +54,13 @@ type Event struct {
 	Scope         string `json:"scope,omitempty"` // what was granted, never what was asked for
 	SecretVersion string `json:"secret_version,omitempty"`
 	Change        string `json:"change,omitempty"` // what of a principal was changed, e.g. "enabled=false"
+	KeyID         string `json:"key_id,omitempty"` // kid
 	Reason        string `json:"reason,omitempty"` // in snake case
 	Detail        string `json:"detail,omitempty"` // for people
+
+	// Count is of a line that tells of many events at once, see [Log.Tally]: those since Since that have no line of their own.
+	Count int       `json:"count,omitempty"`
+	Since time.Time `json:"since,omitzero"`
 }
 
 // line is what is written.
@@ -91,7 +99,7 @@ const (
 func (e Event) bounded() Event {
 	for _, v := range []*string{
 		&e.Name, &e.Outcome, &e.Realm, &e.ClientID, &e.ClientHash, &e.PrincipalID, &e.Principal, &e.Role, &e.TokenID, &e.SecretVersion,
-		&e.Change, &e.Detail,
+		&e.Change, &e.KeyID, &e.Detail,
 	} {
 		*v = bound(*v, maxValue)
 	}

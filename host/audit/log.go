@@ -7,13 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
-	"github.com/DeRuina/timberjack"
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/realmgate/realmgate/host/origin"
@@ -26,8 +22,8 @@ const Stdout = "stdout"
 // Config says where the lines go.
 type Config struct {
 	// Path of the file, made with mode 0600 (its folder with 0700), or [Stdout]; empty: nothing is kept. An existing file
-	// keeps its mode, which must not let others than its owner write it, or others than its group read it. A device such as
-	// /dev/stderr is written to and never rotated.
+	// keeps its mode, which must not let others than its owner write it, or others than its group read it. One that is moved
+	// or removed is begun anew. A device such as /dev/stderr is written to and never rotated.
 	Path string
 	// MaxSizeMB is the size in MiB at which the file is rotated; zero: 100.
 	MaxSizeMB int
@@ -48,10 +44,10 @@ var ErrUnwritten = errors.New("audit: the line could not be written")
 // Log writes lines. It is safe for concurrent use; a nil Log keeps nothing.
 type Log struct {
 	c     Config
-	close func() error
+	tally tally
 
 	mu   sync.Mutex
-	w    io.Writer
+	w    io.WriteCloser
 	torn bool // the last line is incomplete
 }
 
@@ -68,52 +64,28 @@ func Open(c Config) (*Log, error) {
 	}
 	l := &Log{c: c}
 	if c.Path == Stdout {
-		l.w, l.close = c.Stdout, func() error { return nil }
+		l.w = &patient{w: c.Stdout, close: func() error { return nil }, limit: stalled}
 		return l, nil
 	}
 	w, err := openFile(c)
 	if err != nil {
 		return nil, fmt.Errorf("audit: open %s: %w", c.Path, err)
 	}
-	l.w, l.close = w, w.Close
+	l.w = w
 	return l, nil
-}
-
-func openFile(c Config) (io.WriteCloser, error) {
-	info, err := os.Stat(c.Path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		if err := os.MkdirAll(filepath.Dir(c.Path), 0o700); err != nil {
-			return nil, err
-		}
-	case err != nil:
-		return nil, err
-	case info.Mode().Type() == fs.ModeDevice|fs.ModeCharDevice:
-		return os.OpenFile(c.Path, os.O_WRONLY|os.O_APPEND, 0)
-	case !info.Mode().IsRegular():
-		return nil, errors.New("it is neither a file nor a character device")
-	case info.Mode().Perm()&0o027 != 0:
-		return nil, fmt.Errorf("its mode %04o lets others in: others may neither read nor write it, its group may read it at most", info.Mode().Perm())
-	}
-	r := &timberjack.Logger{Filename: c.Path, MaxSize: c.MaxSizeMB, MaxBackups: c.MaxBackups, MaxAge: c.MaxAgeDays, Compression: "none", FileMode: 0o600}
-	if info != nil {
-		r.FileMode = info.Mode().Perm()
-	}
-	if c.Compress {
-		r.Compression = "gzip"
-	}
-	if _, err := r.Write(nil); err != nil { // opens it
-		return nil, errors.Join(err, r.Close())
-	}
-	return r, nil
 }
 
 // Record writes a line. The error is ErrUnwritten if there is none and what it tells must not happen; the daemon's log
 // has the cause.
 func (l *Log) Record(ctx context.Context, e Event) error {
-	if l == nil {
+	if l == nil || l.put(ctx, e) == nil || !l.c.Refuse {
 		return nil
 	}
+	return ErrUnwritten
+}
+
+// put writes a line, and says in the daemon's log why it cannot.
+func (l *Log) put(ctx context.Context, e Event) error {
 	from := origin.From(ctx)
 	entry := line{
 		Time: l.c.Now().UTC(), RequestID: sdk.RequestID(ctx), Listener: from.Listener, Peer: bound(from.Peer, maxValue), Event: e.bounded(),
@@ -128,15 +100,11 @@ func (l *Log) Record(ctx context.Context, e Event) error {
 	if err == nil {
 		err = l.write(text.Bytes())
 	}
-	if err == nil {
-		return nil
+	if err != nil {
+		l.c.Logger.Error("an audit line could not be written", "request_id", entry.RequestID, "event", e.Name, "outcome", e.Outcome, "realm", e.Realm,
+			"principal", e.Principal, "refused", l.c.Refuse, "error", err)
 	}
-	l.c.Logger.Error("an audit line could not be written", "request_id", entry.RequestID, "event", e.Name, "outcome", e.Outcome, "realm", e.Realm,
-		"principal", e.Principal, "refused", l.c.Refuse, "error", err)
-	if l.c.Refuse {
-		return ErrUnwritten
-	}
-	return nil
+	return err
 }
 
 // write writes a line whole, or leaves a mark behind which the next one begins on a line of its own.
@@ -176,14 +144,15 @@ func (l *Log) Around(ctx context.Context, e Event, change func() error, describe
 	return err
 }
 
-// Close closes the file.
+// Close tells what was only counted so far, and closes the file.
 func (l *Log) Close() error {
 	if l == nil {
 		return nil
 	}
+	l.end()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := l.close(); err != nil {
+	if err := l.w.Close(); err != nil {
 		return fmt.Errorf("audit: %w", err)
 	}
 	return nil

@@ -203,6 +203,8 @@ type Limit struct {
 	ClientBurst            int
 	PeerRate               float64 // requests of a peer per second; zero means no limit
 	PeerBurst              int
+	IntrospectionRate      float64 // of a client and of a peer, in place of both, where tokens are introspected
+	IntrospectionBurst     int
 	Failures, PeerFailures int           // that are free: of a client from one peer, of a peer with any clients; zero means that no failure waits
 	Delay, MaxDelay        time.Duration // the first wait and the longest one
 	Forget                 time.Duration // without failures, after which they are forgotten

@@ -51,7 +51,7 @@ func TestValues(t *testing.T) {
 var (
 	defaultAudit = Audit{Path: "data/audit.log", Refuse: true, MaxSizeMB: 100, MaxBackups: 10}
 	defaultLimit = Limit{
-		ClientRate: 50, ClientBurst: 100, PeerRate: 100, PeerBurst: 200, Failures: 5, PeerFailures: 50,
+		ClientRate: 50, ClientBurst: 100, PeerRate: 100, PeerBurst: 200, IntrospectionRate: 200, IntrospectionBurst: 400, Failures: 5, PeerFailures: 50,
 		Delay: time.Second, MaxDelay: time.Minute, Forget: 15 * time.Minute,
 	}
 )

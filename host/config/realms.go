@@ -116,6 +116,7 @@ func limit(n node) Limit {
 	l := Limit{
 		ClientRate: n.number("client_rate", 50), ClientBurst: n.count("client_burst", 100, 1),
 		PeerRate: n.number("peer_rate", 100), PeerBurst: n.count("peer_burst", 200, 1),
+		IntrospectionRate: n.number("introspection_rate", 200), IntrospectionBurst: n.count("introspection_burst", 400, 1),
 		Failures: n.count("failures", 5, 0), PeerFailures: n.count("peer_failures", 50, 0),
 		Delay:    n.duration("delay", time.Second, time.Millisecond),
 		MaxDelay: n.duration("max_delay", time.Minute, time.Millisecond),

@@ -59,6 +59,7 @@ func authenticationSchema() *block {
 				},
 				blocks: map[string]*block{"limit": {attrs: map[string]kind{
 					"client_rate": number, "client_burst": number, "peer_rate": number, "peer_burst": number,
+					"introspection_rate": number, "introspection_burst": number,
 					"failures": number, "peer_failures": number, "delay": text, "max_delay": text, "forget": text,
 				}}},
 			},

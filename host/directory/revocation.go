@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"math"
+	"strings"
 	"time"
 )
 
@@ -12,8 +13,24 @@ import (
 // because of clock skew.
 const revocationGrace = time.Hour
 
-// RevokeToken denies the token with this id, of this issuer, from now on. until is when the token expires; the zero time
-// stands for a token that does not. Entries go away some time after their tokens. An empty token id is [ErrInvalid].
+// idLength is that of the ids that the host gives to tokens: 128 bits in hex.
+const idLength = 32
+
+// SessionOf gives the session that a token id stands for. Tokens that stem from one authentication have the id of the first
+// one, and those after it a dot and an id of their own behind it. Any other id is a session by itself.
+func SessionOf(tokenID string) string {
+	session, own, _ := strings.Cut(tokenID, ".")
+	if isID(session) && isID(own) {
+		return session
+	}
+	return tokenID
+}
+
+func isID(s string) bool { return len(s) == idLength && strings.Trim(s, "0123456789abcdef") == "" }
+
+// RevokeToken denies the token with this id, of this issuer, from now on; of the realm's own tokens also all those of the
+// session with this id, see [SessionOf]. until is when the last of them expires; the zero time stands for a token that does
+// not. Entries go away some time after their tokens. An empty token id is [ErrInvalid].
 func (d *Directory) RevokeToken(ctx context.Context, realm, issuer, tokenID string, until time.Time) (err error) {
 	defer wrap(&err, "revoke a token")
 	if tokenID == "" {
@@ -41,6 +58,12 @@ func (d *Directory) RevokeToken(ctx context.Context, realm, issuer, tokenID stri
 		return err
 	})
 	return err
+}
+
+// IsRevoked says whether [Directory.RevokeToken] was called with this issuer and id, as far as this node knows.
+func (d *Directory) IsRevoked(ctx context.Context, realm, issuer, tokenID string) (revoked bool, err error) {
+	defer wrap(&err, "look up a revocation")
+	return d.isRevoked(ctx, realm, issuer, tokenID)
 }
 
 // hashToken stands for a token's issuer and id, which may be of any length and any bytes. The length of the issuer comes

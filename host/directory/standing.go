@@ -69,7 +69,7 @@ func errDisabled() error { return sdk.Forbid(ReasonPrincipalDisabled, "the princ
 // A credential of the realm's own must name, by id, a principal that exists, is enabled and is the one that was found, and
 // the version of a client secret that is still valid; a role that was found but is not granted here is a lie, and no denial.
 // A foreign one needs no principal in the directory, but one of that id and one of that name must be enabled if they are
-// there. Neither may belong to a token that was revoked.
+// there. Neither may belong to a token that was revoked, nor one of the realm's own to a session that was.
 func (d *Directory) CheckStanding(ctx context.Context, c sdk.Credential, p sdk.Principal) (err error) {
 	defer wrap(&err, "check a credential")
 	switch c.Source {
@@ -83,11 +83,20 @@ func (d *Directory) CheckStanding(ctx context.Context, c sdk.Credential, p sdk.P
 	if err != nil || c.TokenID == "" {
 		return err
 	}
-	revoked, err := d.isRevoked(ctx, c.Realm, c.Issuer, c.TokenID)
-	if err == nil && revoked {
-		err = sdk.Deny(ReasonTokenRevoked, "the token was revoked")
+	ids := []string{c.TokenID}
+	if session := SessionOf(c.TokenID); c.Source == sdk.SourceInternal && session != c.TokenID {
+		ids = append(ids, session)
 	}
-	return err
+	for _, id := range ids {
+		revoked, err := d.isRevoked(ctx, c.Realm, c.Issuer, id)
+		if err == nil && revoked {
+			err = sdk.Deny(ReasonTokenRevoked, "the token was revoked")
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (d *Directory) checkInternal(ctx context.Context, c sdk.Credential, p sdk.Principal) error {

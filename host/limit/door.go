@@ -33,10 +33,11 @@ type Door struct {
 	known, unknown space
 }
 
-// space is what is remembered of clients: of those that their realm knows, or of those that it does not.
+// space is what is remembered of clients: of those that their realm knows, or of those that it does not. An entry weighs as
+// much as it has pairs.
 type space struct {
-	pairs   *otter.Cache[pairKey, *failures]
 	clients *otter.Cache[clientKey, *client]
+	share   int // pairs that one client may have
 }
 
 type peerKey struct {
@@ -49,19 +50,9 @@ type clientKey struct {
 	id    [16]byte // of a sum: whoever invents ids does not decide how much memory they take
 }
 
-type pairKey struct {
-	client  clientKey
-	network netip.Prefix
-}
-
 type peer struct {
-	requests share
+	requests [endpoints]share
 	failures failures
-}
-
-type client struct {
-	requests share
-	failures failures // from anywhere
 }
 
 // New makes a door whose caches have as many entries each; now is time.Now if it is nil.
@@ -75,8 +66,20 @@ func New(entries int, now func() time.Time) (*Door, error) {
 	return &Door{now: now, peers: cache[peerKey, *peer](entries), known: newSpace(entries), unknown: newSpace(entries)}, nil
 }
 
+// Of a space's entries one client has at most this part, but some in any case: who knows its id and asks from very many
+// networks pushes out what is remembered of that client, and of no other.
+const (
+	partOfClient  = 64
+	leastOfClient = 8
+)
+
 func newSpace(entries int) space {
-	return space{cache[pairKey, *failures](entries), cache[clientKey, *client](entries)}
+	return space{
+		share: max(entries/partOfClient, leastOfClient),
+		clients: otter.Must(&otter.Options[clientKey, *client]{
+			MaximumWeight: uint64(entries), Weigher: func(_ clientKey, c *client) uint32 { return c.weight() },
+		}),
+	}
 }
 
 func cache[K comparable, V any](entries int) *otter.Cache[K, V] {
@@ -108,14 +111,46 @@ func (d *Door) Guard(realm string, r Rules, clients Clients) (*Guard, error) {
 	return &Guard{d, realm, r, clients}, nil
 }
 
-// Admit counts a request against the peer that the context's origin names. The error is a *Refusal.
-func (g *Guard) Admit(ctx context.Context) error {
-	if g.rules.PeerRate == 0 {
+func (g *Guard) peer(ctx context.Context) *peer {
+	return entry(g.door.peers, peerKey{g.realm, origin.From(ctx).Network()})
+}
+
+// Admit counts a request at an endpoint against the peer that the context's origin names. The error is a *Refusal.
+func (g *Guard) Admit(ctx context.Context, at Endpoint) error {
+	perSecond, burst := g.rules.ofPeer(at)
+	if perSecond == 0 {
 		return nil
 	}
-	p := entry(g.door.peers, peerKey{g.realm, origin.From(ctx).Network()})
-	if wait, first := p.requests.take(g.door.now(), g.rules.PeerRate, g.rules.PeerBurst); wait > 0 {
+	if wait, first := g.peer(ctx).requests[at].take(g.door.now(), perSecond, burst); wait > 0 {
 		return &Refusal{wait, PeerRate, first}
+	}
+	return nil
+}
+
+// Forged counts a token that the realm never issued as a failure of the peer that presents it. The error is a *Refusal if
+// the peer has to wait because of earlier failures. Tokens cannot be guessed, so that they are judged first and a good one
+// is never held up by what else comes from its peer.
+func (g *Guard) Forged(ctx context.Context) error {
+	if g.rules.PeerFailures == 0 {
+		return nil
+	}
+	f, now := &g.peer(ctx).failures, g.door.now()
+	if wait, first := f.blocked(now); wait > 0 {
+		return &Refusal{wait, PeerFailures, first}
+	}
+	f.fail(now, g.rules, g.rules.PeerFailures)
+	return nil
+}
+
+// Spend counts a request of a client that has proved who it is with a token. The error is a *Refusal.
+func (g *Guard) Spend(ctx context.Context, at Endpoint, clientID string) error {
+	return g.spend(entry(g.door.known.clients, g.key(clientID)), at)
+}
+
+func (g *Guard) spend(c *client, at Endpoint) error {
+	perSecond, burst := g.rules.ofClient(at)
+	if wait, first := c.requests[at].take(g.door.now(), perSecond, burst); wait > 0 {
+		return &Refusal{wait, ClientRate, first}
 	}
 	return nil
 }
@@ -132,19 +167,23 @@ func (g *Guard) attempt(ctx context.Context, clientID string, known bool) attemp
 	if known {
 		s = &g.door.known
 	}
-	network := origin.From(ctx).Network()
-	sum := sha256.Sum256([]byte(clientID))
-	key := clientKey{realm: g.realm, id: [16]byte(sum[:])}
+	key := g.key(clientID)
 	c := entry(s.clients, key)
-	return attempt{
-		pair: entry(s.pairs, pairKey{key, network}), client: c, anyone: &c.failures,
-		peer: &entry(g.door.peers, peerKey{g.realm, network}).failures,
+	pair, grown := c.pair(origin.From(ctx).Network(), s.share)
+	if grown {
+		s.clients.Set(key, c) // it weighs more now
 	}
+	return attempt{pair: pair, client: c, anyone: &c.failures, peer: &g.peer(ctx).failures}
 }
 
-// Authenticate checks a client's secret unless the client or its peer has to wait. The error is a *Refusal, or what the
-// directory says.
-func (g *Guard) Authenticate(ctx context.Context, clientID, secret string) (p directory.Principal, version string, err error) {
+func (g *Guard) key(clientID string) clientKey {
+	sum := sha256.Sum256([]byte(clientID))
+	return clientKey{realm: g.realm, id: [16]byte(sum[:])}
+}
+
+// Authenticate checks the secret of a client at an endpoint unless the client or its peer has to wait. The error is a
+// *Refusal, or what the directory says.
+func (g *Guard) Authenticate(ctx context.Context, at Endpoint, clientID, secret string) (p directory.Principal, version string, err error) {
 	known, err := g.clients.KnowsClient(ctx, g.realm, clientID)
 	if err != nil {
 		return directory.Principal{}, "", fmt.Errorf("limit: look the client up: %w", err)
@@ -161,9 +200,9 @@ func (g *Guard) Authenticate(ctx context.Context, clientID, secret string) (p di
 	case err != nil:
 		return directory.Principal{}, "", err
 	}
-	a.pair.succeed()
-	if wait, first := a.client.requests.take(g.door.now(), g.rules.ClientRate, g.rules.ClientBurst); wait > 0 {
-		return directory.Principal{}, "", &Refusal{wait, ClientRate, first}
+	a.pair.succeed(g.door.now())
+	if err := g.spend(a.client, at); err != nil {
+		return directory.Principal{}, "", err
 	}
 	return p, version, nil
 }

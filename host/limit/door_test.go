@@ -33,7 +33,7 @@ func (c *clients) Authenticate(_ context.Context, realm, id, secret string) (dir
 }
 
 var rules = Rules{
-	ClientRate: 10, ClientBurst: 20, PeerRate: 100, PeerBurst: 200,
+	ClientRate: 10, ClientBurst: 20, PeerRate: 100, PeerBurst: 200, IntrospectionRate: 40, IntrospectionBurst: 80,
 	Failures: 3, PeerFailures: 10, Delay: time.Second, MaxDelay: time.Minute, Forget: 10 * time.Minute,
 }
 
@@ -81,7 +81,7 @@ const here, there = "192.0.2.1", "192.0.2.2"
 // ask authenticates and says what came of it: "ok", "bad", or reason and wait of a refusal.
 func ask(t testing.TB, g *Guard, peer, id, secret string) string {
 	t.Helper()
-	p, version, err := g.Authenticate(from(peer), id, secret)
+	p, version, err := g.Authenticate(from(peer), Token, id, secret)
 	var r *Refusal
 	switch {
 	case errors.As(err, &r):
@@ -202,29 +202,29 @@ func TestRates(t *testing.T) {
 	w := newWorld(t, 100)
 	g := w.guard("r")
 	for i := range 200 {
-		if err := g.Admit(from(here)); err != nil {
+		if err := g.Admit(from(here), Token); err != nil {
 			t.Fatal(i, err)
 		}
 	}
 	refused := func(first bool) {
 		t.Helper()
 		var r *Refusal
-		if err := g.Admit(from(here)); !errors.As(err, &r) || r.Reason != PeerRate || r.RetryAfter != 10*time.Millisecond || r.Seconds() != 1 || r.First != first {
+		if err := g.Admit(from(here), Token); !errors.As(err, &r) || r.Reason != PeerRate || r.RetryAfter != 10*time.Millisecond || r.Seconds() != 1 || r.First != first {
 			t.Fatalf("%+v %v", r, err)
 		}
 	}
 	refused(true)
 	refused(false)
-	if err := g.Admit(from(there)); err != nil {
+	if err := g.Admit(from(there), Token); err != nil {
 		t.Error("another peer:", err)
 	}
 	w.pass(10 * time.Millisecond)
-	if err := g.Admit(from(here)); err != nil {
+	if err := g.Admit(from(here), Token); err != nil {
 		t.Error(err)
 	}
 	refused(false) // the same flood still
 	w.pass(time.Second)
-	if err := g.Admit(from(here)); err != nil {
+	if err := g.Admit(from(here), Token); err != nil {
 		t.Error(err)
 	}
 
@@ -258,7 +258,7 @@ func TestFirstRefusalOfAWait(t *testing.T) {
 		}
 		for i := range 2 { // in later rounds the second attempt of four was the first to be refused
 			var r *Refusal
-			if _, _, err := g.Authenticate(from(here), "alice", "wrong"); !errors.As(err, &r) || r.First != (round == 0 && i == 0) {
+			if _, _, err := g.Authenticate(from(here), Token, "alice", "wrong"); !errors.As(err, &r) || r.First != (round == 0 && i == 0) {
 				t.Errorf("round %d, refusal %d: %+v %v", round, i, r, err)
 			}
 		}
@@ -297,7 +297,7 @@ func TestFloodOfRandomClients(t *testing.T) {
 	for i := range n {
 		addr := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
 		ctx := origin.With(context.Background(), origin.Origin{Client: addr})
-		if _, _, err := g.Authenticate(ctx, fmt.Sprint("random", i), "wrong"); !errors.Is(err, directory.ErrBadCredentials) {
+		if _, _, err := g.Authenticate(ctx, Token, fmt.Sprint("random", i), "wrong"); !errors.Is(err, directory.ErrBadCredentials) {
 			t.Fatal(err)
 		}
 	}
@@ -305,14 +305,134 @@ func TestFloodOfRandomClients(t *testing.T) {
 	for name, c := range map[string]interface {
 		CleanUp()
 		EstimatedSize() int
-	}{"peers": w.door.peers, "unknown pairs": w.door.unknown.pairs, "unknown clients": w.door.unknown.clients, "known pairs": w.door.known.pairs} {
+	}{"peers": w.door.peers, "unknown clients": w.door.unknown.clients, "known clients": w.door.known.clients} {
 		c.CleanUp()
 		if size := c.EstimatedSize(); size > entries {
 			t.Errorf("%s: %d entries", name, size)
 		}
 	}
-	if size := w.door.known.pairs.EstimatedSize(); size != 1 {
-		t.Errorf("%d pairs of known clients", size)
+	if size := w.door.known.clients.EstimatedSize(); size != 1 {
+		t.Errorf("%d known clients", size)
+	}
+}
+
+// The id of a real client, from very many networks, makes the door forget nothing about another one, nor that the client
+// was right elsewhere.
+func TestFloodOfOneClientsNetworks(t *testing.T) {
+	t.Parallel()
+	const entries = 1000
+	w := newWorld(t, entries)
+	g := w.guard("r")
+	for range 4 {
+		w.want(g, here, "bob", "wrong", "bad")
+	}
+	w.want(g, there, "alice", "right", "ok")
+	for i := range 50 * entries {
+		ctx := origin.With(context.Background(), origin.Origin{Client: netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})})
+		if _, _, err := g.Authenticate(ctx, Token, "alice", "wrong"); !errors.Is(err, directory.ErrBadCredentials) {
+			t.Fatal(err)
+		}
+	}
+	w.want(g, here, "bob", "right", "failures 1s")
+	a := g.attempt(from(there), "alice", true)
+	if !a.pair.isProven() {
+		t.Error("it is forgotten that alice was right")
+	}
+	if n := len(a.client.pairs); n > entries/partOfClient {
+		t.Errorf("alice has %d pairs", n)
+	}
+	w.door.known.clients.CleanUp()
+	if size := w.door.known.clients.WeightedSize(); size > entries {
+		t.Errorf("the pairs of known clients weigh %d", size)
+	}
+}
+
+// Tokens that nobody issued are failures of their peer. Those who present a secret that was right before are still heard.
+func TestForged(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 100)
+	g := w.guard("r")
+	w.want(g, here, "alice", "right", "ok")
+	for i := range 11 {
+		if err := g.Forged(from(here)); err != nil {
+			t.Fatal(i, err)
+		}
+	}
+	var r *Refusal
+	for i := range 3 { // no longer for asking
+		if err := g.Forged(from(here)); !errors.As(err, &r) || r.Reason != PeerFailures || r.RetryAfter != time.Second || r.First != (i == 0) {
+			t.Fatalf("%+v %v", r, err)
+		}
+	}
+	if err := g.Forged(from(there)); err != nil {
+		t.Error("another peer:", err)
+	}
+	w.want(g, here, "bob", "right", "peer_failures 1s")
+	w.want(g, here, "alice", "right", "ok")
+	w.pass(time.Second)
+	if err := g.Forged(from(here)); err != nil {
+		t.Error(err)
+	}
+	if err := g.Forged(from(here)); !errors.As(err, &r) || r.RetryAfter != 2*time.Second {
+		t.Errorf("%+v %v", r, err)
+	}
+}
+
+// What is asked at one endpoint is not counted at another.
+func TestEndpointsCountForThemselves(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 100)
+	g := w.guard("r")
+	ask := func(at Endpoint) string {
+		t.Helper()
+		_, _, err := g.Authenticate(from(here), at, "alice", "right")
+		var r *Refusal
+		if errors.As(err, &r) {
+			return r.Reason
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		return "ok"
+	}
+	for at, n := range map[Endpoint]int{Token: 20, Introspection: 80, Revocation: 20} {
+		for i := range n {
+			if got := ask(at); got != "ok" {
+				t.Fatalf("endpoint %d, request %d: %s", at, i, got)
+			}
+		}
+		if got := ask(at); got != ClientRate {
+			t.Errorf("endpoint %d beyond its rate: %s", at, got)
+		}
+	}
+	for at, n := range map[Endpoint]int{Token: 200, Introspection: 80, Revocation: 200} {
+		for i := range n {
+			if err := g.Admit(from(there), at); err != nil {
+				t.Fatalf("endpoint %d, request %d: %v", at, i, err)
+			}
+		}
+		if g.Admit(from(there), at) == nil {
+			t.Errorf("endpoint %d: the peer asks too often", at)
+		}
+	}
+}
+
+// A client that comes with a token has the same share as with its secret.
+func TestSpend(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 100)
+	g := w.guard("r")
+	for i := range 20 {
+		if err := g.Spend(from(here), Token, "alice"); err != nil {
+			t.Fatal(i, err)
+		}
+	}
+	var r *Refusal
+	if err := g.Spend(from(there), Token, "alice"); !errors.As(err, &r) || r.Reason != ClientRate {
+		t.Errorf("%v", err)
+	}
+	w.want(g, here, "alice", "right", "client_rate 100ms")
+	if err := g.Spend(from(here), Token, "bob"); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -324,7 +444,7 @@ func TestOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 1000 {
-		if err := g.Admit(from(here)); err != nil {
+		if err := g.Admit(from(here), Token); err != nil {
 			t.Fatal(err)
 		}
 		w.want(g, here, "alice", "wrong", "bad")
@@ -338,7 +458,7 @@ func TestDirectoryIsDown(t *testing.T) {
 	w.clients.err = errors.New("no store")
 	g := w.guard("r")
 	for range 20 {
-		if _, _, err := g.Authenticate(from(here), "alice", "right"); !errors.Is(err, w.clients.err) {
+		if _, _, err := g.Authenticate(from(here), Token, "alice", "right"); !errors.Is(err, w.clients.err) {
 			t.Fatal(err)
 		}
 	}
@@ -375,7 +495,7 @@ func BenchmarkAuthenticate(b *testing.B) {
 	g := w.guard("r", func(r *Rules) { r.ClientRate = 0 })
 	ctx := from(here)
 	for b.Loop() {
-		if _, _, err := g.Authenticate(ctx, "alice", "right"); err != nil {
+		if _, _, err := g.Authenticate(ctx, Token, "alice", "right"); err != nil {
 			b.Fatal(err)
 		}
 	}

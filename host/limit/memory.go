@@ -1,6 +1,7 @@
 package limit
 
 import (
+	"net/netip"
 	"sync"
 	"time"
 
@@ -11,7 +12,7 @@ import (
 type failures struct {
 	mu     sync.Mutex
 	count  int
-	last   time.Time // of the failures
+	last   time.Time // failure, or success after which there was none
 	until  time.Time // the next attempt is heard then
 	told   bool      // somebody was refused since until was set
 	proven bool      // the last secret was right
@@ -43,10 +44,26 @@ func (f *failures) fail(now time.Time, r Rules, free int) int {
 }
 
 // succeed forgets the failures.
-func (f *failures) succeed() {
+func (f *failures) succeed(now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.count, f.until, f.proven = 0, time.Time{}, true
+	f.count, f.last, f.until, f.proven = 0, now, time.Time{}, true
+}
+
+// lesser says whether there is less to lose with f than with o: pairs that were right stay, then those of late.
+func (f *failures) lesser(o *failures) bool {
+	fProven, fLast := f.worth()
+	oProven, oLast := o.worth()
+	if fProven != oProven {
+		return oProven
+	}
+	return fLast.Before(oLast)
+}
+
+func (f *failures) worth() (proven bool, last time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.proven, f.last
 }
 
 // isProven says whether the last secret was right.
@@ -64,6 +81,48 @@ func (f *failures) recent(now time.Time, r Rules) int {
 		return 0
 	}
 	return f.count
+}
+
+// client is what is remembered of a client.
+type client struct {
+	requests [endpoints]share
+	failures failures // from anywhere
+
+	mu    sync.Mutex
+	pairs map[netip.Prefix]*failures // by the network of the peer
+}
+
+// pair gives what is remembered of the client at a peer; grown says that there is one pair more. A client that has most of
+// them gives up the one that matters least.
+func (c *client) pair(network netip.Prefix, most int) (f *failures, grown bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if f = c.pairs[network]; f != nil {
+		return f, false
+	}
+	if c.pairs == nil {
+		c.pairs = map[netip.Prefix]*failures{}
+	}
+	if len(c.pairs) >= most {
+		var least netip.Prefix
+		var of *failures
+		for n, o := range c.pairs {
+			if of == nil || o.lesser(of) {
+				least, of = n, o
+			}
+		}
+		delete(c.pairs, least)
+	}
+	f = new(failures)
+	c.pairs[network] = f
+	return f, len(c.pairs) > 1
+}
+
+// weight is how many pairs the client has; the first one weighs nothing beside the client itself.
+func (c *client) weight() uint32 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return uint32(max(len(c.pairs), 1))
 }
 
 // share is a bucket of requests.

@@ -7,12 +7,29 @@ import (
 	"time"
 )
 
+// Endpoint is where a request asks. What is asked at one is not counted at the others.
+type Endpoint uint8
+
+// The endpoints.
+const (
+	Token Endpoint = iota
+	Introspection
+	Revocation
+
+	endpoints = 3
+)
+
 // Rules are the limits of one realm.
 type Rules struct {
-	ClientRate  float64 // authenticated requests of a client per second; zero: no limit
+	ClientRate  float64 // authenticated requests of a client per second at an endpoint; zero: no limit
 	ClientBurst int     // how many at once
-	PeerRate    float64 // requests of a peer per second; zero: no limit
+	PeerRate    float64 // requests of a peer per second at an endpoint; zero: no limit
 	PeerBurst   int
+
+	// IntrospectionRate and IntrospectionBurst are those of both client and peer at the introspection endpoint: a resource
+	// server asks about each token that it sees.
+	IntrospectionRate  float64
+	IntrospectionBurst int
 
 	// Failures is how many failures of a client from one peer are free; those after it make the pair wait Delay, then twice
 	// as long each time up to MaxDelay. A peer that fails PeerFailures times with any clients waits likewise. Zero: no
@@ -26,9 +43,9 @@ type Rules struct {
 // Check says what is wrong with rules.
 func (r Rules) Check() error {
 	switch {
-	case !isRate(r.ClientRate) || !isRate(r.PeerRate):
+	case !isRate(r.ClientRate) || !isRate(r.PeerRate) || !isRate(r.IntrospectionRate):
 		return errors.New("a rate is a number of requests per second, zero or more")
-	case r.ClientRate > 0 && r.ClientBurst < 1 || r.PeerRate > 0 && r.PeerBurst < 1:
+	case r.ClientRate > 0 && r.ClientBurst < 1 || r.PeerRate > 0 && r.PeerBurst < 1 || r.IntrospectionRate > 0 && r.IntrospectionBurst < 1:
 		return errors.New("a burst is at least 1 where there is a rate")
 	case r.Failures < 0 || r.PeerFailures < 0:
 		return errors.New("the number of free failures is not negative")
@@ -36,6 +53,20 @@ func (r Rules) Check() error {
 		return errors.New("the delay is positive, the longest one not below it, and failures are not forgotten before the longest delay has passed")
 	}
 	return nil
+}
+
+func (r Rules) ofPeer(at Endpoint) (perSecond float64, burst int) {
+	if at == Introspection {
+		return r.IntrospectionRate, r.IntrospectionBurst
+	}
+	return r.PeerRate, r.PeerBurst
+}
+
+func (r Rules) ofClient(at Endpoint) (perSecond float64, burst int) {
+	if at == Introspection {
+		return r.IntrospectionRate, r.IntrospectionBurst
+	}
+	return r.ClientRate, r.ClientBurst
 }
 
 func isRate(f float64) bool { return f >= 0 && !math.IsInf(f, 0) }
@@ -56,8 +87,8 @@ func (r Rules) wait(n, free int) time.Duration {
 type Refusal struct {
 	RetryAfter time.Duration // always positive
 	Reason     string        // one of the reasons below
-	// First says that nobody was refused for the same cause since it began; it is worth a line in the audit log, where those
-	// after it would only fill the disk.
+	// First says that nobody was refused for the same cause since it began; it is worth a line in a log, which those after it
+	// would only fill.
 	First bool
 }
 

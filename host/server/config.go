@@ -62,6 +62,7 @@ type Snapshot interface {
 // Auditor keeps audit lines; *audit.Log is one.
 type Auditor interface {
 	Record(context.Context, audit.Event) error
+	Tally(context.Context, audit.Event) error
 }
 
 // Pinger tells whether the directory answers; *directory.Directory is one.

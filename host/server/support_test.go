@@ -221,6 +221,8 @@ func (noClients) GetPrincipalByID(context.Context, string, string) (directory.Pr
 	return directory.Principal{}, directory.ErrNotFound
 }
 
+func (noClients) IsRevoked(context.Context, string, string, string) (bool, error) { return false, nil }
+
 func (noClients) RevokeToken(context.Context, string, string, string, time.Time) error {
 	return errors.New("not asked")
 }

@@ -2,12 +2,15 @@ package token
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/realmgate/realmgate/host/directory"
+	"github.com/realmgate/realmgate/host/limit"
 	"github.com/realmgate/realmgate/host/pipeline"
 	"github.com/realmgate/realmgate/sdk"
 )
@@ -23,8 +26,8 @@ var errSession = &Fault{Code: CodeInvalidRequest, Description: "the session has 
 // that began then.
 //
 // The client presents a current token of its own as Bearer, usually the subject token itself, or its id and secret. With
-// the latter an expired subject token stands for nothing and the request is one for client credentials: that is how Iceberg
-// clients get on after a pause.
+// the latter an expired subject token, or one whose session is over, makes the request one for client credentials, with no
+// more of a scope than that token had: that is how Iceberg clients get on after a pause.
 func (s *Service) exchange(ctx context.Context, f *form) (issued, error) {
 	var caller directory.Principal
 	var version string
@@ -32,9 +35,9 @@ func (s *Service) exchange(ctx context.Context, f *form) (issued, error) {
 	itself := !f.client.hasSecret() && f.client.bearer == f.subjectToken
 	switch {
 	case f.client.hasSecret():
-		caller, version, err = s.authenticate(ctx, &f.client)
+		caller, version, err = s.authenticate(ctx, limit.Token, &f.client)
 	case !itself:
-		caller.ID, err = s.holder(ctx, f.client.bearer)
+		caller.ID, err = s.holder(ctx, f.client)
 	}
 	if err != nil {
 		return issued{}, err
@@ -44,15 +47,21 @@ func (s *Service) exchange(ctx context.Context, f *form) (issued, error) {
 	case err != nil:
 		return issued{}, err
 	case d.Verdict != pipeline.Allowed && d.Denial.Reason == reasonExpired && f.client.hasSecret():
-		return s.clientCredentials(ctx, *f, caller, version)
+		return s.afterExpiry(ctx, *f, caller, version)
 	case d.Verdict != pipeline.Allowed:
+		if err := s.presented(ctx, f.client, d.Denial.Reason); err != nil {
+			return issued{}, err
+		}
 		return issued{}, badSubject(d.Denial.Reason)
 	case !itself && caller.ID != d.Principal.ID:
 		return issued{}, badSubject("another_principal")
 	case f.client.hasSecret() && s.lifetime(d.Credential.AuthTime) < leastLife:
-		return s.clientCredentials(ctx, *f, caller, version)
+		return s.anew(ctx, *f, d.Credential.RequestedRoles, caller, version)
 	}
 	o, err := s.renew(ctx, *f, d)
+	if err == nil && !f.client.hasSecret() {
+		err = s.c.Guard.Spend(ctx, limit.Token, o.clientID)
+	}
 	if err != nil {
 		return issued{}, err
 	}
@@ -78,13 +87,16 @@ func (s *Service) decide(ctx context.Context, token string) (pipeline.Decision, 
 	return d, fmt.Errorf("decide on a token: %w", orUnknown(d.Err))
 }
 
-// holder gives the principal id of a bearer token that authenticates a client.
-func (s *Service) holder(ctx context.Context, token string) (string, error) {
-	d, err := s.decide(ctx, token)
+// holder gives the principal id of the bearer token that authenticates a client.
+func (s *Service) holder(ctx context.Context, c client) (string, error) {
+	d, err := s.decide(ctx, c.bearer)
 	if err != nil {
 		return "", err
 	}
 	if d.Verdict != pipeline.Allowed {
+		if err := s.presented(ctx, c, d.Denial.Reason); err != nil {
+			return "", err
+		}
 		return "", &Fault{Code: badClient.Code, Description: badClient.Description, why: d.Denial.Reason}
 	}
 	return d.Principal.ID, nil
@@ -111,7 +123,48 @@ func (s *Service) renew(ctx context.Context, f form, d pipeline.Decision) (order
 	}
 	return order{
 		principal: sdk.PrincipalRef{ID: p.ID, Name: p.Name}, clientID: p.ClientID, scope: scope, authTime: c.AuthTime, version: c.SecretVersion,
+		session: directory.SessionOf(c.TokenID),
 	}, nil
+}
+
+// anew begins a session for a client with a secret, with a scope that is no wider than that of its former token.
+func (s *Service) anew(ctx context.Context, f form, had []string, p directory.Principal, version string) (issued, error) {
+	scope, fault := s.narrowed(f, had)
+	if fault != nil {
+		return issued{}, fault
+	}
+	return s.begin(ctx, scope, p, version)
+}
+
+// afterExpiry begins a session for a client with a secret whose token has expired. What the broker has found to be expired
+// is a token of the realm's own, so that its claims (RFC 9068 section 2.2) are believed where they can be read. They can only
+// take away from what the client would get without the token.
+func (s *Service) afterExpiry(ctx context.Context, f form, p directory.Principal, version string) (issued, error) {
+	subject, scope := claimsOf(f.subjectToken)
+	switch {
+	case subject != "" && subject != p.ID:
+		return issued{}, badSubject("another_principal")
+	case len(scope) == 0: // it is opaque
+		return s.clientCredentials(ctx, f, p, version)
+	}
+	return s.anew(ctx, f, scope, p, version)
+}
+
+// claimsOf reads subject and scope of a JWT without looking at its signature; there are none if the token is not one.
+func claimsOf(token string) (subject string, scope []string) {
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		return "", nil
+	}
+	var claims struct {
+		Subject string `json:"sub"`
+		Scope   string `json:"scope"`
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil || json.Unmarshal(raw, &claims) != nil {
+		return "", nil
+	}
+	return claims.Subject, strings.Fields(claims.Scope)
 }
 
 // roleAll stands, behind the prefix, for all granted roles.

@@ -1,6 +1,7 @@
 package token
 
 import (
+	"encoding/base64"
 	"errors"
 	"net/http"
 	"net/url"
@@ -13,12 +14,15 @@ import (
 	"github.com/realmgate/realmgate/sdk"
 )
 
+// session is that of alice's tokens.
+const session = "0123456789abcdef0123456789abcdef"
+
 // held is a decision on a token of alice's that she got an hour ago, changed by what a test wants.
 func held(change func(*pipeline.Decision)) pipeline.Decision {
 	d := pipeline.Decision{
 		Verdict: pipeline.Allowed, Realm: "r", Source: sdk.SourceInternal, Principal: sdk.Principal{Realm: "r", ID: "7", Name: "alice"},
 		Credential: &sdk.Credential{
-			Realm: "r", Issuer: "https://gate/realms/r", Audience: []string{"aud"}, TokenID: "t1", Principal: sdk.PrincipalRef{ID: "7", Name: "alice"},
+			Realm: "r", Issuer: "https://gate/realms/r", Audience: []string{"aud"}, TokenID: session + "." + session, Principal: sdk.PrincipalRef{ID: "7", Name: "alice"},
 			RequestedRoles: []string{"PRINCIPAL_ROLE:a", "PRINCIPAL_ROLE:b"}, SecretVersion: "3", AuthTime: now.Add(-time.Hour), Expires: now.Add(time.Minute),
 		},
 	}
@@ -79,7 +83,7 @@ func TestExchange(t *testing.T) {
 	}
 	g := f.broker.grant
 	if g.Principal != (sdk.PrincipalRef{ID: "7", Name: "alice"}) || g.ClientID != testID || g.Realm != "r" || g.SecretVersion != "3" || !g.AuthTime.Equal(now.Add(-time.Hour)) ||
-		g.Lifetime != 11*time.Hour || g.TokenID == "t1" || len(g.TokenID) != 32 || !slices.Equal(g.Scope, []string{"PRINCIPAL_ROLE:a", "PRINCIPAL_ROLE:b"}) {
+		g.Lifetime != 11*time.Hour-brokersTime || !strings.HasPrefix(g.TokenID, session+".") || len(g.TokenID) != 65 || !slices.Equal(g.Scope, []string{"PRINCIPAL_ROLE:a", "PRINCIPAL_ROLE:b"}) {
 		t.Errorf("grant %+v", g)
 	}
 	if c := f.admit.asked; c.SecretVersion != "3" || !c.AuthTime.Equal(g.AuthTime) || c.Principal != g.Principal || !slices.Equal(c.RequestedRoles, g.Scope) {
@@ -107,6 +111,7 @@ func TestExchangeRequests(t *testing.T) {
 		{"requested type", exchangeForm("good", "requested_token_type", accessTokenType), bearer("good"), 200, "", ""},
 		{"basic, expired", exchangeForm("expired", "scope", "PRINCIPAL_ROLE:a"), []string{"Authorization", good}, 200, "", ""},
 		{"basic, expired, no scope", exchangeForm("expired"), []string{"Authorization", good}, 400, CodeInvalidScope, ""},
+		{"basic, session over, wider", exchangeForm("over", "scope", "PRINCIPAL_ROLE:c"), []string{"Authorization", good}, 400, CodeInvalidScope, ""},
 		{"basic, session over", exchangeForm("over", "scope", "PRINCIPAL_ROLE:a"), []string{"Authorization", good}, 200, "", ""},
 
 		{"no client", exchangeForm("good"), nil, 401, CodeInvalidClient, "Basic"},
@@ -164,13 +169,43 @@ func TestExchangeRequests(t *testing.T) {
 	}
 }
 
-// Basic with an expired token is a fresh start: nothing of the old session is carried over.
+// jwtOf is a token whose claims can be read.
+func jwtOf(claims string) string {
+	return "e30." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".c2ln"
+}
+
+// Basic with an expired token begins a session, with no wider scope than the token had.
 func TestExpiredSubjectIsClientCredentials(t *testing.T) {
-	for _, subject := range []string{"expired", "over"} {
+	const a, b = "PRINCIPAL_ROLE:a", "PRINCIPAL_ROLE:a PRINCIPAL_ROLE:b"
+	for _, tt := range []struct{ name, subject, scope, want, code string }{
+		{"opaque", "expired", "PRINCIPAL_ROLE:z", "PRINCIPAL_ROLE:z", ""},
+		{"its own scope", jwtOf(`{"sub":"7","scope":"` + b + `"}`), "", b, ""},
+		{"less", jwtOf(`{"sub":"7","scope":"` + b + `"}`), a, a, ""},
+		{"more", jwtOf(`{"sub":"7","scope":"` + b + `"}`), "PRINCIPAL_ROLE:z", "", CodeInvalidScope},
+		{"all for some", jwtOf(`{"sub":"7","scope":"` + b + `"}`), "catalog", "", CodeInvalidScope},
+		{"some of all", jwtOf(`{"sub":"7","scope":"PRINCIPAL_ROLE:ALL"}`), a, a, ""},
+		{"of another principal", jwtOf(`{"sub":"8","scope":"` + b + `"}`), a, "", CodeInvalidRequest},
+		{"of another principal, without a scope", jwtOf(`{"sub":"8"}`), a, "", CodeInvalidRequest},
+		{"no scope in it", jwtOf(`{"sub":"7"}`), a, a, ""},
+		{"no JSON in it", jwtOf(`{`), a, a, ""},
+		{"session over", "over", "", b, ""},
+		{"session over, less", "over", a, a, ""},
+		{"session over, more", "over", "PRINCIPAL_ROLE:z", "", CodeInvalidScope},
+	} {
 		f := newExchange()
-		w, _ := do(t, f.service(t), post(exchangeForm(subject, "scope", "PRINCIPAL_ROLE:z").Encode(), "Authorization", basic(testID, testSecret)))
-		if g := f.broker.grant; w.Code != 200 || !g.AuthTime.Equal(now) || g.Lifetime != 12*time.Hour || !slices.Equal(g.Scope, []string{"PRINCIPAL_ROLE:z"}) || g.Principal.ID != "7" {
-			t.Errorf("%s: %d %+v", subject, w.Code, g)
+		if f.admit.tokens[tt.subject].Credential == nil {
+			f.admit.tokens[tt.subject] = denied("token_expired")
+		}
+		w, body := do(t, f.service(t), post(exchangeForm(tt.subject, "scope", tt.scope).Encode(), "Authorization", basic(testID, testSecret)))
+		g := f.broker.grant
+		if tt.code != "" {
+			if w.Code != 400 || body["error"] != tt.code || f.broker.asked > 0 {
+				t.Errorf("%s: %d %v", tt.name, w.Code, body)
+			}
+			continue
+		}
+		if w.Code != 200 || !g.AuthTime.Equal(now) || g.Lifetime != 12*time.Hour-brokersTime || strings.Join(g.Scope, " ") != tt.want || g.Principal.ID != "7" || len(g.TokenID) != 32 {
+			t.Errorf("%s: %d %+v", tt.name, w.Code, g)
 		}
 	}
 }
@@ -214,7 +249,7 @@ func TestExchangeNeverWidens(t *testing.T) {
 
 // However often a token is exchanged, the last one ends with the session.
 func TestSessionsEnd(t *testing.T) {
-	for subject, want := range map[string]time.Duration{"good": 11 * time.Hour, "ending": 90 * time.Second, "ahead": 12 * time.Hour} {
+	for subject, want := range map[string]time.Duration{"good": 11*time.Hour - brokersTime, "ending": 90*time.Second - brokersTime, "ahead": 12*time.Hour - brokersTime} {
 		f := newExchange()
 		f.broker.change = func(t *sdk.Token) { t.Expires = now.Add(min(time.Hour, f.broker.grant.Lifetime)) }
 		w, body := do(t, f.service(t), post(exchangeForm(subject).Encode(), "Authorization", "Bearer "+subject))
@@ -223,7 +258,11 @@ func TestSessionsEnd(t *testing.T) {
 		}
 	}
 	f := newExchange()
-	f.broker.change = func(t *sdk.Token) { t.Expires = now.Add(2 * time.Minute) }
+	f.broker.change = func(t *sdk.Token) { t.Expires = now.Add(90 * time.Second) }
+	if w, _ := do(t, f.service(t), post(exchangeForm("ending").Encode(), "Authorization", "Bearer ending")); w.Code != 200 {
+		t.Errorf("a broker that took its time: %d", w.Code)
+	}
+	f.broker.change = func(t *sdk.Token) { t.Expires = now.Add(91 * time.Second) }
 	if w, _ := do(t, f.service(t), post(exchangeForm("ending").Encode(), "Authorization", "Bearer ending")); w.Code != 503 {
 		t.Errorf("a broker that overstays the session: %d", w.Code)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/realmgate/realmgate/host/directory"
+	"github.com/realmgate/realmgate/host/limit"
 	"github.com/realmgate/realmgate/host/pipeline"
 	"github.com/realmgate/realmgate/sdk"
 )
@@ -28,7 +29,7 @@ func (s *Service) grant(ctx context.Context, f *form) (issued, error) {
 	if f.grantType == grantTokenExchange {
 		return s.exchange(ctx, f)
 	}
-	p, version, err := s.authenticate(ctx, &f.client)
+	p, version, err := s.authenticate(ctx, limit.Token, &f.client)
 	if err != nil {
 		return issued{}, err
 	}
@@ -36,8 +37,8 @@ func (s *Service) grant(ctx context.Context, f *form) (issued, error) {
 }
 
 // authenticate finds the principal of a client that presents its secret, and notes in c that it did.
-func (s *Service) authenticate(ctx context.Context, c *client) (directory.Principal, string, error) {
-	p, version, err := s.c.Guard.Authenticate(ctx, c.id, c.secret)
+func (s *Service) authenticate(ctx context.Context, at limit.Endpoint, c *client) (directory.Principal, string, error) {
+	p, version, err := s.c.Guard.Authenticate(ctx, at, c.id, c.secret)
 	if errors.Is(err, directory.ErrBadCredentials) {
 		return p, "", badClient
 	}
@@ -54,6 +55,11 @@ func (s *Service) clientCredentials(ctx context.Context, f form, p directory.Pri
 	if fault != nil {
 		return issued{}, fault
 	}
+	return s.begin(ctx, scope, p, version)
+}
+
+// begin issues the first token of a session.
+func (s *Service) begin(ctx context.Context, scope []string, p directory.Principal, version string) (issued, error) {
 	return s.issue(ctx, order{
 		principal: sdk.PrincipalRef{ID: p.ID, Name: p.Name}, clientID: p.ClientID, scope: scope, authTime: s.c.Now(), version: version,
 	})
@@ -66,6 +72,7 @@ type order struct {
 	scope     []string
 	authTime  time.Time // when the client authenticated with its secret
 	version   string    // of that secret
+	session   string    // that the token goes on with; empty: it begins one
 }
 
 // issue has the plan judge an order and the broker make the token.
@@ -74,7 +81,7 @@ func (s *Service) issue(ctx context.Context, o order) (issued, error) {
 	if life < leastLife {
 		return issued{}, errSession
 	}
-	id, now := newTokenID(), s.c.Now()
+	id, now := newTokenID(o.session), s.c.Now()
 	d := s.c.Plan.Admit(ctx, sdk.Credential{
 		Realm: s.c.Realm, Source: sdk.SourceInternal, Principal: o.principal, RequestedRoles: o.scope,
 		Issuer: s.c.Issuer, Audience: s.c.Audience, TokenID: id,
@@ -94,25 +101,29 @@ func (s *Service) issue(ctx context.Context, o order) (issued, error) {
 	if err != nil {
 		return issued{}, fmt.Errorf("issue: %w", err)
 	}
-	expires, err := s.check(tok, id, life)
+	expires, err := s.check(tok, id, o.authTime.Add(s.c.MaxSession))
 	if err != nil {
 		return issued{}, fmt.Errorf("issue: %w", err)
 	}
 	return issued{tok, o.principal, o.clientID, o.scope, expires}, nil
 }
 
-// leastLife is the least that a token is worth issuing for: brokers round down to whole seconds.
-const leastLife = 2 * time.Second
+const (
+	// leastLife is the least that a token is worth issuing for: brokers round down to whole seconds.
+	leastLife = 2 * time.Second
+	// brokersTime is what a broker may take without its token outliving the session.
+	brokersTime = time.Second
+)
 
 // lifetime is the most that a token may live whose client authenticated at a time; the zero time, of a broker that does not
-// keep it, is long ago.
+// keep it, is long ago. Tokens tell their times in whole seconds.
 func (s *Service) lifetime(authTime time.Time) time.Duration {
-	left := min(s.c.MaxSession, authTime.Add(s.c.MaxSession).Sub(s.c.Now()))
-	return left.Truncate(time.Second)
+	left := authTime.Truncate(time.Second).Add(s.c.MaxSession).Sub(s.c.Now())
+	return min(s.c.MaxSession, max(left, 0).Truncate(time.Second)) - brokersTime
 }
 
-// check makes sure that what the broker issued is a token that was asked for, and gives its life.
-func (s *Service) check(t sdk.Token, id string, asked time.Duration) (time.Duration, error) {
+// check makes sure that what the broker issued is a token that was asked for and ends with the session, and gives its life.
+func (s *Service) check(t sdk.Token, id string, end time.Time) (time.Duration, error) {
 	life := t.Expires.Sub(s.c.Now())
 	switch {
 	case !isToken(t.Value):
@@ -121,8 +132,8 @@ func (s *Service) check(t sdk.Token, id string, asked time.Duration) (time.Durat
 		return 0, errors.New("the token broker gave the token an id of its own")
 	case life < time.Second:
 		return 0, errors.New("the token broker answered with a token that has expired or never expires")
-	case life > asked+time.Second: // brokers may round up to whole seconds
-		return 0, errors.New("the token broker answered with a token that lives longer than was asked for")
+	case t.Expires.After(end):
+		return 0, errors.New("the token broker answered with a token that outlives the session")
 	}
 	return life, nil
 }

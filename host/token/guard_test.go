@@ -5,15 +5,19 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/realmgate/realmgate/host/audit"
 	"github.com/realmgate/realmgate/host/limit"
+	"github.com/realmgate/realmgate/host/pipeline"
+	"github.com/realmgate/realmgate/sdk"
 )
 
 func (c clients) KnowsClient(_ context.Context, realm, id string) (bool, error) {
@@ -72,8 +76,8 @@ func TestAudit(t *testing.T) {
 			`"event":"token.exchange","outcome":"refused","realm":"r","client_id":"client 1%/é","reason":"token_revoked","detail":"the subject token is not valid, or not any more"}`,
 		}},
 		{"revoked", "revoke", tokenBody("good"), good, []string{
-			`"event":"token.revoke","outcome":"attempted","realm":"r","client_id":"client 1%/é","principal_id":"7","principal":"alice","token_id":"t1"}`,
-			`"event":"token.revoke","outcome":"done","realm":"r","client_id":"client 1%/é","principal_id":"7","principal":"alice","token_id":"t1"}`,
+			`"event":"token.revoke","outcome":"attempted","realm":"r","client_id":"client 1%/é","principal_id":"7","principal":"alice","token_id":"` + session + `.` + session + `"}`,
+			`"event":"token.revoke","outcome":"done","realm":"r","client_id":"client 1%/é","principal_id":"7","principal":"alice","token_id":"` + session + `.` + session + `"}`,
 		}},
 		{"revocation refused", "revoke", tokenBody("good"), []string{"Authorization", basic(testID, "wr0ng")}, []string{
 			`"event":"token.revoke","outcome":"refused","realm":"r","client_id":"client 1%/é","reason":"invalid_client","detail":"client authentication failed"}`,
@@ -136,45 +140,191 @@ func TestNothingHappensUnaudited(t *testing.T) {
 	}
 }
 
-// Who comes too early gets 429 with the time, no OAuth error, and one line for all of it.
+// Who comes too early gets 429 with the time, and no OAuth error. Failures count at all endpoints, requests at each for
+// itself: who introspects a lot still gets a token.
 func TestLimited(t *testing.T) {
 	good := []string{"Authorization", basic(testID, testSecret)}
 	bad := []string{"Authorization", basic(testID, "wr0ng")}
+	form := goodForm()
+	form.Del("client_id")
+	form.Del("client_secret")
 	tests := []struct {
 		name, reason, wait string
 		rules              limit.Rules
 		before             []string // the header of what comes before
+		everywhere         bool
 	}{
-		{"failures", limit.Failures, "90", limit.Rules{Failures: 1, Delay: 90 * time.Second, MaxDelay: time.Hour, Forget: time.Hour}, bad},
-		{"peer", limit.PeerRate, "4", limit.Rules{PeerRate: 0.25, PeerBurst: 2}, bad},
-		{"client", limit.ClientRate, "4", limit.Rules{ClientRate: 0.25, ClientBurst: 2}, good},
+		{"failures", limit.Failures, "90", limit.Rules{Failures: 1, Delay: 90 * time.Second, MaxDelay: time.Hour, Forget: time.Hour}, bad, true},
+		{"peer", limit.PeerRate, "4", limit.Rules{PeerRate: 0.25, PeerBurst: 2}, bad, false},
+		{"client", limit.ClientRate, "4", limit.Rules{ClientRate: 0.25, ClientBurst: 2}, good, false},
+		{"introspection", limit.PeerRate, "4", limit.Rules{IntrospectionRate: 0.25, IntrospectionBurst: 2}, good, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var out bytes.Buffer
 			s := newExchange().guarded(t, &out, tt.rules).service(t)
+			all := map[string]func() (*httptest.ResponseRecorder, map[string]any){
+				"token.issue": func() (*httptest.ResponseRecorder, map[string]any) {
+					return ask(t, s.ServeHTTP, post(form.Encode(), good...))
+				},
+				"token.exchange": func() (*httptest.ResponseRecorder, map[string]any) {
+					return ask(t, s.ServeHTTP, post(exchangeForm("good").Encode(), good...))
+				},
+				"token.revoke": func() (*httptest.ResponseRecorder, map[string]any) {
+					return ask(t, s.ServeRevoke, post(tokenBody("junk"), good...))
+				},
+				"token.introspect": func() (*httptest.ResponseRecorder, map[string]any) {
+					return ask(t, s.ServeIntrospect, post(tokenBody("good"), good...))
+				},
+			}
+			serve, here := s.ServeHTTP, []string{"token.issue", "token.exchange"}
+			if tt.name == "introspection" {
+				serve, here = s.ServeIntrospect, []string{"token.introspect"}
+			}
 			for range 2 {
-				if w, _ := ask(t, s.ServeIntrospect, post(tokenBody("good"), tt.before...)); w.Code == http.StatusTooManyRequests {
+				if w, _ := ask(t, serve, post(tokenBody("good", "grant_type", "client_credentials", "scope", "catalog"), tt.before...)); w.Code == http.StatusTooManyRequests {
 					t.Fatalf("refused too early: %s", w.Body)
 				}
 			}
 			out.Reset()
-			form := goodForm()
-			form.Del("client_id")
-			form.Del("client_secret")
-			for _, tt2 := range []struct {
-				serve http.HandlerFunc
-				body  string
-			}{{s.ServeHTTP, form.Encode()}, {s.ServeHTTP, exchangeForm("good").Encode()}, {s.ServeRevoke, tokenBody("good")}, {s.ServeIntrospect, tokenBody("good")}} {
-				w, body := ask(t, tt2.serve, post(tt2.body, good...))
+			for event, request := range all {
+				w, body := request()
+				if !tt.everywhere && !slices.Contains(here, event) {
+					if w.Code != http.StatusOK {
+						t.Errorf("%s has to wait for what was asked elsewhere: %d %v", event, w.Code, body)
+					}
+					continue
+				}
 				if w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") != tt.wait || body["reason"] != "too_many_requests" || body["error"] != nil ||
 					w.Header().Get("WWW-Authenticate") != "" {
-					t.Errorf("%d %v %v, want to wait %s seconds", w.Code, w.Header(), body, tt.wait)
+					t.Errorf("%s: %d %v %v, want to wait %s seconds", event, w.Code, w.Header(), body, tt.wait)
+				}
+				for range 5 { // one line for all of it
+					request()
+				}
+				if tt.reason == limit.PeerRate && event == "token.exchange" {
+					event = "token.issue" // what was asked for was not looked at
+				}
+				if text := out.String(); strings.Count(text, `"event":"`+event+`","outcome":"limited"`) != 1 || !strings.Contains(text, `"reason":"`+tt.reason+`"`) {
+					t.Errorf("%s: lines:\n%s", event, text)
 				}
 			}
-			if text := out.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, `"event":"token.issue","outcome":"limited"`) || !strings.Contains(text, `"reason":"`+tt.reason+`"`) {
-				t.Errorf("lines:\n%s", text)
+		})
+	}
+}
+
+// Tokens that nobody issued are failures of their peer, at every endpoint that takes a token for a client's proof. They get
+// few lines, and a good token is heard all the same.
+func TestForgedTokens(t *testing.T) {
+	rules := limit.Rules{PeerFailures: 10, Delay: time.Minute, MaxDelay: time.Hour, Forget: time.Hour}
+	bearer := func(token string) []string { return []string{"Authorization", "Bearer " + token} }
+	for name, request := range map[string]func(s *Service, i int) *httptest.ResponseRecorder{
+		"exchange": func(s *Service, i int) *httptest.ResponseRecorder {
+			token := fmt.Sprint("junk", i)
+			w, _ := ask(t, s.ServeHTTP, post(exchangeForm(token).Encode(), bearer(token)...))
+			return w
+		},
+		"exchange of a good token, by a bad one": func(s *Service, i int) *httptest.ResponseRecorder {
+			w, _ := ask(t, s.ServeHTTP, post(exchangeForm("good").Encode(), bearer(fmt.Sprint("junk", i))...))
+			return w
+		},
+		"revocation": func(s *Service, i int) *httptest.ResponseRecorder {
+			token := fmt.Sprint("junk", i)
+			w, _ := ask(t, s.ServeRevoke, post(tokenBody(token), bearer(token)...))
+			return w
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out bytes.Buffer
+			f := newExchange().guarded(t, &out, rules)
+			s := f.service(t)
+			for i := range 1000 {
+				if w := request(s, i); (w.Code == http.StatusTooManyRequests) != (i > 10) || i > 10 && w.Header().Get("Retry-After") != "60" {
+					t.Fatalf("request %d: %d %v", i, w.Code, w.Header())
+				}
+			}
+			if n := strings.Count(out.String(), "\n"); n > 2 {
+				t.Errorf("%d lines", n)
+			}
+			if w, body := ask(t, s.ServeHTTP, post(exchangeForm("good").Encode(), bearer("good")...)); w.Code != http.StatusOK {
+				t.Errorf("a good token: %d %v", w.Code, body)
+			}
+			out.Reset()
+			if err := f.Audit.Close(); err != nil { // what was not told yet
+				t.Fatal(err)
+			}
+			if text := out.String(); !strings.Contains(text, `"reason":"peer_failures","count":988,`) || name != "revocation" && !strings.Contains(text, `"count":10,`) {
+				t.Errorf("%s", text)
 			}
 		})
+	}
+}
+
+// What somebody once had is no forgery: clients that come back after a pause do not shut each other out. But neither does
+// whoever holds such a token fill the log with it.
+func TestFormerTokens(t *testing.T) {
+	var out bytes.Buffer
+	f := newExchange().guarded(t, &out, limit.Rules{PeerFailures: 1, Delay: time.Minute, MaxDelay: time.Hour, Forget: time.Hour})
+	s := f.service(t)
+	for range 100 {
+		for _, token := range []string{"expired", "revoked", "disabled"} {
+			if w, _ := ask(t, s.ServeHTTP, post(exchangeForm(token).Encode(), "Authorization", "Bearer "+token)); w.Code != http.StatusBadRequest {
+				t.Fatalf("%s: %d", token, w.Code)
+			}
+		}
+	}
+	if n := strings.Count(out.String(), "\n"); n != 3 {
+		t.Errorf("%d lines:\n%s", n, &out)
+	}
+}
+
+// A client that exchanges tokens by Bearer has no other share than with its secret.
+func TestExchangeCounts(t *testing.T) {
+	f := newExchange().guarded(t, io.Discard, limit.Rules{ClientRate: 1, ClientBurst: 3})
+	s := f.service(t)
+	for i := range 5 {
+		w, _ := ask(t, s.ServeHTTP, post(exchangeForm("good").Encode(), "Authorization", "Bearer good"))
+		if want := map[bool]int{true: http.StatusOK, false: http.StatusTooManyRequests}[i < 3]; w.Code != want {
+			t.Errorf("exchange %d: %d", i, w.Code)
+		}
+	}
+	if f.broker.asked != 3 {
+		t.Errorf("%d tokens were issued", f.broker.asked)
+	}
+	if w, _ := ask(t, s.ServeHTTP, post(goodForm().Encode())); w.Code != http.StatusTooManyRequests {
+		t.Errorf("with its secret: %d", w.Code)
+	}
+}
+
+// A client that would end somebody else's token is told as little as ever; the operator hears of it.
+func TestRevocationOfAnothersToken(t *testing.T) {
+	var out bytes.Buffer
+	f := newExchange().guarded(t, &out, limit.Rules{})
+	f.admit.tokens["bobs"] = held(func(d *pipeline.Decision) { d.Credential.Principal = sdk.PrincipalRef{ID: "8", Name: "bob"} })
+	w, body := ask(t, f.service(t).ServeRevoke, post(tokenBody("bobs"), "Authorization", basic(testID, testSecret)))
+	if w.Code != http.StatusOK || len(body) != 0 {
+		t.Errorf("%d %v", w.Code, body)
+	}
+	want := `"event":"token.revoke","outcome":"refused","realm":"r","client_id":"client 1%/é","principal_id":"8","principal":"bob","token_id":"` +
+		session + `.` + session + `","reason":"another_principal"}` + "\n"
+	if !strings.HasSuffix(out.String(), want) || strings.Count(out.String(), "\n") != 1 {
+		t.Errorf("%s\nwant\n%s", &out, want)
+	}
+}
+
+// A token that was revoked is revoked once: whoever still has it writes no lines with it.
+func TestRevokedAgain(t *testing.T) {
+	var out bytes.Buffer
+	var revoked []string
+	f := newExchange()
+	f.Directory = clients{revoked: &revoked}
+	s := f.guarded(t, &out, limit.Rules{}).service(t)
+	for range 10 {
+		if w, _ := ask(t, s.ServeRevoke, post(tokenBody("good"), "Authorization", "Bearer good")); w.Code != http.StatusOK {
+			t.Errorf("%d", w.Code)
+		}
+	}
+	if n := strings.Count(out.String(), "\n"); n != 2 || len(revoked) != 1 {
+		t.Errorf("%d lines, revoked %v", n, revoked)
 	}
 }

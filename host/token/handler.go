@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/realmgate/realmgate/host/audit"
+	"github.com/realmgate/realmgate/host/directory"
 	"github.com/realmgate/realmgate/host/limit"
 	"github.com/realmgate/realmgate/sdk"
 )
@@ -47,10 +48,15 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, what, f.client, err)
 		return
 	}
-	if err := s.c.Audit.Record(r.Context(), s.toldIssued(what, out)); err != nil {
+	err = s.notes.signed(s, out.token.Value)
+	if err == nil {
+		err = s.c.Audit.Record(r.Context(), s.toldIssued(what, out))
+	}
+	if err != nil {
 		s.fail(w, r, what, f.client, err) // nobody gets to see the token
 		return
 	}
+	s.keys.look(r.Context())
 	s.log(r).Info("token issued", "client_id", printable(out.clientID), "principal_id", out.principal.ID, "exchanged", f.grantType == grantTokenExchange,
 		"token_id", out.token.ID, "scope", strings.Join(out.scope, " "), "expires", out.token.Expires)
 	typ := out.token.Type
@@ -104,14 +110,18 @@ func (s *Service) fail(w http.ResponseWriter, r *http.Request, what string, c cl
 	if !errors.As(err, &fault) {
 		log.Error(what+" request is unavailable", "error", err)
 		told.Outcome, told.Reason = audit.Failed, "unavailable"
-		_ = s.c.Audit.Record(r.Context(), told) // there is no effect that needs the line
+		_ = s.c.Audit.Tally(r.Context(), told) // there is no effect that needs the line
 		WriteUnavailable(w, r)
 		return
 	}
 	told.Outcome, told.Reason, told.Detail = audit.Refused, cmp.Or(fault.why, fault.Code), fault.Description
-	// What is malformed was never judged: it has no line, lest anybody could fill the audit log with it.
+	// What is malformed was never judged: it has no line.
 	judged := c.authenticated || fault.why != "" || fault.Code == CodeInvalidClient && c.hasSecret()
-	if judged && s.c.Audit.Record(r.Context(), told) != nil {
+	record := s.c.Audit.Tally
+	if c.authenticated { // a real client's faults are told one by one
+		record = s.c.Audit.Record
+	}
+	if judged && record(r.Context(), told) != nil {
 		WriteUnavailable(w, r)
 		return
 	}
@@ -157,11 +167,16 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	_ = e.Encode(v) // a caller that has gone needs no answer
 }
 
-// newTokenID gives 128 random bits in hex.
-func newTokenID() string {
+// newTokenID gives 128 random bits in hex, behind the session that the token goes on with. Without one, or if it is none that
+// began here, the id begins a session.
+func newTokenID(session string) string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails
-	return hex.EncodeToString(b[:])
+	id := hex.EncodeToString(b[:])
+	if on := session + "." + id; directory.SessionOf(on) == session {
+		return on
+	}
+	return id
 }
 
 // maxToken bounds a token in bytes; the server accepts no longer one.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/realmgate/realmgate/host/directory"
+	"github.com/realmgate/realmgate/host/limit"
 	"github.com/realmgate/realmgate/host/pipeline"
 )
 
@@ -54,7 +55,7 @@ func (s *Service) ServeIntrospect(w http.ResponseWriter, r *http.Request) {
 func (s *Service) introspect(ctx context.Context, c *client, token string) (introspection, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.c.Timeout)
 	defer cancel()
-	if _, _, err := s.authenticate(ctx, c); err != nil {
+	if _, _, err := s.authenticate(ctx, limit.Introspection, c); err != nil {
 		return introspection{}, err
 	}
 	d, err := s.decide(ctx, token)

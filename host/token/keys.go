@@ -45,6 +45,7 @@ type keySet struct {
 	timeout   time.Duration
 	now       func() time.Time
 	log       hclog.Logger
+	note      func(kids []string) // is told of every set that the broker gave; calls do not overlap
 
 	flight  singleflight.Group
 	mu      sync.Mutex
@@ -57,6 +58,7 @@ type keySet struct {
 // published is a checked key set.
 type published struct {
 	body  []byte
+	kids  []string // of the keys
 	algs  []string // of the keys, sorted
 	until time.Time
 }
@@ -72,19 +74,33 @@ func (k *keySet) get(ctx context.Context) (published, error) {
 	if p, done, err := k.kept(); done {
 		return p, err
 	}
-	answer := k.flight.DoChan("", func() (any, error) {
-		if p, done, err := k.kept(); done { // another flight has landed just now
-			return p, err
-		}
-		return k.fetch(context.WithoutCancel(ctx)) // others wait for it too
-	})
 	select {
-	case a := <-answer:
+	case a := <-k.fly(ctx):
 		p, _ := a.Val.(published)
 		return p, a.Err
 	case <-ctx.Done():
 		return published{}, ctx.Err()
 	}
+}
+
+// look asks the broker if it is time to, without waiting for it, so that a change of the keys is noted when tokens are issued,
+// too.
+func (k *keySet) look(ctx context.Context) {
+	if k == nil {
+		return
+	}
+	if _, done, _ := k.kept(); !done {
+		k.fly(ctx)
+	}
+}
+
+func (k *keySet) fly(ctx context.Context) <-chan singleflight.Result {
+	return k.flight.DoChan("", func() (any, error) {
+		if p, done, err := k.kept(); done { // another flight has landed just now
+			return p, err
+		}
+		return k.fetch(context.WithoutCancel(ctx)) // others wait for it too
+	})
 }
 
 // kept gives what is known without asking the broker; done says that it need not, or must not yet, be asked.
@@ -114,9 +130,12 @@ func (k *keySet) fetch(ctx context.Context) (published, error) {
 			return err
 		}
 		until = u
-		p.body, p.algs, err = publicKeys(raw)
+		p, err = publicKeys(raw)
 		return err
 	})
+	if err == nil && k.note != nil {
+		k.note(p.kids)
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	now := k.now()
@@ -146,18 +165,18 @@ var (
 
 // publicKeys checks what a broker wants to be published, and writes it anew: public members of public keys only. A set with
 // a private or symmetric key is refused as a whole, since its broker has mistaken what it does.
-func publicKeys(raw []byte) (body []byte, algs []string, err error) {
+func publicKeys(raw []byte) (p published, err error) {
 	var in struct {
 		Keys []map[string]any `json:"keys"`
 	}
 	if len(raw) > maxKeySet {
-		return nil, nil, errors.New("the token broker's key set is too large")
+		return p, errors.New("the token broker's key set is too large")
 	}
 	if err := json.Unmarshal(raw, &in); err != nil {
-		return nil, nil, errors.New("the token broker's key set is not JSON") // without its text, which may be a key
+		return p, errors.New("the token broker's key set is not JSON") // without its text, which may be a key
 	}
 	if len(in.Keys) == 0 || len(in.Keys) > maxKeys {
-		return nil, nil, fmt.Errorf("the token broker's key set has %d keys", len(in.Keys))
+		return p, fmt.Errorf("the token broker's key set has %d keys", len(in.Keys))
 	}
 	var out struct {
 		Keys []map[string]any `json:"keys"`
@@ -165,13 +184,13 @@ func publicKeys(raw []byte) (body []byte, algs []string, err error) {
 	for _, k := range in.Keys {
 		for _, m := range privateMembers {
 			if _, ok := k[m]; ok {
-				return nil, nil, errors.New("the token broker's key set has a private key in it")
+				return p, errors.New("the token broker's key set has a private key in it")
 			}
 		}
 		typ, _ := k["kty"].(string)
 		kid, _ := k["kid"].(string)
 		if !slices.Contains(keyTypes, typ) || kid == "" {
-			return nil, nil, errors.New("the token broker's key set has a key without an id or that is not RSA, EC or OKP")
+			return p, errors.New("the token broker's key set has a key without an id or that is not RSA, EC or OKP")
 		}
 		clean := map[string]any{}
 		for _, m := range publicMembers {
@@ -179,14 +198,14 @@ func publicKeys(raw []byte) (body []byte, algs []string, err error) {
 				clean[m] = v
 			}
 		}
-		out.Keys = append(out.Keys, clean)
-		if alg := algorithm(k); alg != "" && !slices.Contains(algs, alg) {
-			algs = append(algs, alg)
+		out.Keys, p.kids = append(out.Keys, clean), append(p.kids, kid)
+		if alg := algorithm(k); alg != "" && !slices.Contains(p.algs, alg) {
+			p.algs = append(p.algs, alg)
 		}
 	}
-	slices.Sort(algs)
-	body, err = json.Marshal(out)
-	return body, algs, err
+	slices.Sort(p.algs)
+	p.body, err = json.Marshal(out)
+	return p, err
 }
 
 // algorithm gives the alg of a key, or the one that keys of its kind are used with.

@@ -173,13 +173,13 @@ func TestKeysNeverPrivate(t *testing.T) {
 		if w := getKeys(f.service(t)); w.Code != 503 || strings.Contains(w.Body.String(), "SECRET") {
 			t.Errorf("%s: %d %s", name, w.Code, w.Body)
 		}
-		if _, _, err := publicKeys([]byte(set)); err == nil || strings.Contains(err.Error(), "SECRET") {
+		if _, err := publicKeys([]byte(set)); err == nil || strings.Contains(err.Error(), "SECRET") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	body, algs, err := publicKeys([]byte(`{"keys":[` + strings.Replace(rsaJWK, `{`, `{"x5u":"https://attacker","D":"SECRET",`, 1) + `],"secret":"SECRET"}`))
-	if err != nil || strings.Contains(string(body), "SECRET") || strings.Contains(string(body), "attacker") || len(algs) != 1 {
-		t.Errorf("%s %v %v", body, algs, err)
+	p, err := publicKeys([]byte(`{"keys":[` + strings.Replace(rsaJWK, `{`, `{"x5u":"https://attacker","D":"SECRET",`, 1) + `],"secret":"SECRET"}`))
+	if err != nil || strings.Contains(string(p.body), "SECRET") || strings.Contains(string(p.body), "attacker") || len(p.algs) != 1 || len(p.kids) != 1 {
+		t.Errorf("%s %v %v %v", p.body, p.algs, p.kids, err)
 	}
 }
 

@@ -22,8 +22,10 @@ type Directory interface {
 	Authenticate(ctx context.Context, realm, clientID, secret string) (p directory.Principal, version string, err error)
 	// GetPrincipalByID gives a principal as it is now, or directory.ErrNotFound.
 	GetPrincipalByID(ctx context.Context, realm, id string) (directory.Principal, error)
-	// RevokeToken denies a token from now on, until it expires by itself.
+	// RevokeToken denies a token, or all tokens of a session, from now on until they expire by themselves.
 	RevokeToken(ctx context.Context, realm, issuer, tokenID string, until time.Time) error
+	// IsRevoked says whether RevokeToken was called with the same id.
+	IsRevoked(ctx context.Context, realm, issuer, tokenID string) (bool, error)
 }
 
 // Issuer is the half of a sdk.TokenBroker that makes tokens.
@@ -75,6 +77,7 @@ type Config struct {
 type Service struct {
 	c            Config
 	keys         *keySet // nil: there are none
+	notes        *keyNotes
 	aliases      map[string][]string
 	defaultScope []string
 }
@@ -111,9 +114,12 @@ func New(c Config) (*Service, error) {
 	if c.Guard == nil {
 		c.Guard = unguarded{&c}
 	}
-	s := &Service{c: c, aliases: map[string][]string{}}
+	s := &Service{c: c, aliases: map[string][]string{}, notes: &keyNotes{}}
 	if c.Keys != nil {
-		s.keys = &keySet{publisher: c.Keys, timeout: c.Timeout, now: c.Now, log: c.Logger.With("realm", c.Realm)}
+		s.keys = &keySet{
+			publisher: c.Keys, timeout: c.Timeout, now: c.Now, log: c.Logger.With("realm", c.Realm),
+			note: func(kids []string) { s.notes.published(s, kids) },
+		}
 	}
 	if c.RolePrefix != "" && !isScopeToken(c.RolePrefix) {
 		return nil, fmt.Errorf("realm %s: the role prefix %q cannot be part of a scope", c.Realm, c.RolePrefix)

@@ -58,6 +58,11 @@ func (c clients) RevokeToken(_ context.Context, realm, issuer, tokenID string, u
 	return c.err
 }
 
+func (c clients) IsRevoked(_ context.Context, realm, issuer, tokenID string) (bool, error) {
+	has := func(r string) bool { return strings.HasPrefix(r, fmt.Sprint(realm, " ", issuer, " ", tokenID, " ")) }
+	return c.revoked != nil && slices.ContainsFunc(*c.revoked, has), c.err
+}
+
 func (c clients) Authenticate(_ context.Context, realm, id, secret string) (directory.Principal, string, error) {
 	if c.err != nil {
 		return directory.Principal{}, "", c.err

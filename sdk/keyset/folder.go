@@ -2,6 +2,7 @@ package keyset
 
 import (
 	"crypto"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -62,20 +63,32 @@ func List(dir string) (entries []Entry, err error) {
 	return m.Keys, nil
 }
 
-// Stamp tells one content of a folder from another. Two are compared with ==.
-type Stamp struct {
-	modified time.Time
-	size     int64
-	file     any // which file it is, where the system can tell
-}
+// Stamp tells one state of a folder from another: what is in it, and who may use it. Two are compared with ==.
+type Stamp [sha256.Size]byte
 
-// StampOf looks at a folder without reading it. It is cheap: one call of the system.
+// StampOf looks at a folder and its files without reading them. It costs a call of the system for each.
 func StampOf(dir string) (Stamp, error) {
-	info, err := os.Stat(filepath.Join(dir, manifestName))
+	folder, err := os.Stat(dir)
 	if err != nil {
 		return Stamp{}, err
 	}
-	return Stamp{info.ModTime(), info.Size(), inode(info)}, nil
+	names, err := os.ReadDir(dir)
+	if err != nil {
+		return Stamp{}, err
+	}
+	h := sha256.New()
+	fmt.Fprintln(h, folder.Mode(), inode(folder))
+	for _, n := range names {
+		info, err := os.Stat(filepath.Join(dir, n.Name())) // of what a link leads to, which is what would be read
+		if errors.Is(err, fs.ErrNotExist) {                // it has just gone
+			continue
+		}
+		if err != nil {
+			return Stamp{}, err
+		}
+		fmt.Fprintf(h, "%q %v %d %d %v\n", n.Name(), info.Mode(), info.ModTime().UnixNano(), info.Size(), inode(info))
+	}
+	return Stamp(h.Sum(nil)), nil
 }
 
 func wrap(dir string, err error) error {

@@ -256,6 +256,21 @@ func TestStamp(t *testing.T) {
 	if stamp() != first {
 		t.Error("a folder that nobody changed has another stamp")
 	}
+	entries, err := List(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, mode := range map[string]os.FileMode{"": 0o700, manifestName: 0o600, entries[0].File: 0o600} {
+		path = filepath.Join(dir, path)
+		for _, m := range []os.FileMode{mode | 0o044, mode} {
+			if err := os.Chmod(path, m); err != nil {
+				t.Fatal(err)
+			}
+			if (stamp() == first) != (m == mode) {
+				t.Errorf("%s: the mode %#o is not seen, or seen where it is gone", path, m)
+			}
+		}
+	}
 	rotated(t, dir, Rotation{}, start)
 	if stamp() == first {
 		t.Error("a rotation leaves the stamp as it was")

@@ -67,12 +67,62 @@ realm "demo" {
 	}
 
 	// The leak of a key: its tokens end at once, give or take the time until the folder is looked at.
-	d.command("key", "rotate", "--dir", keys, "--wait", "0s", "--overlap", "0s")
+	d.command("key", "rotate", "--realm", "demo", "--wait", "0s", "--overlap", "0s")
 	await(t, func() bool { return d.check("demo", first).reason() == "key_unknown" })
 	if a := d.check("demo", second); a.status != http.StatusUnauthorized {
 		t.Errorf("%d %s", a.status, a.text)
 	}
 	accepted(d.rootToken("demo"))
+}
+
+// A former key verifies for as long as a token of any realm that uses the folder may live, whatever the folder is called.
+func TestRotationKnowsTheConfiguration(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	d := prepare(t, dir, `
+authentication {
+  token_broker {
+    type    = "key-pair"
+    key_dir = "keys"
+  }
+}
+realm "quick" {}
+realm "slow" {
+  authentication {
+    token_broker {
+      key_dir              = "keys/../keys"
+      max_token_generation = "P2D"
+    }
+  }
+}
+realm "elsewhere" {
+  authentication {
+    token_broker {
+      key_dir              = "others"
+      max_token_generation = "P30D"
+    }
+  }
+}
+`)
+	d.command("key", "generate", "--realm", "quick")
+	for _, tt := range []struct {
+		args []string
+		want time.Duration
+	}{
+		{nil, 48*time.Hour + overlapMargin},
+		{[]string{"--max-token-generation", "PT2H"}, 2*time.Hour + overlapMargin},
+		{[]string{"--overlap", "PT1H", "--wait", "PT1M"}, time.Hour},
+	} {
+		var keys []keyView
+		text := d.command(append([]string{"key", "rotate", "--dir", "keys", "--json"}, tt.args...)...)
+		if err := json.Unmarshal([]byte(text[strings.Index(text, "["):]), &keys); err != nil {
+			t.Fatal(err, text)
+		}
+		former, fresh := keys[len(keys)-2], keys[len(keys)-1]
+		if got := former.RetireAt.Sub(fresh.SignFrom); got != tt.want {
+			t.Errorf("%v: the former key retires after %s, want %s", tt.args, got, tt.want)
+		}
+	}
 }
 
 func header(t testing.TB, token string) map[string]any {

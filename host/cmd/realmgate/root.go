@@ -17,7 +17,7 @@ import (
 // rootCredentials shows the secret of a first start: on a terminal, else in a file that only its owner can read. It never
 // goes to a log.
 type rootCredentials struct {
-	out      *os.File
+	out      *os.File  // nil: the file in any case
 	note     io.Writer // takes the name of the file; not out, which may be somebody's audit log
 	file     string    // used if out is no terminal
 	endpoint func(realm string) string
@@ -46,7 +46,7 @@ func (r rootCredentials) show(p directory.Principal, s directory.ClientSecret) e
 		fmt.Sprintf(`curl -i -H 'Authorization: Bearer '$TOKEN %s/v1/check`, base),
 		fmt.Sprintf(`curl -i -H 'Authorization: Bearer '${TOKEN}x %s/v1/check`, base),
 	}
-	if term.IsTerminal(int(r.out.Fd())) {
+	if r.out != nil && term.IsTerminal(int(r.out.Fd())) {
 		return r.print(r.out, p, e)
 	}
 	if err := r.write(p.Realm, e); err != nil {

@@ -114,6 +114,9 @@ func (r *rooms) bootstrap(ctx context.Context, cfg *config.Config, std streams) 
 		endpoint: func(realm string) string { return endpoint(cfg, realm) },
 		scope:    cfg.RolePrefix + "ALL",
 	}
+	if cfg.Audit.Path == audit.Stdout { // whoever reads the log, be it a terminal, gets lines and nothing else
+		show.out, _ = std.err.(*os.File)
+	}
 	for _, realm := range r.gen.Internal() {
 		created, err := r.createRoot(ctx, realm, show.show)
 		if err != nil {

@@ -236,6 +236,21 @@ func testRevocations(t *testing.T, s *store) {
 	denies(t, external("https://idp", "t1"), "token_revoked", false)
 	ok(t, external("https://idpt", "1")) // the two must not run together
 	ok(t, external("https://id", "pt1"))
+	// All tokens of a session end with it; only the realm's own have one.
+	const one, two = "0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210"
+	ok(t, s.RevokeToken(ctx, "r", "https://gate/r", directory.SessionOf(one+"."+two), until))
+	ok(t, s.RevokeToken(ctx, "r", "https://idp", one, until))
+	denies(t, internal(one), "token_revoked", false)
+	denies(t, internal(one+"."+two), "token_revoked", false)
+	ok(t, internal(two+"."+one))
+	ok(t, internal("x."+one))
+	ok(t, internal(one+".x"))
+	ok(t, external("https://idp", one+"."+two))
+	for id, want := range map[string]bool{one: true, two: false, one + "." + two: false} {
+		if got, err := s.IsRevoked(ctx, "r", "https://gate/r", id); err != nil || got != want {
+			t.Errorf("%s is revoked: %v %v", id, got, err)
+		}
+	}
 	before := s.Epoch("r")
 	ok(t, s.RevokeToken(ctx, "r", "https://idp", "t1", until))
 	if s.Epoch("r") != before {

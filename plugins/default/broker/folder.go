@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// lookEvery is how often a key folder is looked at. It is read only if its manifest has changed.
+	// lookEvery is how often a key folder is looked at. It is read only if something in it, or who may use it, has changed.
 	lookEvery = 2 * time.Second
 	// tooOld is since when nobody has looked, so that everyone waits for the one who does: a key may have come that signs
 	// already.

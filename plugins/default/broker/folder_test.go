@@ -3,6 +3,7 @@ package broker
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -252,19 +253,32 @@ func TestBrokenFolder(t *testing.T) {
 		t.Error("a retired key is published")
 	}
 	write(good)
-	if err := os.Chmod(dir, 0o750); err != nil {
+	// Who may use the folder is looked at as often as what is in it.
+	entries, err := keyset.List(dir)
+	if err != nil {
 		t.Fatal(err)
 	}
-	c.advance(lookEvery)
-	if b.keys.current(ctx, c.now()); !strings.Contains(log.String(), "0750") {
-		t.Errorf("the log says %s", log.String())
-	}
-	if err := os.Chmod(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	c.advance(lookEvery)
-	if b.keys.current(ctx, c.now()); !strings.Contains(log.String(), "in order again") {
-		t.Errorf("the log says %s", log.String())
+	for _, x := range []struct {
+		path      string
+		bad, good os.FileMode
+	}{{dir, 0o750, 0o700}, {manifest, 0o644, 0o600}, {filepath.Join(dir, entries[1].File), 0o640, 0o600}} {
+		c.advance(lookEvery)
+		b.keys.current(ctx, c.now())
+		log.Reset()
+		if err := os.Chmod(x.path, x.bad); err != nil {
+			t.Fatal(err)
+		}
+		c.advance(lookEvery)
+		if b.keys.current(ctx, c.now()); !strings.Contains(log.String(), fmt.Sprintf("%#o", x.bad)) {
+			t.Errorf("%s is %#o, and the log says %s", x.path, x.bad, log.String())
+		}
+		if err := os.Chmod(x.path, x.good); err != nil {
+			t.Fatal(err)
+		}
+		c.advance(lookEvery)
+		if b.keys.current(ctx, c.now()); !strings.Contains(log.String(), "in order again") {
+			t.Errorf("the log says %s", log.String())
+		}
 	}
 }
 

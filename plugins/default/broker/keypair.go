@@ -27,14 +27,15 @@ type KeyPairSettings struct {
 	PrivateKeyFile   string            `json:"private_key_file,omitempty" doc:"PEM file of the private key (PKCS #1, PKCS #8 or SEC 1), readable by its owner only"`
 	PublicKeyFile    string            `json:"public_key_file,omitempty" doc:"PEM file of the public key; needed by nothing, but checked against the private key"`
 	PrivateKey       sdk.SecretRef     `json:"private_key,omitempty" doc:"reference to the private key in a secret store, instead of private_key_file"`
-	VerificationKeys []VerificationKey `json:"verification_key,omitempty" doc:"further keys whose tokens are accepted, e.g. the former one after a rotation"`
+	VerificationKeys []VerificationKey `json:"verification_key,omitempty" doc:"further keys that are published and whose tokens are accepted: the one that is to sign next, and the former one until its tokens have expired"`
 	MaxGeneration    sdk.Duration      `json:"max_token_generation" default:"PT1H" doc:"longest life of a token, between PT1M and P30D"`
 }
 
-// VerificationKey is a public key, either in a file or in a secret store.
+// VerificationKey is a key that only verifies, in a file or in a secret store.
 type VerificationKey struct {
-	File string        `json:"public_key_file,omitempty" doc:"PEM file of the public key (PKIX or PKCS #1)"`
-	Ref  sdk.SecretRef `json:"public_key,omitempty" doc:"reference to the public key in a secret store"`
+	File    string        `json:"public_key_file,omitempty" doc:"PEM file of the public key (PKIX or PKCS #1)"`
+	Ref     sdk.SecretRef `json:"public_key,omitempty" doc:"reference to the public key in a secret store"`
+	Private sdk.SecretRef `json:"private_key,omitempty" doc:"reference to a private key in a secret store, of which only the public half is used: one that is to sign next, or signed before"`
 }
 
 // KeyPair is a token broker that signs with a private key and publishes the public ones. Each key has one algorithm, which
@@ -128,11 +129,20 @@ func (s *KeyPairSettings) check() error {
 		fault("a public key without a private one signs nothing; use a verification_key block", "public_key_file")
 	}
 	for i, v := range s.VerificationKeys {
-		if (v.File == "") == v.Ref.IsZero() {
-			fault("exactly one of public_key_file and public_key is needed", "verification_key", i)
+		if n := count(v.File != "", !v.Ref.IsZero(), !v.Private.IsZero()); n != 1 {
+			fault("exactly one of public_key_file, public_key and private_key is needed", "verification_key", i)
 		}
 	}
 	return errors.Join(faults...)
+}
+
+func count(all ...bool) (n int) {
+	for _, b := range all {
+		if b {
+			n++
+		}
+	}
+	return n
 }
 
 // reader reads the keys that settings name one by one. An error blames the key of the settings.
@@ -254,6 +264,17 @@ func (v VerificationKey) read(ctx context.Context) (crypto.PublicKey, time.Time,
 	if v.File != "" {
 		k, err := publicKeyFile(v.File)
 		return k, time.Time{}, sdk.At(err, "public_key_file")
+	}
+	if !v.Private.IsZero() {
+		secret, err := v.Private.Value(ctx)
+		if err != nil {
+			return nil, time.Time{}, sdk.At(err, "private_key")
+		}
+		k, err := keyset.ParsePrivate(secret.Reveal())
+		if err != nil {
+			return nil, time.Time{}, sdk.At(err, "private_key")
+		}
+		return k.Public(), keepUntil(secret), nil
 	}
 	secret, err := v.Ref.Value(ctx)
 	if err != nil {

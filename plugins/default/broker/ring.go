@@ -55,8 +55,9 @@ func (k *keys) byID(id string) (key, bool) {
 }
 
 // ring holds the current keys and reads them again when a secret store says so. A signing key that was replaced goes on
-// verifying for the longest life of a token, and the second up to which that is rounded, since tokens that it signed are
-// about.
+// verifying for the longest life of a token, and a second for those that are just being signed, since tokens of it are about.
+// That is for the mistakes of operators: another daemon, or this one after a start, does not know the former key unless the
+// settings name it, nor the new one before it has read it.
 type ring struct {
 	read   func(context.Context) (*keys, error)
 	retain time.Duration
@@ -129,6 +130,9 @@ func (r *ring) refresh(caller context.Context, now time.Time) {
 		return
 	}
 	if old := r.now.signer; old.id != fresh.signer.id {
+		if _, known := r.now.byID(fresh.signer.id); !known {
+			sdk.Logger(ctx).WarnContext(ctx, "a key signs tokens from now on that was not published before: others may refuse them for as long as they keep published keys. A verification_key block publishes it first", "kid", fresh.signer.id)
+		}
 		old.sign = nil
 		r.retired = append([]retired{{old, now.Add(r.retain + time.Second)}}, r.retired...)
 		r.retired = r.retired[:min(len(r.retired), maxRetired)]
@@ -145,7 +149,7 @@ func (r *ring) withRetired(now time.Time) *keys {
 	out.verifies = append([]key(nil), r.now.verifies...)
 	for _, x := range r.retired {
 		if now.Before(x.till) {
-			out.verifies = append(out.verifies, x.key)
+			out.verifies = union(out.verifies, []key{x.key}) // the settings may name it, too
 		}
 	}
 	return &out

@@ -73,8 +73,8 @@ func newBroker(setup sdk.Setup, of kinds, most sdk.Duration, from source) (broke
 	return b, errors.Join(faults...)
 }
 
-// Issue makes a token for the grant. Its life is the grant's, at most max_token_generation; it ends with the second in
-// which that would end. No token outlives the key that signs it. A grant for another realm, issuer or audience is an error.
+// Issue makes a token for the grant. Its life is the grant's, at most max_token_generation, less the fraction of a second by
+// which that ends later than a whole one. No token outlives the key that signs it. A grant for another realm, issuer or audience is an error.
 func (b *broker) Issue(ctx context.Context, g sdk.Grant) (sdk.Token, error) {
 	t, err := b.issue(ctx, g)
 	if err != nil {
@@ -103,7 +103,7 @@ func (b *broker) issue(ctx context.Context, g sdk.Grant) (sdk.Token, error) {
 	if k.sign == nil {
 		return sdk.Token{}, errors.New("none of the realm's keys signs now")
 	}
-	expires := wholeSecond(now.Add(life))
+	expires := now.Add(life).Unix()
 	if !k.till.IsZero() {
 		expires = min(expires, k.till.Unix())
 	}
@@ -130,9 +130,6 @@ func (b *broker) issue(ctx context.Context, g sdk.Grant) (sdk.Token, error) {
 	}
 	return sdk.Token{Value: value, ID: c.ID, Type: "Bearer", Expires: time.Unix(c.Expires, 0)}, nil
 }
-
-// wholeSecond rounds up, so that a token that was asked for an hour does not live a fraction less.
-func wholeSecond(t time.Time) int64 { return t.Add(time.Second - 1).Unix() }
 
 func sign(k key, c claims) (string, error) {
 	t := jwt.Token{Method: k.method, Header: map[string]any{"typ": tokenType, "alg": k.method.Alg(), "kid": k.id}, Claims: c}

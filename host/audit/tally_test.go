@@ -1,0 +1,164 @@
+package audit
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/realmgate/realmgate/host/origin"
+)
+
+func address(i int) string {
+	return netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}).String()
+}
+
+// refused tells of a request from an address.
+func refused(t *testing.T, l *Log, from string, e Event) {
+	t.Helper()
+	e.Name, e.Outcome = TokenIssue, Refused
+	ctx := origin.With(t.Context(), origin.Origin{Listener: "main", Peer: from + ":1", Client: netip.MustParseAddr(from)})
+	if err := l.Tally(ctx, e); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A flood takes bounded space, is told with its size, and hides nothing about a client that the realm knows.
+func TestTallyOfAFlood(t *testing.T) {
+	t.Parallel()
+	const requests = 20_000
+	var out bytes.Buffer
+	now := time.Unix(1_800_000_000, 0)
+	l := open(t, Config{Path: Stdout, Stdout: &out, Now: func() time.Time { return now }})
+	for i := range requests {
+		refused(t, l, address(i), Event{Realm: "r", Reason: "invalid_client"}.Client(fmt.Sprint("nobody", i), false))
+		refused(t, l, "192.0.2.9", Event{Realm: "r", Reason: "token_malformed"})
+	}
+	// An attack on one client, and a real failure in the midst of it.
+	for i := range requests {
+		refused(t, l, address(i), Event{Realm: "r", Reason: "invalid_client"}.Client("alice", true))
+	}
+	refused(t, l, "192.0.2.1", Event{Realm: "r", Reason: "invalid_client"}.Client("bob", true))
+	if err := l.Record(t.Context(), Event{Name: TokenIssue, Outcome: Done, Realm: "r", ClientID: "bob", TokenID: "t1"}); err != nil {
+		t.Fatal(err)
+	}
+	now = now.Add(window)
+	l.sweep()
+
+	got := lines(t, out.Bytes(), 0)
+	if len(got) > strangersLines+clientLines+10 {
+		t.Errorf("%d lines", len(got))
+	}
+	told := map[string]int{}
+	for _, m := range got {
+		n := 1
+		if c, ok := m["count"].(float64); ok {
+			if n = int(c); m["since"] != "2027-01-15T08:00:00Z" || m["time"] != "2027-01-15T08:01:00Z" {
+				t.Errorf("%v", m)
+			}
+		}
+		told[fmt.Sprint(m["outcome"], " ", m["reason"], " ", m["client_id"])] += n
+	}
+	for key, want := range map[string]int{
+		"refused invalid_client <nil>": requests, "refused token_malformed <nil>": requests, "refused invalid_client alice": requests,
+		"refused invalid_client bob": 1, "done <nil> bob": 1,
+	} {
+		if told[key] != want {
+			t.Errorf("%s: %d are told, want %d", key, told[key], want)
+		}
+	}
+	for _, m := range got {
+		if m["count"] != nil && m["reason"] == "token_malformed" && m["client"] != "192.0.2.9" {
+			t.Errorf("where the repetitions came from: %v", m)
+		}
+	}
+
+	// The next window begins with lines again.
+	out.Reset()
+	refused(t, l, "192.0.2.9", Event{Realm: "r", Reason: "token_malformed"})
+	if m := lines(t, out.Bytes(), 0); len(m) != 1 || m[0]["count"] != nil {
+		t.Errorf("%v", m)
+	}
+	out.Reset()
+	l.sweep()
+	if out.Len() > 0 {
+		t.Errorf("nothing was repeated: %s", &out)
+	}
+}
+
+// Somebody who goes through many realms, and through the reasons, takes no more space.
+func TestTallyOfManyRealms(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	l := open(t, Config{Path: Stdout, Stdout: &out})
+	for i := range 5000 {
+		refused(t, l, address(i), Event{Realm: fmt.Sprint("realm", i), Reason: strings.Repeat("x", i%7)})
+	}
+	if n := len(l.tally.kept); n > strangersLines+summaries+10 {
+		t.Errorf("%d kinds are kept", n)
+	}
+	l.sweep()
+	got, sum := lines(t, out.Bytes(), 0), 0
+	for _, m := range got {
+		n, _ := m["count"].(float64)
+		sum += max(int(n), 1)
+	}
+	if len(got) > strangersLines+summaries+10 || sum != 5000 {
+		t.Errorf("%d lines tell of %d", len(got), sum)
+	}
+}
+
+// What was counted is told at the latest when the log is closed.
+func TestTallyIsToldAtTheEnd(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	l := open(t, Config{Path: Stdout, Stdout: &out})
+	for range 3 {
+		refused(t, l, "192.0.2.1", Event{Realm: "r"})
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if m := lines(t, out.Bytes(), 0); len(m) != 2 || m[1]["count"] != 2.0 {
+		t.Errorf("%v", m)
+	}
+}
+
+// Where no line can be written the caller hears it, and what was counted is told once there is room.
+func TestTallyOnAFullDisk(t *testing.T) {
+	t.Parallel()
+	out := &failing{}
+	l := open(t, Config{Path: Stdout, Stdout: out, Refuse: true})
+	for range 3 {
+		refused(t, l, "192.0.2.1", Event{Realm: "r"})
+	}
+	out.full = true
+	l.sweep()
+	for range 2 {
+		if err := l.Tally(t.Context(), Event{Name: TokenIssue, Realm: "r"}); !errors.Is(err, ErrUnwritten) {
+			t.Errorf("%v", err)
+		}
+	}
+	out.full = false
+	l.sweep()
+	if m := lines(t, out.Bytes(), 3); len(m) != 2 || m[1]["count"] != 2.0 {
+		t.Errorf("%v", m)
+	}
+	if err := l.Tally(t.Context(), Event{Name: TokenIssue, Realm: "r"}); err != nil {
+		t.Error(err)
+	}
+	if m := lines(t, out.Bytes(), 3); len(m) != 3 {
+		t.Errorf("%v", m)
+	}
+}
+
+func TestTallyWithoutALog(t *testing.T) {
+	t.Parallel()
+	var l *Log
+	if err := l.Tally(t.Context(), Event{}); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,86 @@
+package token
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/realmgate/realmgate/host/audit"
+)
+
+// keyNotes is what the audit log was told of a realm's keys. Whoever changes keys does so in a folder or a secret store; the
+// lines tell what became of it here: they are written when the daemon sees another set of keys, or a token of another key.
+type keyNotes struct {
+	publishing sync.Mutex // held by the one who notes a set
+	kids       []string
+
+	mu      sync.Mutex
+	head    string // header of the last token, which names its key
+	signer  string
+	former  string // signer before
+	changed time.Time
+}
+
+// published notes which keys the broker publishes. Verification does not wait for the audit log: a line that cannot be
+// written is tried again with the next set.
+func (n *keyNotes) published(s *Service, kids []string) {
+	n.publishing.Lock()
+	defer n.publishing.Unlock()
+	var told []string
+	for _, kid := range kids {
+		if slices.Contains(n.kids, kid) || n.record(s, audit.KeyPublish, kid) == nil {
+			told = append(told, kid)
+		}
+	}
+	for _, kid := range n.kids {
+		if !slices.Contains(kids, kid) && n.record(s, audit.KeyRetire, kid) != nil {
+			told = append(told, kid)
+		}
+	}
+	n.kids = told
+}
+
+// signed notes by which key a token is signed, before the token is sent. What is no JWT, or names no key, is not noted.
+func (n *keyNotes) signed(s *Service, token string) error {
+	head, _, _ := strings.Cut(token, ".")
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if head == n.head {
+		return nil
+	}
+	kid := kidOf(head)
+	if kid == "" || kid == n.signer {
+		n.head = head
+		return nil
+	}
+	if kid == n.former && s.c.Now().Sub(n.changed) < s.c.Timeout { // a request that was under way when the key changed
+		return nil
+	}
+	if err := n.record(s, audit.KeySign, kid); err != nil {
+		return err
+	}
+	n.head, n.signer, n.former, n.changed = head, kid, n.signer, s.c.Now()
+	return nil
+}
+
+// record writes a line that has no caller: whose request it was at which a change was seen says nothing about the change.
+func (n *keyNotes) record(s *Service, event, kid string) error {
+	s.c.Logger.Info("signing keys changed", "realm", s.c.Realm, "event", event, "kid", printable(kid))
+	return s.c.Audit.Record(context.Background(), audit.Event{Name: event, Outcome: audit.Done, Realm: s.c.Realm, KeyID: printable(kid)})
+}
+
+// kidOf reads the kid of a JWS header (RFC 7515 section 4.1.4).
+func kidOf(head string) string {
+	var h struct {
+		KeyID string `json:"kid"`
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(head)
+	if err != nil || json.Unmarshal(raw, &h) != nil {
+		return ""
+	}
+	return h.KeyID
+}
