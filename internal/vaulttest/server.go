@@ -114,7 +114,7 @@ func (s *Server) Stop() {
 func (s *Server) Resume(t testing.TB) {
 	t.Helper()
 	s.cmd = exec.Command(binary(t), s.args...)
-	s.cmd.Env = []string{"HOME=" + s.dir, "PATH=" + os.Getenv("PATH")}
+	s.cmd.Env = []string{"HOME=" + s.dir, "VAULT_LOG_LEVEL=warn", "PATH=" + os.Getenv("PATH")}
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	if err := s.cmd.Start(); err != nil {
 		s.cmd = nil
