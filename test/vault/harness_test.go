@@ -149,3 +149,17 @@ func sha256hex(b []byte) string {
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:])
 }
+
+// storeFault is what is wrong with settings of a store.
+func (w *world) storeFault(t testing.TB, s settings) error {
+	t.Helper()
+	var decoded secrets.Settings
+	if err := sdk.Decode(s.json(t), &decoded); err != nil {
+		t.Fatal(err)
+	}
+	st, err := secrets.New(w.pool)(w.ctx, sdk.Setup{Store: "s"}, decoded)
+	if err == nil {
+		_ = st.Close()
+	}
+	return err
+}
