@@ -28,13 +28,16 @@ type Failure struct {
 	redirect *url.URL
 }
 
+// VersionTooOld is what a transit engine says (with status 500) to a version that it signs with no more.
+const VersionTooOld = "requested version for signing is less than the minimum encryption key version"
+
 // known are words of the server that are repeated, the more telling first.
 var known = []string{
 	"Vault is sealed", "OpenBao is sealed", "invalid token", "bad token", "permission denied", "lease not found", "invalid lease",
 	"lease is not renewable", "lease expired", "wrapping token is not valid or does not exist", "invalid role or secret ID", "invalid role ID",
 	"invalid secret id", "missing client token", "no handler for route", "unsupported path", "unsupported operation", "encryption key not found",
 	"signing key not found", "check-and-set parameter required", "check-and-set parameter did not match", "local node not active", "rate limit quota exceeded",
-	"namespace not found", "requested version for signing is less than the minimum encryption key version", "no such key version",
+	"namespace not found", VersionTooOld, "no such key version",
 	"cannot sign: key version is too new", "required index state not present", "invalid certificate or no client certificate supplied", "service account name not authorized",
 	"namespace not authorized", "unknown role", "could not be found", "entity from mapped credentials is disabled", "preflight capability check returned 403",
 }
@@ -68,6 +71,9 @@ func (f *Failure) TokenInvalid() bool {
 
 // unavailable says whether the same question may be answered later, or by another node.
 func (f *Failure) unavailable() bool {
+	if f.Said == VersionTooOld {
+		return false
+	}
 	return f.Status == 0 || f.Status >= 500 || f.Status == http.StatusTooManyRequests || f.Status == http.StatusPreconditionFailed
 }
 

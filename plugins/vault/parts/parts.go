@@ -3,6 +3,7 @@ package parts
 import (
 	"github.com/realmgate/realmgate/plugins/vault/login"
 	"github.com/realmgate/realmgate/plugins/vault/secrets"
+	"github.com/realmgate/realmgate/plugins/vault/transit"
 	"github.com/realmgate/realmgate/sdk"
 )
 
@@ -10,6 +11,7 @@ import (
 func Implementations() []sdk.Implementation {
 	sessions := &login.Pool{}
 	return []sdk.Implementation{
+		sdk.TokenBrokerType("vault-transit", transit.New(sessions)),
 		sdk.SecretResolverType("vault", secrets.New(sessions)),
 	}
 }
