@@ -105,3 +105,8 @@ func ask(ctx context.Context, c *client.Client, mount string, body map[string]an
 		value: out.Auth.ClientToken, ttl: time.Duration(out.Auth.LeaseDuration) * time.Second, renewable: out.Auth.Renewable, ours: true,
 	}, nil
 }
+
+// IsZero says whether no way is set.
+func (s Choice) IsZero() bool {
+	return s.Token.IsZero() && s.TokenFile == "" && s.AppRole == nil && s.Kubernetes == nil && s.JWT == nil && s.AWS == nil && s.Cert == nil
+}

@@ -1,6 +1,7 @@
 package parts
 
 import (
+	"github.com/realmgate/realmgate/plugins/vault/identity"
 	"github.com/realmgate/realmgate/plugins/vault/login"
 	"github.com/realmgate/realmgate/plugins/vault/secrets"
 	"github.com/realmgate/realmgate/plugins/vault/transit"
@@ -11,6 +12,7 @@ import (
 func Implementations() []sdk.Implementation {
 	sessions := &login.Pool{}
 	return []sdk.Implementation{
+		sdk.IdentityProviderType("vault-token", identity.New(sessions)),
 		sdk.TokenBrokerType("vault-transit", transit.New(sessions)),
 		sdk.SecretResolverType("vault", secrets.New(sessions)),
 	}
