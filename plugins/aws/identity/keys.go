@@ -66,7 +66,7 @@ func New(id, secret, token string) (aws.Credentials, error) {
 	case secret == "":
 		return aws.Credentials{}, errors.New("the keys have no secret access key (secret_access_key)")
 	case len(id) > maxKeyID || strings.ContainsFunc(id, notInKeyID):
-		return aws.Credentials{}, errors.New("the access key id consists of 1 to 128 letters, digits and _-.")
+		return aws.Credentials{}, errors.New("the access key id has 1 to 128 characters, of letters, digits and ._-")
 	case len(secret) > maxKey || strings.ContainsFunc(secret, notVisible):
 		return aws.Credentials{}, errors.New("the secret access key has a space or a character that is not in ASCII in it")
 	case len(token) > maxToken || strings.ContainsFunc(token, notVisible):

@@ -80,7 +80,7 @@ func (p *Parameters) resolve(ctx context.Context, ref sdk.SecretRef) (sdk.Secret
 		return sdk.Secret{}, client.FailureOf("Systems Manager", err)
 	}
 	if out.Parameter == nil || out.Parameter.Value == nil {
-		return sdk.Secret{}, errors.New("Systems Manager answers no value")
+		return sdk.Secret{}, errors.New("the answer of Systems Manager has no value")
 	}
 	value, err := field([]byte(*out.Parameter.Value), ref.Field())
 	if err != nil {

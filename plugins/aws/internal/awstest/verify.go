@@ -85,11 +85,11 @@ func (v Verifier) Verify(r *http.Request, body []byte) (string, error) {
 	case hash == "" && presigned && v.Once:
 		hash = "UNSIGNED-PAYLOAD"
 	case body != nil:
-		if sum := hexSum(string(body)); hash != "" && hash != sum {
+		sum := hexSum(string(body))
+		if hash != "" && hash != sum {
 			return "", errors.New("the body is not the one of the hash")
-		} else {
-			hash = sum
 		}
+		hash = sum
 	}
 	canonical := r.Method + "\n" + v.path(path) + "\n" + canonicalQuery(params) + "\n" + canonicalHeaders(r, signedHeaders) + "\n" + signedHeaders + "\n" + hash
 	toSign := "AWS4-HMAC-SHA256\n" + date + "\n" + strings.Join(scope[1:], "/") + "\n" + hexSum(canonical)

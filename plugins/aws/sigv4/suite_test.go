@@ -1,18 +1,20 @@
-package signing_test
+package sigv4
 
 import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-
-	"github.com/realmgate/realmgate/plugins/aws/signing"
+	"github.com/realmgate/realmgate/plugins/aws/internal/awstest"
 	"github.com/realmgate/realmgate/sdk"
 )
 
@@ -74,17 +76,14 @@ func checkCase(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	message, body := parseRequest(t, read(t, dir, "request.txt"))
-	message.BodySHA256 = hashOf(body)
+	sum := sha256.Sum256([]byte(body))
+	message.BodySHA256 = hex.EncodeToString(sum[:])
 	if c.SignBody {
 		message.Header = append(message.Header, sdk.Header{Name: "X-Amz-Content-Sha256", Value: message.BodySHA256})
 	}
-	rules := signing.RulesOf(c.Service)
-	rules.NormalizePath, rules.SignToken = c.Normalize, !c.OmitToken
-	in := signing.Input{
-		Message: message, Region: c.Region, Service: c.Service, Rules: rules, At: c.Timestamp,
-		Keys: aws.Credentials{AccessKeyID: c.Credentials.ID, SecretAccessKey: c.Credentials.Secret, SessionToken: c.Credentials.Token},
-	}
-	s, err := signing.Headers(t.Context(), in)
+	v, ctx, r := c.vendor(t)
+	r.HTTP = message
+	s, err := v.Sign(ctx, r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,11 +91,11 @@ func checkCase(t *testing.T, dir string) {
 	if got := header(s, "authorization"); !slices.Contains(want.Values("authorization"), got) {
 		t.Errorf("headers: %s, want %q", got, want.Values("authorization"))
 	}
-	life := time.Hour
+	r.Presign, r.Lifetime = true, time.Hour
 	if c.Expiration != nil {
-		life = time.Duration(*c.Expiration) * time.Second
+		r.Lifetime = time.Duration(*c.Expiration) * time.Second
 	}
-	p, err := signing.Presign(t.Context(), in, life)
+	p, err := v.Sign(ctx, r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,6 +103,49 @@ func checkCase(t *testing.T, dir string) {
 	if got, want := query(p.URL), query(want.RawTarget); got.Get("X-Amz-Signature") != want.Get("X-Amz-Signature") || got.Get("X-Amz-SignedHeaders") != want.Get("X-Amz-SignedHeaders") {
 		t.Errorf("URL: %v, want %v", got, want)
 	}
+}
+
+// vendor gives one whose clock stands at the case's time, and a connection with the case's keys and rules.
+func (c *suiteContext) vendor(t *testing.T) (*Vendor, context.Context, sdk.SignRequest) {
+	t.Helper()
+	const secretRef, tokenRef = "urn:realmgate-secret:s:secret", "urn:realmgate-secret:s:token"
+	parameters := map[string]string{
+		"signingRegion": c.Region, "signingName": c.Service, "accessKeyId": c.Credentials.ID, "secretAccessKey": secretRef,
+	}
+	if c.Credentials.Token != "" {
+		parameters["sessionToken"] = tokenRef
+	}
+	raw, err := json.Marshal(parameters)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var settings Settings
+	if err := sdk.Decode([]byte(`{}`), &settings); err != nil {
+		t.Fatal(err)
+	}
+	v, err := NewVendorAt(func() time.Time { return c.Timestamp })(t.Context(), sdk.Setup{}, settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = v.Close() })
+	token := "signed"
+	if c.OmitToken {
+		token = "unsigned"
+	}
+	ctx := sdk.WithHost(t.Context(), awstest.NewSecrets(map[string]string{secretRef: c.Credentials.Secret, tokenRef: c.Credentials.Token}))
+	return v, ctx, sdk.SignRequest{Connection: sdk.Connection{
+		Realm: "r", Name: "suite", AuthenticationType: authenticationType, Authentication: raw,
+		Properties: map[string]string{propertyNormalize: strconv.FormatBool(c.Normalize), propertyToken: token},
+	}}
+}
+
+func header(s sdk.SignedRequest, name string) string {
+	for _, h := range s.Header {
+		if h.Name == name {
+			return h.Value
+		}
+	}
+	return ""
 }
 
 func query(target string) url.Values {
