@@ -110,8 +110,8 @@ type Grant struct {
 	Scope         []string
 	Realm, Issuer string
 	Audience      []string
-	Lifetime      time.Duration // zero: the broker's maximum
-	TokenID       string
+	Lifetime      time.Duration // the most; zero: the broker's maximum
+	TokenID       string        // that the token must have; what revokes it
 	AuthTime      time.Time
 	SecretVersion string
 }

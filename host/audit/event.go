@@ -79,11 +79,12 @@ const hashBytes = 8
 // Client names the client of an event: by its id if the realm knows it, else by a hash.
 func (e Event) Client(id string, known bool) Event {
 	sum := sha256.Sum256([]byte(id)) // whether it is needed or not: the time must not tell which clients there are
+	hash := "sha256:" + hex.EncodeToString(sum[:hashBytes])
 	switch {
 	case known:
 		e.ClientID = id
 	case id != "":
-		e.ClientHash = "sha256:" + hex.EncodeToString(sum[:hashBytes])
+		e.ClientHash = hash
 	}
 	return e
 }

@@ -77,7 +77,7 @@ func TestReaderStalls(t *testing.T) {
 		defer r.Close()
 		defer w.Close()
 		l := open(t, Config{Path: Stdout, Stdout: w, Refuse: refuse})
-		l.w.(*patient).limit = 50 * time.Millisecond
+		l.w.(*patient).limit = time.Second
 		written, failed := 0, 0
 		for failed < 100 {
 			if l.put(t.Context(), Event{Name: RoleGrant}) != nil {

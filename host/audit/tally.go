@@ -12,14 +12,15 @@ import (
 )
 
 // What anybody can cause as often as they like is told in bounded space. In each window of time, lines that differ in what
-// an operator looks at are told one by one up to a bound; what repeats one of them, or comes beyond the bound, is counted
-// and told at the window's end. A client that the realm knows has bounds of its own, so that no flood of others hides what
-// happens to it.
+// an operator looks at are written at once up to a bound. Beyond it those about a client that the realm knows come at the
+// window's end, up to a bound of its own, so that no flood of others hides what happens to it; all others are counted, as is
+// what repeats a line, and told at the window's end in sum. Whether a line is written at once does not depend on whether the
+// realm knows the client: the time that an answer takes must not tell.
 const (
-	window         = time.Minute
-	strangersLines = 60 // of one event, about clients that no realm knows, or none at all
-	clientLines    = 20 // about one client
-	summaries      = 64 // of strangers beyond their bound
+	window      = time.Minute
+	promptLines = 60 // of one event, written at once
+	clientLines = 20 // about one client
+	summaries   = 64 // of what comes beyond
 )
 
 // tallyKey is what two lines have in common of which the second one is only counted.
@@ -34,20 +35,20 @@ type tallyKey struct {
 type tallied struct {
 	event Event
 	from  origin.Origin // listener and client's address; neither for what comes from anywhere
-	told  bool          // there is a line in this window
+	told  bool          // there is a line, or there will be one
 	since time.Time
 	more  int // that have no line of their own yet
 }
 
 // tally counts what is not told one by one.
 type tally struct {
-	mu        sync.Mutex
-	kept      map[tallyKey]*tallied
-	strangers map[string]int    // lines about them, by event
-	beyond    int               // keys of what comes beyond their lines
-	clients   map[[2]string]int // lines, by realm and client id
-	timer     *time.Timer
-	closed    bool
+	mu      sync.Mutex
+	kept    map[tallyKey]*tallied
+	prompt  map[string]int    // lines that were written at once, by event
+	clients map[[2]string]int // lines, by realm and client
+	beyond  int               // keys of what has no line of its own
+	timer   *time.Timer
+	closed  bool
 }
 
 // Tally records what anybody can cause as often as they like: a refusal, above all. The first of its kind is a line, as
@@ -80,13 +81,19 @@ func (y *tally) find(l *Log, from origin.Origin, e Event) *tallied {
 		return y.again(t)
 	}
 	y.begin()
-	now := l.c.Now()
-	if client := [2]string{e.Realm, e.ClientID}; e.ClientID != "" && y.clients[client] < clientLines {
+	client, now := [2]string{e.Realm, e.ClientID + e.ClientHash}, l.c.Now()
+	t := &tallied{event: e, from: origin.Origin{Listener: from.Listener, Client: from.Client}, since: now}
+	own := y.clients[client] < clientLines
+	switch {
+	case y.prompt[e.Name] < promptLines && (own || client[1] == ""):
+		y.prompt[e.Name]++
 		y.clients[client]++
-		return y.keep(l, key, &tallied{event: e, from: origin.Origin{Listener: from.Listener, Client: from.Client}, since: now})
-	} else if e.ClientID == "" && y.strangers[e.Name] < strangersLines {
-		y.strangers[e.Name]++
-		return y.keep(l, key, &tallied{event: e, from: origin.Origin{Listener: from.Listener, Client: from.Client}, since: now})
+		return y.keep(l, key, t)
+	case own && e.ClientID != "":
+		y.clients[client]++
+		t.told, t.more = true, 1
+		y.keep(l, key, t)
+		return nil
 	}
 	key.network, key.clientHash, e.ClientHash = netip.Prefix{}, "", ""
 	if e.ClientID == "" && y.kept[key] == nil {
@@ -94,8 +101,7 @@ func (y *tally) find(l *Log, from origin.Origin, e Event) *tallied {
 			key.realm, key.reason, e.Realm, e.Reason, e.Detail = "", "", "", "", "" // of which there are but a few
 		}
 	}
-	t := y.kept[key]
-	if t == nil {
+	if t = y.kept[key]; t == nil {
 		t = y.keep(l, key, &tallied{event: e, told: true, since: now})
 	}
 	t.more++
@@ -105,7 +111,7 @@ func (y *tally) find(l *Log, from origin.Origin, e Event) *tallied {
 // begin begins a window if there is none.
 func (y *tally) begin() {
 	if y.kept == nil {
-		y.kept, y.clients, y.strangers = map[tallyKey]*tallied{}, map[[2]string]int{}, map[string]int{}
+		y.kept, y.clients, y.prompt = map[tallyKey]*tallied{}, map[[2]string]int{}, map[string]int{}
 	}
 }
 
@@ -137,7 +143,7 @@ func (l *Log) sweep() {
 		}
 	}
 	old := y.kept
-	y.kept, y.clients, y.strangers, y.beyond, y.timer = nil, nil, nil, 0, nil
+	y.kept, y.clients, y.prompt, y.beyond, y.timer = nil, nil, nil, 0, nil
 	y.mu.Unlock()
 
 	slices.SortFunc(due, func(a, b *tallied) int {

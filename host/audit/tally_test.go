@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -29,7 +30,7 @@ func refused(t *testing.T, l *Log, from string, e Event) {
 // A flood takes bounded space, is told with its size, and hides nothing about a client that the realm knows.
 func TestTallyOfAFlood(t *testing.T) {
 	t.Parallel()
-	const requests = 20_000
+	const requests = 5_000
 	var out bytes.Buffer
 	now := time.Unix(1_800_000_000, 0)
 	l := open(t, Config{Path: Stdout, Stdout: &out, Now: func() time.Time { return now }})
@@ -49,7 +50,7 @@ func TestTallyOfAFlood(t *testing.T) {
 	l.sweep()
 
 	got := lines(t, out.Bytes(), 0)
-	if len(got) > strangersLines+clientLines+10 {
+	if len(got) > promptLines+clientLines+10 {
 		t.Errorf("%d lines", len(got))
 	}
 	told := map[string]int{}
@@ -70,6 +71,16 @@ func TestTallyOfAFlood(t *testing.T) {
 			t.Errorf("%s: %d are told, want %d", key, told[key], want)
 		}
 	}
+	// Of clients that the realm knows it is told where each of the first few came from, also in the midst of the flood.
+	from := map[any]map[any]bool{"alice": {}, "bob": {}}
+	for _, m := range got {
+		if of := from[m["client_id"]]; of != nil && m["client"] != nil {
+			of[m["client"]] = true
+		}
+	}
+	if len(from["alice"]) != clientLines || !from["bob"]["192.0.2.1"] {
+		t.Errorf("where it came from: %v", from)
+	}
 	for _, m := range got {
 		if m["count"] != nil && m["reason"] == "token_malformed" && m["client"] != "192.0.2.9" {
 			t.Errorf("where the repetitions came from: %v", m)
@@ -89,6 +100,34 @@ func TestTallyOfAFlood(t *testing.T) {
 	}
 }
 
+// Whether the realm knows a client decides how it is told at last, and not whether something is written at once: the time of
+// the answer would tell.
+func TestTallyDoesNotTellClientsApart(t *testing.T) {
+	t.Parallel()
+	// prompt gives which of a number of requests about a client had something written at once, after others about nobody.
+	prompt := func(known bool, before int) (when []bool) {
+		var out bytes.Buffer
+		l := open(t, Config{Path: Stdout, Stdout: &out})
+		for i := range before {
+			refused(t, l, address(i), Event{Realm: "r", Reason: "invalid_client"}.Client(fmt.Sprint("nobody", i), false))
+		}
+		for i := range 100 {
+			out.Reset()
+			refused(t, l, address(i), Event{Realm: "r", Reason: "invalid_client"}.Client("it", known))
+			when = append(when, out.Len() > 0)
+			out.Reset()
+			refused(t, l, address(i), Event{Realm: "r", Reason: "invalid_client"}.Client("another", false))
+			when = append(when, out.Len() > 0)
+		}
+		return when
+	}
+	for _, before := range []int{0, 30, 59, 60, 100} {
+		if a, b := prompt(true, before), prompt(false, before); !slices.Equal(a, b) {
+			t.Errorf("after %d others: a known client %v, an unknown one %v", before, a, b)
+		}
+	}
+}
+
 // Somebody who goes through many realms, and through the reasons, takes no more space.
 func TestTallyOfManyRealms(t *testing.T) {
 	t.Parallel()
@@ -97,7 +136,7 @@ func TestTallyOfManyRealms(t *testing.T) {
 	for i := range 5000 {
 		refused(t, l, address(i), Event{Realm: fmt.Sprint("realm", i), Reason: strings.Repeat("x", i%7)})
 	}
-	if n := len(l.tally.kept); n > strangersLines+summaries+10 {
+	if n := len(l.tally.kept); n > promptLines+summaries+10 {
 		t.Errorf("%d kinds are kept", n)
 	}
 	l.sweep()
@@ -106,7 +145,7 @@ func TestTallyOfManyRealms(t *testing.T) {
 		n, _ := m["count"].(float64)
 		sum += max(int(n), 1)
 	}
-	if len(got) > strangersLines+summaries+10 || sum != 5000 {
+	if len(got) > promptLines+summaries+10 || sum != 5000 {
 		t.Errorf("%d lines tell of %d", len(got), sum)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -121,6 +120,26 @@ func (d *brokenDisk) Write(p []byte) (int, error) {
 	return d.Buffer.Write(p)
 }
 
+// Whoever issues tokens sees a change of the published keys, too, if nobody fetches them.
+func TestKeysAreNotedWhereTokensAreIssued(t *testing.T) {
+	p := &publisher{sets: []string{twoKeys}}
+	f := newFixture()
+	f.Keys = p
+	s := f.service(t)
+	do(t, s, post(goodForm().Encode()))
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		s.notes.publishing.Lock()
+		n := len(s.notes.kids)
+		s.notes.publishing.Unlock()
+		if n == 2 {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d keys are noted", n)
+		}
+	}
+}
+
 // Opaque tokens name no key.
 func TestKidOf(t *testing.T) {
 	for head, want := range map[string]string{
@@ -128,7 +147,7 @@ func TestKidOf(t *testing.T) {
 		base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"ES256","kid":"k"}`)): "k",
 	} {
 		if got := kidOf(head); got != want {
-			t.Error(fmt.Sprintf("%q: %q, want %q", head, got, want))
+			t.Errorf("%q: %q, want %q", head, got, want)
 		}
 	}
 }

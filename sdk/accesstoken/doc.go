@@ -11,7 +11,7 @@
 //	realm           name of the realm
 //	client_id       client that obtained the token
 //	scope           granted scope, separated by spaces; the requested roles
-//	jti             token id
+//	jti             token id, the host's: tokens of one session have the same beginning
 //	iat, exp        issued at, expires
 //	auth_time       when the client or user proved who they are; token exchange keeps it
 //	csv             version of the client secret that obtained the token

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -24,11 +26,15 @@ func (d *gate) told(path string) (lines []map[string]string, text string) {
 		d.t.Fatal(err)
 	}
 	for l := range bytes.Lines(raw) {
-		var m map[string]string
+		var m map[string]any
 		if err := json.Unmarshal(l, &m); err != nil {
 			d.t.Fatalf("%v: %s", err, l)
 		}
-		lines = append(lines, m)
+		line := map[string]string{}
+		for k, v := range m {
+			line[k] = fmt.Sprint(v)
+		}
+		lines = append(lines, line)
 	}
 	return lines, string(raw)
 }
@@ -220,6 +226,74 @@ realm "demo" {
 		if got := find(lines, "token.issue", "limited"); len(got) != 1 || got[0]["reason"] != "failures" {
 			t.Errorf("trusted %v: %v\n%s", trusted, got, text)
 		}
+	}
+}
+
+// Whoever makes up tokens has to wait, and pushes nothing out of the audit log; a good token from the same place is heard.
+func TestForgedTokensAtTheDoor(t *testing.T) {
+	t.Parallel()
+	d := start(t, `
+realm "demo" {
+  authentication {
+    token_service {
+      limit {
+        peer_failures = 10
+        delay         = "1m"
+      }
+    }
+  }
+}
+realm "other" {}
+`)
+	good, others := d.rootToken("demo"), d.rootToken("other")
+	parts := strings.Split(good, ".")
+	made := []string{
+		"junk", damaged(good), others, parts[0] + "." + parts[1] + ".", "e30." + parts[1] + "." + parts[2],
+		base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none","typ":"at+jwt"}`)) + "." + parts[1] + ".",
+	}
+	for i := range 60 {
+		a := d.exchange("demo", made[i%len(made)])
+		if want := map[bool]int{true: http.StatusBadRequest, false: http.StatusTooManyRequests}[i < 11]; a.status != want {
+			t.Fatalf("token %d of kind %d: %d %s, want %d", i, i%len(made), a.status, a.text, want)
+		}
+	}
+	if a := d.post("demo", "/v1/oauth/revoke", "Bearer "+made[0], "token="+made[0]); a.status != http.StatusTooManyRequests || a.header.Get("Retry-After") == "" {
+		t.Errorf("revocation: %d %s", a.status, a.text)
+	}
+	if a := d.exchange("demo", good); a.status != http.StatusOK {
+		t.Errorf("a good token: %d %s", a.status, a.text)
+	}
+	if _, text := d.told("data/audit.log"); strings.Count(text, "\n") > 25 || strings.Contains(text, parts[1]) {
+		t.Errorf("the audit log has %d lines:\n%s", strings.Count(text, "\n"), text)
+	}
+	if err := d.stop(); err != nil {
+		t.Fatal(err)
+	}
+	lines, text := d.told("data/audit.log")
+	sum := 0
+	for _, l := range find(lines, "token.exchange", "limited") {
+		n, _ := strconv.Atoi(l["count"])
+		sum += max(n, 1)
+	}
+	if sum != 49 {
+		t.Errorf("%d limited exchanges are told\n%s", sum, text)
+	}
+}
+
+// A log that logrotate moves away under the daemon goes on in a new file.
+func TestAuditLogIsMoved(t *testing.T) {
+	t.Parallel()
+	d := start(t, auditedRealm)
+	path := filepath.Join(d.dir, "log", "audit.log")
+	d.rootToken("demo")
+	if err := os.Rename(path, path+".1"); err != nil {
+		t.Fatal(err)
+	}
+	d.rootToken("demo")
+	before, _ := d.told("log/audit.log.1")
+	after, text := d.told("log/audit.log")
+	if len(find(before, "token.issue", "done")) != 1 || len(find(after, "token.issue", "done")) != 1 || !strings.Contains(d.log.String(), "moved or removed") {
+		t.Errorf("%v\n%s", before, text)
 	}
 }
 

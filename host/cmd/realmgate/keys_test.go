@@ -5,10 +5,15 @@ import (
 	"encoding/json"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/realmgate/realmgate/internal/buildtest"
+	"github.com/realmgate/realmgate/internal/need"
 )
 
 // TestKeysOfARunningDaemon rotates keys under a daemon that is not told.
@@ -73,6 +78,68 @@ realm "demo" {
 		t.Errorf("%d %s", a.status, a.text)
 	}
 	accepted(d.rootToken("demo"))
+
+	// The audit log has what the daemon saw, and nothing about a caller.
+	kid := func(token string) string { k, _ := header(t, token)["kid"].(string); return k }
+	var lines []map[string]string
+	await(t, func() bool {
+		d.get("/realms/demo/v1/jwks")
+		lines, _ = d.told("data/audit.log")
+		return len(find(lines, "key.retire", "done")) == 2
+	})
+	var signed []string
+	for _, l := range find(lines, "key.sign", "done") {
+		signed = append(signed, l["key_id"])
+		if l["client"] != "" || l["realm"] != "demo" {
+			t.Errorf("%v", l)
+		}
+	}
+	if want := []string{kid(first), kid(second), kid(d.rootToken("demo"))}; !slices.Equal(signed, want) || len(find(lines, "key.publish", "done")) != 3 {
+		t.Errorf("%v, want %v\n%v", signed, want, lines)
+	}
+}
+
+// The manual's way to rotate without a folder: three references, of which one signs and all are published.
+func TestKeysInASecretStore(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	secrets := filepath.Join(dir, "secrets")
+	if err := os.Mkdir(secrets, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	openssl := need.Command(t, "openssl")
+	fields := map[string]string{}
+	for _, name := range []string{"current", "next", "previous"} {
+		out, err := exec.Command(openssl, "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256").Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		fields[name] = string(out)
+	}
+	text, err := json.Marshal(fields)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(secrets, "signing"), text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	manual, err := os.ReadFile(filepath.Join(buildtest.Root(t), "docs", "operations.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, _ := strings.Cut(string(manual), "### Keys in a secret store")
+	_, example, _ = strings.Cut(example, "```hcl\n")
+	example, _, _ = strings.Cut(example, "```")
+	d := startIn(t, dir, strings.ReplaceAll(example, "/etc/realmgate/secrets", secrets)+"realm \"demo\" {}\n")
+	token := d.rootToken("demo")
+	var set struct {
+		Keys []struct {
+			ID string `json:"kid"`
+		} `json:"keys"`
+	}
+	if err := json.Unmarshal([]byte(d.get("/realms/demo/v1/jwks").text), &set); err != nil || len(set.Keys) != 3 || set.Keys[0].ID != header(t, token)["kid"] {
+		t.Errorf("%v %+v", err, set)
+	}
 }
 
 // A former key verifies for as long as a token of any realm that uses the folder may live, whatever the folder is called.

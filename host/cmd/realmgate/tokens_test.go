@@ -179,6 +179,22 @@ func TestLifeOfAToken(t *testing.T) {
 			t.Error("one token ends, and only one")
 		}
 		refused("the exchange of a revoked token", d.exchange("a", token), 400, "invalid_request")
+		// What stems from one authentication ends together, wherever it is revoked.
+		for _, which := range []int{0, 1, 2, 3} {
+			family := []string{get(alice, "catalog")}
+			for _, from := range []int{0, 1, 0} {
+				family = append(family, ok("an exchange", d.exchange("a", family[from])).token())
+			}
+			ok("one of a family", d.post("a", "/v1/oauth/revoke", alice.basic(), "token="+family[which]))
+			for i, member := range family {
+				if active(member) {
+					t.Errorf("token %d is active after token %d of its session was revoked", i, which)
+				}
+			}
+		}
+		if !active(other) {
+			t.Error("another session ended, too")
+		}
 		ok("again", d.post("a", "/v1/oauth/revoke", alice.basic(), "token="+token))
 		ok("by itself", d.post("a", "/v1/oauth/revoke", "Bearer "+other, "token="+other))
 		if active(other) {

@@ -9,12 +9,11 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/time/rate"
 
 	"github.com/realmgate/realmgate/sdk"
 )
@@ -37,7 +36,7 @@ var errUnauthorized = errors.New("the endpoint does not accept the client's cred
 type endpoint struct {
 	client         *http.Client
 	at, id, method string
-	bucket         *rate.Limiter
+	budget         *budget
 
 	mu        sync.Mutex
 	failures  int // in a row
@@ -48,7 +47,7 @@ type endpoint struct {
 func newEndpoint(s Settings, roots *x509.CertPool) *endpoint {
 	return &endpoint{
 		at: s.Endpoint, id: s.ClientID, method: s.AuthMethod,
-		bucket: rate.NewLimiter(rate.Limit(s.RequestsPerSecond), 2*s.RequestsPerSecond),
+		budget: newBudget(s.RequestsPerSecond),
 		client: &http.Client{
 			Timeout: s.Timeout.Std(),
 			// A redirect would take the token and the client's secret to another place.
@@ -70,29 +69,43 @@ func newEndpoint(s Settings, roots *x509.CertPool) *endpoint {
 // close ends idle connections.
 func (e *endpoint) close() { e.client.CloseIdleConnections() }
 
+// question is a token and what is known of it before the endpoint is asked.
+type question struct {
+	token string
+	peer  netip.Prefix // who presents it
+	known bool         // it was good before
+}
+
 // introspect gives the body of the answer for a token, unless the endpoint failed a moment ago or was asked too often.
-func (e *endpoint) introspect(ctx context.Context, now func() time.Time, token string, secret sdk.Secret) ([]byte, error) {
-	if err := e.admit(now()); err != nil {
+func (e *endpoint) introspect(ctx context.Context, now func() time.Time, q question, secret sdk.Secret) ([]byte, error) {
+	if err := e.admit(now(), q); err != nil {
 		return nil, err
 	}
-	raw, err := e.post(ctx, token, secret)
+	raw, err := e.post(ctx, q.token, secret)
 	if err != nil {
 		err = fmt.Errorf("introspection: %w", err)
+	}
+	if errors.Is(err, errThisToken) {
+		e.refuse(now(), q)
 	}
 	e.note(err, now())
 	return raw, err
 }
 
-func (e *endpoint) admit(now time.Time) error {
+// refuse counts a token that is not good. One that was good until now is nobody's fault.
+func (e *endpoint) refuse(now time.Time, q question) {
+	if !q.known {
+		e.budget.refuse(now, q.peer)
+	}
+}
+
+func (e *endpoint) admit(now time.Time, q question) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.failures >= patience && now.Before(e.notBefore) {
 		return fmt.Errorf("%w (the endpoint is left alone for a moment)", e.failed)
 	}
-	if !e.bucket.AllowN(now, 1) {
-		return fmt.Errorf("introspection: more than %v requests per second are not sent to %s", e.bucket.Limit(), e.at)
-	}
-	return nil
+	return e.budget.admit(now, q.peer, q.known)
 }
 
 // note keeps account of failures. A provider that was released fails nobody.

@@ -52,6 +52,12 @@ func (m *memory) get(at tokenHash, now time.Time) (verdict, bool) {
 	return verdict{}, false
 }
 
+// knew says whether the token was good when it was last asked about, however long ago.
+func (m *memory) knew(at tokenHash) bool {
+	_, ok := m.good.GetIfPresent(at)
+	return ok
+}
+
 // keep replaces what is remembered of the token.
 func (m *memory) keep(at tokenHash, v verdict) {
 	if v.denial != nil {

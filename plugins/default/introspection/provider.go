@@ -77,7 +77,8 @@ func (p *Provider) Identify(ctx context.Context, r sdk.Request) (sdk.Identity, e
 	v, ok := p.memory.get(at, p.now())
 	if !ok {
 		var err error
-		if v, err = p.ask(ctx, at, r.Token); err != nil {
+		q := question{token: r.Token, peer: networkOf(r.Peer), known: p.memory.knew(at)}
+		if v, err = p.ask(ctx, at, q); err != nil {
 			return sdk.Identity{}, fmt.Errorf("identity-provider(introspection): %w", err)
 		}
 	}
@@ -90,14 +91,14 @@ func (p *Provider) Identify(ctx context.Context, r sdk.Request) (sdk.Identity, e
 
 // ask joins the request for the token that is under way, or sends one. The request does not depend on the caller, since
 // others wait for it too; only the client's secret is resolved on behalf of a caller.
-func (p *Provider) ask(ctx context.Context, at tokenHash, token string) (verdict, error) {
+func (p *Provider) ask(ctx context.Context, at tokenHash, q question) (verdict, error) {
 	secret, err := p.secret.value(ctx, p.now())
 	if err != nil {
 		return verdict{}, fmt.Errorf("client_secret: %w", err)
 	}
 	answer := p.flights.DoChan(string(at[:]), func() (v any, err error) {
 		err = sdk.Guard(func() (err error) {
-			v, err = p.fly(at, token, secret)
+			v, err = p.fly(at, q, secret)
 			return err
 		})
 		return v, err
@@ -113,14 +114,14 @@ func (p *Provider) ask(ctx context.Context, at tokenHash, token string) (verdict
 	}
 }
 
-func (p *Provider) fly(at tokenHash, token string, secret sdk.Secret) (verdict, error) {
+func (p *Provider) fly(at tokenHash, q question, secret sdk.Secret) (verdict, error) {
 	if v, ok := p.memory.get(at, p.now()); ok { // of a request that has just ended
 		return v, nil
 	}
 	if p.ctx.Err() != nil {
 		return verdict{}, errors.New("the identity provider was released")
 	}
-	raw, err := p.endpoint.introspect(p.ctx, p.now, token, secret)
+	raw, err := p.endpoint.introspect(p.ctx, p.now, q, secret)
 	if err != nil {
 		if errors.Is(err, errUnauthorized) {
 			p.secret.forget(p.now())
@@ -130,6 +131,9 @@ func (p *Provider) fly(at tokenHash, token string, secret sdk.Secret) (verdict, 
 	v, err := p.judge(raw, p.now())
 	if err != nil {
 		return verdict{}, fmt.Errorf("%s: %w", p.settings.Endpoint, err)
+	}
+	if v.denial != nil {
+		p.endpoint.refuse(p.now(), q)
 	}
 	p.memory.keep(at, v)
 	return v, nil

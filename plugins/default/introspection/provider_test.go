@@ -479,19 +479,78 @@ func TestBackoff(t *testing.T) {
 
 func TestRate(t *testing.T) {
 	t.Parallel()
-	f := newFake(t, says(`{"active":false}`))
-	x := newTenant(t, f.URL, map[string]any{"requests_per_second": 5})
+	f := newFake(t, active(nil))
+	x := newTenant(t, f.URL, map[string]any{"requests_per_second": 8})
 	for i := range 200 {
 		_, reason, _ := x.identify(t.Context(), fmt.Sprint("token", i))
-		if want := map[bool]string{true: "token_inactive", false: "unavailable"}[i < 10]; !strings.HasPrefix(reason, want) {
+		if good := reason == ""; good != (i < 12) { // the other four are for tokens that were good before
 			t.Errorf("token %d: %q", i, reason)
 		}
 	}
-	if n := f.requests.Load(); n != 10 {
+	if n := f.requests.Load(); n != 12 {
 		t.Errorf("%d requests", n)
 	}
 	x.advance(time.Second)
-	x.want(t, "later", "token_inactive")
+	x.want(t, "later", "")
+}
+
+// However many made up tokens there are, and wherever they come from, those that were good are asked about again, and new
+// ones from elsewhere, too, as long as one peer alone makes them up.
+func TestMadeUpTokensDoNotStarveGoodOnes(t *testing.T) {
+	t.Parallel()
+	f := newFake(t, nil)
+	f.answers(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.PostForm.Get("token"), "good") {
+			active(nil)(w, r)
+			return
+		}
+		says(`{"active":false}`)(w, r)
+	})
+	for name, peers := range map[string]int{"one peer": 1, "many peers": 1000} {
+		x := newTenant(t, f.URL, map[string]any{"requests_per_second": 20, "max_age": "PT1S"})
+		for i := range 5 {
+			x.want(t, fmt.Sprint("good", i), "")
+		}
+		before, asked := f.requests.Load(), 0
+		for second := range 30 {
+			for i := range 500 {
+				peer := fmt.Sprintf("10.0.%d.%d:443", i%peers/250, i%peers%250)
+				st := &sdk.State{Request: &sdk.Request{Realm: "r", Scheme: "bearer", Token: fmt.Sprint("junk", name, second, " ", i), Peer: peer}}
+				_ = sdk.Step(sdk.WithHost(t.Context(), x.host), sdk.KindIdentityProvider, x.Provider, st)
+			}
+			for i := range 5 { // their answers are forgotten by now
+				x.want(t, fmt.Sprint("good", i), "")
+				asked++
+			}
+			if peers == 1 {
+				x.want(t, fmt.Sprint("good new", second), "")
+				asked++
+			}
+			x.advance(time.Second)
+		}
+		// Twice as many as a second's at once in the beginning, which every peer may have a share of.
+		if made := int(f.requests.Load()-before) - asked; made > 40+30*10 || made < 30*4 {
+			t.Errorf("%s: %d requests for made up tokens", name, made)
+		}
+	}
+}
+
+// A token that was good and is not any more is no made up one: a session that ends for many shuts nobody out.
+func TestTokensThatEnd(t *testing.T) {
+	t.Parallel()
+	f := newFake(t, active(nil))
+	x := newTenant(t, f.URL, map[string]any{"requests_per_second": 20, "max_age": "PT1S"})
+	for i := range 30 {
+		x.want(t, fmt.Sprint("token", i), "")
+	}
+	x.advance(10 * time.Second)
+	f.answers(says(`{"active":false}`))
+	for i := range 30 {
+		x.want(t, fmt.Sprint("token", i), "token_inactive")
+	}
+	x.advance(time.Second)
+	f.answers(active(nil))
+	x.want(t, "new", "")
 }
 
 // The secret is resolved when it is needed, kept, and resolved again soon after it was not accepted.

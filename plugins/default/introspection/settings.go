@@ -23,7 +23,7 @@ type Settings struct {
 	ClockSkew         sdk.Duration  `json:"clock_skew" default:"PT30S" doc:"by how much the clocks may differ, at most PT5M"`
 	MaxAge            sdk.Duration  `json:"max_age" default:"PT30S" doc:"for how long an answer is remembered, at most PT1H, and never beyond the token's expiry; PT0S asks every time. That a token is not active is remembered for PT10S at most"`
 	Timeout           sdk.Duration  `json:"timeout" default:"PT3S" doc:"how long to wait for an answer, at most PT30S"`
-	RequestsPerSecond int           `json:"requests_per_second" default:"50" doc:"how many requests to send at most, on average; twice as many at once. Beyond it decisions are unavailable"`
+	RequestsPerSecond int           `json:"requests_per_second" default:"50" doc:"how many requests to send at most, on average; twice as many at once. Beyond it decisions are unavailable. At most half of it goes to tokens that turn out not to be good, a quarter to those of one peer, so that they do not use it up for tokens that are"`
 	CAFile            string        `json:"ca_file,omitempty" doc:"PEM file of certificate authorities to trust beside the system's"`
 }
 
