@@ -61,10 +61,10 @@ func (m *memory) CreatePrincipal(_ context.Context, realm string, n directory.Ne
 	}
 	p := directory.Principal{Realm: realm, ID: "id-" + n.Name, Name: n.Name, ClientID: "c", Enabled: true, Roles: n.Roles, Attributes: n.Attributes, Version: 1}
 	m.keep(p)
-	return p, secret("first"), nil
+	return p, clientSecret("first"), nil
 }
 
-func secret(s string) directory.ClientSecret {
+func clientSecret(s string) directory.ClientSecret {
 	return directory.ClientSecret{ClientID: "c", Secret: sdk.NewSecret([]byte(s)), Version: "1"}
 }
 
@@ -104,12 +104,12 @@ func (m *memory) DeletePrincipal(_ context.Context, realm, name string) error {
 
 func (m *memory) RotateSecret(_ context.Context, realm, name string) (directory.ClientSecret, error) {
 	_, err := m.find(realm, name)
-	return secret("rotated"), err
+	return clientSecret("rotated"), err
 }
 
 func (m *memory) ResetSecret(_ context.Context, realm, name string) (directory.ClientSecret, error) {
 	_, err := m.find(realm, name)
-	return secret("reset"), err
+	return clientSecret("reset"), err
 }
 
 func (m *memory) CreateRole(_ context.Context, realm, name string, attributes map[string]string) (directory.Role, error) {

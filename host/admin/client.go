@@ -163,6 +163,11 @@ func (p Page) query() string {
 }
 
 func (c *Client) do(ctx context.Context, method, target string, in, out any) error {
+	return c.doIf(ctx, method, target, 0, in, out)
+}
+
+// doIf also says which version of its object a change is based on; 0: any.
+func (c *Client) doIf(ctx context.Context, method, target string, version int64, in, out any) error {
 	var body io.Reader
 	if in != nil {
 		b, err := json.Marshal(in)
@@ -174,6 +179,9 @@ func (c *Client) do(ctx context.Context, method, target string, in, out any) err
 	req, err := http.NewRequestWithContext(ctx, method, "http://realmgate"+target, body)
 	if err != nil {
 		return fmt.Errorf("admin: %w", err)
+	}
+	if version != 0 {
+		req.Header.Set("If-Match", strconv.Quote(strconv.FormatInt(version, 10)))
 	}
 	resp, err := c.http.Do(req)
 	if down := (*notRunning)(nil); errors.As(err, &down) {

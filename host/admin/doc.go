@@ -12,12 +12,21 @@
 //	POST   /v1/realms/{realm}/principals/{name}/reset           a new secret instead of all others
 //	PUT    /v1/realms/{realm}/principals/{name}/roles/{role}    grant
 //	DELETE /v1/realms/{realm}/principals/{name}/roles/{role}    revoke
+//	GET    /v1/realms/{realm}/principals/{name}/access-keys     the keys with which it signs requests
+//	POST   /v1/realms/{realm}/principals/{name}/access-keys     create; the answer holds the secret, once
+//	DELETE /v1/realms/{realm}/principals/{name}/access-keys/{id}
 //	GET    /v1/realms/{realm}/roles?after=&limit=
 //	POST   /v1/realms/{realm}/roles
 //	GET    /v1/realms/{realm}/roles/{name}
 //	DELETE /v1/realms/{realm}/roles/{name}                      also drops its grants
+//	GET    /v1/secret-stores
+//	GET    /v1/secrets/{reference}?reveal=                      the value only with reveal=true
+//	PUT    /v1/secrets/{reference}                              write a value
+//	DELETE /v1/secrets/{reference}
+//
+//	any    /v1/realms/{realm}/connections...                    see host/connection
 //
 // Names in paths are percent-encoded. A body is one JSON object without unknown keys, of 64 KiB at most. An error is
-// {"error":{"code","message","field"}} with status 400, 404, 405, 409, 413, 500 or 503. A secret stands in the answers of
-// create, rotate and reset only.
+// {"error":{"code","message","field"}} with status 400, 404, 405, 409, 413, 500, 502 or 503. A secret stands in the answers of
+// create, rotate and reset, and of a secret that is revealed, only.
 package admin

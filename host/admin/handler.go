@@ -11,9 +11,12 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/realmgate/realmgate/host/accesskey"
 	"github.com/realmgate/realmgate/host/audit"
 	"github.com/realmgate/realmgate/host/connection"
+	"github.com/realmgate/realmgate/host/custody"
 	"github.com/realmgate/realmgate/host/directory"
+	"github.com/realmgate/realmgate/host/secret"
 	"github.com/realmgate/realmgate/sdk"
 )
 
@@ -51,7 +54,11 @@ type Deps struct {
 	Plugins   func() []Plugin
 	// Connections gives what serves the connections of a realm; nil: nothing does.
 	Connections func(realm string) (*connection.Service, error)
-	Logger      hclog.Logger // nil: silent
+	// AccessKeys gives what serves the access keys of a realm's principals; nil: nothing does.
+	AccessKeys func(realm string) (*accesskey.Service, error)
+	// Secrets gives the secret stores; nil: they cannot be reached.
+	Secrets func() Secrets
+	Logger  hclog.Logger // nil: silent
 }
 
 // Handler gives the API as an http.Handler. It does not authenticate: [Listen] admits only who may use it.
@@ -68,9 +75,10 @@ type handler struct{ Deps }
 type call struct {
 	w http.ResponseWriter
 	r *http.Request
-	// realm, name and role as far as the route has them
-	realm, name, role string
-	action            string // e.g. principal.create
+	// realm, name, role and access key as far as the route has them
+	realm, name, role, key string
+	reference              sdk.SecretRef // of a route to a secret
+	action                 string        // e.g. principal.create
 }
 
 // route is what a path offers: an action per method.
@@ -97,8 +105,12 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.fail(c, err)
 		return
 	}
-	if r.Method != http.MethodGet {
-		h.Logger.Info("directory changed", "action", c.action, "realm", c.realm, "name", c.name, "role", c.role, "peer", r.RemoteAddr,
+	switch {
+	case r.Method == http.MethodGet:
+	case !c.reference.IsZero():
+		h.Logger.Info("secret store changed", "action", c.action, "reference", c.reference.String(), "peer", r.RemoteAddr, "request_id", sdk.RequestID(r.Context()))
+	default:
+		h.Logger.Info("directory changed", "action", c.action, "realm", c.realm, "name", c.name, "role", c.role, "access_key", c.key, "peer", r.RemoteAddr,
 			"request_id", sdk.RequestID(r.Context()))
 	}
 }
@@ -117,7 +129,11 @@ func (h *handler) route(c *call) (route, error) {
 	if len(segs) < 3 || segs[0] != "" || segs[1] != "v1" {
 		return nil, errNoRoute
 	}
-	switch segs = segs[2:]; {
+	segs = segs[2:]
+	if rt, err := h.secretRoute(c, segs); rt != nil || err != nil {
+		return rt, err
+	}
+	switch {
 	case len(segs) == 1 && segs[0] == "realms":
 		return route{"GET": h.listRealms}, nil
 	case len(segs) == 1 && segs[0] == "plugins":
@@ -147,7 +163,10 @@ func noRealm(name string) *Error {
 // actionOf names what a change does: by what it is done to, and by the path's own verb or else the method.
 func actionOf(method, noun string, rest []string) string {
 	noun = strings.TrimSuffix(noun, "s")
+	verb := map[string]string{http.MethodPost: "create", http.MethodPatch: "update", http.MethodDelete: "delete"}[method]
 	switch {
+	case len(rest) >= 2 && rest[1] == accessKeys:
+		return "access_key." + verb
 	case len(rest) == 2:
 		return noun + "." + rest[1]
 	case len(rest) == 3 && method == http.MethodPut:
@@ -155,7 +174,6 @@ func actionOf(method, noun string, rest []string) string {
 	case len(rest) == 3:
 		return "role.revoke"
 	}
-	verb := map[string]string{http.MethodPost: "create", http.MethodPatch: "update", http.MethodDelete: "delete"}[method]
 	return noun + "." + verb
 }
 
@@ -169,6 +187,11 @@ func (h *handler) realmRoute(c *call, noun string, rest []string) route {
 		return route{"POST": h.secret(h.Directory.RotateSecret)}
 	case noun == "principals" && len(rest) == 2 && rest[1] == "reset":
 		return route{"POST": h.secret(h.Directory.ResetSecret)}
+	case noun == "principals" && len(rest) == 2 && rest[1] == accessKeys:
+		return route{"GET": h.listAccessKeys, "POST": h.createAccessKey}
+	case noun == "principals" && len(rest) == 3 && rest[1] == accessKeys:
+		c.key = rest[2]
+		return route{"DELETE": h.deleteAccessKey}
 	case noun == "principals" && len(rest) == 3 && rest[1] == "roles":
 		c.role = rest[2]
 		return route{"PUT": h.grant(h.Directory.GrantRole), "DELETE": h.grant(h.Directory.RevokeRole)}
@@ -213,6 +236,10 @@ func (h *handler) fail(c *call, err error) {
 		e = &Error{Status: http.StatusConflict, Code: CodeExists, Message: said(err)}
 	case errors.Is(err, directory.ErrConflict):
 		e = &Error{Status: http.StatusConflict, Code: CodeConflict, Message: said(err)}
+	case errors.Is(err, custody.ErrNoStore):
+		e = &Error{Status: http.StatusBadRequest, Code: CodeInvalid, Message: custody.ErrNoStore.Error()}
+	case errors.Is(err, secret.ErrNotGranted), errors.Is(err, secret.ErrReadOnly):
+		e = &Error{Status: http.StatusServiceUnavailable, Code: CodeUnavailable, Message: "the realm's secret store cannot be written: " + err.Error()}
 	case errors.Is(err, audit.ErrUnwritten):
 		e = &Error{Status: http.StatusServiceUnavailable, Code: CodeUnaudited, Message: "nothing was changed: the audit log cannot be written; the daemon's log says more"}
 	default:

@@ -80,7 +80,14 @@ func (h *handler) deletePrincipal(c *call) error {
 	if err := c.empty(); err != nil {
 		return err
 	}
-	return c.done(h.Directory.DeletePrincipal(c.r.Context(), c.realm, c.name))
+	keys, keysOf := h.keysOf(c)
+	if err := h.Directory.DeletePrincipal(c.r.Context(), c.realm, c.name); err != nil {
+		return err
+	}
+	if keysOf != nil {
+		keysOf.Released(c.r.Context(), keys)
+	}
+	return c.done(nil)
 }
 
 // secret serves rotate and reset, which differ in the directory only.

@@ -47,6 +47,24 @@ func (c Credentials) String() string { return c.ClientID + ":[secret]" }
 // GoString hides the secret from %#v.
 func (c Credentials) GoString() string { return c.String() }
 
+// AccessKey is a key with which a principal signs requests; it has no secret.
+type AccessKey struct {
+	ID      string    `json:"id"`
+	Created time.Time `json:"created"`
+}
+
+// NewAccessKey is a new access key with its secret in clear. It is shown once.
+type NewAccessKey struct {
+	AccessKey
+	Secret string `json:"secret"`
+}
+
+// String hides the secret.
+func (k NewAccessKey) String() string { return k.ID + ":[secret]" }
+
+// GoString hides the secret from %#v.
+func (k NewAccessKey) GoString() string { return k.String() }
+
 // PrincipalUpdate changes what it sets. With a Version other than 0 the change is refused (409) if the principal has moved on.
 type PrincipalUpdate struct {
 	Enabled    *bool              `json:"enabled,omitempty"`
@@ -120,11 +138,13 @@ const (
 	CodeInvalid          = "invalid"   // 400; Field names the culprit where there is one
 	CodeNotFound         = "not_found" // 404
 	CodeMethodNotAllowed = "method_not_allowed"
-	CodeExists           = "exists"    // 409
-	CodeConflict         = "conflict"  // 409: the version is not the current one
-	CodeTooLarge         = "too_large" // 413
-	CodeInternal         = "internal"  // 500; the log says more
-	CodeUnaudited        = "unaudited" // 503: the audit log cannot be written, and so nothing was changed
+	CodeExists           = "exists"       // 409
+	CodeConflict         = "conflict"     // 409: the version is not the current one
+	CodeTooLarge         = "too_large"    // 413
+	CodeInternal         = "internal"     // 500; the log says more
+	CodeStoreFailed      = "store_failed" // 502: a secret store did not do what was asked of it
+	CodeUnaudited        = "unaudited"    // 503: the audit log cannot be written, and so nothing was changed
+	CodeUnavailable      = "unavailable"  // 503: a store does not answer
 )
 
 // Error is a refusal of the API.

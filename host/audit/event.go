@@ -28,6 +28,20 @@ const (
 	KeyPublish      = "key.publish" // a key that tokens of the realm are accepted of, or will be
 	KeySign         = "key.sign"    // a key begins to sign
 	KeyRetire       = "key.retire"  // a key is no longer accepted
+
+	ConnectionCreate      = "connection.create"
+	ConnectionUpdate      = "connection.update"
+	ConnectionDelete      = "connection.delete"
+	ConnectionRotate      = "connection.rotate"  // one secret of it
+	ConnectionRepoint     = "connection.repoint" // to another service identity
+	ConnectionCredentials = "connection.credentials"
+	ConnectionSign        = "connection.sign"
+	ConnectionTest        = "connection.test"
+	AccessKeyCreate       = "access_key.create"
+	AccessKeyDelete       = "access_key.delete"
+	StoredSecretRead      = "stored_secret.read" // by an operator, of a secret store
+	StoredSecretWrite     = "stored_secret.write"
+	StoredSecretDelete    = "stored_secret.delete"
 )
 
 // Outcomes of an event.
@@ -53,10 +67,14 @@ type Event struct {
 	TokenID       string `json:"token_id,omitempty"`
 	Scope         string `json:"scope,omitempty"` // what was granted, never what was asked for
 	SecretVersion string `json:"secret_version,omitempty"`
-	Change        string `json:"change,omitempty"` // what of a principal was changed, e.g. "enabled=false"
-	KeyID         string `json:"key_id,omitempty"` // kid
-	Reason        string `json:"reason,omitempty"` // in snake case
-	Detail        string `json:"detail,omitempty"` // for people
+	AccessKey     string `json:"access_key,omitempty"` // id
+	Connection    string `json:"connection,omitempty"` // name
+	AuditID       string `json:"audit_id,omitempty"`   // of the remote system's own log, for the credentials that it gave
+	Reference     string `json:"reference,omitempty"`  // to a secret in a store
+	Change        string `json:"change,omitempty"`     // what was changed, e.g. of a principal "enabled=false"
+	KeyID         string `json:"key_id,omitempty"`     // kid
+	Reason        string `json:"reason,omitempty"`     // in snake case
+	Detail        string `json:"detail,omitempty"`     // for people
 
 	// Count is of a line that tells of many events at once, see [Log.Tally]: those since Since that have no line of their own.
 	Count int       `json:"count,omitempty"`
@@ -99,8 +117,8 @@ const (
 // bounded makes sure that no value is longer than it may be.
 func (e Event) bounded() Event {
 	for _, v := range []*string{
-		&e.Name, &e.Outcome, &e.Realm, &e.ClientID, &e.ClientHash, &e.PrincipalID, &e.Principal, &e.Role, &e.TokenID, &e.SecretVersion,
-		&e.Change, &e.KeyID, &e.Detail,
+		&e.Name, &e.Outcome, &e.Realm, &e.ClientID, &e.ClientHash, &e.PrincipalID, &e.Principal, &e.Role, &e.TokenID, &e.SecretVersion, &e.Reference,
+		&e.AccessKey, &e.Connection, &e.AuditID, &e.Change, &e.KeyID, &e.Detail,
 	} {
 		*v = bound(*v, maxValue)
 	}

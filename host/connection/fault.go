@@ -3,6 +3,8 @@ package connection
 import (
 	"errors"
 	"net/http"
+	"strings"
+	"unicode"
 
 	"github.com/realmgate/realmgate/host/audit"
 	"github.com/realmgate/realmgate/host/custody"
@@ -16,13 +18,14 @@ const (
 	CodeInvalid          = "invalid"      // 400; Field names the culprit
 	CodeForbidden        = "forbidden"    // 403: no active role allows it
 	CodeNotGranted       = "not_granted"  // 403: a secret reference that the realm may not use
+	CodeDenied           = "denied"       // 403: a vendor said no without a reason of its own
 	CodeHostRefused      = "host_refused" // 403: a request to a host that is not the connection's
 	CodeNotFound         = "not_found"
 	CodeMethodNotAllowed = "method_not_allowed"
 	CodeExists           = "exists"      // 409
 	CodeConflict         = "conflict"    // 409: the version is not the current one
 	CodeTooLarge         = "too_large"   // 413
-	CodeUnsupported      = "unsupported" // 501: what the vendor of the connection cannot do
+	CodeUnsupported      = "unsupported" // 501: what no vendor does, or that of the connection cannot do
 	CodeUnavailable      = "unavailable" // 503
 	CodeUnaudited        = "unaudited"   // 503: the audit log cannot be written, and so nothing was done
 	CodeInternal         = "internal"    // 500
@@ -83,9 +86,38 @@ func faultOf(err error) *Fault {
 
 // refused turns a vendor's denial into a refusal. It is never a 401: the caller's own credential is well.
 func refused(d *sdk.Denial) *Fault {
-	message := d.Detail
-	if message == "" {
-		message = "the remote system, or the vendor of its credentials, says no"
+	f := &Fault{Status: http.StatusForbidden, Code: snake(d.Reason), Message: cleaned(d.Detail), cause: d}
+	if f.Code == "" {
+		f.Code = CodeDenied
 	}
-	return &Fault{Status: http.StatusForbidden, Code: d.Reason, Message: message, cause: d}
+	if f.Message == "" {
+		f.Message = "the remote system, or the vendor of its credentials, says no"
+	}
+	return f
+}
+
+// Bounds of what a denial may say, in bytes.
+const (
+	maxReason = 64
+	maxDetail = 1024
+)
+
+func snake(s string) string {
+	s = strings.Map(func(c rune) rune {
+		if c == '_' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9' {
+			return c
+		}
+		return -1
+	}, s)
+	return s[:min(len(s), maxReason)]
+}
+
+func cleaned(s string) string {
+	s = strings.ToValidUTF8(s[:min(len(s), maxDetail)], "")
+	return strings.Map(func(c rune) rune {
+		if unicode.IsControl(c) || c == 0x2028 || c == 0x2029 {
+			return -1
+		}
+		return c
+	}, s)
 }

@@ -9,6 +9,8 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -39,7 +41,12 @@ func shown(key string) string {
 	if len(key) > maxKey {
 		key = key[:maxKey] + "..."
 	}
-	return string(bytes.ToValidUTF8([]byte(key), []byte("?")))
+	return strings.Map(func(c rune) rune {
+		if unicode.IsControl(c) {
+			return '?'
+		}
+		return c
+	}, strings.ToValidUTF8(key, "?"))
 }
 
 // readObject reads a body that consists of one JSON object.

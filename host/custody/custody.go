@@ -195,7 +195,7 @@ func (c *Custody) delete(ctx context.Context, ref sdk.SecretRef, certain bool) b
 }
 
 // Sweep deletes what is left over: secrets whose owner is gone, and those that were planned long ago and never kept. It
-// gives how many could not be deleted.
+// gives how many could not be deleted; the log has their references.
 func (c *Custody) Sweep(ctx context.Context) (left int, err error) {
 	now := c.c.Now()
 	list, err := c.c.Ledger.DoomedSecrets(ctx, c.c.Realm, now.Add(-plannedAge))
@@ -203,19 +203,11 @@ func (c *Custody) Sweep(ctx context.Context) (left int, err error) {
 		return 0, fmt.Errorf("custody: %w", err)
 	}
 	for _, w := range list {
-		if now.Sub(w.Since) < doomedAge {
-			continue
-		}
-		if !c.delete(ctx, w.Reference, true) {
+		if now.Sub(w.Since) >= doomedAge && !c.delete(ctx, w.Reference, true) {
 			left++
 		}
 	}
 	return left, nil
-}
-
-// Leftovers lists the secrets that nobody needs any more and that are not deleted yet.
-func (c *Custody) Leftovers(ctx context.Context) ([]directory.WrittenSecret, error) {
-	return c.c.Ledger.DoomedSecrets(ctx, c.c.Realm, time.Time{})
 }
 
 // OwnerOf says whose secret a reference leads to, if it is one that we wrote in the realm.

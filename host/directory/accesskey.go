@@ -27,6 +27,11 @@ type AccessKey struct {
 // MaxAccessKeys is how many access keys a principal may have.
 const MaxAccessKeys = 5
 
+// TooManyAccessKeys is the error of a principal that may have no further key; an [ErrInvalid].
+func TooManyAccessKeys() error {
+	return &InvalidError{"principal", fmt.Sprintf("has %d access keys already, which is the most that it may have: delete one first", MaxAccessKeys)}
+}
+
 // ReasonAccessKeyUnknown is the reason of a denial: nobody has such a key.
 const ReasonAccessKeyUnknown = "access_key_unknown"
 
@@ -70,7 +75,7 @@ func (d *Directory) CreateAccessKey(ctx context.Context, realm string, n NewAcce
 			return err
 		}
 		if have >= MaxAccessKeys {
-			return &InvalidError{"principal", fmt.Sprintf("has %d access keys already, which is the most that it may have: delete one first", have)}
+			return TooManyAccessKeys()
 		}
 		added, err := c.exec(ctx, "INSERT INTO access_keys (realm, id, principal, secret, created) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
 			realm, n.ID, r.pk, n.Secret.String(), toStored(c.now))

@@ -76,6 +76,7 @@ type builder struct {
 	tenants map[string]tenant
 	realms  map[string]realmParts
 	vendor  map[string]*built // by the type of authentication
+	stored  map[string]secret.StoreInfo
 }
 
 type tenant struct{ provider, principal, roles built }

@@ -10,6 +10,7 @@ import (
 	"github.com/realmgate/realmgate/host/config"
 	"github.com/realmgate/realmgate/host/connection"
 	"github.com/realmgate/realmgate/host/custody"
+	"github.com/realmgate/realmgate/host/secret"
 	"github.com/realmgate/realmgate/sdk"
 	"github.com/realmgate/realmgate/sdk/egress"
 )
@@ -97,30 +98,53 @@ func (b *builder) connections(r config.Realm, out *realm) {
 		b.diags = append(b.diags, r.Connections.Diagnose("deny_addresses", err.Error(), ""))
 		return
 	}
-	c.Refuse, c.Dial = deny.Check, deny.Dialer().DialContext
-	c.Custody = b.custody(r)
-	out.custody = c.Custody
+	c.Deny = deny
+	if out.custody, err = b.custody(r); err != nil {
+		b.diags = append(b.diags, r.Connections.Diagnose("secret_store", fmt.Sprintf("realm %q cannot keep the secrets of its connections there: %v", r.Name, err),
+			"A store that can be written is of the type sealed-file, for one."))
+		return
+	}
+	c.Custody = out.custody
 	out.keys = accesskey.New(accesskey.Config{Realm: r.Name, Store: b.deps.Directory, Custody: c.Custody, Audit: b.deps.Audit})
 	if out.connections, err = connection.New(c); err != nil {
 		b.diags = append(b.diags, r.Connections.Diagnose("", err.Error(), ""))
 	}
 }
 
-// custody gives what keeps a realm's secrets; nil if the realm has no store for them.
-func (b *builder) custody(r config.Realm) *custody.Custody {
-	if r.Connections.SecretStore == "" {
-		return nil
-	}
-	c, err := custody.New(custody.Config{
+// custody gives what keeps a realm's secrets. A realm without a store has one too: it knows what was written before. The
+// error says why its store cannot be used; one that is only down can.
+func (b *builder) custody(r config.Realm) (*custody.Custody, error) {
+	c := custody.Config{
 		Realm: r.Name, Store: r.Connections.SecretStore, Prefix: r.Connections.SecretPrefix,
 		Ledger: b.deps.Directory, Secrets: b.gen.secrets, Logger: b.deps.Logger.Named("custody"),
-	})
-	if err != nil {
-		b.diags = append(b.diags, r.Connections.Diagnose("secret_store", fmt.Sprintf("realm %q cannot keep the secrets of its connections there: %v", r.Name, err),
-			"A store that can be written is of the type sealed-file, for one."))
-		return nil
 	}
-	return c
+	if c.Store != "" {
+		if err := b.writable(c.Store); err != nil {
+			return nil, err
+		}
+	}
+	return custody.New(c)
+}
+
+// writable says why a realm's store takes no secrets. That it is granted to the realm is part of the configuration's own
+// checks.
+func (b *builder) writable(store string) error {
+	if b.stored == nil {
+		b.stored = map[string]secret.StoreInfo{}
+		for _, s := range b.gen.secrets.Stores() {
+			b.stored[s.Name] = s
+		}
+	}
+	s, ok := b.stored[store]
+	switch {
+	case !ok: // its settings are wrong, and reported
+		return nil
+	case s.OperatorOnly:
+		return errors.New("it reaches into the machine that the daemon runs on, and is the operator's alone")
+	case !s.Writable:
+		return errors.New("it cannot be written")
+	}
+	return nil
 }
 
 func denyList(c config.Connections) (egress.List, error) {
@@ -157,7 +181,7 @@ func (g *Generation) AccessKeys(name string) (*accesskey.Service, error) {
 	return r.keys, nil
 }
 
-// Custodies gives what keeps the secrets of the realms that have a store for them, by realm.
+// Custodies gives what keeps the secrets of the realms.
 func (g *Generation) Custodies() map[string]*custody.Custody {
 	out := map[string]*custody.Custody{}
 	for name, r := range g.realms {

@@ -55,7 +55,7 @@ type realm struct {
 
 	connections *connection.Service
 	keys        *accesskey.Service
-	custody     *custody.Custody // nil: the realm has no store for secrets
+	custody     *custody.Custody
 
 	err error // why the realm cannot be served
 }
@@ -120,6 +120,9 @@ func (g *Generation) Internal() []string {
 	slices.Sort(out)
 	return out
 }
+
+// Secrets gives the secret stores.
+func (g *Generation) Secrets() *secret.Service { return g.secrets }
 
 // Release gives the instances back to their plugins. The generation must no longer be used for new decisions.
 func (g *Generation) Release(ctx context.Context) { g.plugins.Release(ctx, g.handles) }

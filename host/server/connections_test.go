@@ -12,9 +12,9 @@ import (
 
 	"github.com/realmgate/realmgate/host/audit"
 	"github.com/realmgate/realmgate/host/connection"
+	"github.com/realmgate/realmgate/host/custody"
 	"github.com/realmgate/realmgate/host/directory"
 	"github.com/realmgate/realmgate/sdk"
-	"github.com/realmgate/realmgate/sdk/egress"
 )
 
 // withConnections gives realm a connections that the role dev may manage.
@@ -25,11 +25,15 @@ func (w *world) withConnections(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = d.Close() })
+	custody, err := custody.New(custody.Config{Realm: "a", Ledger: d})
+	if err != nil {
+		t.Fatal(err)
+	}
 	w.connections["a"], err = connection.New(connection.Config{
 		Realm: "a", ManageRoles: []string{"dev"}, Store: d,
 		Granted: func(string, sdk.SecretRef) error { return errors.New("nothing is granted") },
+		Custody: custody,
 		Vendor:  func(string) (connection.Vendor, error) { return vendor{}, nil },
-		Dial:    egress.Default().Dialer().DialContext,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -152,10 +152,23 @@ func TestDrain(t *testing.T) {
 func TestNoGrace(t *testing.T) {
 	w := newWorld(t, false)
 	s := w.server(t, Config{})
+	if err := s.Listen(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	idle := make(chan struct{}, 1)
+	s.bound[0].http.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateIdle {
+			select {
+			case idle <- struct{}{}:
+			default:
+			}
+		}
+	}
 	stop := run(t, s)
 	if _, err := get(t, &http.Client{}, "http://"+s.Addr("main").String()+check); err != nil {
 		t.Fatal(err)
 	}
+	<-idle // the answer is there before the server is done with the request
 	if err := stop(); err != nil {
 		t.Errorf("nothing was in flight: %v", err)
 	}
@@ -268,7 +281,7 @@ func TestAdminSocket(t *testing.T) {
 	w := newWorld(t, false)
 	d := w.deps()
 	d.Admin = admin.Handler(admin.Deps{Realms: d.Realms, Plugins: func() []admin.Plugin { return nil }})
-	s, err := New(Config{Listeners: []Listener{{Name: "main", Address: "127.0.0.1:0"}}, AdminSocket: at}, d)
+	s, err := New(Config{Listeners: []Listener{{Name: "main", Address: "127.0.0.1:0"}}, AdminSocket: at, Grace: 20 * time.Second}, d)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,7 +43,7 @@ var rules = []rule{
 		reason: "a generation is built without knowing the doors that lead to it",
 	},
 	{
-		rooms: []string{"./host/token", "./host/connection", "./host/secret", "./host/directory", "./host/admin"}, deny: []string{goPlugin, hcl},
+		rooms: []string{"./host/token", "./host/connection", "./host/custody", "./host/accesskey", "./host/secret", "./host/directory", "./host/admin"}, deny: []string{goPlugin, hcl},
 		reason: "a domain room sees interfaces, not processes, and values, not files",
 	},
 	{

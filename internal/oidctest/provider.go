@@ -18,8 +18,10 @@ const answerTimeout = time.Minute
 
 // Options are what a provider starts with. The zero Options serve most tests.
 type Options struct {
-	ClientID string // of the one client; "test-client" if empty
-	Audience string // of tokens that do not name one; "realmgate" if empty
+	ClientID     string   // of the one client; "test-client" if empty
+	ClientSecret string   // random if empty
+	Audience     string   // of tokens that do not name one; "realmgate" if empty
+	Scopes       []string // that the client may ask for
 }
 
 // Provider is a running OpenID provider on a loopback port. Its methods may be used from many goroutines.
@@ -58,14 +60,17 @@ type answer struct {
 func Start(t testing.TB, o Options) *Provider {
 	t.Helper()
 	node := need.Command(t, "node")
-	p := &Provider{ClientID: o.ClientID, Audience: o.Audience, ClientSecret: rand.Text(), t: t, answers: make(chan answer), log: &capture.Buffer{}}
+	p := &Provider{ClientID: o.ClientID, Audience: o.Audience, ClientSecret: o.ClientSecret, t: t, answers: make(chan answer), log: &capture.Buffer{}}
 	if p.ClientID == "" {
 		p.ClientID = "test-client"
+	}
+	if p.ClientSecret == "" {
+		p.ClientSecret = rand.Text()
 	}
 	if p.Audience == "" {
 		p.Audience = "realmgate"
 	}
-	settings, err := json.Marshal(map[string]string{"client_id": p.ClientID, "client_secret": p.ClientSecret})
+	settings, err := json.Marshal(map[string]any{"client_id": p.ClientID, "client_secret": p.ClientSecret, "scopes": append([]string{}, o.Scopes...)})
 	if err != nil {
 		t.Fatalf("oidctest: %v", err)
 	}

@@ -30,7 +30,7 @@ func TestConformance(t *testing.T) {
 	t.Parallel()
 	cases := slices.Concat(
 		[]plugintest.Case{oidcCase(t), introspectionCase(t), claimsCase(), rolesCase(), activeRolesCase(), envCase(), fileCase(t), sealedCase(t)},
-		authenticatorCases(), brokerCases(t),
+		authenticatorCases(), brokerCases(t), vendorCases(t),
 	)
 	plugintest.Run(t, plugintest.InProcess(parts.Implementations()...), cases...)
 	plugintest.Run(t, plugintest.Binary(buildBinary(t)), cases...)
@@ -280,17 +280,24 @@ func envCase() plugintest.Case {
 	}
 }
 
-func fileCase(t *testing.T) plugintest.Case {
+func private(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.Chmod(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
+	return dir
+}
+
+func fileCase(t *testing.T) plugintest.Case {
+	t.Helper()
+	dir := private(t)
 	if err := os.WriteFile(filepath.Join(dir, "json"), []byte(`{"user":"alice"}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return plugintest.Case{
 		Kind: sdk.KindSecretResolver, Type: "file", Setup: sdk.Setup{Store: "store"}, Settings: settings(map[string]any{"dir": dir}),
+		Elsewhere: settings(map[string]any{"dir": private(t)}),
 		Call: func(ctx context.Context, i *plugintest.Instance) error {
 			name := "written/" + rand.Text()
 			_, err := i.WriteSecret(ctx, ref(name), []byte("hunter2\n"))
@@ -299,12 +306,13 @@ func fileCase(t *testing.T) plugintest.Case {
 	}
 }
 
+// sealedCase shares folder and key with another store: the name alone keeps them apart.
 func sealedCase(t *testing.T) plugintest.Case {
 	t.Helper()
 	dir := t.TempDir()
+	shared := settings(map[string]any{"dir": filepath.Join(dir, "values"), "key_file": filepath.Join(dir, "key")})
 	return plugintest.Case{
-		Kind: sdk.KindSecretResolver, Type: "sealed-file", Setup: sdk.Setup{Store: "store"},
-		Settings: settings(map[string]any{"dir": filepath.Join(dir, "values"), "key_file": filepath.Join(dir, "key")}),
+		Kind: sdk.KindSecretResolver, Type: "sealed-file", Setup: sdk.Setup{Store: "store"}, Settings: shared, Elsewhere: shared,
 		Call: func(ctx context.Context, i *plugintest.Instance) error {
 			name := "written/" + rand.Text()
 			_, err := i.WriteSecret(ctx, ref(name), []byte(`{"user":"alice"}`))

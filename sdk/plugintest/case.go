@@ -21,6 +21,15 @@ type Case struct {
 	AccessKeys []sdk.AccessKey   // what it knows of access keys; others are denied
 	Secrets    map[string]string // what the host's secret stores hold, by reference
 
+	// Vend is a request that the case's credential vendor answers; every vendor needs one. Sign is one that it signs; every
+	// vendor that signs needs one.
+	Vend *sdk.VendRequest
+	Sign *sdk.SignRequest
+
+	// Elsewhere are the settings of another store, which must not see what is written to the case's; every secret writer
+	// needs them. They may be the case's own where the store's name, which differs, keeps them apart.
+	Elsewhere string
+
 	// Call makes one call and gives an error if it fails or if the answer is not the right one. The suite calls it often,
 	// concurrently too, and on instances that it configured twice.
 	Call func(ctx context.Context, i *Instance) error

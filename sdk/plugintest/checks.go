@@ -33,6 +33,9 @@ var checks = []struct {
 	{"deadline", checkDeadline},
 	{"two instances", checkTwo},
 	{"odd input", checkOdd},
+	{"credentials", checkVend},
+	{"signatures", checkSign},
+	{"written secrets", checkWriter},
 }
 
 func checkCall(ctx context.Context, s *suite, c Case) error {

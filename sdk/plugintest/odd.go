@@ -134,10 +134,25 @@ func oddReferences(ctx context.Context, i *Instance) (faults []error) {
 	return faults
 }
 
+// oddConnections also checks what holds for any input: nobody gets away without credentials, or an error.
 func oddConnections(ctx context.Context, i *Instance) (faults []error) {
+	var connections []sdk.Connection
 	for _, text := range oddTexts {
-		_, err := i.Vend(ctx, sdk.VendRequest{Connection: sdk.Connection{Realm: i.c.Setup.Realm, Name: text, URI: text, AuthenticationType: text, Authentication: []byte(`{}`)}})
-		faults = append(faults, sound("the connection", text, err))
+		connections = append(connections, sdk.Connection{Realm: i.c.Setup.Realm, Name: text, URI: text, AuthenticationType: text, Authentication: []byte(`{}`)})
+	}
+	if i.c.Vend != nil {
+		for _, text := range oddClaims {
+			c := i.c.Vend.Connection
+			c.Authentication = []byte(text)
+			connections = append(connections, c)
+		}
+	}
+	for _, c := range connections {
+		got, err := i.Vend(ctx, sdk.VendRequest{Connection: c})
+		if err == nil && len(got.Properties) == 0 && c.AuthenticationType != implicit {
+			faults = append(faults, fmt.Errorf("the connection %s of the type %s gets credentials without a property", excerpt(c.Name), excerpt(c.AuthenticationType)))
+		}
+		faults = append(faults, sound("the connection", c.Name+string(c.Authentication), err))
 	}
 	return faults
 }

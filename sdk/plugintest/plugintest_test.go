@@ -78,7 +78,7 @@ func mustRef(text string) sdk.SecretRef {
 }
 
 func good() []sdk.Implementation {
-	return append(badges(nil), sdk.AuthenticatorType("greeter", func(_ context.Context, _ sdk.Setup, g greeter) (*greeter, error) { return &g, nil }))
+	return append(append(append(badges(nil), tellers("")...), vaults("")...), sdk.AuthenticatorType("greeter", func(_ context.Context, _ sdk.Setup, g greeter) (*greeter, error) { return &g, nil }))
 }
 
 func badgeCase() Case {
@@ -119,12 +119,12 @@ func greeterCase() Case {
 
 func TestGoodPlugin(t *testing.T) {
 	t.Parallel()
-	Run(t, InProcess(good()...), badgeCase(), greeterCase())
+	Run(t, InProcess(good()...), badgeCase(), greeterCase(), tellerCase(), vaultCase())
 	path, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	Run(t, Binary(path), badgeCase(), greeterCase())
+	Run(t, Binary(path), badgeCase(), greeterCase(), tellerCase(), vaultCase())
 }
 
 // TestBadPlugins sees to it that each check finds what it is there for.

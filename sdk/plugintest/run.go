@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 
+	"github.com/realmgate/realmgate/sdk"
 	"github.com/realmgate/realmgate/sdk/rpc"
 )
 
@@ -44,8 +46,11 @@ func Run(t *testing.T, target Target, cases ...Case) {
 				})
 			}
 		})
-		t.Run("stdout", func(t *testing.T) {
+		t.Run("output", func(t *testing.T) {
 			stop()
+			if err := s.checkSecrecy(c.log()); err != nil {
+				t.Error(err)
+			}
 			if c.stdout == nil {
 				return
 			}
@@ -70,6 +75,38 @@ type suite struct {
 	manifest rpc.Manifest
 	host     *host
 	last     atomic.Uint64 // instance
+
+	mu       sync.Mutex
+	confided []string // what the plugin was told and must not repeat
+}
+
+// minConfided is the least length of a secret that is looked for: shorter ones may stand in a log by chance.
+const minConfided = 6
+
+// confide notes secrets.
+func (s *suite) confide(secrets ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.confided = append(s.confided, secrets...)
+}
+
+// checkSecrecy: a plugin tells no secret in its log.
+func (s *suite) checkSecrecy(log string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, v := range s.confided {
+		if v = strings.TrimSpace(v); len(v) >= minConfided && strings.Contains(log, v) {
+			return errors.New("the plugin logs a secret that it was given")
+		}
+	}
+	return nil
+}
+
+// offers says whether the manifest has an ability for a case's type.
+func (s *suite) offers(c Case, a sdk.Ability) bool {
+	return slices.ContainsFunc(s.manifest.Offers, func(o rpc.Offer) bool {
+		return o.Kind == c.Kind && o.Type == c.Type && slices.Contains(o.Abilities, a)
+	})
 }
 
 func newSuite(ctx context.Context, c *connection) (*suite, error) {
@@ -89,6 +126,12 @@ func newSuite(ctx context.Context, c *connection) (*suite, error) {
 func (s *suite) configure(ctx context.Context, c Case, settings string) (*Instance, []rpc.Diagnostic, error) {
 	id := s.last.Add(1)
 	s.host.set(id, &c)
+	for _, v := range c.Secrets {
+		s.confide(v)
+	}
+	for _, v := range c.Setup.Environment {
+		s.confide(string(v.Reveal()))
+	}
 	ds, err := s.process.Configure(ctx, []rpc.Instance{{ID: id, Kind: c.Kind, Type: c.Type, Settings: []byte(settings), Setup: c.Setup}})
 	if err != nil {
 		return nil, nil, fmt.Errorf("configure: %w", err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"os/exec"
 	"sync"
@@ -34,6 +35,7 @@ type Target struct {
 type connection struct {
 	cc     grpc.ClientConnInterface
 	stdout func() string // what the plugin printed there; nil if nobody listens
+	log    func() string // what it logged or printed to standard error
 	// stop ends the plugin, so that everything that it printed has arrived.
 	stop func()
 }
@@ -45,7 +47,11 @@ func InProcess(impls ...sdk.Implementation) Target {
 		t.Helper()
 		listener := bufconn.Listen(1 << 20)
 		server := grpc.NewServer(grpc.MaxRecvMsgSize(rpc.MaxMessage), grpc.MaxSendMsgSize(rpc.MaxMessage))
-		plugin := &rpc.Server{Name: "in-process", Version: "test", Implementations: impls}
+		var log output
+		plugin := &rpc.Server{
+			Name: "in-process", Version: "test", Implementations: impls,
+			Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		}
 		if err := plugin.Register(server); err != nil {
 			t.Fatal(err)
 		}
@@ -59,7 +65,7 @@ func InProcess(impls ...sdk.Implementation) Target {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return &connection{cc: cc, stop: func() {
+		return &connection{cc: cc, log: log.String, stop: func() {
 			_ = cc.Close()
 			server.Stop()
 			<-done
@@ -71,20 +77,20 @@ func InProcess(impls ...sdk.Implementation) Target {
 func Binary(path string) Target {
 	return Target{name: "binary", start: func(t testing.TB) *connection {
 		t.Helper()
-		var stdout output
+		var stdout, stderr output
 		client := plugin.NewClient(&plugin.ClientConfig{
 			HandshakeConfig: serve.Handshake, Plugins: serve.PluginSet(), Cmd: exec.Command(path), SkipHostEnv: true,
 			AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC}, AutoMTLS: true, StartTimeout: startTimeout,
 			GRPCDialOptions: []grpc.DialOption{grpc.WithDefaultCallOptions(
 				grpc.MaxCallRecvMsgSize(rpc.MaxMessage), grpc.MaxCallSendMsgSize(rpc.MaxMessage))},
-			Logger: hclog.NewNullLogger(), SyncStdout: &stdout,
+			Logger: hclog.NewNullLogger(), SyncStdout: &stdout, Stderr: &stderr,
 		})
 		cc, err := dispense(client)
 		if err != nil {
 			client.Kill()
 			t.Fatalf("%s: %v", path, err)
 		}
-		return &connection{cc: cc, stdout: stdout.String, stop: client.Kill}
+		return &connection{cc: cc, stdout: stdout.String, log: stderr.String, stop: client.Kill}
 	}}
 }
 

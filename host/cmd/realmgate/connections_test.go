@@ -190,7 +190,7 @@ func TestConnectionsOfTwoRealms(t *testing.T) {
 			"a connection": d.connection(http.MethodPost, r, "", root[foreign],
 				remote("new", remoteURI, `{"authenticationType":"IMPLICIT"}`)),
 		} {
-			if a.status != http.StatusUnauthorized || a.reason() != "issuer_mismatch" || strings.Contains(a.text, "hunter2") {
+			if a.status != http.StatusUnauthorized || a.reason() != "token_not_recognised" || strings.Contains(a.text, "hunter2") {
 				t.Errorf("%s of realm %s with a token of %s: %d %s", what, r, foreign, a.status, a.text)
 			}
 		}
@@ -280,7 +280,8 @@ connections {
   manage_roles = ["service_admin"]
   use_roles    = ["service"]
 }
-realm "demo" {}
+realm "demo" {
+}
 realm "other" {
   service_identity "aws_iam" {
     iam_arn     = "arn:aws:iam::210987654321:role/other"
@@ -330,6 +331,65 @@ func TestServiceIdentities(t *testing.T) {
 	if !strings.Contains(text, "session-of-worker") {
 		t.Errorf("the audit log does not tie the callers to the sessions: %s", text)
 	}
+}
+
+// A connection keeps the identity that it was made with, whatever is configured beside it. Without it, it is unavailable until
+// somebody points it to another one: never is another identity taken by itself.
+func TestServiceIdentityStays(t *testing.T) {
+	t.Parallel()
+	plugin, dir := testPlugin(t, "echo"), t.TempDir()
+	base := strings.Replace(fmt.Sprintf(withEcho, plugin), `use_roles    = ["service"]`, `use_roles    = ["service_admin"]`, 1)
+	own := strings.Replace(base, "realm \"demo\" {\n", `realm "demo" {
+  service_identity "aws_iam" {
+    iam_arn     = "arn:aws:iam::123456789012:user/own"
+    credentials = "urn:realmgate-secret:vars:OTHER_KEYS"
+  }
+`, 1)
+	block := base[strings.Index(base, "service_identity"):strings.Index(base, "credential_vendor")]
+	run := func(hcl string) (ask func(method, rest, body string) answer, stop func()) {
+		d := prepare(t, dir, hcl)
+		d.run("DEFAULT_KEYS=hunter2-default", "OTHER_KEYS=hunter2-own")
+		root := d.rootToken("demo")
+		return func(method, rest, body string) answer { return d.connection(method, "demo", rest, root, body) }, func() {
+			if err := d.stop(); err != nil {
+				t.Error(err)
+			}
+			d.keepsNo("hunter2-default", "hunter2-own")
+		}
+	}
+	gives := func(ask func(method, rest, body string) answer, name, want string) {
+		t.Helper()
+		if a := ask(http.MethodPost, "/"+name+"/credentials", "{}"); a.status != http.StatusOK || !strings.Contains(a.text, want) {
+			t.Errorf("%s: %d %s, want %s", name, a.status, a.text, want)
+		}
+	}
+
+	ask, stop := run(base)
+	if a := ask(http.MethodPost, "", remote("old", remoteURI, assumed)); a.status != http.StatusCreated {
+		t.Fatalf("%d %s", a.status, a.text)
+	}
+	gives(ask, "old", "hunter2-default")
+	stop()
+
+	ask, stop = run(own) // the realm gets an identity of its own
+	gives(ask, "old", "hunter2-default")
+	if a := ask(http.MethodPost, "", remote("new", remoteURI, assumed)); a.status != http.StatusCreated {
+		t.Fatalf("%d %s", a.status, a.text)
+	}
+	gives(ask, "new", "hunter2-own")
+	stop()
+
+	ask, stop = run(strings.Replace(own, block, "", 1)) // and the default one goes
+	defer stop()
+	if a := ask(http.MethodPost, "/old/credentials", "{}"); a.status != http.StatusServiceUnavailable || strings.Contains(a.text, "hunter2") ||
+		!strings.Contains(a.text, "urn:realmgate-service-identity:default:aws_iam") {
+		t.Errorf("without its identity: %d %s", a.status, a.text)
+	}
+	gives(ask, "new", "hunter2-own")
+	if a := ask(http.MethodPost, "/old/repoint", `{"identity":"realm"}`); a.status != http.StatusOK || !strings.Contains(a.text, "user/own") {
+		t.Errorf("repoint: %d %s", a.status, a.text)
+	}
+	gives(ask, "old", "hunter2-own")
 }
 
 // While the vendor's plugin is away, credentials are unavailable, and nothing else is; when it is back, all is well.

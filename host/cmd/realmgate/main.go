@@ -22,6 +22,7 @@ type cli struct {
 	Principal principalCmd `cmd:"" help:"Manage the principals of a realm, through the daemon's admin socket."`
 	Role      roleCmd      `cmd:"" help:"Manage the principal roles of a realm, through the daemon's admin socket."`
 	Key       keyCmd       `cmd:"" help:"Manage the keys that sign tokens, in a folder that token brokers read."`
+	Secret    secretCmd    `cmd:"" help:"Read and write secret stores, through the daemon's admin socket."`
 	Plugin    pluginCmd    `cmd:"" help:"Look at plugins."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
 }

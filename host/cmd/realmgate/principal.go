@@ -17,6 +17,8 @@ type principalCmd struct {
 	Enable  principalEnable  `cmd:"" help:"Admit a principal again, with the client secrets that it has."`
 	Rotate  principalRotate  `cmd:"" help:"Make a new client secret; the previous one stays valid until the next rotation."`
 	Reset   principalReset   `cmd:"" help:"Make a new client secret and end all others, with the tokens that they obtained."`
+
+	AccessKey accessKeyCmd `cmd:"" help:"Manage the keys with which a principal signs requests (AWS4-HMAC-SHA256)."`
 }
 
 type principalCreate struct {

@@ -162,7 +162,10 @@ func (r *rooms) server(cfg *config.Config, listeners []server.Listener) (*server
 		Directory: r.directory,
 		Audit:     decisions,
 		Admin: admin.Handler(admin.Deps{
-			Directory: admin.Audited(r.directory, r.audit), Realms: realms, Plugins: r.pluginList, Connections: r.gen.Connections, Logger: r.log.Named("admin"),
+			Directory: admin.Audited(r.directory, r.audit), Realms: realms, Plugins: r.pluginList,
+			Connections: r.gen.Connections, AccessKeys: r.gen.AccessKeys,
+			Secrets: func() admin.Secrets { return admin.AuditedSecrets(r.gen.Secrets(), r.audit) },
+			Logger:  r.log.Named("admin"),
 		}),
 		Logger: r.log.Named("server"),
 	})

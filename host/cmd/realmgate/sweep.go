@@ -19,8 +19,9 @@ func (r *rooms) sweep(ctx context.Context) {
 	for {
 		for realm, c := range r.gen.Custodies() {
 			limited, cancel := context.WithTimeout(ctx, sweepLimit)
-			if err := c.Sweep(limited); err != nil && ctx.Err() == nil {
-				r.log.Warn("secrets that are left over cannot be deleted now", "realm", realm, "error", err)
+			left, err := c.Sweep(limited)
+			if (err != nil || left > 0) && ctx.Err() == nil {
+				r.log.Warn("secrets that are left over cannot be deleted now; it is tried again", "realm", realm, "left", left, "error", err)
 			}
 			cancel()
 		}

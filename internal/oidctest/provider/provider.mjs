@@ -39,6 +39,7 @@ function newHandler() {
       grant_types: ['client_credentials'],
       response_types: [],
       redirect_uris: [],
+      scope: settings.scopes.join(' ') || undefined,
     }],
     jwks: { keys },
     features: {
@@ -59,7 +60,11 @@ function newHandler() {
         },
       },
     },
+    scopes: settings.scopes,
     extraTokenClaims(ctx, token) {
+      if (!token.resourceServer) {
+        return undefined; // a token that no test wished for
+      }
       const { claims } = tokens.get(token.resourceServer.identifier());
       return Object.fromEntries(Object.entries(claims).filter(([name, value]) => value !== null && !isOverride(name)));
     },

@@ -48,6 +48,12 @@ var about = map[string]string{
 	"secret-resolver/sealed-file": "Keeps what is written through it (the secrets of connections, `realmgate secret put`) on the local disk, sealed with AES-256-GCM: the writable store for those without a vault. " +
 		"Each write is a new version; the last ten are kept, `?=version=N` reads one of them, `#field` takes a field of a value that is a JSON object. A value opens only as the very secret and version of the very store that it was sealed " +
 		"as, so that files cannot be exchanged for each other. Several processes on one machine may share the folder. [operations.md](operations.md#the-sealed-secret-store) has backup, loss and rotation of the key.",
+	"credential-vendor/oauth": "Has the remote system's token endpoint issue tokens for the connection's client (client credentials, RFC 6749 section 4.4), and gives them as `token`, with their end; signs requests with them as " +
+		"`Authorization: Bearer`. Without a `tokenUri`, an `ICEBERG_REST` connection's endpoint is `{uri}/v1/oauth/tokens`. A token is kept for one connection as it stands and one secret, renewed ahead of its end, and serves for as long as it lives " +
+		"while the endpoint is down; after a failure the endpoint is left alone for 1 to 30 seconds. Whatever the endpoint says makes the answer unavailable (503), `invalid_client` too: it is our credential, not the caller's. " +
+		"Redirects are not followed, answers of more than 64 KiB are refused, the address is checked again when it is connected to.",
+	"credential-vendor/bearer":   "Gives the connection's own token as `token`, and signs requests with it as `Authorization: Bearer`. A JWT tells its end; one that has expired is not given (503). Of another token no end is known.",
+	"credential-vendor/implicit": "For connections that need no credentials: answers without any. Only to connections of the type `IMPLICIT` may a vendor do so.",
 }
 
 // docs/parts.md is made of the settings' own schemas, so that it cannot leave out or misname a key.

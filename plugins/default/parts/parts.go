@@ -9,6 +9,9 @@ import (
 	"github.com/realmgate/realmgate/plugins/default/oidc"
 	"github.com/realmgate/realmgate/plugins/default/roles"
 	"github.com/realmgate/realmgate/plugins/default/secrets"
+	"github.com/realmgate/realmgate/plugins/default/vendors/bearer"
+	"github.com/realmgate/realmgate/plugins/default/vendors/implicit"
+	"github.com/realmgate/realmgate/plugins/default/vendors/oauth"
 	"github.com/realmgate/realmgate/sdk"
 )
 
@@ -30,5 +33,8 @@ func Implementations() []sdk.Implementation {
 		sdk.SecretResolverType("env", secrets.NewEnv, sdk.OperatorOnly()),
 		sdk.SecretResolverType("file", secrets.NewFile, sdk.OperatorOnly()),
 		sdk.SecretResolverType("sealed-file", secrets.NewSealed),
+		sdk.CredentialVendorType("oauth", oauth.NewVendor),
+		sdk.CredentialVendorType("bearer", bearer.NewVendor),
+		sdk.CredentialVendorType("implicit", implicit.NewVendor),
 	}
 }

@@ -148,26 +148,25 @@ func TestSealedKeyRotation(t *testing.T) {
 	wantSealed(t, s, "y", "1")
 }
 
-// hostSecrets is a host that knows some secrets.
-type hostSecrets map[string]string
+// hostSecrets is a host that knows some secrets, and nothing else.
+type hostSecrets struct {
+	sdk.Host
+	values map[string]string
+}
 
 func (h hostSecrets) ResolveSecret(_ context.Context, ref sdk.SecretRef) (sdk.Secret, error) {
-	v, ok := h[ref.String()]
+	v, ok := h.values[ref.String()]
 	if !ok {
 		return sdk.Secret{}, errors.New("there is no such secret")
 	}
 	return sdk.NewSecret([]byte(v)), nil
 }
 
-func (hostSecrets) FindPrincipal(context.Context, sdk.PrincipalRef) (sdk.Principal, error) {
-	return sdk.Principal{}, errors.New("there are no principals here")
-}
-
 func TestSealedKeyFromAStore(t *testing.T) {
 	t.Parallel()
 	settings := sealedSettings(t)
 	settings.KeyFile, settings.Key = "", ref(t, "KEY")
-	host := hostSecrets{settings.Key.String(): newKey('a')}
+	host := hostSecrets{values: map[string]string{settings.Key.String(): newKey('a')}}
 	ctx := sdk.WithHost(t.Context(), host)
 	s, err := NewSealed(ctx, sdk.Setup{Store: "sealed"}, settings)
 	if err != nil {
@@ -184,7 +183,7 @@ func TestSealedKeyFromAStore(t *testing.T) {
 	if v, err := s.Resolve(ctx, x); err != nil || string(v.Reveal()) != "value" {
 		t.Errorf("%q, %v", v.Reveal(), err)
 	}
-	delete(host, settings.Key.String())
+	delete(host.values, settings.Key.String())
 	if _, err := s.Resolve(ctx, x); err == nil {
 		t.Error("resolved without a key")
 	}

@@ -1,0 +1,134 @@
+package plugintest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/realmgate/realmgate/sdk"
+)
+
+// implicit is the one authentication type whose connections need no credentials.
+const implicit = "IMPLICIT"
+
+// checkVend: a vendor gives credentials that are some and that live, or it says why not; never does it give nothing.
+func checkVend(ctx context.Context, s *suite, c Case) error {
+	if c.Kind != sdk.KindCredentialVendor {
+		return nil
+	}
+	if c.Vend == nil {
+		return errors.New("the case has no Vend, which the suite asks a credential vendor with")
+	}
+	i, err := s.instance(ctx, c)
+	if err != nil {
+		return err
+	}
+	got, err := i.Vend(ctx, *c.Vend)
+	if err != nil {
+		return fmt.Errorf("the case's request: %w", err)
+	}
+	faults := []error{soundCredentials(got, c.Vend.Connection.AuthenticationType), checkNarrowing(ctx, i, c, got)}
+	faults = append(faults, s.checkWithoutSecrets(ctx, c, func(i *Instance) error {
+		_, err := i.Vend(ctx, *c.Vend)
+		return err
+	}))
+	return errors.Join(append(faults, s.release(ctx, i))...)
+}
+
+func soundCredentials(got sdk.ConnectionCredentials, authentication string) error {
+	if len(got.Properties) == 0 && authentication != implicit {
+		return fmt.Errorf("a connection of the type %s gets credentials without a property, which only %s may", authentication, implicit)
+	}
+	for name, v := range got.Properties {
+		if name == "" || len(v.Reveal()) == 0 {
+			return fmt.Errorf("the property %q is empty", name)
+		}
+	}
+	if !got.Expires.IsZero() && !time.Now().Before(got.Expires) {
+		return fmt.Errorf("the credentials expired at %v", got.Expires)
+	}
+	return nil
+}
+
+// checkNarrowing: credentials that are to be limited are other ones, or there are none.
+func checkNarrowing(ctx context.Context, i *Instance, c Case, whole sdk.ConnectionCredentials) error {
+	r := *c.Vend
+	r.NarrowTo = []string{"s3://plugintest-narrowed/to/this/"}
+	got, err := i.Vend(ctx, r)
+	same := func(a, b sdk.Secret) bool { return string(a.Reveal()) == string(b.Reveal()) }
+	if err == nil && len(whole.Properties) > 0 && maps.EqualFunc(got.Properties, whole.Properties, same) {
+		return errors.New("a request for limited credentials is answered with the very ones that are not limited")
+	}
+	return nil
+}
+
+// checkWithoutSecrets: what needs a secret that cannot be had is not available, and nobody is denied anything.
+func (s *suite) checkWithoutSecrets(ctx context.Context, c Case, call func(*Instance) error) error {
+	if len(c.Secrets) == 0 {
+		return nil
+	}
+	c.Secrets = nil
+	i, ds, err := s.configure(ctx, c, c.settings())
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(ds, isFault) { // it needs them to come to be
+		return nil
+	}
+	return errors.Join(wantFailure("a call without the case's secrets", call(i)), s.release(ctx, i))
+}
+
+// checkSign: a signed request is the one that was to be signed, and can be sent.
+func checkSign(ctx context.Context, s *suite, c Case) error {
+	if c.Kind != sdk.KindCredentialVendor || !s.offers(c, sdk.AbilityRequestSigner) {
+		return nil
+	}
+	if c.Sign == nil {
+		return errors.New("the case has no Sign, which the suite asks a request signer with")
+	}
+	i, err := s.instance(ctx, c)
+	if err != nil {
+		return err
+	}
+	got, err := i.Sign(ctx, *c.Sign)
+	if err != nil {
+		return fmt.Errorf("the case's request: %w", err)
+	}
+	faults := []error{soundSignature(got, c.Sign.HTTP)}
+	presign := *c.Sign
+	presign.Presign, presign.Lifetime = true, time.Minute
+	if got, err := i.Sign(ctx, presign); err == nil {
+		faults = append(faults, soundSignature(got, c.Sign.HTTP))
+	}
+	faults = append(faults, s.checkWithoutSecrets(ctx, c, func(i *Instance) error {
+		_, err := i.Sign(ctx, *c.Sign)
+		return err
+	}))
+	return errors.Join(append(faults, s.release(ctx, i))...)
+}
+
+func soundSignature(got sdk.SignedRequest, of sdk.HTTPMessage) error {
+	u, err := url.Parse(got.URL)
+	path, _, _ := strings.Cut(of.RawTarget, "?")
+	switch {
+	case err != nil:
+		return errors.New("the URL of the signed request is none")
+	case u.Scheme != of.Scheme || u.Host != of.Host || u.User != nil:
+		return fmt.Errorf("a request to %s://%s is signed as one to %s://%s", of.Scheme, of.Host, u.Scheme, u.Host)
+	case u.EscapedPath() != path:
+		return errors.New("the path of the signed request is another one")
+	case !got.Expires.IsZero() && !time.Now().Before(got.Expires):
+		return fmt.Errorf("the signature expired at %v", got.Expires)
+	}
+	for _, h := range got.Header {
+		if h.Name == "" || h.Name != strings.ToLower(h.Name) || strings.ContainsAny(h.Name+h.Value, "\r\n\x00") {
+			return fmt.Errorf("the header %q of the signed request is none: names are in lower case, values on one line", h.Name)
+		}
+	}
+	return nil
+}
