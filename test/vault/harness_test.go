@@ -3,8 +3,10 @@ package vault
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"maps"
 	"os"
@@ -162,4 +164,15 @@ func (w *world) storeFault(t testing.TB, s settings) error {
 		_ = st.Close()
 	}
 	return err
+}
+
+// ecKey makes a private key in PEM.
+func ecKey(t testing.TB) string {
+	t.Helper()
+	key, _ := newSigner(t)
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
 }
