@@ -167,3 +167,23 @@ func TestPermissionDenied(t *testing.T) {
 		t.Errorf("after the policy was changed: %v", err)
 	}
 }
+
+// A login that fails is said to be one, and is not taken for an answer about the secret.
+func TestALoginThatFailsIsNoAnswer(t *testing.T) {
+	t.Parallel()
+	w := kv(t)
+	w.host.set("wrong", "hvs.none")
+	for want, login := range map[string]settings{
+		"login: AppRole: the server answers 403":                          {"approle": settings{"role_id": "x"}},
+		"login: the token of urn:realmgate-secret:ops:wrong is not valid": {"token": "urn:realmgate-secret:ops:wrong"},
+	} {
+		st := w.newStore(t, w.base().with(login))
+		_, err := st.Resolve(w.ctx, ref("s:kv2/x"))
+		if err == nil || !strings.Contains(err.Error(), "urn:realmgate-secret:s:kv2/x: "+want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+		if err := st.DeleteSecret(w.ctx, ref("s:kv2/x")); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("a secret that is not there is deleted: %v", err)
+		}
+	}
+}

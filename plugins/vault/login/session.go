@@ -65,8 +65,14 @@ type Answer struct {
 	Login       uint64
 }
 
+// Error is a login that failed. It does not unwrap: what the server said to a login is not what it says to a question.
+type Error struct{ text string }
+
+// Error says why.
+func (e *Error) Error() string { return "login: " + e.text }
+
 // Do asks the server. Where it does not know the token any more, the session logs in again and asks once more. An error of
-// the server is a [*client.Failure].
+// the server is a [*client.Failure], one of a login an [*Error].
 func (s *Session) Do(ctx context.Context, r client.Request) (Answer, error) {
 	for again := false; ; again = true {
 		t, err := s.token(ctx)
@@ -152,7 +158,7 @@ func (s *Session) logIn(ctx context.Context) (held, error) {
 				return r.Val.(held), nil
 			}
 			if mine || client.As(r.Err) != nil {
-				return held{}, fmt.Errorf("login: %w", r.Err)
+				return held{}, &Error{r.Err.Error()}
 			}
 			// It was another's, and may have failed since the call that it was made for is over.
 		}
