@@ -15,8 +15,8 @@ import (
 //go:embed server/go.mod.pinned server/go.sum.pinned
 var pins embed.FS
 
-// binary gives the path of the server's program, which .ci/vault builds. Its folder has the name of the pins' content.
-func binary(t testing.TB) string {
+// Binary gives the path of the server's program, its command line too, which .ci/vault builds. Its folder has the name of the pins' content.
+func Binary(t testing.TB) string {
 	t.Helper()
 	var all []byte
 	for _, name := range []string{"server/go.mod.pinned", "server/go.sum.pinned"} {

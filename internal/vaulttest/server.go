@@ -113,7 +113,7 @@ func (s *Server) Stop() {
 // Resume starts the server on the same port: sealed, unless it is one of [Dev], which then has forgotten everything.
 func (s *Server) Resume(t testing.TB) {
 	t.Helper()
-	s.cmd = exec.Command(binary(t), s.args...)
+	s.cmd = exec.Command(Binary(t), s.args...)
 	s.cmd.Env = []string{"HOME=" + s.dir, "VAULT_LOG_LEVEL=warn", "PATH=" + os.Getenv("PATH")}
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	if err := s.cmd.Start(); err != nil {

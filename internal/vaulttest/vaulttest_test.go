@@ -47,7 +47,7 @@ func TestSealStopAndResume(t *testing.T) {
 
 func TestTheScriptBuildsTheSamePlace(t *testing.T) {
 	t.Parallel()
-	path := binary(t)
+	path := Binary(t)
 	script := exec.Command(filepath.Join(buildtest.Root(t), ".ci", "vault"))
 	out, err := script.Output()
 	if err != nil || strings.TrimSpace(string(out)) != path {
