@@ -66,8 +66,11 @@ func (g *gate) start() {
 	if err := g.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	done := make(chan error, 1)
-	go func() { done <- g.cmd.Wait() }()
+	done := make(chan struct{})
+	go func() {
+		_ = g.cmd.Wait() // how it ended is in its log
+		close(done)
+	}()
 	t.Cleanup(func() {
 		_ = g.cmd.Process.Signal(syscall.SIGTERM)
 		select {

@@ -66,9 +66,28 @@ func TestCertLogin(t *testing.T) {
 	if _, name := w.whoami(t, w.open(t, s)); name != "cert-gate" {
 		t.Error(name)
 	}
-	// Another one in the same files is used for new connections.
+	// Another one that takes the place of the first in its files is used for new connections.
 	other, otherKey := w.ClientCertificate(t, "mallory")
-	l := w.open(t, s.with(settings{"client_cert_file": other, "client_key_file": otherKey}))
+	dir := t.TempDir()
+	place := func(cert, key string) {
+		for from, to := range map[string]string{cert: "client.pem", key: "client.key"} {
+			raw, err := os.ReadFile(from)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(dir, to), raw, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	place(cert, key)
+	l := w.open(t, s.with(settings{"client_cert_file": filepath.Join(dir, "client.pem"), "client_key_file": filepath.Join(dir, "client.key")}))
+	accessor, _ := w.whoami(t, l)
+	place(other, otherKey)
+	w.Stop()
+	w.Resume(t)
+	w.Unseal(t)
+	w.Do(t, http.MethodPost, "auth/token/revoke-accessor", map[string]any{"accessor": accessor})
 	_, err := l.Do(w.ctx, client.Request{Method: http.MethodGet, Path: "kv/x"})
 	if err == nil || !strings.Contains(err.Error(), "the login with the client certificate") {
 		t.Errorf("another name: %v", err)

@@ -188,6 +188,25 @@ func TestAppRole(t *testing.T) {
 			t.Errorf("with a wrong secret id: %v", err)
 		}
 	})
+	t.Run("while a fresh login fails, the former token goes on", func(t *testing.T) {
+		t.Parallel()
+		id := w.approle(t, "ending", map[string]any{"token_ttl": "2s", "token_max_ttl": "6s"})
+		w.host.set("ending", w.secretID(t, "ending"))
+		l := w.open(t, role(id, settings{"secret_id": "urn:realmgate-secret:ops:ending"}))
+		began := time.Now()
+		first, _ := w.whoami(t, l)
+		w.host.set("ending", "hunter2")
+		for time.Since(began) < 5*time.Second {
+			if at, _ := w.whoami(t, l); at != first {
+				t.Fatal("it is another token")
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		eventually(t, "it ends", func() bool {
+			_, err := l.Do(w.ctx, client.Request{Method: http.MethodGet, Path: "kv/x"})
+			return err != nil && strings.Contains(err.Error(), "invalid role or secret ID")
+		})
+	})
 	t.Run("one login for all who wait, one session for all who share settings", func(t *testing.T) {
 		t.Parallel()
 		id := w.approle(t, "once", map[string]any{"secret_id_num_uses": 1})

@@ -191,8 +191,12 @@ func TestRedirectToAnotherNode(t *testing.T) {
 		t.Errorf("the standby was asked %d times", standby.asked.Load())
 	}
 	var a, b *fake // each says that the other is active
-	a = newFake(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, b.URL+r.URL.Path, 307) })
-	b = newFake(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, a.URL+r.URL.Path, 307) })
+	a = newFake(t, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, b.URL+r.URL.Path, http.StatusTemporaryRedirect)
+	})
+	b = newFake(t, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, a.URL+r.URL.Path, http.StatusTemporaryRedirect)
+	})
 	if _, err := newClient(t, "", a.URL, b.URL).Do(t.Context(), get()); err == nil {
 		t.Error("a circle of redirects answers")
 	}

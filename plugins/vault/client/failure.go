@@ -159,7 +159,7 @@ func said(errs []string) string {
 // innermost gives the text of the last error in a chain: the others repeat it with words around it.
 func innermost(err error) string {
 	for errors.Unwrap(err) != nil {
-		if _, ok := err.(interface{ Timeout() bool }); ok { //nolint:errorlint // the one of package net itself, with the address in it
+		if _, ok := err.(interface{ Timeout() bool }); ok { // the one of package net itself, with the address in it
 			break
 		}
 		err = errors.Unwrap(err)

@@ -109,13 +109,14 @@ func (s *Session) token(ctx context.Context) (held, error) {
 	s.mu.Lock()
 	t := s.current
 	usable := t != nil && !t.dead && (t.expires.IsZero() || now.Before(t.expires))
-	due := !usable || t.tired && !now.Before(s.notBefore)
+	rested := !now.Before(s.notBefore)
+	due := !usable || t.tired && rested
 	var h held
 	if usable {
 		h = held{t.id, t.value}
 	}
 	s.mu.Unlock()
-	if f, ok := s.method.(*sink); ok && f.changed() {
+	if f, ok := s.method.(*sink); ok && rested && f.changed() {
 		due = true
 	}
 	if !due {
