@@ -70,7 +70,7 @@ type KeyPublisher interface {
 }
 
 // SecretWriter is the ability of a secret resolver that can also keep secrets. WriteSecret answers the version that it
-// wrote, empty where the store keeps none. Deleting what is not there is not an error.
+// wrote, empty where no reference can name it. A value that the store cannot hold byte by byte is refused, not changed. Deleting what is not there is not an error.
 type SecretWriter interface {
 	WriteSecret(ctx context.Context, ref SecretRef, value []byte) (version string, err error)
 	DeleteSecret(ctx context.Context, ref SecretRef) error

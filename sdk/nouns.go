@@ -171,4 +171,5 @@ type SignedRequest struct {
 	URL     string
 	Header  []Header
 	Expires time.Time
+	AuditID string // ties an audit line to the remote system's own log
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/realmgate/realmgate/host/directory"
+	"github.com/realmgate/realmgate/host/socket"
 	"github.com/realmgate/realmgate/sdk"
 )
 
@@ -171,7 +173,7 @@ func start(t *testing.T, m *memory) *Client {
 func serve(t *testing.T, h http.Handler) *Client {
 	t.Helper()
 	at := filepath.Join(shortDir(t), "run", "admin.sock")
-	ln, err := Listen(at)
+	ln, err := socket.Listen(at)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -336,13 +338,24 @@ func TestCredentialsPrintNoSecret(t *testing.T) {
 	}
 }
 
-func TestWhoMayUse(t *testing.T) {
-	for _, tt := range []struct {
-		uid, self uint32
-		want      bool
-	}{{0, 1000, true}, {1000, 1000, true}, {1001, 1000, false}, {1000, 0, false}, {65534, 1000, false}} {
-		if mayUse(tt.uid, tt.self) != tt.want {
-			t.Errorf("uid %d of a daemon of %d: %v", tt.uid, tt.self, !tt.want)
+func TestNotRunning(t *testing.T) {
+	at := filepath.Join(shortDir(t), "s")
+	ask := func() {
+		t.Helper()
+		c := NewClient(at)
+		defer c.Close()
+		if _, err := c.Realms(t.Context()); !errors.Is(err, ErrNotRunning) || err.Error() != "no daemon listens on "+at+"; is it running?" {
+			t.Errorf("%v", err)
 		}
 	}
+	ask()
+	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: at, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln.SetUnlinkOnClose(false) // as a daemon leaves it that was killed
+	if err := ln.Close(); err != nil {
+		t.Fatal(err)
+	}
+	ask()
 }

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -23,6 +24,9 @@ type Client struct{ http *http.Client }
 // maxAnswer bounds what the client reads.
 const maxAnswer = 64 << 20
 
+// maxIdle bounds the connections that are kept open for many requests at once.
+const maxIdle = 32
+
 // NewClient gives a client of the daemon that listens on the socket at path.
 func NewClient(path string) *Client {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -33,7 +37,7 @@ func NewClient(path string) *Client {
 		}
 		return c, err
 	}
-	return &Client{&http.Client{Transport: &http.Transport{DialContext: dial}, Timeout: 30 * time.Second}}
+	return &Client{&http.Client{Transport: &http.Transport{DialContext: dial, MaxIdleConnsPerHost: maxIdle}, Timeout: 30 * time.Second}}
 }
 
 // ErrNotRunning says that no daemon listens on the socket.
@@ -184,6 +188,9 @@ func (c *Client) doIf(ctx context.Context, method, target string, version int64,
 		req.Header.Set("If-Match", strconv.Quote(strconv.FormatInt(version, 10)))
 	}
 	resp, err := c.http.Do(req)
+	if where := (*url.Error)(nil); errors.As(err, &where) {
+		err = where.Err // without an address that only we know
+	}
 	if down := (*notRunning)(nil); errors.As(err, &down) {
 		return down // without the request, which is no help
 	}
@@ -196,12 +203,7 @@ func (c *Client) doIf(ctx context.Context, method, target string, version int64,
 		return fmt.Errorf("admin: %w", err)
 	}
 	if resp.StatusCode/100 != 2 {
-		e := errorBody{}
-		if json.Unmarshal(b, &e) != nil || e.Error == nil {
-			return &Error{Status: resp.StatusCode, Code: CodeInternal, Message: "the daemon answered " + resp.Status}
-		}
-		e.Error.Status = resp.StatusCode
-		return e.Error
+		return refusal(resp, b)
 	}
 	if out == nil {
 		return nil
@@ -210,4 +212,20 @@ func (c *Client) doIf(ctx context.Context, method, target string, version int64,
 		return fmt.Errorf("admin: the daemon's answer: %w", err)
 	}
 	return nil
+}
+
+// refusal reads an error of the API, or of the HTTP interface, which has a reason where the API has a code.
+func refusal(resp *http.Response, body []byte) error {
+	var said struct {
+		Error *struct{ Code, Reason, Message, Field string }
+	}
+	if json.Unmarshal(body, &said) != nil || said.Error == nil {
+		return &Error{Status: resp.StatusCode, Code: CodeInternal, Message: "the daemon answered " + resp.Status}
+	}
+	e := &Error{Status: resp.StatusCode, Code: said.Error.Code, Message: said.Error.Message, Field: said.Error.Field}
+	if e.Code == "" {
+		e.Code = said.Error.Reason
+		e.Message = strings.TrimPrefix(e.Message+" ("+e.Code+")", " ")
+	}
+	return e
 }

@@ -56,29 +56,27 @@ const (
 
 // Event is what a line tells. Time, request id, listener and peer are added from the context of the request.
 type Event struct {
-	Name          string `json:"event"`
-	Outcome       string `json:"outcome"`
-	Realm         string `json:"realm,omitempty"`
-	ClientID      string `json:"client_id,omitempty"`   // of a client that the realm knows
-	ClientHash    string `json:"client_hash,omitempty"` // of one that it does not know
-	PrincipalID   string `json:"principal_id,omitempty"`
-	Principal     string `json:"principal,omitempty"` // name
-	Role          string `json:"role,omitempty"`
-	TokenID       string `json:"token_id,omitempty"`
-	Scope         string `json:"scope,omitempty"` // what was granted, never what was asked for
-	SecretVersion string `json:"secret_version,omitempty"`
-	AccessKey     string `json:"access_key,omitempty"` // id
-	Connection    string `json:"connection,omitempty"` // name
-	AuditID       string `json:"audit_id,omitempty"`   // of the remote system's own log, for the credentials that it gave
-	Reference     string `json:"reference,omitempty"`  // to a secret in a store
-	Change        string `json:"change,omitempty"`     // what was changed, e.g. of a principal "enabled=false"
-	KeyID         string `json:"key_id,omitempty"`     // kid
-	Reason        string `json:"reason,omitempty"`     // in snake case
-	Detail        string `json:"detail,omitempty"`     // for people
-
-	// Count is of a line that tells of many events at once, see [Log.Tally]: those since Since that have no line of their own.
-	Count int       `json:"count,omitempty"`
-	Since time.Time `json:"since,omitzero"`
+	Name          string    `json:"event"`
+	Outcome       string    `json:"outcome"`
+	Realm         string    `json:"realm,omitempty"`
+	ClientID      string    `json:"client_id,omitempty"`   // of a client that the realm knows
+	ClientHash    string    `json:"client_hash,omitempty"` // of one that it does not know
+	PrincipalID   string    `json:"principal_id,omitempty"`
+	Principal     string    `json:"principal,omitempty"` // name
+	Role          string    `json:"role,omitempty"`
+	TokenID       string    `json:"token_id,omitempty"`
+	Scope         string    `json:"scope,omitempty"` // what was granted, never what was asked for
+	SecretVersion string    `json:"secret_version,omitempty"`
+	KeyID         string    `json:"key_id,omitempty"`     // kid
+	AccessKey     string    `json:"access_key,omitempty"` // id
+	Connection    string    `json:"connection,omitempty"` // name
+	AuditID       string    `json:"audit_id,omitempty"`   // of the remote system's own log, for the credentials that it gave
+	Reference     string    `json:"reference,omitempty"`  // to a secret in a store
+	Change        string    `json:"change,omitempty"`     // what was changed, e.g. of a principal "enabled=false"
+	Reason        string    `json:"reason,omitempty"`     // in snake case
+	Detail        string    `json:"detail,omitempty"`     // for people
+	Count         int       `json:"count,omitempty"`
+	Since         time.Time `json:"since,omitzero"`
 }
 
 // line is what is written.
@@ -118,7 +116,7 @@ const (
 func (e Event) bounded() Event {
 	for _, v := range []*string{
 		&e.Name, &e.Outcome, &e.Realm, &e.ClientID, &e.ClientHash, &e.PrincipalID, &e.Principal, &e.Role, &e.TokenID, &e.SecretVersion, &e.Reference,
-		&e.AccessKey, &e.Connection, &e.AuditID, &e.Change, &e.KeyID, &e.Detail,
+		&e.KeyID, &e.AccessKey, &e.Connection, &e.AuditID, &e.Change, &e.Detail,
 	} {
 		*v = bound(*v, maxValue)
 	}

@@ -72,6 +72,14 @@ func (l *Log) Tally(ctx context.Context, e Event) error {
 	return nil
 }
 
+// Decided keeps the line of a decision about a caller. One that names nobody anybody can cause: it is tallied.
+func (l *Log) Decided(ctx context.Context, e Event) error {
+	if e.PrincipalID == "" && e.Principal == "" {
+		return l.Tally(ctx, e)
+	}
+	return l.Record(ctx, e)
+}
+
 // find counts an event that needs no line of its own, and gives nil; otherwise it gives where to note that there is a line.
 func (y *tally) find(l *Log, from origin.Origin, e Event) *tallied {
 	y.mu.Lock()

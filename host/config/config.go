@@ -163,11 +163,13 @@ type Vendor struct {
 // Connections says where a realm's connections keep their secrets and who may do what with them, with the top-level block
 // merged in.
 type Connections struct {
-	SecretStore   string         // empty means that secrets are taken as references only
-	SecretPrefix  string         // ends with /; no other realm's prefix or grant overlaps with it
-	ManageRoles   []string       // one of them must be active to create and change connections
-	UseRoles      []string       // or one of these, to ask for credentials and signatures
-	DenyAddresses []netip.Prefix // no remote system lies there; nil means the default list, empty means none
+	SecretStore  string   // empty means that secrets are taken as references only
+	SecretPrefix string   // ends with /; no other realm's prefix or grant overlaps with it
+	ManageRoles  []string // one of them must be active to create and change connections
+	UseRoles     []string // or one of these, to ask for credentials and signatures
+	// ReferenceRoles may, if they manage, name any secret that is granted to the realm.
+	ReferenceRoles []string
+	DenyAddresses  []netip.Prefix // no remote system lies there; nil means the default list, empty means none
 
 	at *trace
 }

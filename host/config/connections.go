@@ -71,7 +71,7 @@ func (b *builder) connections(realm node) Connections {
 	n := inherit(b.schema.blocks["connections"], realm.block("connections"), b.root.block("connections"))
 	c := Connections{
 		SecretStore: n.text("secret_store"), SecretPrefix: n.textOr("secret_prefix", realm.label+"/"),
-		ManageRoles: b.roles(n, "manage_roles"), UseRoles: b.roles(n, "use_roles"), at: n.at,
+		ManageRoles: b.roles(n, "manage_roles"), UseRoles: b.roles(n, "use_roles"), ReferenceRoles: b.roles(n, "reference_roles"), at: n.at,
 	}
 	if err := checkOwnPrefix(c.SecretPrefix); err != nil {
 		n.fault("secret_prefix", "secret_prefix cannot be used", sentence(err))

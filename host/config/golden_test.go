@@ -82,8 +82,8 @@ func dump(cfg *Config) string {
 		a := r.Authentication
 		fmt.Fprintf(&out, "realm %s %s tenant=%q timeout=%s\n", r.Name, a.Type, r.Tenant, a.Timeout)
 		identities(&out, "  ", r.Identities)
-		if c := r.Connections; c.SecretStore != "" || c.SecretPrefix != r.Name+"/" || len(c.ManageRoles)+len(c.UseRoles) > 0 || c.DenyAddresses != nil {
-			fmt.Fprintf(&out, "  connections %s:%s manage=%v use=%v deny=%v default=%v\n", c.SecretStore, c.SecretPrefix, c.ManageRoles, c.UseRoles, c.DenyAddresses, c.DenyAddresses == nil)
+		if c := r.Connections; c.SecretStore != "" || c.SecretPrefix != r.Name+"/" || len(c.ManageRoles)+len(c.UseRoles)+len(c.ReferenceRoles) > 0 || c.DenyAddresses != nil {
+			fmt.Fprintf(&out, "  connections %s:%s manage=%v use=%v reference=%v deny=%v default=%v\n", c.SecretStore, c.SecretPrefix, c.ManageRoles, c.UseRoles, c.ReferenceRoles, c.DenyAddresses, c.DenyAddresses == nil)
 		}
 		line("authenticator", a.Authenticator)
 		if a.Type == External {

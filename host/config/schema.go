@@ -81,7 +81,7 @@ func identitySchema() *block {
 
 func connectionsSchema() *block {
 	return &block{attrs: map[string]kind{
-		"secret_store": text, "secret_prefix": text, "manage_roles": texts, "use_roles": texts, "deny_addresses": texts,
+		"secret_store": text, "secret_prefix": text, "manage_roles": texts, "use_roles": texts, "reference_roles": texts, "deny_addresses": texts,
 	}}
 }
 

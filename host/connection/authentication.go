@@ -113,11 +113,11 @@ func (c checking) role() *Fault {
 	case utf8.RuneCountInString(a.SessionPolicy) > maxPolicy:
 		return invalid(c.authField("sessionPolicy"), fmt.Sprintf("is longer than %d characters", maxPolicy))
 	}
-	var policy struct{ Statement json.RawMessage }
+	var policy map[string]json.RawMessage // whose keys count with their case
 	if json.Unmarshal([]byte(a.SessionPolicy), &policy) != nil {
 		return invalid(c.authField("sessionPolicy"), "is not a JSON object")
 	}
-	if len(policy.Statement) == 0 {
+	if s := strings.TrimSpace(string(policy["Statement"])); !strings.HasPrefix(s, "{") && (!strings.HasPrefix(s, "[") || strings.TrimSpace(s[1:len(s)-1]) == "") {
 		return invalid(c.authField("sessionPolicy"), "is a policy without a Statement")
 	}
 	return nil

@@ -27,7 +27,7 @@ func (s *Service) Create(ctx context.Context, a Actor, d Draft) (Connection, err
 	if err := s.may(a, s.c.ManageRoles); err != nil {
 		return Connection{}, err
 	}
-	c, err := s.prepare(ctx, d, nil)
+	c, err := s.prepare(ctx, a, d, nil)
 	if err != nil {
 		return Connection{}, err
 	}
@@ -62,19 +62,20 @@ func (s *Service) Update(ctx context.Context, a Actor, name string, d Draft) (Co
 	if err := s.may(a, s.c.ManageRoles); err != nil {
 		return Connection{}, err
 	}
-	switch {
-	case d.Name == "":
+	if d.Name == "" {
 		d.Name = name
-	case d.Name != name:
+	}
+	if d.Name != name {
 		return Connection{}, invalid(d.at+"name", "is not that of the connection; a connection cannot be renamed")
-	case d.Version == 0:
-		return Connection{}, invalid(d.at+versionKey(d.at), "is missing: say here or in If-Match which version the change is based on")
+	}
+	if d.Version == 0 {
+		return Connection{}, invalid(d.at+versionKey(d.at), "is missing: a change says which version it is based on")
 	}
 	have, err := s.current(ctx, name, d.Version)
 	if err != nil {
 		return Connection{}, err
 	}
-	c, err := s.prepare(ctx, d, &have)
+	c, err := s.prepare(ctx, a, d, &have)
 	if err != nil {
 		return Connection{}, err
 	}

@@ -88,7 +88,7 @@ func (c checking) properties() *Fault {
 			return invalid(at, fmt.Sprintf("a key has 1 to %d bytes and no control character", maxPropertyKey))
 		case len(v) > maxPropertyValue || strings.ContainsRune(v, 0):
 			return invalid(at, fmt.Sprintf("a value has at most %d bytes and no NUL", maxPropertyValue))
-		case namesSecret(k) || strings.Contains(v, "PRIVATE KEY-----"):
+		case namesSecret(k) || holdsSecret(v):
 			return invalid(at, "looks like a secret, and properties are stored and shown as they are; secrets go into authenticationParameters (clientSecret, bearerToken, secretAccessKey)")
 		case k == propertyRemoteName && v != c.Info.RemoteCatalogName, k == propertyWarehouse && c.Info.Warehouse != "" && v != c.Info.Warehouse:
 			return invalid(at, "has another value than the field of connectionConfigInfo of that name")
@@ -97,24 +97,3 @@ func (c checking) properties() *Fault {
 	return nil
 }
 
-// secretEnds are the last words of keys that name a secret; secretParts give one away wherever they stand.
-var (
-	secretEnds  = []string{"token", "tokens", "credential", "credentials", "passphrase", "apikey", "authorization", "cookie", "key"}
-	secretParts = []string{"secret", "password", "passwd", "sas-token", "private-key", "account-key", "api-key", "shared-key"}
-	publicEnds  = []string{"access-key-id", "kms-key"}
-)
-
-// namesSecret says whether the key of a property names a secret, as far as that can be told.
-func namesSecret(key string) bool {
-	words := strings.ToLower(strings.NewReplacer(".", "-", "_", "-").Replace(key))
-	if strings.HasPrefix(words, "sigv4-") { // switches of the vendor
-		return false
-	}
-	for _, p := range publicEnds {
-		if strings.HasSuffix(words, p) {
-			return false
-		}
-	}
-	last := words[strings.LastIndexByte(words, '-')+1:]
-	return slices.Contains(secretEnds, last) || slices.ContainsFunc(secretParts, func(p string) bool { return strings.Contains(words, p) })
-}

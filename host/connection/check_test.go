@@ -70,8 +70,10 @@ func TestRefused(t *testing.T) {
 		uri("http://169.254.169.254/latest"): at("uri"), uri("http://[fe80::1]/"): at("uri"), uri("http://[::ffff:169.254.169.254]/"): at("uri"), uri("http://2852039166/"): at("uri"),
 		uri("http://0xa9fea9fe/"): at("uri"), uri("http://[fd00:ec2::254]/"): at("uri"), uri("http://metadata.example/"): at("uri"), uri("http://0.0.0.0/"): at("uri"),
 		strings.Replace(strings.Replace(uri("hdfs://169.254.169.254/x"), "GENERIC_HTTP", "HADOOP", 1), "\n", "", 1): at("uri"),
-		strings.Replace(uri("hdfs://x/"), "GENERIC_HTTP", "HIVE", 1):                                                at("uri"),
-		strings.Replace(uri("thrift:///x"), "GENERIC_HTTP", "HIVE", 1):                                              at("uri"),
+		strings.Replace(uri("hdfs://2852039166/x"), "GENERIC_HTTP", "HADOOP", 1):                                    at("uri"), strings.Replace(uri("thrift://0xa9fea9fe:1/"), "GENERIC_HTTP", "HIVE", 1): at("uri"),
+		strings.Replace(uri("s3://b/x?a=1;sessionToken=canary-uri"), "GENERIC_HTTP", "HADOOP", 1): at("uri"), strings.Replace(uri("s3://b/x?session%54oken=canary-uri"), "GENERIC_HTTP", "HADOOP", 1): at("uri"),
+		strings.Replace(uri("hdfs://x/"), "GENERIC_HTTP", "HIVE", 1):   at("uri"),
+		strings.Replace(uri("thrift:///x"), "GENERIC_HTTP", "HIVE", 1): at("uri"),
 
 		sigV4("a", ``): auth("roleArn"), sigV4("a", role+`,"accessKeyId":"AKIAX"`): auth("accessKeyId"), sigV4("a", role+`,"secretAccessKey":"canary-key"`): auth("secretAccessKey"),
 		sigV4("a", `,"accessKeyId":"AKIAX"`): auth("secretAccessKey"), sigV4("a", `,"accessKeyId":"A X","secretAccessKey":"canary-key"`): auth("accessKeyId"),
@@ -83,11 +85,13 @@ func TestRefused(t *testing.T) {
 		sigV4("a", role+`,"roleSessionName":"`+strings.Repeat("x", 65)+`"`): auth("roleSessionName"), sigV4("a", role+`,"externalId":"x"`): auth("externalId"), sigV4("a", role+`,"externalId":"a;b"`): auth("externalId"),
 		sigV4("a", role+`,"externalId":"`+strings.Repeat("x", 1225)+`"`): auth("externalId"), sigV4("a", role+`,"signingName":"a b"`): auth("signingName"),
 		strings.Replace(sigV4("a", role), "us-east-1\"", "US East\"", 1): auth("signingRegion"), strings.Replace(sigV4("a", role), `,"signingRegion":"us-east-1"`, "", 1): auth("signingRegion"),
-		policy("{"): auth("sessionPolicy"), policy("[]"): auth("sessionPolicy"), policy("7"): auth("sessionPolicy"), policy("{}"): auth("sessionPolicy"), policy(`{"Statement":[],"x":"` + long + `"}`): auth("sessionPolicy"),
+		policy("{"): auth("sessionPolicy"), policy("[]"): auth("sessionPolicy"), policy("7"): auth("sessionPolicy"), policy("{}"): auth("sessionPolicy"), policy(`{"Statement":[{}],"x":"` + long + `"}`): auth("sessionPolicy"),
+		policy(`{"Statement":[ ]}`): auth("sessionPolicy"), policy(`{"Statement":null}`): auth("sessionPolicy"), policy(`{"statement":[{}]}`): auth("sessionPolicy"), policy(`{"Statement":""}`): auth("sessionPolicy"),
 		sigV4("a", role+`,"sessionPolicy":{}`): auth("sessionPolicy"), sigV4("a", role+`,"tokenUri":"https://x"`): auth("tokenUri"),
 
 		oauth("a", `,"tokenUri":"http://169.254.169.254/"`): auth("tokenUri"), oauth("a", `,"tokenUri":"https://metadata.example/"`): auth("tokenUri"), oauth("a", `,"tokenUri":"x"`): auth("tokenUri"),
-		oauth("a", `,"tokenUri":"https://x.example.com/?client_secret=canary-uri"`): auth("tokenUri"), oauth("a", `,"scopes":["a b"]`): auth("scopes[0]"), oauth("a", `,"scopes":["a",null]`): auth("scopes[1]"),
+		oauth("a", `,"tokenUri":"https://x.example.com/?client_secret=canary-uri"`): auth("tokenUri"), oauth("a", `,"tokenUri":"https://x.example.com/?a=b"`): auth("tokenUri"), oauth("a", `,"tokenUri":"https://x.example.com/?"`): auth("tokenUri"),
+		oauth("a", `,"tokenUri":"https://x.example.com/?a;client_secret=canary-uri"`): auth("tokenUri"), oauth("a", `,"scopes":["a b"]`): auth("scopes[0]"), oauth("a", `,"scopes":["a",null]`): auth("scopes[1]"),
 		oauth("a", `,"scopes":"a"`): auth("scopes"), strings.Replace(oauth("a", ""), `"clientId":"c",`, "", 1): auth("clientId"), strings.Replace(oauth("a", ""), "ICEBERG_REST", "GENERIC_HTTP", 1): auth("tokenUri"),
 
 		property("token", "canary-p"): "400 invalid properties.token", property("credential", "canary-p"): "400 invalid properties.credential", property("s3.secret-access-key", "canary-p"): "400 invalid properties.s3.secret-access-key",
@@ -96,6 +100,8 @@ func TestRefused(t *testing.T) {
 		property("key", "-----BEGIN PRIVATE KEY-----"): "400 invalid properties.key", property("", "x"): "400 invalid properties.", property("a\n", "x"): "400 invalid properties.a?", property("a", long+long): "400 invalid properties.a",
 		with(`"properties":{"a":1}`): "400 invalid properties.a", with(`"properties":{"a":null}`): "400 invalid properties.a", with(`"properties":[]`): "400 invalid properties",
 		with(`"signHosts":["https://x"]`): "400 invalid signHosts[0]", with(`"signHosts":["x.example.com","*.com"]`): "400 invalid signHosts[1]", with(`"signHosts":["*"]`): "400 invalid signHosts[0]",
+		with(`"signHosts":["[::1"]`): "400 invalid signHosts[0]", with(`"signHosts":["[::1]x"]`): "400 invalid signHosts[0]", with(`"signHosts":["[x.example.com]"]`): "400 invalid signHosts[0]",
+		property("jdbc.url", "jdbc:postgresql://user:canary-p@db/x"): "400 invalid properties.jdbc.url", property("proxy", "http://:canary-p@x"): "400 invalid properties.proxy",
 		with(`"signHosts":["a/b"]`): "400 invalid signHosts[0]", with(`"signHosts":["x.example.com:"]`): "400 invalid signHosts[0]", with(`"signHosts":["x.example.com:99999"]`): "400 invalid signHosts[0]",
 		with(`"signHosts":["169.254.169.254"]`): "400 invalid signHosts[0]", with(`"signHosts":["a*.example.com"]`): "400 invalid signHosts[0]", with(`"signHosts":["*.*.example.com"]`): "400 invalid signHosts[0]", with(`"signHosts":"x"`): "400 invalid signHosts",
 
@@ -113,6 +119,42 @@ func TestRefused(t *testing.T) {
 		w.empty(body[:min(len(body), 100)])
 		if strings.Contains(w.log.String(), "canary") {
 			t.Errorf("%.300s: a secret is in the audit log", body)
+		}
+	}
+}
+
+// TestNamesSecret: keys that name a secret in whatever spelling, and those that only sound like it.
+func TestNamesSecret(t *testing.T) {
+	t.Parallel()
+	for _, key := range []string{
+		"bearerToken", "sessionToken", "privateKey", "accessToken", "apiToken", "accountKey", "sasToken", "sharedKey", "sasKey", "accessKey", "userPass", "dbPwd", "pass", "pwd", "auth", "bearer", "sig",
+		"clientSecret", "client_secret", "CLIENT_SECRET", "secretAccessKey", "s3.secret-access-key", "apikey", "xApiKey", "X-Api-Key", "HTTPToken", "httpTOKEN", "token2", "accesstoken", "sigv4.token",
+		"sigv4.secret-access-key", "sigv4-password", "adls.sas-token.account", "bearerTokens", "session-token-of-x", "jdbc.password", "header.Authorization", "Set-Cookie", "passphrase",
+	} {
+		if !namesSecret(key) {
+			t.Errorf("%s is no secret", key)
+		}
+	}
+	for fields := range secretFields {
+		for _, key := range secretFields[fields] {
+			if !namesSecret(key) {
+				t.Errorf("%s is no secret", key)
+			}
+		}
+	}
+	for _, key := range []string{
+		"default-base-location", "accessKeyId", "s3.access-key-id", "kmsKey", "kms-key-id", "sigv4.normalize-path", "sigv4.encode-path", "sigv4.session-token", "token-refresh-enabled", "oauth2-server-uri",
+		"rest.auth.type", "client.region", "compass", "design", "passive", "tokenizer", "", ".",
+	} {
+		if namesSecret(key) {
+			t.Errorf("%s is a secret", key)
+		}
+	}
+	for value, want := range map[string]bool{
+		"https://user:x@h/": true, "jdbc:postgresql://user:p@ss@h/": true, "https://:x@h": true, "abfss://container@account.dfs.core.windows.net/": false, "https://h:80/a@b": false, "s3://b/x": false, "https://h/?a=://b:c@d": true,
+	} {
+		if holdsSecret(value) != want {
+			t.Errorf("%s: %v", value, !want)
 		}
 	}
 }

@@ -41,17 +41,20 @@ func (c *Connection) mayBeSigned(p place) bool {
 			port = defaultPorts[p.scheme]
 		}
 		suffix, wild := strings.CutPrefix(host, "*")
-		if port == p.port && (host == p.host || wild && len(p.host) > len(suffix) && strings.HasSuffix(p.host, suffix)) {
+		if port == p.port && (host == p.host || wild && strings.HasSuffix(p.host, suffix)) {
 			return true
 		}
 	}
 	return false
 }
 
-// splitHost splits an entry of the sign hosts: a host or *.suffix, perhaps with a port.
+// splitHost splits an entry of the sign hosts: a host or *.suffix, perhaps with a port. Of what is none it makes no host.
 func splitHost(entry string) (host, port string) {
 	if rest, ok := strings.CutPrefix(entry, "["); ok {
-		host, port, _ = strings.Cut(rest, "]")
+		host, port, ok = strings.Cut(rest, "]")
+		if !ok || port != "" && !strings.HasPrefix(port, ":") || !strings.Contains(host, ":") {
+			return "", ""
+		}
 		return host, strings.TrimPrefix(port, ":")
 	}
 	host, port, _ = strings.Cut(entry, ":")

@@ -25,7 +25,7 @@ func TestPolarisBody(t *testing.T) {
 		"storageConfigInfo":{"storageType":"S3","allowedLocations":["s3://b/"]},
 		"connectionConfigInfo":{"connectionType":"ICEBERG_REST","uri":"https://glue.us-east-1.amazonaws.com/iceberg","remoteCatalogName":"123456789012","properties":{"a":"b"},
 			"authenticationParameters":{"authenticationType":"SIGV4","roleArn":"arn:aws:iam::123456789012:role/catalog","roleSessionName":"polaris","externalId":null,
-				"signingRegion":"us-east-1","signingName":"glue","sessionPolicy":"{\"Version\":\"2012-10-17\",\"Statement\":[]}"},
+				"signingRegion":"us-east-1","signingName":"glue","sessionPolicy":"{\"Version\":\"2012-10-17\",\"Statement\":[{}]}"},
 			"serviceIdentity":{"identityType":"AWS_IAM","iamArn":"arn:aws:iam::1:user/forged"}}}}`)
 	want := Connection{
 		Name: "glue", Properties: map[string]string{"default-base-location": "s3://b/x", "a": "b"}, SignHosts: []string{}, Created: c.Created, Updated: c.Updated, Version: c.Version,
@@ -33,7 +33,7 @@ func TestPolarisBody(t *testing.T) {
 			Type: TypeIcebergREST, URI: "https://glue.us-east-1.amazonaws.com/iceberg", RemoteCatalogName: "123456789012",
 			Authentication: Authentication{
 				Type: AuthSigV4, RoleARN: "arn:aws:iam::123456789012:role/catalog", RoleSessionName: "polaris", SigningRegion: "us-east-1", SigningName: "glue",
-				SessionPolicy: `{"Version":"2012-10-17","Statement":[]}`,
+				SessionPolicy: `{"Version":"2012-10-17","Statement":[{}]}`,
 			},
 			ServiceIdentity: &ServiceIdentity{Type: IdentityAWSIAM, IAMARN: realmARN, Reference: "urn:realmgate-service-identity:realm:aws_iam"},
 		},
@@ -187,6 +187,8 @@ func TestSecretsGoNowhereElse(t *testing.T) {
 		{"b", without(bearer("b", "https://evil.example.com/a", "canary-token", "")), auth("bearerToken")},
 		{"b", without(bearer("b", "http://x.example.com/a", "canary-token", "")), auth("bearerToken")},
 		{"b", without(bearer("b", "https://x.example.com:8443/a", "canary-token", "")), auth("bearerToken")},
+		{"b", strings.Replace(without(bearer("b", "https://x.example.com/a", "canary-token", "")), "{", `{"signHosts":["evil.example.com"],`, 1), auth("bearerToken")},
+		{"o", strings.Replace(without(oauth("o", "")), "{", `{"signHosts":["*.evil.example.com"],`, 1), auth("clientSecret")},
 		{"b", strings.Replace(without(oauth("b", "")), "polaris.example.com", "x.example.com", 1), auth("clientSecret")},
 	} {
 		if got := put(tt.name, tt.body); got != tt.want {
@@ -225,20 +227,74 @@ func TestReferencesThatAreNotYours(t *testing.T) {
 	before := w.count("connections")
 	for _, ref := range []string{
 		"urn:realmgate-secret:local:other/x", "urn:realmgate-secret:env:r/HOME", "urn:realmgate-secret:nowhere:r/x", "urn:realmgate-secret:local:r", "urn:realmgate-secret:local:rr/x",
+		// Other names of the same, for the store or whoever resolves, and the place of such.
+		victim.String() + ":AWSCURRENT", victim.String() + "/", "urn:realmgate-secret:local:r/connections/x", "urn:realmgate-secret:local:r/./connections/x/y", "urn:realmgate-secret:local:r/access-keys/x",
+		"urn:realmgate-secret:local:r/CONNECTIONS/x", "urn:realmgate-secret:second:r/connections/x", "urn:realmgate-secret:second:r/old/connections/a/0123456789abcdef0123456789abcdef/f",
+		"urn:realmgate-secret:second:r/old/access-keys/RGAKABCDEFGHIJKLMNOP:AWSCURRENT", "urn:realmgate-secret:second:r/arn:aws:x:r/connections/x",
 		victim.String(), victim.String() + "#a", victim.String() + "?=version=1", strings.Replace(victim.String(), "realmgate", "polaris", 1), key.String(), key.String() + "#secret",
 	} {
-		if got := fault(w.do("r", operator, "POST", "", bearer("thief", "https://evil.example.com", ref, ""))); got != "403 not_granted connectionConfigInfo.authenticationParameters.bearerToken" {
+		if got := fault(w.do("r", operator, "POST", "", bearer("thief", "https://evil.example.com", ref, ""))); got != "403 not_granted connectionConfigInfo.authenticationParameters.bearerToken" && got != auth("bearerToken") {
 			t.Errorf("%s: %s", ref, got)
 		}
 		if strings.HasSuffix(ref, victim.Path()) { // it has that one
 			continue
 		}
-		if got := fault(w.do("r", operator, "POST", "/victim/rotate-secret", fmt.Sprintf(`{"field":"bearerToken","value":%q}`, ref))); got != "403 not_granted value" {
+		if got := fault(w.do("r", operator, "POST", "/victim/rotate-secret", fmt.Sprintf(`{"field":"bearerToken","value":%q}`, ref))); got != "403 not_granted value" && got != "400 invalid value" {
 			t.Errorf("%s: %s", ref, got)
 		}
 	}
 	if w.count("connections") != before {
 		t.Error("something was stored")
+	}
+}
+
+// TestWhoMayRefer: it takes a role of its own to say which secret of the realm goes where.
+func TestWhoMayRefer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.store.put("r/own", "canary-own")
+	w.store.put("r/another", "canary-another")
+	const own, another = "urn:realmgate-secret:local:r/own", "urn:realmgate-secret:local:r/another"
+	manager := Actor{Principal: sdk.Principal{Name: "m"}, Roles: []string{"manager"}}
+	both := Actor{Principal: manager.Principal, Roles: []string{"manager", "referrer"}}
+	uri := "https://x.example.com"
+	put := func(a Actor, name, body string) string {
+		return fault(w.do("r", a, "PUT", "/"+name, body, "If-Match", fmt.Sprint(w.ok("GET", "/"+name, "").Version)))
+	}
+	const refused = "403 forbidden connectionConfigInfo.authenticationParameters.bearerToken"
+	if got := fault(w.do("r", manager, "POST", "", bearer("thief", "https://evil.example.com", own, ""))); got != refused {
+		t.Error(got)
+	}
+	if got := fault(w.do("r", Actor{Roles: []string{"referrer"}}, "POST", "", bearer("thief", uri, own, ""))); got != "403 forbidden" {
+		t.Errorf("by that role alone: %s", got)
+	}
+	for name, a := range map[string]Actor{"a": both, "b": operator} {
+		if answer := w.do("r", a, "POST", "", bearer(name, uri, own, "")); answer.Code != http.StatusCreated {
+			t.Fatalf("%d %s", answer.Code, answer.Body)
+		}
+	}
+	// A manager may keep the reference that is there, but not another one, nor send it elsewhere.
+	for body, want := range map[string]string{
+		bearer("a", uri+"/c", own, ""):                      "",
+		bearer("a", uri, another, ""):                       refused,
+		bearer("a", uri, own+"#f", ""):                      refused,
+		bearer("a", "https://evil.example.com", own, ""):    auth("bearerToken"),
+		bearer("a", uri+"/d", "canary-a-value-instead", ""): "",
+	} {
+		got := put(manager, "a", body)
+		if want == "" && !strings.HasPrefix(got, "200") || want != "" && got != want {
+			t.Errorf("%s: %s, want %s", body, got, want)
+		}
+		if want == "" {
+			w.ok("POST", "/a/rotate-secret", fmt.Sprintf(`{"field":"bearerToken","value":%q}`, another))
+			w.ok("POST", "/a/rotate-secret", fmt.Sprintf(`{"field":"bearerToken","value":%q}`, own))
+		}
+	}
+	if got := fault(w.do("r", manager, "POST", "/b/rotate-secret", fmt.Sprintf(`{"field":"bearerToken","value":%q}`, another))); got != "403 forbidden value" {
+		t.Errorf("rotate: %s", got)
+	}
+	if answer := w.do("r", both, "POST", "/b/rotate-secret", fmt.Sprintf(`{"field":"bearerToken","value":%q}`, another)); answer.Code != 200 {
+		t.Errorf("rotate: %d %s", answer.Code, answer.Body)
 	}
 }
 
@@ -393,6 +449,52 @@ func TestRace(t *testing.T) {
 		t.Errorf("%v", codes)
 	}
 	w.settled("after the race")
+}
+
+// TestUpdateWithoutVersion: whatever form the body has, a change that does not say what it is based on changes nothing.
+func TestUpdateWithoutVersion(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := w.ok("POST", "", sigV4("s", role))
+	named := sigV4("s", role)
+	nameless := strings.Replace(named, `"name":"s",`, "", 1)
+	polaris := func(body, rest string) string {
+		return `{"catalog":` + strings.Replace(body, "{", `{"type":"EXTERNAL",`+rest, 1) + "}"
+	}
+	for what, form := range map[string]struct {
+		key  string
+		body func(body, version string) string
+	}{
+		"plain": {"version", func(body, version string) string {
+			return strings.Replace(body, "{", "{"+version, 1)
+		}},
+		"Polaris": {"catalog.entityVersion", polaris},
+	} {
+		key := strings.TrimPrefix(form.key, "catalog.")
+		for name, body := range map[string]string{"with a name": named, "without": nameless} {
+			for _, tt := range []struct{ body, match, want string }{
+				{"", "", "400 invalid " + form.key},
+				{fmt.Sprintf(`"%s":0,`, key), "", "400 invalid " + form.key},
+				{fmt.Sprintf(`"%s":null,`, key), "", "400 invalid " + form.key},
+				{"", "*", "400 invalid " + form.key},
+				{fmt.Sprintf(`"%s":%d,`, key, c.Version+5), "", "409 conflict version"},
+				{"", fmt.Sprint(c.Version + 5), "409 conflict version"},
+			} {
+				var header []string
+				if tt.match != "" {
+					header = []string{"If-Match", tt.match}
+				}
+				if got := fault(w.do("r", operator, "PUT", "/s", form.body(body, tt.body), header...)); got != tt.want {
+					t.Errorf("%s, %s, %q, If-Match %q: %.200s, want %s", what, name, tt.body, tt.match, got, tt.want)
+				}
+			}
+			if got := w.ok("GET", "/s", ""); got.Version != c.Version {
+				t.Fatalf("%s, %s: it was changed: %+v", what, name, got)
+			}
+			c = w.ok("PUT", "/s", form.body(body, fmt.Sprintf(`"%s":%d,`, key, c.Version)))
+			c = w.ok("PUT", "/s", form.body(body, ""), "If-Match", fmt.Sprint(c.Version))
+		}
+	}
 }
 
 func TestVersions(t *testing.T) {

@@ -17,7 +17,7 @@ import (
 )
 
 // prepare checks a draft and makes a change of it. have is what it replaces, nil for a new connection. Nothing is written.
-func (s *Service) prepare(ctx context.Context, d Draft, have *Connection) (*change, error) {
+func (s *Service) prepare(ctx context.Context, a Actor, d Draft, have *Connection) (*change, error) {
 	if f := d.check(s.c.Deny); f != nil {
 		return nil, f
 	}
@@ -41,7 +41,7 @@ func (s *Service) prepare(ctx context.Context, d Draft, have *Connection) (*chan
 	if have != nil {
 		kept = have.SecretReferences
 	}
-	if err := s.take(ctx, c, &d, have, kept); err != nil {
+	if err := s.take(ctx, a, c, &d, have, kept); err != nil {
 		return nil, err
 	}
 	for _, field := range slices.Sorted(maps.Keys(kept)) {
@@ -87,7 +87,7 @@ func (s *Service) identify(c *change, at string, have *Connection) *Fault {
 }
 
 // take sorts the secrets of a draft: those to write, those that are references, those that stay.
-func (s *Service) take(ctx context.Context, c *change, d *Draft, have *Connection, kept map[string]sdk.SecretRef) error {
+func (s *Service) take(ctx context.Context, a Actor, c *change, d *Draft, have *Connection, kept map[string]sdk.SecretRef) error {
 	at := d.at + "connectionConfigInfo.authenticationParameters."
 	dir := "connections/" + c.Name + "/" + randomID() + "/"
 	for _, field := range slices.Sorted(maps.Keys(d.Secrets)) {
@@ -101,7 +101,7 @@ func (s *Service) take(ctx context.Context, c *change, d *Draft, have *Connectio
 		if given.Reference == kept[field] && !kept[field].IsZero() {
 			continue // as if it were not there
 		}
-		if err := s.mayRefer(ctx, at+field, given.Reference); err != nil {
+		if err := s.mayRefer(ctx, a, at+field, given.Reference); err != nil {
 			return err
 		}
 		c.SecretReferences[field] = given.Reference
@@ -112,7 +112,7 @@ func (s *Service) take(ctx context.Context, c *change, d *Draft, have *Connectio
 		if _, given := c.SecretReferences[field]; given || !stays || field == FieldSessionToken && newKey {
 			continue
 		}
-		if moved := goesElsewhere(&have.Info, &c.Info); moved != "" {
+		if moved := goesElsewhere(have, &c.Connection); moved != "" {
 			return invalid(at+field, "has to be given again, since a change of "+moved+" sends it elsewhere")
 		}
 		c.SecretReferences[field] = ref
@@ -127,7 +127,8 @@ func (s *Service) take(ctx context.Context, c *change, d *Draft, have *Connectio
 
 // goesElsewhere says which field of a change sends a stored secret to somewhere else than before; empty if none does.
 // The keys of SIGV4 are sent nowhere.
-func goesElsewhere(from, to *Info) string {
+func goesElsewhere(have, will *Connection) string {
+	from, to := &have.Info, &will.Info
 	origin := func(text string) place {
 		u, err := url.Parse(text)
 		if err != nil {
@@ -142,20 +143,27 @@ func goesElsewhere(from, to *Info) string {
 		return "tokenUri"
 	case from.URI != to.URI && (to.Authentication.Type == AuthOAuth || origin(from.URI) != origin(to.URI)):
 		return "uri"
+	case slices.ContainsFunc(will.SignHosts, func(h string) bool { return !slices.Contains(have.SignHosts, h) }):
+		return "signHosts" // what is added to a request is the secret, or opens as much
 	}
 	return ""
 }
 
-// mayRefer says whether a caller may give a reference: it is granted to the realm, and leads to nothing that we wrote.
-func (s *Service) mayRefer(ctx context.Context, field string, ref sdk.SecretRef) error {
+// mayRefer says whether a caller may give a reference: whoever gives one decides where the secret is sent, so it takes a role
+// of its own. It has to be granted to the realm, and must not lead to where the secrets are that were handed in.
+func (s *Service) mayRefer(ctx context.Context, a Actor, field string, ref sdk.SecretRef) error {
+	if s.may(a, s.c.ReferenceRoles) != nil {
+		return &Fault{Status: http.StatusForbidden, Code: CodeForbidden, Field: field,
+			Message: "no active role allows to give a reference in place of a secret; the configuration's connections block names those that do (reference_roles)"}
+	}
 	denied := &Fault{Status: http.StatusForbidden, Code: CodeNotGranted, Field: field, Message: "the secret reference is not granted to the realm"}
 	if err := s.c.Granted(s.c.Realm, ref); err != nil {
 		denied.cause = err
 		return denied
 	}
 	_, ours, err := s.c.Custody.OwnerOf(ctx, ref)
-	if err == nil && ours {
-		denied.Message = "the secret reference leads to a secret that was handed in for something else"
+	if err == nil && (ours || s.c.Custody.Reserved(ref)) {
+		denied.Message = "the secret reference leads to where secrets are kept that were handed in"
 		return denied
 	}
 	return err

@@ -43,7 +43,7 @@ func (s *Service) RotateSecret(ctx context.Context, a Actor, name string, r Rota
 	case r.Secret.Reference == old:
 		return Connection{}, invalid("value", "is the reference that the connection has")
 	default:
-		if err := s.mayRefer(ctx, "value", r.Secret.Reference); err != nil {
+		if err := s.mayRefer(ctx, a, "value", r.Secret.Reference); err != nil {
 			return Connection{}, err
 		}
 		c.SecretReferences[r.Field] = r.Secret.Reference

@@ -44,7 +44,10 @@ type Config struct {
 	// ManageRoles may create, get, list, update, delete, rotate, repoint and test; UseRoles may get, list, and ask for
 	// credentials and signatures. One of them that is active suffices. Empty: nobody but the operator.
 	ManageRoles, UseRoles []string
-	Store                 Store
+	// ReferenceRoles may, if they manage, give a reference in place of a secret: every secret that is granted to the realm
+	// is theirs.
+	ReferenceRoles []string
+	Store          Store
 	// Custody writes the secrets that come in with bodies, and knows those that it wrote.
 	Custody *custody.Custody
 	// Granted says whether a reference that a caller gives is granted to the realm; see secret.Service.Granted.

@@ -59,7 +59,7 @@ func (s *Service) Sign(ctx context.Context, a Actor, name string, q SignRequest)
 	if err != nil {
 		return sdk.SignedRequest{}, s.refuse(ctx, e, err)
 	}
-	e.Outcome = audit.Done
+	e.Outcome, e.AuditID = audit.Done, out.AuditID
 	if err := s.c.Audit.Record(ctx, e); err != nil {
 		return sdk.SignedRequest{}, err
 	}
@@ -223,8 +223,8 @@ func (s *Service) checkSigned(q *SignRequest, at place, out *sdk.SignedRequest) 
 		return fmt.Errorf("the vendor answered a signature that expired at %s", out.Expires.UTC().Format(time.RFC3339))
 	case !q.Presign && len(out.Header) == 0, q.Presign && out.URL == q.URI:
 		return fmt.Errorf("the vendor answered no signature")
-	case len(out.Header) > 2*maxHeaders:
-		return fmt.Errorf("the vendor answered too many headers")
+	case len(out.Header) > 2*maxHeaders, len(out.AuditID) > maxVendedAuditID:
+		return fmt.Errorf("the vendor answered too much")
 	}
 	for _, h := range out.Header {
 		if !headerPattern.MatchString(h.Name) || strings.ContainsAny(h.Value, "\r\n\x00") || len(h.Value) > maxHeaderBytes {

@@ -58,11 +58,14 @@ func TestSign(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	w.vendor.signed = func(r sdk.SignRequest) sdk.SignedRequest {
-		return sdk.SignedRequest{URL: "https://" + r.HTTP.Host + "/x?X-Amz-Signature=1", Expires: w.clock.Add(time.Minute)}
+		return sdk.SignedRequest{URL: "https://" + r.HTTP.Host + "/x?X-Amz-Signature=1", Expires: w.clock.Add(time.Minute), AuditID: "session-1"}
 	}
 	answer = w.do("r", alice("user"), "POST", "/s/sign", `{"method":"GET","uri":"https://b.s3.us-east-1.amazonaws.com/x","presign":true,"expiresInSeconds":60}`)
 	if !strings.Contains(answer.Body.String(), "X-Amz-Signature=1") || !strings.Contains(answer.Body.String(), `"expiresAt"`) || w.vendor.signs[2].Lifetime != time.Minute || !w.vendor.signs[2].Presign {
 		t.Errorf("%s %+v", answer.Body, w.vendor.signs[2])
+	}
+	if got := w.lastLine(); got != "connection.sign done alice s session-1" {
+		t.Errorf("audit: %s", got)
 	}
 }
 

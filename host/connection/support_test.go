@@ -145,6 +145,14 @@ func (c counted) DoomedSecrets(ctx context.Context, realm string, before time.Ti
 	return out, c.f.around(func() error { out, err = c.Directory.DoomedSecrets(ctx, realm, before); return err })
 }
 
+func (c counted) DoomedSecretsOf(ctx context.Context, realm, owner string) (out []directory.WrittenSecret, err error) {
+	return out, c.f.around(func() error { out, err = c.Directory.DoomedSecretsOf(ctx, realm, owner); return err })
+}
+
+func (c counted) PostponeSecrets(ctx context.Context, realm string, refs []sdk.SecretRef) error {
+	return c.f.around(func() error { return c.Directory.PostponeSecrets(ctx, realm, refs) })
+}
+
 func (c counted) ForgetSecret(ctx context.Context, realm string, ref sdk.SecretRef) error {
 	return c.f.around(func() error { return c.Directory.ForgetSecret(ctx, realm, ref) })
 }
@@ -238,6 +246,7 @@ func newWorld(t *testing.T) *world {
 	w.secrets = secret.New(nil)
 	w.secrets.SetStores([]secret.Store{
 		{Name: "local", Resolver: w.store, Writer: w.store, Grants: []secret.Grant{{Realm: "r", Prefix: "r/"}, {Realm: "other", Prefix: "other/"}}},
+		{Name: "second", Resolver: w.store, Grants: []secret.Grant{{Realm: "r", Prefix: "r/"}}},
 		{Name: "env", Resolver: w.store, OperatorOnly: true, Grants: []secret.Grant{{Realm: "r", Prefix: "r/"}}},
 	})
 	for _, realm := range []string{"r", "other"} {
@@ -254,7 +263,7 @@ func (w *world) build(realm, store string) {
 		w.t.Fatal(err)
 	}
 	s, err := New(Config{
-		Realm: realm, ManageRoles: []string{"manager"}, UseRoles: []string{"user"}, Store: dir, Custody: c, Granted: w.secrets.Granted,
+		Realm: realm, ManageRoles: []string{"manager"}, UseRoles: []string{"user"}, ReferenceRoles: []string{"referrer"}, Store: dir, Custody: c, Granted: w.secrets.Granted,
 		Vendor: func(string) (Vendor, error) {
 			if w.novend != nil {
 				return nil, w.novend

@@ -2,7 +2,6 @@ package connection
 
 import (
 	"fmt"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -29,11 +28,8 @@ func checkURI(field, text, typ string, deny egress.List) *Fault {
 	if list := schemes[typ]; list != nil && !slices.Contains(list, u.Scheme) {
 		return invalid(field, fmt.Sprintf("a connection of the type %s has a URI of the scheme %s", typ, strings.Join(list, " or ")))
 	}
-	web := u.Scheme == "http" || u.Scheme == "https"
 	switch {
-	case web && u.RawQuery != "":
-		return invalid(field, "has a query in it, to which paths cannot be added")
-	case web:
+	case u.Scheme == "http", u.Scheme == "https":
 		return checkWeb(field, u, deny)
 	case u.Hostname() == "":
 		if typ == TypeHive {
@@ -41,16 +37,17 @@ func checkURI(field, text, typ string, deny egress.List) *Fault {
 		}
 		return nil
 	}
-	if a, err := netip.ParseAddr(u.Hostname()); err == nil {
-		if err := deny.Check(a); err != nil {
-			return invalid(field, err.Error())
-		}
+	if err := deny.CheckHost(u.Hostname()); err != nil {
+		return invalid(field, err.Error())
 	}
 	return nil
 }
 
 // checkWeb checks what is connected to by HTTP.
 func checkWeb(field string, u *url.URL, deny egress.List) *Fault {
+	if u.RawQuery != "" || u.ForceQuery {
+		return invalid(field, "has a query in it, which is not taken")
+	}
 	if err := deny.CheckURL(u); err != nil {
 		return invalid(field, err.Error())
 	}
@@ -78,8 +75,9 @@ func parseURI(field, text string) (*url.URL, *Fault) {
 	case u.Opaque != "":
 		return nil, invalid(field, "is not of the form scheme://host/path")
 	}
-	for key := range u.Query() {
-		if namesSecret(key) {
+	for _, parameter := range strings.FieldsFunc(u.RawQuery, func(c rune) bool { return c == '&' || c == ';' }) {
+		key, _, _ := strings.Cut(parameter, "=")
+		if plain, err := url.QueryUnescape(key); err != nil || namesSecret(plain) {
 			return nil, invalid(field, "has a parameter that looks like a secret; credentials go into authenticationParameters")
 		}
 	}

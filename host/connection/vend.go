@@ -85,7 +85,6 @@ func (s *Service) refuse(ctx context.Context, e audit.Event, err error) error {
 	}
 	if f.Status >= 500 {
 		e.Outcome = audit.Unavailable
-		s.c.Logger.Warn("a connection cannot be used", "request_id", sdk.RequestID(ctx), "realm", s.c.Realm, "connection", e.Connection, "event", e.Name, "error", causeOf(f))
 	}
 	if err := s.c.Audit.Record(ctx, e); err != nil {
 		return err

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -18,6 +21,8 @@ type Ledger interface {
 	PlanSecrets(ctx context.Context, realm, owner string, refs []sdk.SecretRef) error
 	AbandonSecrets(ctx context.Context, realm string, refs []sdk.SecretRef) ([]sdk.SecretRef, error)
 	DoomedSecrets(ctx context.Context, realm string, plannedBefore time.Time) ([]directory.WrittenSecret, error)
+	DoomedSecretsOf(ctx context.Context, realm, owner string) ([]directory.WrittenSecret, error)
+	PostponeSecrets(ctx context.Context, realm string, refs []sdk.SecretRef) error
 	ForgetSecret(ctx context.Context, realm string, ref sdk.SecretRef) error
 	FindWrittenSecret(ctx context.Context, realm string, ref sdk.SecretRef) (directory.WrittenSecret, error)
 }
@@ -47,13 +52,20 @@ const (
 	undoLimit  = 15 * time.Second
 	plannedAge = 15 * time.Minute
 	doomedAge  = time.Minute
+	tellAgain  = time.Hour // of secrets that still cannot be deleted
 )
 
 // ErrNoStore says that the realm has no place for secrets.
 var ErrNoStore = errors.New("the realm has no secret store for secrets that are handed in: its connections block names no secret_store")
 
 // Custody keeps the secrets of one realm. It is safe for concurrent use.
-type Custody struct{ c Config }
+type Custody struct {
+	c Config
+
+	mu    sync.Mutex
+	left  int       // how many secrets the last sweep could not delete
+	heard time.Time // when the log was told
+}
 
 // New gives the custody of a realm. Whether the store can be used is found out when it is: it may be down now.
 func New(c Config) (*Custody, error) {
@@ -63,7 +75,7 @@ func New(c Config) (*Custody, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	k := &Custody{c}
+	k := &Custody{c: c}
 	if c.Store == "" {
 		return k, nil
 	}
@@ -162,7 +174,7 @@ func (c *Custody) undo(ctx context.Context, refs []sdk.SecretRef, certain bool) 
 		c.c.Logger.Warn("secrets may be left over, and will be looked for", "realm", c.c.Realm, "references", refs, "error", err)
 	}
 	for _, r := range doomed {
-		c.delete(ctx, r, certain)
+		c.tell(r, c.delete(ctx, r, certain))
 	}
 }
 
@@ -170,44 +182,107 @@ func (c *Custody) undo(ctx context.Context, refs []sdk.SecretRef, certain bool) 
 func (c *Custody) Release(ctx context.Context, owner string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoLimit)
 	defer cancel()
-	list, err := c.c.Ledger.DoomedSecrets(ctx, c.c.Realm, time.Time{})
+	list, err := c.c.Ledger.DoomedSecretsOf(ctx, c.c.Realm, owner)
 	if err != nil {
 		c.c.Logger.Warn("secrets may be left over, and will be looked for", "realm", c.c.Realm, "owner", owner, "error", err)
 		return
 	}
 	for _, w := range list {
-		if w.Owner == owner {
-			c.delete(ctx, w.Reference, true)
-		}
+		c.tell(w.Reference, c.delete(ctx, w.Reference, true))
 	}
 }
 
 // delete deletes a doomed secret. It stays in the ledger if it is not certain that nothing comes after it.
-func (c *Custody) delete(ctx context.Context, ref sdk.SecretRef, certain bool) bool {
+func (c *Custody) delete(ctx context.Context, ref sdk.SecretRef, certain bool) error {
 	err := c.c.Secrets.Delete(ctx, ref)
 	if err == nil && certain {
 		err = c.c.Ledger.ForgetSecret(ctx, c.c.Realm, ref)
 	}
+	return err
+}
+
+func (c *Custody) tell(ref sdk.SecretRef, err error) {
 	if err != nil {
 		c.c.Logger.Warn("a secret that nobody needs any more could not be deleted; it will be tried again", "realm", c.c.Realm, "reference", ref, "error", err)
 	}
-	return err == nil
 }
 
-// Sweep deletes what is left over: secrets whose owner is gone, and those that were planned long ago and never kept. It
-// gives how many could not be deleted; the log has their references.
+// Sweep deletes what is left over: secrets whose owner is gone, and those that were planned long ago and never kept. Those
+// that cannot be deleted come after all others the next time. It gives how many these are; the log has some of them when
+// there are any, and again once an hour.
 func (c *Custody) Sweep(ctx context.Context) (left int, err error) {
-	now := c.c.Now()
-	list, err := c.c.Ledger.DoomedSecrets(ctx, c.c.Realm, now.Add(-plannedAge))
-	if err != nil {
-		return 0, fmt.Errorf("custody: %w", err)
-	}
-	for _, w := range list {
-		if now.Sub(w.Since) >= doomedAge && !c.delete(ctx, w.Reference, true) {
-			left++
+	var failed []sdk.SecretRef
+	var why error
+	for ctx.Err() == nil {
+		now := c.c.Now()
+		list, err := c.c.Ledger.DoomedSecrets(ctx, c.c.Realm, now.Add(-plannedAge))
+		if err != nil {
+			return left, fmt.Errorf("custody: %w", err)
+		}
+		list = slices.DeleteFunc(list, func(w directory.WrittenSecret) bool {
+			return now.Sub(w.Since) < doomedAge
+		})
+		if len(list) == 0 {
+			break
+		}
+		failed = nil
+		for _, w := range list {
+			if ctx.Err() != nil {
+				break // the others are the first ones the next time
+			}
+			if err := c.delete(ctx, w.Reference, true); err != nil {
+				failed, why = append(failed, w.Reference), err
+			}
+		}
+		left += len(failed)
+		if err := c.postpone(ctx, failed); err != nil {
+			return left, err
 		}
 	}
+	c.summarize(left, failed, why)
 	return left, nil
+}
+
+// postpone makes way for others. It comes about although the time for the sweep is over.
+func (c *Custody) postpone(ctx context.Context, refs []sdk.SecretRef) error {
+	if len(refs) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoLimit)
+	defer cancel()
+	if err := c.c.Ledger.PostponeSecrets(ctx, c.c.Realm, refs); err != nil {
+		return fmt.Errorf("custody: %w", err)
+	}
+	return nil
+}
+
+// summarize tells the log what a sweep left, unless it has heard of it.
+func (c *Custody) summarize(left int, some []sdk.SecretRef, why error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.c.Now()
+	if known := c.left > 0 && now.Sub(c.heard) < tellAgain; left == 0 || known {
+		c.left = left
+		return
+	}
+	c.left, c.heard = left, now
+	c.c.Logger.Warn("secrets that nobody needs any more cannot be deleted; it is tried again every minute", "realm", c.c.Realm, "left", left,
+		"some", some[:min(len(some), 5)], "error", why)
+}
+
+// handedIn is the form of the paths that secrets get which are handed in, below whatever prefix.
+var handedIn = regexp.MustCompile(`(?i)(^|[/:])(connections/[^/]+/[0-9a-f]{32}/|access-keys/rgak)`)
+
+// Reserved says whether a reference leads to where secrets are kept that are handed in, in whatever store: only a store's
+// resolver knows which names mean the same there, so that nothing but the place itself can be looked at.
+func (c *Custody) Reserved(ref sdk.SecretRef) bool {
+	path := strings.ToLower(ref.Path())
+	for _, area := range []string{directory.ConnectionOwner(""), directory.AccessKeyOwner("")} {
+		if c.c.Prefix != "" && strings.Contains(path, strings.ToLower(c.c.Prefix)+area) {
+			return true
+		}
+	}
+	return handedIn.MatchString(path)
 }
 
 // OwnerOf says whose secret a reference leads to, if it is one that we wrote in the realm.

@@ -3,6 +3,7 @@ package custody
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -251,5 +252,61 @@ func TestStoreThatIsDown(t *testing.T) {
 	}
 	if n, doomed := w.left(t); n+doomed != 0 {
 		t.Errorf("%d, %d", n, doomed)
+	}
+}
+
+// Secrets that cannot be deleted, however many, keep no other one from being deleted, at once or by the sweep; and the log is
+// told of them when they come up, and once an hour.
+func TestManyThatCannotBeDeleted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const many = 2100 // more than two pages
+	var stuck []sdk.SecretRef
+	for i := range many {
+		ref, err := sdk.ParseSecretRef(fmt.Sprintf("urn:realmgate-secret:gone:r/%d", i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		stuck = append(stuck, ref)
+	}
+	if err := w.dir.PlanSecrets(t.Context(), "r", "connections/old", stuck); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.dir.AbandonSecrets(t.Context(), "r", stuck); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.c.Hold(t.Context(), owner, canary, w.keep); err != nil {
+		t.Fatal(err)
+	}
+	w.clock = w.clock.Add(time.Second)
+	if err := w.dir.DeleteConnection(t.Context(), "r", "c", 0); err != nil {
+		t.Fatal(err)
+	}
+	w.store.broken = errors.New("down")
+	w.c.Release(t.Context(), owner)
+	w.store.broken = nil
+	w.log.Reset()
+	if left := w.sweep(t, time.Hour); left != many || len(w.store.values) != 0 {
+		t.Errorf("%d left, in the store %v", left, w.store.values)
+	}
+	for range 3 {
+		w.sweep(t, time.Minute)
+	}
+	if n := strings.Count(w.log.String(), "cannot be deleted"); n != 1 || strings.Count(w.log.String(), "\n") != 1 {
+		t.Errorf("%d lines: %s", n, w.log.String())
+	}
+	w.sweep(t, time.Hour)
+	if n := strings.Count(w.log.String(), "cannot be deleted"); n != 2 {
+		t.Errorf("%d lines after an hour", n)
+	}
+
+	if err := w.c.Hold(t.Context(), owner, canary, w.keep); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.dir.DeleteConnection(t.Context(), "r", "c", 0); err != nil {
+		t.Fatal(err)
+	}
+	if w.c.Release(t.Context(), owner); len(w.store.values) != 0 {
+		t.Errorf("not deleted at once: %v", w.store.values)
 	}
 }

@@ -14,7 +14,7 @@ import (
 type WrittenSecret struct {
 	Reference sdk.SecretRef
 	Owner     string    // e.g. connections/glue
-	Since     time.Time // when it was planned, kept or doomed
+	Since     time.Time // when it was planned, kept or doomed, or when deleting it was last tried
 }
 
 // ErrSecretGone says that a secret which was planned has been given up since: it took too long.
@@ -102,7 +102,8 @@ func (d *Directory) AbandonSecrets(ctx context.Context, realm string, refs []sdk
 	return doomed, nil
 }
 
-// DoomedSecrets gives secrets of a realm that are to be deleted, the oldest first, a bounded number at a time. Those that
+// DoomedSecrets gives secrets of a realm that are to be deleted, a bounded number at a time: first those that were doomed, or
+// postponed, the longest ago. Those that
 // were planned before plannedBefore and never kept are doomed by it.
 func (d *Directory) DoomedSecrets(ctx context.Context, realm string, plannedBefore time.Time) (out []WrittenSecret, err error) {
 	defer wrap(&err, "look for doomed secrets")
@@ -126,8 +127,17 @@ func (d *Directory) DoomedSecrets(ctx context.Context, realm string, plannedBefo
 			return nil, err
 		}
 	}
-	rows, err := d.read.QueryContext(ctx, d.dialect.rebind("SELECT reference, owner, since FROM written_secrets WHERE realm = ? AND state = 'doomed' ORDER BY since, reference LIMIT ?"),
-		realm, maxLimit)
+	return d.written(ctx, "realm = ? AND state = 'doomed' ORDER BY since, reference", realm)
+}
+
+// DoomedSecretsOf gives the secrets of an owner that are to be deleted, a bounded number at a time.
+func (d *Directory) DoomedSecretsOf(ctx context.Context, realm, owner string) (_ []WrittenSecret, err error) {
+	defer wrap(&err, "look for doomed secrets of %s", owner)
+	return d.written(ctx, "realm = ? AND owner = ? AND state = 'doomed' ORDER BY reference", realm, owner)
+}
+
+func (d *Directory) written(ctx context.Context, where string, args ...any) (out []WrittenSecret, err error) {
+	rows, err := d.read.QueryContext(ctx, d.dialect.rebind("SELECT reference, owner, since FROM written_secrets WHERE "+where+" LIMIT ?"), append(args, maxLimit)...)
 	if err != nil {
 		return nil, err
 	}
@@ -140,6 +150,21 @@ func (d *Directory) DoomedSecrets(ctx context.Context, realm string, plannedBefo
 		out = append(out, w)
 	}
 	return out, rows.Err()
+}
+
+// PostponeSecrets notes that doomed secrets could not be deleted, so that it is the turn of others.
+func (d *Directory) PostponeSecrets(ctx context.Context, realm string, refs []sdk.SecretRef) (err error) {
+	defer wrap(&err, "postpone secrets")
+	_, err = d.change(ctx, realm, func(c *change) error {
+		c.still = true
+		for _, r := range refs {
+			if _, err := c.exec(ctx, "UPDATE written_secrets SET since = ? WHERE realm = ? AND reference = ? AND state = 'doomed'", toStored(c.now), realm, r.String()); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return err
 }
 
 func scanWritten(row scanner) (WrittenSecret, error) {

@@ -89,7 +89,7 @@ func (b *builder) hasStore(name string) bool {
 // connections builds what serves a realm's connections and access keys.
 func (b *builder) connections(r config.Realm, out *realm) {
 	c := connection.Config{
-		Realm: r.Name, ManageRoles: r.Connections.ManageRoles, UseRoles: r.Connections.UseRoles, Store: b.deps.Directory,
+		Realm: r.Name, ManageRoles: r.Connections.ManageRoles, UseRoles: r.Connections.UseRoles, ReferenceRoles: r.Connections.ReferenceRoles, Store: b.deps.Directory,
 		Granted: b.gen.secrets.Granted, Vendor: b.vendorsOf(r.Name), Identities: b.identities(r),
 		Audit: b.deps.Audit, Logger: b.deps.Logger.Named("connection"),
 	}

@@ -72,35 +72,37 @@ func TestDecisionsAreAudited(t *testing.T) {
 
 // Anybody can have decisions made that name nobody: a flood of them has few lines. What a principal does has them all.
 func TestRefusedDecisionsAreCounted(t *testing.T) {
-	w := newWorld(t, false)
-	var out bytes.Buffer
-	log, err := audit.Open(audit.Config{Path: audit.Stdout, Stdout: &out, Refuse: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := w.deps()
-	d.Audit = log
-	s, err := New(Config{Listeners: []Listener{{Name: "main"}}}, d)
-	if err != nil {
-		t.Fatal(err)
-	}
-	no := sdk.Deny("signature_invalid", "x")
-	for i := range 100 {
-		w.legs["a"].act = func(context.Context, *sdk.State) error {
-			if i%2 == 0 {
-				return no
-			}
-			return nil
+	for _, door := range []string{"/realms/a/v1/check", "/realms/a/v1/connections"} {
+		w := newWorld(t, false).withConnections(t)
+		var out bytes.Buffer
+		log, err := audit.Open(audit.Config{Path: audit.Stdout, Stdout: &out, Refuse: true})
+		if err != nil {
+			t.Fatal(err)
 		}
-		r := httptest.NewRequest(http.MethodGet, "/realms/a/v1/check", nil)
-		r.Header.Set("Authorization", "Bearer x")
-		s.Handler(trusted).ServeHTTP(httptest.NewRecorder(), r)
-	}
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if text := out.String(); strings.Count(text, `"outcome":"done"`) != 50 || strings.Count(text, `"outcome":"refused"`) != 2 || !strings.Contains(text, `"count":49`) {
-		t.Errorf("%s", text)
+		d := w.deps()
+		d.Audit = log
+		s, err := New(Config{Listeners: []Listener{{Name: "main"}}}, d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		no := sdk.Deny("signature_invalid", "x")
+		for i := range 100 {
+			w.legs["a"].act = func(context.Context, *sdk.State) error {
+				if i%2 == 0 {
+					return no
+				}
+				return nil
+			}
+			r := httptest.NewRequest(http.MethodGet, door, nil)
+			r.Header.Set("Authorization", "Bearer x")
+			s.Handler(trusted).ServeHTTP(httptest.NewRecorder(), r)
+		}
+		if err := log.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if text := out.String(); strings.Count(text, `"outcome":"done"`) != 50 || strings.Count(text, `"outcome":"refused"`) != 2 || !strings.Contains(text, `"count":49`) {
+			t.Errorf("%s: %s", door, text)
+		}
 	}
 }
 

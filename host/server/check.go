@@ -31,20 +31,19 @@ func (s *Server) serveCheck(w http.ResponseWriter, r *http.Request, l Listener, 
 		refuse(w, r, fault.status, fault.reason, fault.message)
 		return
 	}
-	if s.deps.Audit != nil && s.audit(r.Context(), d) != nil {
+	if s.audit(r.Context(), d) != nil {
 		unavailable(w, r)
 		return
 	}
 	answer(w, r, d)
 }
 
-// audit keeps a line for a decision. Anybody can have one made that names nobody.
+// audit keeps a line for a decision, if there is an audit log.
 func (s *Server) audit(ctx context.Context, d pipeline.Decision) error {
-	e := auditLine(d)
-	if e.PrincipalID == "" && e.Principal == "" {
-		return s.deps.Audit.Tally(ctx, e)
+	if s.deps.Audit == nil {
+		return nil
 	}
-	return s.deps.Audit.Record(ctx, e)
+	return s.deps.Audit.Decided(ctx, auditLine(d))
 }
 
 // auditLine gives the audit line of a decision.
@@ -81,6 +80,10 @@ func (s *Server) decide(r *http.Request, l Listener, plan *pipeline.Plan, realm,
 		if plan.NeedsHTTP() {
 			if req.HTTP, fault = originalOf(l, r, appended); fault != nil {
 				return pipeline.Decision{}, fault
+			}
+			if none {
+				req.Scheme, req.Token = presigned(req.HTTP)
+				none = req.Scheme == ""
 			}
 		}
 		d = plan.Decide(r.Context(), req)

@@ -59,10 +59,9 @@ type Snapshot interface {
 	RealmOfHost(host string) (string, bool)
 }
 
-// Auditor keeps audit lines; *audit.Log is one.
+// Auditor keeps the audit lines of decisions; *audit.Log is one.
 type Auditor interface {
-	Record(context.Context, audit.Event) error
-	Tally(context.Context, audit.Event) error
+	Decided(context.Context, audit.Event) error
 }
 
 // Pinger tells whether the directory answers; *directory.Directory is one.

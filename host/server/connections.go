@@ -29,7 +29,7 @@ func (s *Server) serveConnections(w http.ResponseWriter, r *http.Request, l List
 		refuse(w, r, fault.status, fault.reason, fault.message)
 		return
 	}
-	if s.deps.Audit != nil && s.deps.Audit.Record(r.Context(), auditLine(d)) != nil {
+	if s.audit(r.Context(), d) != nil {
 		unavailable(w, r)
 		return
 	}

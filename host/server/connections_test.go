@@ -169,7 +169,7 @@ func TestConnectionsDoorBelievesNoProxy(t *testing.T) {
 // failing is an audit log that cannot be written.
 type failing struct{}
 
-func (failing) Record(context.Context, audit.Event) error { return audit.ErrUnwritten }
+func (failing) Decided(context.Context, audit.Event) error { return audit.ErrUnwritten }
 
 func TestConnectionsDoorAudits(t *testing.T) {
 	t.Parallel()

@@ -8,18 +8,19 @@ import (
 	"github.com/realmgate/realmgate/sdk"
 )
 
-// dialect names the headers in which proxies tell about the original request; an empty name is none.
-type dialect struct{ method, target, proto, host string }
+// dialect names the headers in which proxies tell about the original request; an empty name is none. The length is that of
+// the body, which proxies do not pass on, and so they leave Content-Length out; but a caller may have signed it.
+type dialect struct{ method, target, proto, host, length string }
 
 // dialects are those of Listener.Forwarded.
 var dialects = map[string]dialect{
 	"":                xForwarded,
 	ForwardedX:        xForwarded,
-	ForwardedOriginal: {"X-Original-Method", "X-Original-Uri", "X-Original-Proto", "X-Original-Host"},
+	ForwardedOriginal: {"X-Original-Method", "X-Original-Uri", "X-Original-Proto", "X-Original-Host", "X-Original-Content-Length"},
 	ForwardedNone:     {},
 }
 
-var xForwarded = dialect{"X-Forwarded-Method", "X-Forwarded-Uri", "X-Forwarded-Proto", "X-Forwarded-Host"}
+var xForwarded = dialect{"X-Forwarded-Method", "X-Forwarded-Uri", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Content-Length"}
 
 // originalOf gives the request that is being decided. A trusted proxy tells about it in the headers of the listener's
 // dialect, or by appending the path to the check's; what it says is taken or refused, never replaced. What anybody else
@@ -30,26 +31,31 @@ func originalOf(l Listener, r *http.Request, appended string) (*sdk.HTTPMessage,
 	if r.TLS != nil {
 		m.Scheme = "https"
 	}
+	length := ""
 	if l.trusts(r) {
-		if fault := l.tell(m, r, appended); fault != nil {
+		var fault *refusal
+		if length, fault = l.tell(m, r, appended); fault != nil {
 			return nil, fault
 		}
 	}
 	for name, values := range r.Header {
 		name = strings.ToLower(name)
-		if strings.HasPrefix(name, "x-forwarded-") || strings.HasPrefix(name, "x-original-") {
+		if strings.HasPrefix(name, "x-forwarded-") || strings.HasPrefix(name, "x-original-") || name == "content-length" && length != "" {
 			continue
 		}
 		for _, v := range values {
 			m.Header = append(m.Header, sdk.Header{Name: name, Value: v})
 		}
 	}
+	if length != "" {
+		m.Header = append(m.Header, sdk.Header{Name: "content-length", Value: length})
+	}
 	slices.SortStableFunc(m.Header, func(a, b sdk.Header) int { return strings.Compare(a.Name, b.Name) })
 	return m, nil
 }
 
-// tell puts into m what a trusted proxy says about the original request.
-func (l Listener) tell(m *sdk.HTTPMessage, r *http.Request, appended string) *refusal {
+// tell puts into m what a trusted proxy says about the original request, and gives the length of its body, if it says it.
+func (l Listener) tell(m *sdk.HTTPMessage, r *http.Request, appended string) (length string, _ *refusal) {
 	if appended != "" {
 		if _, query, ok := strings.Cut(r.RequestURI, "?"); ok {
 			appended += "?" + query
@@ -61,19 +67,19 @@ func (l Listener) tell(m *sdk.HTTPMessage, r *http.Request, appended string) *re
 		name  string
 		valid func(string) bool
 		into  *string
-	}{{d.method, isMethod, &m.Method}, {d.target, isTarget, &m.RawTarget}, {d.proto, isProto, &m.Scheme}, {d.host, isHost, &m.Host}} {
+	}{{d.method, isMethod, &m.Method}, {d.target, isTarget, &m.RawTarget}, {d.proto, isProto, &m.Scheme}, {d.host, isHost, &m.Host}, {d.length, isLength, &length}} {
 		v, ok, fault := told(r, f.name, f.valid)
 		if fault != nil {
-			return fault
+			return "", fault
 		}
 		if ok {
 			*f.into = v
 		}
 	}
 	if appended != "" && m.RawTarget != appended {
-		return malformed("the path behind the check's and " + d.target + " differ")
+		return "", malformed("the path behind the check's and " + d.target + " differ")
 	}
-	return nil
+	return length, nil
 }
 
 // told reads a header of a trusted proxy, which is there once and well-formed, or not at all.
@@ -102,4 +108,26 @@ func isTarget(s string) bool {
 	return strings.HasPrefix(s, "/") && !strings.Contains(s, " ") && isText(s)
 }
 func isProto(s string) bool { return s == "http" || s == "https" }
-func isHost(s string) bool  { return s != "" && len(s) <= 255 && consistsOf(s, "-._:[]") }
+func isLength(s string) bool {
+	return s != "" && len(s) <= 18 && strings.Trim(s, "0123456789") == ""
+}
+func isHost(s string) bool { return s != "" && len(s) <= 255 && consistsOf(s, "-._:[]") }
+
+// presigned gives scheme and credential of a request that is signed in its query, as AWS does it: the algorithm and the query.
+// Both are empty if the query has no such parameter, or more than one.
+func presigned(m *sdk.HTTPMessage) (scheme, credential string) {
+	const algorithm = "X-Amz-Algorithm="
+	_, query, _ := strings.Cut(m.RawTarget, "?")
+	for part := range strings.SplitSeq(query, "&") {
+		if v, ok := strings.CutPrefix(part, algorithm); ok {
+			if scheme != "" || !isSchemeName(v) || len(query) > maxToken {
+				return "", ""
+			}
+			scheme = strings.ToLower(v)
+		}
+	}
+	if scheme == "" {
+		return "", ""
+	}
+	return scheme, query
+}

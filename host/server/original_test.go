@@ -80,17 +80,77 @@ func TestMalformedOriginalRequest(t *testing.T) {
 		"Uri":    {"", "y", "http://x/y", "/a b", "/a\x00", "/a\x7f", "/\xff"},
 		"Proto":  {"", "gopher", "https,http", "HTTPS"},
 		"Host":   {"", "a b", "a, b", "a/b", "a\x00"},
+
+		"Content-Length": {"", "-1", "+1", "1, 1", "0x1", strings.Repeat("1", 19)},
 	} {
 		for l, prefix := range map[string]string{ForwardedX: "X-Forwarded-", ForwardedOriginal: "X-Original-"} {
 			for _, v := range values {
 				refused(speaking(l), check, prefix+suffix, v)
 			}
-			good := map[string]string{"Method": "GET", "Uri": "/", "Proto": "http", "Host": "app.example"}[suffix]
+			good := map[string]string{"Method": "GET", "Uri": "/", "Proto": "http", "Host": "app.example", "Content-Length": "1"}[suffix]
 			refused(speaking(l), check, prefix+suffix, good, prefix+suffix, good)
 		}
 	}
 	refused(trusted, check+"/y", "X-Forwarded-Uri", "/z")
 	if n := w.legs["a"].count(); n != 0 {
 		t.Errorf("the plan was asked %d times", n)
+	}
+}
+
+// The length of a body that a proxy keeps to itself is what the proxy says, and not what its own question has.
+func TestOriginalLength(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		l      Listener
+		header []string
+		want   string
+	}{
+		{"x-forwarded", trusted, []string{"X-Forwarded-Content-Length", "7"}, "7"},
+		{"x-original", speaking(ForwardedOriginal), []string{"X-Original-Content-Length", "7"}, "7"},
+		{"beside the proxy's own", trusted, []string{"X-Forwarded-Content-Length", "7", "Content-Length", "0"}, "7"},
+		{"another dialect's", trusted, []string{"X-Original-Content-Length", "7"}, ""},
+		{"nobody says it", trusted, nil, ""},
+		{"forged", Listener{}, []string{"X-Forwarded-Content-Length", "7", "Content-Length", "2"}, "2"},
+	} {
+		w := newWorld(t, true)
+		if rec := w.ask(t, tt.l, check, slices.Concat(tt.header, sent)...); rec.Code != 200 {
+			t.Fatalf("%s: %d %s", tt.name, rec.Code, rec.Body)
+		}
+		got := strings.Join(w.legs["a"].last(t).HTTP.Values("content-length"), ",")
+		if got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
+// A request without an Authorization header may be signed in the query of the original request.
+func TestPresigned(t *testing.T) {
+	const query = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=0"
+	for name, tt := range map[string]struct {
+		needsHTTP     bool
+		target        string
+		header        []string
+		scheme, token string
+	}{
+		"presigned":               {true, check + "?" + query, nil, "aws4-hmac-sha256", query},
+		"of a trusted proxy":      {true, check, []string{"X-Forwarded-Uri", "/a%2Fb?a=1&" + query}, "aws4-hmac-sha256", "a=1&" + query},
+		"a header goes before":    {true, check + "?" + query, []string{"Authorization", "Bearer x"}, "bearer", "x"},
+		"no plan that would read": {false, check + "?" + query, []string{"Authorization", "Bearer x"}, "bearer", "x"},
+		"twice":                   {true, check + "?" + query + "&X-Amz-Algorithm=x", nil, "", ""},
+		"no scheme":               {true, check + "?X-Amz-Algorithm=a%20b/c", nil, "", ""},
+		"an empty one":            {true, check + "?X-Amz-Algorithm=", nil, "", ""},
+		"too large":               {true, check, []string{"X-Forwarded-Uri", "/?" + query + "&x=" + strings.Repeat("x", maxToken)}, "", ""},
+		"not a parameter":         {true, check + "?x=X-Amz-Algorithm=AWS4-HMAC-SHA256", nil, "", ""},
+		"in a path":               {true, check + "/X-Amz-Algorithm=AWS4-HMAC-SHA256", nil, "", ""},
+	} {
+		w := newWorld(t, tt.needsHTTP)
+		_ = w.ask(t, trusted, tt.target, tt.header...)
+		if got := w.legs["a"].last(t); got.Scheme != tt.scheme || got.Token != tt.token {
+			t.Errorf("%s: %q, %q, want %q, %q", name, got.Scheme, got.Token, tt.scheme, tt.token)
+		}
+	}
+	w := newWorld(t, false)
+	if rec := w.ask(t, trusted, check+"?"+query); rec.Code != 401 || rec.Header().Get(reasonHeader) != reasonCredentialMissing || w.legs["a"].count() != 0 {
+		t.Errorf("where nobody reads the query: %d %v", rec.Code, rec.Header())
 	}
 }

@@ -10,7 +10,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
-	"github.com/realmgate/realmgate/host/admin"
+	"github.com/realmgate/realmgate/host/socket"
 )
 
 // Server serves all listeners and the admin socket.
@@ -74,9 +74,9 @@ func (s *Server) Listen(ctx context.Context) (err error) {
 		s.bound = append(s.bound, bound{l.Name, ln, s.httpServer(s.Handler(l))})
 	}
 	if s.config.AdminSocket != "" {
-		ln, err := admin.Listen(s.config.AdminSocket)
+		ln, err := socket.Listen(s.config.AdminSocket)
 		if err != nil {
-			return fmt.Errorf("server: %w", err)
+			return fmt.Errorf("server: admin %w", err)
 		}
 		s.bound = append(s.bound, bound{"admin", ln, s.httpServer(s.guard(Listener{Name: "admin"}, s.deps.Admin.ServeHTTP))})
 	}

@@ -51,8 +51,12 @@ var rules = []rule{
 		reason: "what is noted about requests and how many are let in is decided without knowing what they ask for",
 	},
 	{
-		rooms: []string{"./host/origin"}, std: true,
-		reason: "where a request came from is told by its bytes alone",
+		rooms: []string{"./host/origin", "./host/socket"}, std: true,
+		reason: "where a request came from is told by its bytes, and by the kernel, alone",
+	},
+	{
+		rooms: []string{"./host/proxy"}, deny: []string{goPlugin, hcl, "./host/server", "./host/catalog", "./host/generation", "./host/pipeline", "./plugins"},
+		reason: "the proxy is a client of a daemon, which may be another machine's",
 	},
 	{
 		rooms: []string{"./host/server"}, deny: []string{goPlugin, hcl},

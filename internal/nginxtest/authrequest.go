@@ -13,7 +13,7 @@ type AuthRequest struct {
 }
 
 // Config gives the proxy's part of a configuration for [Start]; it listens as "proxy". The endpoint gets the client's
-// headers, no body, and the original request in X-Forwarded-Method, -Proto, -Host, -Uri and -For.
+// headers, no body, and the original request in X-Forwarded-Method, -Proto, -Host, -Uri, -Content-Length and -For.
 func (a AuthRequest) Config() string {
 	var set strings.Builder
 	for i, h := range a.Headers {
@@ -36,6 +36,7 @@ func (a AuthRequest) Config() string {
 			proxy_set_header X-Forwarded-Proto $scheme;
 			proxy_set_header X-Forwarded-Host $http_host;
 			proxy_set_header X-Forwarded-Uri $request_uri;
+			proxy_set_header X-Forwarded-Content-Length $content_length;
 			proxy_set_header X-Forwarded-For $remote_addr;
 		}
 	}

@@ -22,7 +22,7 @@ const keysRef = "urn:realmgate-secret:ops:aws"
 // Every part keeps to what the contract demands, in process and as the binary that is shipped.
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	cases := slices.Concat(vendorCases(t), storeCases(t))
+	cases := slices.Concat(vendorCases(t), storeCases(t), callerCases(t))
 	plugintest.Run(t, plugintest.InProcess(parts.Implementations()...), cases...)
 	plugintest.Run(t, plugintest.Binary(buildBinary(t)), cases...)
 }
@@ -56,10 +56,15 @@ func vendorCases(t *testing.T) []plugintest.Case {
 		Authentication:  []byte(`{"authenticationType":"SIGV4","roleArn":"arn:aws:iam::210987654321:role/catalog","signingRegion":"eu-central-1"}`),
 		ServiceIdentity: &sdk.ServiceIdentity{Type: "AWS_IAM", ARN: "arn:aws:iam::123456789012:user/realmgate", Credentials: awstest.Ref(keysRef)},
 	}
+	c.Vend = &sdk.VendRequest{Connection: role, Caller: sdk.Principal{Name: "alice"}}
+	c.Sign = &sdk.SignRequest{
+		Connection: role, Caller: sdk.Principal{Name: "alice"},
+		HTTP: sdk.HTTPMessage{Method: "GET", Scheme: "https", Host: "lake.example.com", RawTarget: "/v1/a%2Fb", Header: []sdk.Header{{Name: "accept", Value: "*/*"}}},
+	}
 	vend, sign := c, c
 	vend.Name, sign.Name = "vend", "sign"
 	vend.Call = func(ctx context.Context, i *plugintest.Instance) error {
-		got, err := i.Vend(ctx, sdk.VendRequest{Connection: role, Caller: sdk.Principal{Name: "alice"}})
+		got, err := i.Vend(ctx, *c.Vend)
 		if err != nil {
 			return err
 		}
@@ -75,10 +80,7 @@ func vendorCases(t *testing.T) []plugintest.Case {
 		return nil
 	}
 	sign.Call = func(ctx context.Context, i *plugintest.Instance) error {
-		got, err := i.Sign(ctx, sdk.SignRequest{
-			Connection: role, Caller: sdk.Principal{Name: "alice"},
-			HTTP: sdk.HTTPMessage{Method: "GET", Scheme: "https", Host: "lake.example.com", RawTarget: "/v1/a%2Fb", Header: []sdk.Header{{Name: "accept", Value: "*/*"}}},
-		})
+		got, err := i.Sign(ctx, *c.Sign)
 		if err == nil && (got.URL != "https://lake.example.com/v1/a%2Fb" || !slices.ContainsFunc(got.Header, func(h sdk.Header) bool { return h.Name == "authorization" })) {
 			err = fmt.Errorf("signed %+v", got)
 		}
@@ -89,14 +91,15 @@ func vendorCases(t *testing.T) []plugintest.Case {
 
 func storeCases(t *testing.T) []plugintest.Case {
 	t.Helper()
-	stores := awstest.NewStores(t, awstest.Keys{"AKIDSERVICE": "service-secret"})
+	stores, others := awstest.NewStores(t, awstest.Keys{"AKIDSERVICE": "service-secret"}), awstest.NewStores(t, awstest.Keys{"AKIDSERVICE": "service-secret"})
 	stores.Put("db", `{"password":"hunter2"}`)
 	out := []plugintest.Case{}
 	for _, typ := range []string{"aws-secrets-manager", "aws-ssm-parameters"} {
 		out = append(out, plugintest.Case{
 			Kind: sdk.KindSecretResolver, Type: typ, Setup: sdk.Setup{Store: "s"},
-			Settings: settings(map[string]any{"region": "eu-central-1", "endpoint": stores.URL, "credentials": keysRef}),
-			Secrets:  map[string]string{keysRef: "AKIDSERVICE:service-secret"},
+			Settings:  settings(map[string]any{"region": "eu-central-1", "endpoint": stores.URL, "credentials": keysRef}),
+			Elsewhere: settings(map[string]any{"region": "eu-central-1", "endpoint": others.URL, "credentials": keysRef}),
+			Secrets:   map[string]string{keysRef: "AKIDSERVICE:service-secret"},
 			Call: func(ctx context.Context, i *plugintest.Instance) error {
 				s, err := i.Resolve(ctx, awstest.Ref("urn:realmgate-secret:s:db#password"))
 				if err == nil && string(s.Reveal()) != "hunter2" {

@@ -252,6 +252,6 @@ func (p *Process) Sign(ctx context.Context, realm string, instance uint64, r sdk
 		return sdk.SignedRequest{}, left("signed request")
 	}
 	return sdk.SignedRequest{
-		URL: x.GetUrl(), Header: headersFromProto(x.GetHeaders()), Expires: timeFromProto(x.GetExpiresUnixMs()),
+		URL: x.GetUrl(), Header: headersFromProto(x.GetHeaders()), Expires: timeFromProto(x.GetExpiresUnixMs()), AuditID: x.GetAuditId(),
 	}, nil
 }

@@ -75,7 +75,7 @@ func (v *vendor) Vend(_ context.Context, r sdk.VendRequest) (sdk.ConnectionCrede
 
 func (v *vendor) Sign(_ context.Context, r sdk.SignRequest) (sdk.SignedRequest, error) {
 	v.signs <- r
-	return sdk.SignedRequest{URL: "https://x", Header: []sdk.Header{{Name: "a", Value: "b"}}, Expires: until}, nil
+	return sdk.SignedRequest{URL: "https://x", Header: []sdk.Header{{Name: "a", Value: "b"}}, Expires: until, AuditID: "log-1"}, nil
 }
 
 // plainVendor is a vendor that cannot sign.
@@ -160,7 +160,7 @@ func TestServices(t *testing.T) {
 		q := filled[sdk.SignRequest](t)
 		q.Connection.ServiceIdentity = nil
 		signed, err := p.Sign(ctx, "r", 4, q)
-		if err != nil || !reflect.DeepEqual(signed, sdk.SignedRequest{URL: "https://x", Header: []sdk.Header{{Name: "a", Value: "b"}}, Expires: until}) {
+		if err != nil || !reflect.DeepEqual(signed, sdk.SignedRequest{URL: "https://x", Header: []sdk.Header{{Name: "a", Value: "b"}}, Expires: until, AuditID: "log-1"}) {
 			t.Errorf("%+v %v", signed, err)
 		}
 		if got := <-v.signs; !reflect.DeepEqual(got, q) {

@@ -126,7 +126,7 @@ func (u *unary) Sign(ctx context.Context, r *pluginv1.SignRequest) (*pluginv1.Si
 			q.HTTP = *m
 		}
 		s, err := v.Sign(ctx, q)
-		out.Url, out.Headers, out.ExpiresUnixMs = s.URL, headersToProto(s.Header), timeToProto(s.Expires)
+		out.Url, out.Headers, out.ExpiresUnixMs, out.AuditId = s.URL, headersToProto(s.Header), timeToProto(s.Expires), s.AuditID
 		return err
 	})
 	out.Denial = d

@@ -17,14 +17,17 @@ var version = "dev"
 type cli struct {
 	Config []string `short:"c" placeholder:"PATH" env:"REALMGATE_CONFIG" sep:"," type:"path" help:"Configuration file, or a folder of *.hcl files; may be repeated. Without it ./config.hcl is read, then /etc/realmgate/config.hcl, then the built-in default."`
 
-	Serve     serveCmd     `cmd:"" help:"Run the daemon."`
-	Validate  validateCmd  `cmd:"" help:"Check a configuration, with the plugins that it names, and exit."`
-	Principal principalCmd `cmd:"" help:"Manage the principals of a realm, through the daemon's admin socket."`
-	Role      roleCmd      `cmd:"" help:"Manage the principal roles of a realm, through the daemon's admin socket."`
-	Key       keyCmd       `cmd:"" help:"Manage the keys that sign tokens, in a folder that token brokers read."`
-	Secret    secretCmd    `cmd:"" help:"Read and write secret stores, through the daemon's admin socket."`
-	Plugin    pluginCmd    `cmd:"" help:"Look at plugins."`
-	Version   versionCmd   `cmd:"" help:"Print the version."`
+	Serve      serveCmd      `cmd:"" help:"Run the daemon."`
+	Validate   validateCmd   `cmd:"" help:"Check a configuration, with the plugins that it names, and exit."`
+	Principal  principalCmd  `cmd:"" help:"Manage the principals of a realm, through the daemon's admin socket."`
+	Role       roleCmd       `cmd:"" help:"Manage the principal roles of a realm, through the daemon's admin socket."`
+	Connection connectionCmd `cmd:"" help:"Manage and use the connections of a realm to remote systems, through the daemon's admin socket or over HTTP."`
+	Proxy      proxyCmd      `cmd:"" help:"Run a local reverse proxy that signs requests to connections."`
+	Key        keyCmd        `cmd:"" help:"Manage the keys that sign tokens, in a folder that token brokers read."`
+	Secret     secretCmd     `cmd:"" help:"Read and write secret stores, through the daemon's admin socket."`
+	Plugin     pluginCmd     `cmd:"" help:"Look at plugins."`
+	Login      loginCmd      `cmd:"" help:"Make a token that proves who you are elsewhere."`
+	Version    versionCmd    `cmd:"" help:"Print the version."`
 }
 
 // streams are where commands print to.

@@ -54,8 +54,11 @@ func (e echo) Sign(ctx context.Context, r sdk.SignRequest) (sdk.SignedRequest, e
 		return sdk.SignedRequest{}, errors.New("this vendor signs no URL")
 	}
 	return sdk.SignedRequest{
-		URL:     "https://" + r.HTTP.Host + r.HTTP.RawTarget,
-		Header:  []sdk.Header{{Name: "authorization", Value: "Echo " + r.Caller.Name + " " + string(found["identity"].Reveal())}},
+		URL: r.HTTP.Scheme + "://" + r.HTTP.Host + r.HTTP.RawTarget,
+		Header: []sdk.Header{
+			{Name: "authorization", Value: "Echo " + r.Caller.Name + " " + string(found["identity"].Reveal())},
+			{Name: "x-echo-payload", Value: r.HTTP.BodySHA256},
+		},
 		Expires: time.Now().Add(time.Minute),
 	}, nil
 }

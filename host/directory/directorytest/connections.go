@@ -180,6 +180,22 @@ func testWrittenSecrets(t *testing.T, s *store) {
 	if got := s.doomed(t, "other", never); got != "" {
 		t.Errorf("another realm's: %s", got)
 	}
+	for whose, want := range map[string]int{owner: 2, directory.ConnectionOwner("glue2"): 0} {
+		list, err := s.DoomedSecretsOf(ctx, "r", whose)
+		ok(t, err)
+		if len(list) != want {
+			t.Errorf("doomed of %s: %v", whose, list)
+		}
+	}
+	ok(t, s.PostponeSecrets(ctx, "other", []sdk.SecretRef{a}))
+	if got := s.doomed(t, "r", never); got != "a b" {
+		t.Errorf("another realm has postponed them: %s", got)
+	}
+	s.clock.pass(time.Second)
+	ok(t, s.PostponeSecrets(ctx, "r", []sdk.SecretRef{a, c}))
+	if got := s.doomed(t, "r", never); got != "b a" {
+		t.Errorf("postponed: %s", got)
+	}
 	ok(t, s.ForgetSecret(ctx, "other", a))
 	ok(t, s.PlanSecrets(ctx, "other", owner, []sdk.SecretRef{a})) // realms do not know of each other
 	withField, err := sdk.ParseSecretRef(a.String() + "?=version=2#f")

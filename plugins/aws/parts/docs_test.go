@@ -16,6 +16,11 @@ const manual = "../../../docs/parts-aws.md"
 
 // about says what the schema does not.
 var about = map[string]string{
+	"identity-provider/aws-iam": "Identifies callers who prove an identity of AWS IAM: with a bearer token that is a signed request for STS GetCallerIdentity, as the clients of aws-iam-authenticator make it (`k8s-aws-v1.`) " +
+		"or as a login with Vault's AWS method has it (`vault-aws-v1.`). The request is made anew and sent to STS, which says whose it is; a caller's own request is never passed on. A proof may be used until it ends, and equal " +
+		"proofs share one answer. An STS that is down, slow, throttling, or answers anything but what STS answers makes decisions unavailable (503), it does not deny. How callers make a proof, and the claims, are in [aws-callers.md](aws-callers.md).",
+	"identity-provider/aws-sigv4": "Identifies callers who sign their requests by AWS Signature Version 4 (`AWS4-HMAC-SHA256`) with an access key that Realmgate issued (`realmgate principal access-key create`). The proxy in front tells what the request was. " +
+		"The body is not seen: whoever has it compares it with `x-amz-content-sha256`. No decision is remembered. The claims are `principal_id`, `principal_name` and `access_key_id`. What is checked, and how to set up nginx, is in [aws-callers.md](aws-callers.md).",
 	"credential-vendor/sigv4": "Gives the keys of connections with the authentication type `SIGV4`, and signs requests with them. A connection with a `roleArn` gets a session of that role, which the keys of " +
 		"the service identity take on (AssumeRole); one with keys of its own gets those. Equal requests share a session; no two realms do. While STS does not answer, a session serves until its end; " +
 		"a role that STS denies is given to nobody any more (403, `assume_role_denied`). What STS answers is believed only for the account, the role and the session name that were asked for. " +

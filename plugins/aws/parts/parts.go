@@ -1,6 +1,8 @@
 package parts
 
 import (
+	"github.com/realmgate/realmgate/plugins/aws/awsiam"
+	"github.com/realmgate/realmgate/plugins/aws/awssigv4"
 	"github.com/realmgate/realmgate/plugins/aws/secrets"
 	"github.com/realmgate/realmgate/plugins/aws/sigv4"
 	"github.com/realmgate/realmgate/sdk"
@@ -9,6 +11,8 @@ import (
 // Implementations gives all parts of the AWS plugin.
 func Implementations() []sdk.Implementation {
 	return []sdk.Implementation{
+		sdk.IdentityProviderType("aws-iam", awsiam.NewProvider),
+		sdk.IdentityProviderType("aws-sigv4", awssigv4.NewProvider, sdk.Schemes(awssigv4.Scheme), sdk.NeedsHTTP()),
 		sdk.CredentialVendorType("sigv4", sigv4.NewVendor),
 		sdk.SecretResolverType("aws-secrets-manager", secrets.NewManager),
 		sdk.SecretResolverType("aws-ssm-parameters", secrets.NewParameters),

@@ -116,43 +116,59 @@ func (m *Manager) resolve(ctx context.Context, ref sdk.SecretRef) (sdk.Secret, e
 	return s, nil
 }
 
-// notFound is the code for a secret that is not there.
-const notFound = "ResourceNotFoundException"
+// Codes for a secret that is not there, and for one that is there already.
+const (
+	notFound = "ResourceNotFoundException"
+	exists   = "ResourceExistsException"
+)
 
-// WriteSecret writes a new version of a secret, and makes the secret if need be.
+// WriteSecret writes a new version of a secret, and makes the secret if need be. It names no version: those of Secrets
+// Manager are no numbers.
 func (m *Manager) WriteSecret(ctx context.Context, ref sdk.SecretRef, value []byte) (string, error) {
-	version, err := m.write(ctx, ref, value)
-	return version, m.wrap(ref, err)
+	return "", m.wrap(ref, m.write(ctx, ref, value))
 }
 
-func (m *Manager) write(ctx context.Context, ref sdk.SecretRef, value []byte) (string, error) {
+func (m *Manager) write(ctx context.Context, ref sdk.SecretRef, value []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, m.timeout)
 	defer cancel()
 	name, selector := selected(ref.Path())
 	if err := whole(ref, selector, value); err != nil {
-		return "", err
+		return err
 	}
 	c, err := m.service(ctx)
 	if err != nil {
-		return "", err
+		return err
 	}
 	text, binary := asText(value)
-	put, err := c.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{SecretId: aws.String(name), SecretString: text, SecretBinary: binary})
-	if err == nil {
-		return aws.ToString(put.VersionId), nil
+	put := func() error {
+		_, err := c.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{SecretId: aws.String(name), SecretString: text, SecretBinary: binary})
+		return failure(err)
 	}
-	if f := client.FailureOf("Secrets Manager", err); f.Code != notFound {
-		return "", f
+	if err := put(); !is(err, notFound) {
+		return err
 	}
 	in := &secretsmanager.CreateSecretInput{Name: aws.String(name), SecretString: text, SecretBinary: binary, Description: aws.String("written by Realmgate")}
 	if m.settings.KMSKeyID != "" {
 		in.KmsKeyId = aws.String(m.settings.KMSKeyID)
 	}
-	made, err := c.CreateSecret(ctx, in)
-	if err != nil {
-		return "", client.FailureOf("Secrets Manager", err)
+	_, err = c.CreateSecret(ctx, in)
+	if err = failure(err); is(err, exists) { // somebody else made it in between
+		return put()
 	}
-	return aws.ToString(made.VersionId), nil
+	return err
+}
+
+// failure gives what went wrong at the service, nil if nothing did.
+func failure(err error) error {
+	if err == nil {
+		return nil
+	}
+	return client.FailureOf("Secrets Manager", err)
+}
+
+func is(err error, code string) bool {
+	var f *client.Failure
+	return errors.As(err, &f) && f.Code == code
 }
 
 // asText: what is text is written as such, so that people can read it there.
@@ -185,10 +201,9 @@ func (m *Manager) remove(ctx context.Context, ref sdk.SecretRef) error {
 	} else {
 		in.RecoveryWindowInDays = aws.Int64(int64(m.window / (24 * time.Hour)))
 	}
-	if _, err = c.DeleteSecret(ctx, in); err != nil {
-		if f := client.FailureOf("Secrets Manager", err); f.Code != notFound {
-			return f
-		}
+	_, err = c.DeleteSecret(ctx, in)
+	if err = failure(err); is(err, notFound) {
+		return nil
 	}
-	return nil
+	return err
 }

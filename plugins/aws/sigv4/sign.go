@@ -47,6 +47,7 @@ func (v *Vendor) Sign(ctx context.Context, r sdk.SignRequest) (sdk.SignedRequest
 	if err != nil {
 		return sdk.SignedRequest{}, fail(&r.Connection, err)
 	}
+	out.AuditID = s.auditID
 	return out, nil
 }
 

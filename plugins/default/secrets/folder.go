@@ -1,7 +1,6 @@
 package secrets
 
 import (
-	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -11,8 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
-	"time"
 
 	"github.com/realmgate/realmgate/plugins/default/privatefile"
 )
@@ -20,109 +19,101 @@ import (
 const (
 	suffix    = ".sealed"
 	temporary = ".tmp"
-	lockFile  = ".lock"
-	lockPause = 2 * time.Millisecond
 )
 
-// folder is a folder of documents that nobody else may use. Documents are replaced as a whole, so that reading takes no lock.
+// folder is a folder of documents that nobody else may use, or one that nobody has made yet: it is made to be written to.
+// Documents are replaced as a whole, so that reading takes no lock.
 type folder struct {
-	root *os.Root
-	dir  string
-	turn chan struct{} // of one process, whose members need not ask the disk whose turn it is
+	dir   string
+	turn  chan struct{} // of one process, whose members need not ask the disk whose turn it is
+	swept bool          // by whose turn it is
+
+	mu   sync.Mutex
+	root *os.Root // nil: not opened yet
 }
 
+// openFolder opens a folder if it is there. It changes nothing.
 func openFolder(dir string) (*folder, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
-	}
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return nil, err
-	}
-	f := &folder{root: root, dir: dir, turn: make(chan struct{}, 1)}
-	if err := f.check(); err != nil {
-		return nil, errors.Join(err, root.Close())
+	f := &folder{dir: dir, turn: make(chan struct{}, 1)}
+	if _, err := f.open(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, errors.Join(err, f.close())
 	}
 	return f, nil
 }
 
-func (f *folder) close() error { return f.root.Close() }
+func (f *folder) close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.root == nil {
+		return nil
+	}
+	return f.root.Close()
+}
 
-// check refuses a folder that others may use, also one that was opened to them since.
-func (f *folder) check() error {
-	info, err := f.root.Stat(".")
+// open gives the folder; fs.ErrNotExist if nobody has made it yet. One that others may use is refused, also if it was opened
+// to them since.
+func (f *folder) open() (*os.Root, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.root == nil {
+		root, err := os.OpenRoot(f.dir)
+		if err != nil {
+			return nil, err
+		}
+		f.root = root
+	}
+	return f.root, f.check(f.root)
+}
+
+// made gives the folder, which is made if it is not there.
+func (f *folder) made() (*os.Root, error) {
+	root, err := f.open()
+	if !errors.Is(err, fs.ErrNotExist) {
+		return root, err
+	}
+	if err := privatefile.MakeDir(f.dir); err != nil {
+		return nil, err
+	}
+	return f.open()
+}
+
+// check refuses a folder that others may use. Root, who may use any, may use another user's.
+func (f *folder) check(root *os.Root) error {
+	info, err := root.Stat(".")
 	if err != nil {
 		return err
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
 		return fmt.Errorf("the mode of %s is %#o: others than its owner may use it; chmod 0700 it", f.dir, mode)
 	}
-	if s, ok := info.Sys().(*syscall.Stat_t); ok && s.Uid != 0 && int(s.Uid) != os.Geteuid() {
-		return fmt.Errorf("%s belongs to the user %d; it has to be our own (%d)", f.dir, s.Uid, os.Geteuid())
+	own := os.Geteuid()
+	if s, ok := info.Sys().(*syscall.Stat_t); ok && s.Uid != 0 && own != 0 && int(s.Uid) != own {
+		return fmt.Errorf("%s belongs to the user %d; it has to be our own (%d)", f.dir, s.Uid, own)
 	}
 	return nil
 }
 
-// lock waits until nobody else, in this process or another one, changes the folder.
-func (f *folder) lock(ctx context.Context) (unlock func(), err error) {
-	if err := f.check(); err != nil {
-		return nil, err
-	}
-	select {
-	case f.turn <- struct{}{}:
-	case <-ctx.Done():
-		return nil, fmt.Errorf("%s is being changed: %w", f.dir, ctx.Err())
-	}
-	defer func() {
-		if err != nil {
-			<-f.turn
-		}
-	}()
-	if err := f.regular(lockFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	file, err := f.root.OpenFile(lockFile, os.O_RDWR|os.O_CREATE, 0o600)
+// give gives what root makes in the folder of another user to that user.
+func (f *folder) give(root *os.Root, file *os.File) error {
+	info, err := root.Stat(".")
 	if err != nil {
-		return nil, err
+		return err
 	}
-	for {
-		err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err == nil {
-			return func() {
-				_ = file.Close() // ends the lock
-				<-f.turn
-			}, nil
-		}
-		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
-			return nil, errors.Join(fmt.Errorf("%s cannot be locked: %w", f.dir, err), file.Close())
-		}
-		select {
-		case <-ctx.Done():
-			return nil, errors.Join(fmt.Errorf("%s is locked by another process: %w", f.dir, ctx.Err()), file.Close())
-		case <-time.After(lockPause):
-		}
-	}
+	return privatefile.GiveTo(file, info)
 }
 
 // regular refuses what is not a regular file, a symbolic link above all.
-func (f *folder) regular(name string) error {
-	info, err := f.root.Lstat(name)
+func regular(root *os.Root, dir, name string) error {
+	info, err := root.Lstat(name)
 	if err == nil && !info.Mode().IsRegular() {
-		return fmt.Errorf("%s: it is not a regular file", filepath.Join(f.dir, name))
+		return fmt.Errorf("%s: it is not a regular file", filepath.Join(dir, name))
 	}
 	return err
 }
 
 // load reads a document; fs.ErrNotExist if there is none.
 func (f *folder) load(name string) (*document, error) {
-	if err := errors.Join(f.check(), f.regular(name)); err != nil {
-		return nil, err
-	}
-	file, err := f.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	raw, err := privatefile.ReadFrom(file, maxDocument)
+	raw, err := f.read(name)
 	if err != nil {
 		return nil, err
 	}
@@ -133,37 +124,60 @@ func (f *folder) load(name string) (*document, error) {
 	return doc, nil
 }
 
-// save replaces a document, all or nothing; it has reached the disk then. The folder is locked.
-func (f *folder) save(name string, doc *document) (err error) {
-	raw, err := json.MarshalIndent(doc, "", "  ")
+func (f *folder) read(name string) ([]byte, error) {
+	root, err := f.open()
+	if err != nil {
+		return nil, err
+	}
+	if err := regular(root, f.dir, name); err != nil {
+		return nil, err
+	}
+	file, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	return privatefile.ReadFrom(file, maxDocument)
+}
+
+// save replaces a file by one that holds v, all or nothing; it has reached the disk then. The folder is locked.
+func (f *folder) save(name string, v any) (err error) {
+	root, err := f.open()
+	if err != nil {
+		return err
+	}
+	raw, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return err
 	}
 	temp := "." + rand.Text() + temporary
-	file, err := f.root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	file, err := root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
 	_, err = file.Write(append(raw, '\n'))
-	if err = errors.Join(err, file.Sync(), file.Close()); err == nil {
-		err = f.root.Rename(temp, name)
+	if err = errors.Join(err, f.give(root, file), file.Sync(), file.Close()); err == nil {
+		err = root.Rename(temp, name)
 	}
 	if err != nil {
-		return errors.Join(err, f.root.Remove(temp))
+		return errors.Join(err, root.Remove(temp))
 	}
-	return f.sync()
+	return syncRoot(root)
 }
 
-// remove removes a document; one that is not there is no error. The folder is locked.
+// remove removes a document; fs.ErrNotExist if there is none. The folder is locked.
 func (f *folder) remove(name string) error {
-	if err := f.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	root, err := f.open()
+	if err != nil {
 		return err
 	}
-	return f.sync()
+	if err := root.Remove(name); err != nil {
+		return err
+	}
+	return syncRoot(root)
 }
 
-func (f *folder) sync() error {
-	d, err := f.root.Open(".")
+func syncRoot(root *os.Root) error {
+	d, err := root.Open(".")
 	if err != nil {
 		return err
 	}
@@ -180,26 +194,29 @@ func syncDir(d *os.File) error {
 }
 
 // sweep removes what a process left that ended while it wrote. The folder is locked.
-func (f *folder) sweep() error {
-	names, err := f.names(temporary)
-	for _, name := range names {
-		err = errors.Join(err, f.root.Remove(name))
+func sweep(root *os.Root) error {
+	left, err := names(root, temporary)
+	for _, name := range left {
+		err = errors.Join(err, root.Remove(name))
 	}
 	return err
 }
 
-// sample gives the name of a document, empty if there is none.
-func (f *folder) sample() (string, error) {
-	names, err := f.names(suffix)
-	if err != nil || len(names) == 0 {
-		return "", err
+// documents lists the files of documents; none if nobody has made the folder yet.
+func (f *folder) documents() ([]string, error) {
+	root, err := f.open()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
 	}
-	return names[0], nil
+	if err != nil {
+		return nil, err
+	}
+	return names(root, suffix)
 }
 
 // names lists files by the end of their names.
-func (f *folder) names(end string) ([]string, error) {
-	d, err := f.root.Open(".")
+func names(root *os.Root, end string) ([]string, error) {
+	d, err := root.Open(".")
 	if err != nil {
 		return nil, err
 	}

@@ -178,7 +178,11 @@ func makeKeyFile(path string) (made bool, err error) {
 		return false, err
 	}
 	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := privatefile.MakeDir(dir); err != nil {
+		return false, err
+	}
+	above, err := os.Stat(dir)
+	if err != nil {
 		return false, err
 	}
 	raw := make([]byte, keySize)
@@ -191,7 +195,7 @@ func makeKeyFile(path string) (made bool, err error) {
 		return false, err
 	}
 	_, err = temporary.Write(text.Bytes())
-	err = errors.Join(err, temporary.Sync(), temporary.Close())
+	err = errors.Join(err, privatefile.GiveTo(temporary, above), temporary.Sync(), temporary.Close())
 	if err == nil {
 		err = os.Link(temporary.Name(), path)
 	}

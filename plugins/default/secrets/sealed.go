@@ -5,19 +5,24 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"strconv"
 	"time"
 
+	"github.com/realmgate/realmgate/plugins/default/privatefile"
 	"github.com/realmgate/realmgate/sdk"
 )
 
 // maxVersions is how many versions of a secret are kept, the newest included.
 const maxVersions = 10
 
+var errOtherStore = errors.New("the reference names another store")
+
 // SealedSettings are those of [Sealed].
 type SealedSettings struct {
-	Dir     string        `json:"dir" doc:"folder of the sealed values, accessible to its owner only; it is made if it is missing"`
-	KeyFile string        `json:"key_file,omitempty" doc:"file of the key, readable by its owner only and outside of dir; made if it is missing while dir holds no values. One key a line (32 random bytes in base64): the first one seals, further ones only open"`
+	Dir     string        `json:"dir" doc:"folder of the sealed values, accessible to its owner only; made with the first write if it is missing"`
+	KeyFile string        `json:"key_file,omitempty" doc:"file of the key, readable by its owner only and outside of dir; made with the first write if it is missing while dir holds no values. One key a line (32 random bytes in base64): the first one seals, further ones only open"`
 	Key     sdk.SecretRef `json:"key,omitempty" doc:"reference to the text of such a file in another secret store, instead of key_file"`
 }
 
@@ -30,7 +35,7 @@ type Sealed struct {
 	now      func() time.Time
 }
 
-// NewSealed opens the store, and makes its folder and its key if neither is there.
+// NewSealed opens the store. It only looks: folder and key of a new store are made when something is written.
 func NewSealed(ctx context.Context, setup sdk.Setup, s SealedSettings) (*Sealed, error) {
 	if s.KeyFile == "" == s.Key.IsZero() {
 		return nil, sdk.At(errors.New("exactly one of key_file and key is needed"), "key_file")
@@ -43,27 +48,37 @@ func NewSealed(ctx context.Context, setup sdk.Setup, s SealedSettings) (*Sealed,
 		return nil, sdk.At(err, "dir")
 	}
 	x := &Sealed{store: setup.Store, settings: s, folder: f, now: time.Now}
-	if err := x.prepare(ctx); err != nil {
+	if err := x.inspect(ctx); err != nil {
 		return nil, errors.Join(err, f.close())
 	}
 	return x, nil
 }
 
-// prepare makes the key of a new store, and sees to it that the key of an old one is the right one.
-func (s *Sealed) prepare(ctx context.Context) error {
-	unlock, err := s.folder.lock(ctx)
+// warn tells what would be found out only when something is written.
+func (s *Sealed) warn(ctx context.Context) {
+	for key, dir := range map[string]string{"dir": s.settings.Dir, "key_file": filepath.Dir(s.settings.KeyFile)} {
+		if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err := privatefile.CanMake(dir); err != nil {
+			sdk.Logger(ctx).WarnContext(ctx, "nothing can be written to the secret store: what is missing cannot be made", "store", s.store, "key", key, "error", err)
+		}
+	}
+}
+
+// sealing gives the keys to write with. That of a new store is made. The folder is locked.
+func (s *Sealed) sealing(ctx context.Context) (keyring, error) {
+	if ring, err := s.ring(ctx); err == nil && s.folder.sealedBy(ring[0]) {
+		return ring, nil
+	}
+	documents, err := s.folder.documents()
 	if err != nil {
-		return sdk.At(err, "dir")
+		return nil, err
 	}
-	defer unlock()
-	sample, err := s.folder.sample()
-	if err := errors.Join(err, s.folder.sweep()); err != nil {
-		return sdk.At(err, "dir")
-	}
-	if s.settings.KeyFile != "" && sample == "" {
+	if s.settings.KeyFile != "" && len(documents) == 0 {
 		made, err := makeKeyFile(s.settings.KeyFile)
 		if err != nil {
-			return sdk.At(err, "key_file")
+			return nil, err
 		}
 		if made {
 			sdk.Logger(ctx).WarnContext(ctx, "a key for sealed secrets was made; keep a copy of it in a safe place, since nothing opens the values without it", "key_file", s.settings.KeyFile)
@@ -71,19 +86,9 @@ func (s *Sealed) prepare(ctx context.Context) error {
 	}
 	ring, err := s.ring(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if sample == "" {
-		return nil
-	}
-	doc, err := s.folder.load(sample)
-	if err != nil {
-		return sdk.At(err, "dir")
-	}
-	if _, err := ring.byID(doc.latest().Key); err != nil {
-		return sdk.At(fmt.Errorf("dir holds values that another key has sealed: %w", err), s.keyAt())
-	}
-	return nil
+	return ring, s.folder.confirm(ring, documents)
 }
 
 func (s *Sealed) keyAt() string {
@@ -152,7 +157,7 @@ func (s *Sealed) resolve(ctx context.Context, ref sdk.SecretRef) (sdk.Secret, er
 // load reads the file of a reference. The file of another one in its place is an error.
 func (s *Sealed) load(ref sdk.SecretRef) (*document, error) {
 	if ref.Store() != s.store {
-		return nil, errors.New("the reference names another store")
+		return nil, errOtherStore
 	}
 	doc, err := s.folder.load(fileName(s.store, ref.Path()))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -179,16 +184,18 @@ func (s *Sealed) write(ctx context.Context, ref sdk.SecretRef, value []byte) (in
 		return 0, errors.New("a single version or field cannot be written")
 	case len(value) > maxSecret:
 		return 0, fmt.Errorf("the secret is longer than %d bytes", maxSecret)
-	}
-	ring, err := s.ring(ctx)
-	if err != nil {
-		return 0, err
+	case ref.Store() != s.store:
+		return 0, errOtherStore
 	}
 	unlock, err := s.folder.lock(ctx)
 	if err != nil {
 		return 0, err
 	}
 	defer unlock()
+	ring, err := s.sealing(ctx)
+	if err != nil {
+		return 0, err
+	}
 	doc, err := s.load(ref)
 	if errors.Is(err, fs.ErrNotExist) {
 		doc, err = &document{Format: format, Store: s.store, Path: ref.Path()}, nil
@@ -225,12 +232,18 @@ func (s *Sealed) delete(ctx context.Context, ref sdk.SecretRef) error {
 	case ref.Version() != "" || ref.Field() != "":
 		return errors.New("a single version or field cannot be deleted")
 	case ref.Store() != s.store:
-		return errors.New("the reference names another store")
+		return errOtherStore
+	}
+	if _, err := s.folder.open(); errors.Is(err, fs.ErrNotExist) {
+		return nil // and no reason to make it
 	}
 	unlock, err := s.folder.lock(ctx)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	return s.folder.remove(fileName(s.store, ref.Path()))
+	if err := s.folder.remove(fileName(s.store, ref.Path())); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }

@@ -119,7 +119,11 @@ func TestSealedLeftovers(t *testing.T) {
 	left := filepath.Join(settings.Dir, ".ABC"+temporary)
 	put(t, left, string(raw[:len(raw)/2]), 0o600)
 	wantSealed(t, s, "x", "value")
-	openSealed(t, "store", settings)
+	again := openSealed(t, "store", settings)
+	if _, err := os.Lstat(left); err != nil {
+		t.Errorf("opening a store changes it: %v", err)
+	}
+	write(t, again, "y", "value")
 	if _, err := os.Lstat(left); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("it is still there: %v", err)
 	}
@@ -150,7 +154,7 @@ func TestSealedFullDisk(t *testing.T) {
 		t.Errorf("version %s was written to a full disk", v)
 	}
 	wantSealed(t, s, "x", "value")
-	if names, err := s.folder.names(temporary); err != nil || len(names) > 0 {
+	if names, err := names(s.folder.root, temporary); err != nil || len(names) > 0 {
 		t.Errorf("left behind: %v, %v", names, err)
 	}
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &old); err != nil {

@@ -169,7 +169,7 @@ func TestSealedOnDisk(t *testing.T) {
 		}
 		return nil
 	})
-	if err != nil || files != 3 { // the value, the lock, the key
+	if err != nil || files != 4 { // the value, the header, the lock, the key
 		t.Errorf("%d files, %v", files, err)
 	}
 	doc, err := s.folder.load(fileName("store", "demo/x"))

@@ -50,5 +50,6 @@ func (t Token) Sign(r *sdk.SignRequest) sdk.SignedRequest {
 		URL:     r.HTTP.Scheme + "://" + r.HTTP.Host + r.HTTP.RawTarget,
 		Header:  append(header, sdk.Header{Name: "authorization", Value: "Bearer " + t.value}),
 		Expires: t.Expires,
+		AuditID: t.ID,
 	}
 }

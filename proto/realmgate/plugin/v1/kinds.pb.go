@@ -1190,7 +1190,7 @@ func (x *WriteSecretRequest) GetValue() []byte {
 
 type WriteSecretResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Empty where the store keeps no versions.
+	// Empty where no reference can name it.
 	Version       string `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1411,6 +1411,8 @@ type SignResponse struct {
 	Headers       []*Header              `protobuf:"bytes,2,rep,name=headers,proto3" json:"headers,omitempty"`
 	ExpiresUnixMs int64                  `protobuf:"varint,3,opt,name=expires_unix_ms,json=expiresUnixMs,proto3" json:"expires_unix_ms,omitempty"`
 	Denial        *Denial                `protobuf:"bytes,4,opt,name=denial,proto3" json:"denial,omitempty"`
+	// Ties an audit line to the remote system's own log, as that of ConnectionCredentials does.
+	AuditId       string `protobuf:"bytes,5,opt,name=audit_id,json=auditId,proto3" json:"audit_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1471,6 +1473,13 @@ func (x *SignResponse) GetDenial() *Denial {
 		return x.Denial
 	}
 	return nil
+}
+
+func (x *SignResponse) GetAuditId() string {
+	if x != nil {
+		return x.AuditId
+	}
+	return ""
 }
 
 var File_realmgate_plugin_v1_kinds_proto protoreflect.FileDescriptor
@@ -1571,12 +1580,13 @@ const file_realmgate_plugin_v1_kinds_proto_rawDesc = "" +
 	"\x04http\x18\x04 \x01(\v2 .realmgate.plugin.v1.HTTPMessageR\x04http\x12\x18\n" +
 	"\apresign\x18\x05 \x01(\bR\apresign\x12\x1f\n" +
 	"\vlifetime_ms\x18\x06 \x01(\x03R\n" +
-	"lifetimeMs\"\xb4\x01\n" +
+	"lifetimeMs\"\xcf\x01\n" +
 	"\fSignResponse\x12\x10\n" +
 	"\x03url\x18\x01 \x01(\tR\x03url\x125\n" +
 	"\aheaders\x18\x02 \x03(\v2\x1b.realmgate.plugin.v1.HeaderR\aheaders\x12&\n" +
 	"\x0fexpires_unix_ms\x18\x03 \x01(\x03R\rexpiresUnixMs\x123\n" +
-	"\x06denial\x18\x04 \x01(\v2\x1b.realmgate.plugin.v1.DenialR\x06denial2k\n" +
+	"\x06denial\x18\x04 \x01(\v2\x1b.realmgate.plugin.v1.DenialR\x06denial\x12\x19\n" +
+	"\baudit_id\x18\x05 \x01(\tR\aauditId2k\n" +
 	"\x10IdentityProvider\x12W\n" +
 	"\bIdentify\x12$.realmgate.plugin.v1.IdentifyRequest\x1a%.realmgate.plugin.v1.IdentifyResponse2v\n" +
 	"\x0fPrincipalMapper\x12c\n" +

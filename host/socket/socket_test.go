@@ -1,4 +1,4 @@
-package admin
+package socket
 
 import (
 	"errors"
@@ -116,21 +116,24 @@ func TestPathThatIsTooLong(t *testing.T) {
 	_ = c.Close()
 }
 
-func TestNotRunning(t *testing.T) {
-	at := filepath.Join(shortDir(t), "s")
-	ask := func() {
-		t.Helper()
-		c := NewClient(at)
-		defer c.Close()
-		if _, err := c.Realms(t.Context()); !errors.Is(err, ErrNotRunning) || err.Error() != "no daemon listens on "+at+"; is it running?" {
-			t.Errorf("%v", err)
+func TestWhoMayUse(t *testing.T) {
+	for _, tt := range []struct {
+		uid, self uint32
+		want      bool
+	}{{0, 1000, true}, {1000, 1000, true}, {1001, 1000, false}, {1000, 0, false}, {65534, 1000, false}} {
+		if mayUse(tt.uid, tt.self) != tt.want {
+			t.Errorf("uid %d of a daemon of %d: %v", tt.uid, tt.self, !tt.want)
 		}
 	}
-	ask()
-	ln, err := Listen(at)
+}
+
+// shortDir gives a folder whose path leaves room for a socket's.
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "rg")
 	if err != nil {
 		t.Fatal(err)
 	}
-	kill(t, ln)
-	ask()
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
 }

@@ -1,4 +1,4 @@
-package admin
+package socket
 
 import (
 	"errors"
@@ -12,19 +12,19 @@ import (
 )
 
 // ErrInUse says that another process answers on the socket.
-var ErrInUse = errors.New("another process listens on the admin socket")
+var ErrInUse = errors.New("another process listens on the socket")
 
 // tmpName is how long the name is, in the socket's folder, under which a socket is bound first: "/.s", a number, "/s".
 const tmpName = len("/.s4294967295/s")
 
-// Listen opens the admin socket at path: mode 0600, its folder made with 0700 where it is missing. A socket that nobody
-// listens on any more is replaced; anything else at path is an error. Of daemons that start at once the lock on path.lock
+// Listen opens a socket at path: mode 0600, its folder made with 0700 where it is missing. A socket that nobody
+// listens on any more is replaced; anything else at path is an error. Of processes that start at once the lock on path.lock
 // lets one go on; the file stays, since who removes it may take it from another. The listener takes connections of the
-// daemon's own user and of root only (where the system tells who connects), and removes the socket when it is closed.
+// process's own user and of root only (where the system tells who connects), and removes the socket when it is closed.
 func Listen(path string) (_ net.Listener, err error) {
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("admin socket %s: %w", path, err)
+			err = fmt.Errorf("socket %s: %w", path, err)
 		}
 	}()
 	dir := filepath.Dir(path)
@@ -108,7 +108,7 @@ type listener struct {
 	lock *os.File // held until it is closed
 }
 
-// Accept gives the next connection of a peer that may use the API; others are closed.
+// Accept gives the next connection of a peer that may use the socket; others are closed.
 func (l *listener) Accept() (net.Conn, error) {
 	for {
 		c, err := l.AcceptUnix()
@@ -148,5 +148,5 @@ func (l *listener) Close() error {
 	return errors.Join(l.UnixListener.Close(), l.lock.Close())
 }
 
-// mayUse says whether a user may use the API of a daemon that runs as self.
+// mayUse says whether a user may use the socket of a process that runs as self.
 func mayUse(uid, self uint32) bool { return uid == 0 || uid == self }
