@@ -46,11 +46,16 @@ const (
 	polarisSecretPrefix = "urn:polaris-secret:"
 )
 
-// maxSecretRef bounds a reference in bytes.
-const maxSecretRef = 4 << 10
+// Bounds of a reference and of its version, in bytes.
+const (
+	maxSecretRef     = 4 << 10
+	maxSecretVersion = 256
+)
 
-// SecretRef is a reference to a secret: urn:realmgate-secret:<store>:<path>[?=version=N][#field]. In a settings struct it
-// is all that an author writes: the host never sends the value, [SecretRef.Value] asks for it when it is used.
+// SecretRef is a reference to a secret: urn:realmgate-secret:<store>:<path>[?=version=V][#field]. V is what the store has for
+// versions: a number, an id or a label. Only there does a reference choose among the versions of a secret: a store that took
+// a part of the path for such a choice would give one secret several paths, past whatever compares them. In a settings struct
+// it is all that an author writes: the host never sends the value, [SecretRef.Value] asks for it when it is used.
 //
 // The zero SecretRef refers to nothing.
 type SecretRef struct {
@@ -82,8 +87,8 @@ func ParseSecretRef(text string) (SecretRef, error) {
 		return SecretRef{}, errors.New("the store of a secret reference has other characters than letters, digits and -_. in it")
 	case !plain(r.path, "-_./:@+=~"):
 		return SecretRef{}, errors.New("the path of a secret reference consists of letters, digits and -_./:@+=~")
-	case hasVersion && (r.version == "" || strings.Trim(r.version, "0123456789") != ""):
-		return SecretRef{}, errors.New("the version of a secret reference is a number")
+	case hasVersion && (r.version == "" || len(r.version) > maxSecretVersion || !plain(r.version, "-_.")):
+		return SecretRef{}, fmt.Errorf("the version of a secret reference is a number, an id or a label, of letters, digits and -_., %d bytes at most", maxSecretVersion)
 	case hasField && (r.field == "" || !plain(r.field, "-_./:@+=~")):
 		return SecretRef{}, errors.New("the field of a secret reference consists of letters, digits and -_./:@+=~")
 	}

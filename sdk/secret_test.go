@@ -40,11 +40,17 @@ func TestParseSecretRef(t *testing.T) {
 	if err != nil || r.Store() != "aws" || r.Path() != "arn:aws:secretsmanager:eu:1:secret:x" {
 		t.Errorf("%+v %v", r, err)
 	}
+	for _, version := range []string{"7", "AWSPREVIOUS", "a1b2c3d4-0000-4000-8000-00000000000f", "my_label.2"} {
+		r, err := ParseSecretRef("urn:realmgate-secret:s:a/b?=version=" + version + "#f")
+		if err != nil || r.Path() != "a/b" || r.Version() != version || r.Field() != "f" {
+			t.Errorf("%s: %+v %v", version, r, err)
+		}
+	}
 	for _, text := range []string{
 		"", "hunter2", "urn:realmgate-secret:", "urn:realmgate-secret:s", "urn:realmgate-secret:s:", "urn:realmgate-secret::p",
 		"urn:realmgate-secret:s:a/../b", "urn:realmgate-secret:s:..", "urn:realmgate-secret:s:./a", "urn:realmgate-secret:s:a//b", "urn:realmgate-secret:s:/a",
 		"urn:realmgate-secret:s:a%2e%2e/b", "urn:realmgate-secret:s:a\\b", "urn:realmgate-secret:s:a b", "urn:realmgate-secret:s:a\x00",
-		"urn:realmgate-secret:s:a?=version=", "urn:realmgate-secret:s:a?=version=x", "urn:realmgate-secret:s:a?=other=1",
+		"urn:realmgate-secret:s:a?=version=", "urn:realmgate-secret:s:a?=version=x:y", "urn:realmgate-secret:s:a?=version=x/y", "urn:realmgate-secret:s:a?=version=x y", "urn:realmgate-secret:s:a?=version=" + strings.Repeat("1", 257), "urn:realmgate-secret:s:a?=other=1",
 		"urn:realmgate-secret:s:a#", "urn:realmgate-secret:s:a#b#c", "urn:realmgate-secret:s/t:a", "URN:realmgate-secret:s:a",
 	} {
 		r, err := ParseSecretRef(text)
@@ -57,7 +63,7 @@ func TestParseSecretRef(t *testing.T) {
 }
 
 func FuzzSecretRef(f *testing.F) {
-	for _, s := range []string{"urn:realmgate-secret:s:a/b?=version=1#f", "urn:polaris-secret:s:a", "urn:realmgate-secret:s:a/../b", "x", "urn:realmgate-secret:s:a?=version=1?=version=2"} {
+	for _, s := range []string{"urn:realmgate-secret:s:a/b?=version=1#f", "urn:polaris-secret:s:a", "urn:realmgate-secret:s:a?=version=AWS-1_2.3#f", "urn:realmgate-secret:s:a/../b", "x", "urn:realmgate-secret:s:a?=version=1?=version=2"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

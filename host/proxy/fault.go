@@ -15,6 +15,7 @@ const (
 	codeToken       = "token_needed"
 	codeRequest     = "request_invalid"
 	codeBody        = "body_incomplete"
+	codeBodyTimeout = "body_timeout"
 	codeTooLarge    = "body_too_large"
 	codeUnsupported = "unsupported"
 	codeExpectation = "expectation_unknown"

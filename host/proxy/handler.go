@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"os"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/realmgate/realmgate/host/connection"
@@ -38,8 +37,10 @@ type outgoing struct {
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
 	a := &answer{ResponseWriter: w, body: r.ContentLength != 0}
-	body := &counted{ReadCloser: r.Body}
-	_ = http.NewResponseController(w).EnableFullDuplex() // an answer that begins early does not end the body
+	conn := http.NewResponseController(w)
+	_ = conn.EnableFullDuplex() // an answer that begins early does not end the body
+	body := &counted{ReadCloser: r.Body, conn: conn, limit: h.proxy.c.BodyTimeout, ended: r.ContentLength == 0}
+	defer body.leave()
 	defer func() { h.log(r, a, body, time.Since(began)) }()
 	out, whole, f := h.prepare(r, body)
 	defer whole.close()
@@ -149,9 +150,9 @@ func (p *Proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
 	a := w.(*answer)
 	f := &fault{http.StatusBadGateway, codeRemote, "the remote system cannot be reached", err}
 	var dns *net.DNSError
-	switch {
-	case outgoingOf(r).received.failed():
-		f = &fault{http.StatusBadRequest, codeBody, "the body ends before its end", err}
+	switch broken := outgoingOf(r).received.broken.Load(); {
+	case broken != nil:
+		f = broken
 	case errors.Is(err, egress.ErrRefused):
 		f.code, f.message = codeAddress, "the remote system's host leads to an address that is refused (--deny-addresses)"
 	case errors.As(err, &dns):
@@ -166,25 +167,6 @@ func (p *Proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	a.fail(f)
 }
-
-// counted counts a body and notes that it broke off.
-type counted struct {
-	io.ReadCloser
-	n      atomic.Int64
-	broken atomic.Bool
-}
-
-// Read reads on.
-func (c *counted) Read(b []byte) (int, error) {
-	n, err := c.ReadCloser.Read(b)
-	c.n.Add(int64(n))
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, http.ErrBodyReadAfterClose) {
-		c.broken.Store(true)
-	}
-	return n, err
-}
-
-func (c *counted) failed() bool { return c.broken.Load() }
 
 // answer notes what is answered.
 type answer struct {

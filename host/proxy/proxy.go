@@ -25,6 +25,7 @@ import (
 const (
 	DefaultMaxBody       = 64 << 20
 	DefaultHeaderTimeout = 2 * time.Minute
+	DefaultBodyTimeout   = time.Minute
 	DefaultGrace         = 30 * time.Second
 )
 
@@ -52,6 +53,7 @@ type Config struct {
 	SignPayload   bool           // have every body hashed, also where the service takes requests without
 	MaxBody       int64          // bytes of a body that has to be hashed; 0: DefaultMaxBody
 	HeaderTimeout time.Duration  // for the head of an answer, once the request is sent; 0: DefaultHeaderTimeout
+	BodyTimeout   time.Duration  // for the next part of a client's body; 0: DefaultBodyTimeout
 	Grace         time.Duration  // for what is under way when the proxy ends; 0: DefaultGrace
 	Logger        hclog.Logger   // nil: silent
 }
@@ -77,6 +79,9 @@ type Proxy struct {
 func New(c Config) *Proxy {
 	if c.MaxBody == 0 {
 		c.MaxBody = DefaultMaxBody
+	}
+	if c.BodyTimeout == 0 {
+		c.BodyTimeout = DefaultBodyTimeout
 	}
 	if c.HeaderTimeout == 0 {
 		c.HeaderTimeout = DefaultHeaderTimeout

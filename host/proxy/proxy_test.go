@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/realmgate/realmgate/host/admin"
 	"github.com/realmgate/realmgate/host/connection"
+	"github.com/realmgate/realmgate/sdk"
 	"github.com/realmgate/realmgate/sdk/egress"
 )
 
@@ -20,6 +22,7 @@ import (
 type lying struct {
 	mu    sync.Mutex
 	uri   string // of the connection
+	auth  string // its authentication; empty: BEARER
 	sign  func(q admin.SignQuery) (connection.Signed, error)
 	asked []admin.SignQuery
 }
@@ -27,7 +30,7 @@ type lying struct {
 func (l *lying) Connection(context.Context, string, string) (connection.Connection, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return connection.Connection{Name: "c", Info: connection.Info{URI: l.uri, Authentication: connection.Authentication{Type: connection.AuthBearer}}}, nil
+	return connection.Connection{Name: "c", Info: connection.Info{URI: l.uri, Authentication: connection.Authentication{Type: cmp.Or(l.auth, connection.AuthBearer)}}}, nil
 }
 
 func (l *lying) SignForConnection(_ context.Context, _, _ string, q admin.SignQuery) (connection.Signed, error) {
@@ -38,7 +41,9 @@ func (l *lying) SignForConnection(_ context.Context, _, _ string, q admin.SignQu
 }
 
 // serve runs a proxy for the connection c, and gives its address.
-func serve(t *testing.T, d Daemon) string {
+func serve(t *testing.T, d Daemon) string { return serveAs(t, Config{Daemon: d}, "") }
+
+func serveAs(t *testing.T, c Config, token string) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -46,8 +51,11 @@ func serve(t *testing.T, d Daemon) string {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	p := New(Config{Realm: "r", Daemon: d, Deny: egress.Default()})
-	go func() { ended <- p.Serve(ctx, []Door{{Connection: "c", Listener: l}}, nil) }()
+	c.Realm, c.Deny = "r", egress.Default()
+	p := New(c)
+	go func() {
+		ended <- p.Serve(ctx, []Door{{Connection: "c", Listener: l, Token: sdk.NewSecret([]byte(token))}}, nil)
+	}()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {

@@ -55,7 +55,7 @@ func spool(body io.Reader, length, limit int64) (_ *spooled, f *fault) {
 	case errors.As(err, &disk):
 		return nil, &fault{http.StatusServiceUnavailable, codeSpool, "the body cannot be kept on disk", err}
 	case err != nil:
-		return nil, &fault{http.StatusBadRequest, codeBody, "the body ends before its end", err}
+		return nil, bodyFault(err)
 	case s.size > limit:
 		return nil, tooLarge
 	}

@@ -109,7 +109,8 @@ func checkVersions(ctx context.Context, s *suite, i *Instance) error {
 		if version == "" {
 			continue
 		}
-		faults = errors.Join(faults, i.reads(ctx, "version "+version, at+"?=version="+version, want))
+		faults = errors.Join(faults, i.reads(ctx, "version "+version, at+"?=version="+version, want),
+			i.readsNothing(ctx, "a version in the path, which gives a secret two of them,", at+":"+version))
 		if n, err := strconv.ParseUint(version, 10, 64); err == nil {
 			faults = errors.Join(faults, i.readsNothing(ctx, "a version that was never written", at+"?=version="+strconv.FormatUint(n+1000, 10)))
 		}

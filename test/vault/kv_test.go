@@ -65,6 +65,7 @@ func TestReadKV(t *testing.T) {
 		{auto, "kv2/none", "there is no such secret"},
 		{auto, "kv1/none", "there is no such secret"},
 		{auto, "kv2/app/db?=version=7", "there is no such secret"},
+		{auto, "kv2/app/db?=version=latest", "a version is a number here"},
 		{auto, "kv2/gone", "version 2 of the secret was deleted"},
 		{auto, "kv2/gone?=version=1", "version 1 of the secret was destroyed"},
 		{auto, "kv1/app/db?=version=1", "only a key-value store of version 2"},

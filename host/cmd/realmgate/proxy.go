@@ -28,6 +28,7 @@ type proxyCmd struct {
 	MaxBody         byteSize      `default:"64MiB" placeholder:"SIZE" help:"The longest body that is kept to be hashed, where the signature covers it (${default})."`
 	SignPayload     bool          `help:"Hash every body, also where the service takes requests whose body is not signed (S3 over https)."`
 	HeaderTimeout   time.Duration `default:"2m" placeholder:"DURATION" help:"How long the remote system has for the head of its answer; the rest may take any time (${default})."`
+	BodyTimeout     time.Duration `default:"1m" placeholder:"DURATION" help:"How long to wait for the next part of a client's body (${default})."`
 	Grace           time.Duration `default:"30s" placeholder:"DURATION" help:"How long requests under way may take after SIGTERM (${default})."`
 	DenyAddresses   []string      `placeholder:"PREFIX" help:"Networks that are never connected to, in place of the default: link-local addresses and the clouds' metadata services. none: no network is refused."`
 	CAFile          string        `name:"ca-file" type:"path" placeholder:"PATH" help:"Certificates (PEM) to trust of remote systems, beside the system's."`
@@ -38,7 +39,7 @@ type proxyCmd struct {
 // Help gives examples.
 func (proxyCmd) Help() string {
 	return `Requests come in without credentials, are signed by the daemon for the connection of their listener, and go to the connection's own host; path and
-query stay byte by byte what they are. Who can connect to a socket is its owner alone. On a loopback address everybody on the machine can, so a token is
+query stay byte by byte what they are (but for a + in the query, which SigV4 sends as %20: services sign it in two ways). Who can connect to a socket is its owner alone. On a loopback address everybody on the machine can, so a token is
 demanded there: as the header Realmgate-Proxy-Token, as a bearer token, or as the access key id of a client that signs by itself.
 
 Examples:
@@ -70,7 +71,7 @@ func (p proxyCmd) Run(ctx context.Context, c *cli, std streams) error {
 	log := logger(config.Log{Level: p.LogLevel, Format: p.LogFormat}, std).Named("proxy")
 	px := proxy.New(proxy.Config{
 		Realm: p.Realm, Daemon: cl, Deny: deny, RootCAs: roots, SignPayload: p.SignPayload, MaxBody: int64(p.MaxBody),
-		HeaderTimeout: p.HeaderTimeout, Grace: p.Grace, Logger: log,
+		HeaderTimeout: p.HeaderTimeout, BodyTimeout: p.BodyTimeout, Grace: p.Grace, Logger: log,
 	})
 	d, err := p.open(ctx, px)
 	if err != nil {

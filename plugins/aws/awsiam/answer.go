@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/realmgate/realmgate/plugins/aws/internal/ascii"
 )
 
 // namespace is that of every answer of STS.
@@ -150,7 +152,7 @@ func readError(raw string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if len(code) > 64 || strings.Trim(code, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.") != "" {
+	if !ascii.Consists(code, 64, ".") {
 		return "", errors.New("its Code is no code")
 	}
 	return code, nil

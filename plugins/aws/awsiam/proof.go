@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/realmgate/realmgate/plugins/aws/awssig"
+	"github.com/realmgate/realmgate/plugins/aws/internal/ascii"
 	"github.com/realmgate/realmgate/sdk"
 )
 
@@ -107,5 +108,5 @@ func malformed(err error) error { return sdk.Deny("token_malformed", "%s", err) 
 
 // isToken says whether s has the characters of a session token of STS.
 func isToken(s string) bool {
-	return s != "" && len(s) <= maxToken && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=-_") == ""
+	return ascii.Consists(s, maxToken, "+/=-_")
 }

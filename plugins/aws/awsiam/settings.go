@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/realmgate/realmgate/plugins/aws/client"
+	"github.com/realmgate/realmgate/plugins/aws/internal/ascii"
 	"github.com/realmgate/realmgate/sdk"
 )
 
@@ -78,8 +79,8 @@ func (s *Settings) check() error {
 
 // canBeAudience refuses headers that mean something else to STS or on the way there.
 func canBeAudience(h string) bool {
-	return strings.HasPrefix(h, "x-") && !strings.HasPrefix(h, "x-amz-") && !strings.HasPrefix(h, "x-forwarded-") && len(h) <= 64 &&
-		strings.Trim(h, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
+	return strings.HasPrefix(h, "x-") && !strings.HasPrefix(h, "x-amz-") && !strings.HasPrefix(h, "x-forwarded-") &&
+		h == strings.ToLower(h) && ascii.Consists(h, 64, "-")
 }
 
 // checkEndpoint looks at what client.Settings does not.

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"path"
 	"strings"
 	"time"
 
@@ -18,12 +17,6 @@ const (
 	EmptyPayload    = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 	UnsignedPayload = "UNSIGNED-PAYLOAD"
 )
-
-// Rules say which path of a request a service has signed.
-type Rules struct {
-	EscapeOnce bool // the path as it is on the wire, as S3 has it; other services escape it once more
-	Normalize  bool // dot segments and repeated slashes are resolved first; not with EscapeOnce
-}
 
 // Request is a message whose target was taken apart.
 type Request struct {
@@ -81,29 +74,6 @@ func (r Request) Canonical(p Proof, payload string, rules Rules) (string, error)
 	}
 	b.WriteString("\n" + strings.Join(p.Signed, ";") + "\n" + payload)
 	return b.String(), nil
-}
-
-func canonicalPath(raw string, rules Rules) string {
-	if raw == "" {
-		return "/"
-	}
-	if rules.EscapeOnce {
-		return raw
-	}
-	if rules.Normalize {
-		raw = normal(raw)
-	}
-	return escape(raw, "/")
-}
-
-// normal resolves dot segments (RFC 3986 section 5.2.4) and repeated slashes.
-func normal(raw string) string {
-	clean := path.Clean(raw)
-	last := raw[strings.LastIndexByte(raw, '/')+1:]
-	if clean != "/" && (last == "" || last == "." || last == "..") {
-		clean += "/"
-	}
-	return clean
 }
 
 // squeeze takes the spaces around a value away, and of several within it all but one.

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/realmgate/realmgate/plugins/aws/internal/ascii"
 )
 
 // Algorithm is the one that is read here; it is also the name of the authentication scheme.
@@ -98,19 +100,19 @@ func newProof(credential, signed, signature string) (p Proof, err error) {
 		return Proof{}, fmt.Errorf("the credential is not <key id>/<day>/<region>/<service>/%s", terminator)
 	}
 	p.KeyID, p.Scope = part[0], Scope{part[1], part[2], part[3]}
-	if !consistsOf(p.KeyID, maxKeyID, "-_.") {
+	if !ascii.Consists(p.KeyID, maxKeyID, "-_.") {
 		return Proof{}, errors.New("the key id consists of letters, digits, -, _ and dots")
 	}
 	if d, err := time.Parse(dayForm, p.Scope.Day); err != nil || d.Format(dayForm) != p.Scope.Day {
 		return Proof{}, errors.New("the day of the credential is not YYYYMMDD")
 	}
-	if !consistsOf(p.Scope.Region, 64, "-_") || !consistsOf(p.Scope.Service, 64, "-_.") {
+	if !ascii.Consists(p.Scope.Region, 64, "-_") || !ascii.Consists(p.Scope.Service, 64, "-_.") {
 		return Proof{}, errors.New("region and service of the credential consist of letters, digits and -_")
 	}
 	if p.Signed, err = parseSigned(signed); err != nil {
 		return Proof{}, err
 	}
-	if len(signature) != 64 || strings.Trim(signature, "0123456789abcdef") != "" {
+	if !ascii.Hash(signature) {
 		return Proof{}, errors.New("the signature is not 64 hexadecimal digits in lower case")
 	}
 	p.Signature = signature
@@ -123,7 +125,7 @@ func parseSigned(text string) ([]string, error) {
 		return nil, fmt.Errorf("at most %d headers can be signed", maxSigned)
 	}
 	for i, n := range names {
-		if !consistsOf(n, 256, "!#$%&'*+-.^_`|~") || n != strings.ToLower(n) || i > 0 && names[i-1] >= n {
+		if !ascii.HeaderName(n, 256) || n != strings.ToLower(n) || i > 0 && names[i-1] >= n {
 			return nil, errors.New("the signed headers are not names in lower case, sorted, each once")
 		}
 	}
@@ -149,19 +151,4 @@ func ParseExpires(text string) (time.Duration, error) {
 		return 0, errors.New("X-Amz-Expires is not a number of seconds, a week at most")
 	}
 	return time.Duration(n) * time.Second, nil
-}
-
-// consistsOf says whether s has letters, digits and the further characters only, at least one and at most limit.
-func consistsOf(s string, limit int, also string) bool {
-	if s == "" || len(s) > limit {
-		return false
-	}
-	for i := range len(s) {
-		c := s[i]
-		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
-		if !letter && (c < '0' || c > '9') && strings.IndexByte(also, c) < 0 {
-			return false
-		}
-	}
-	return true
 }

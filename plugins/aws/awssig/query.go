@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/realmgate/realmgate/plugins/aws/internal/ascii"
 )
 
 // Param is one parameter of a query, decoded.
@@ -114,7 +116,7 @@ func escape(s, also string) string {
 	const digits = "0123456789ABCDEF"
 	var b strings.Builder
 	for i := range len(s) {
-		if c := s[i]; consistsOf(s[i:i+1], 1, "-._~") || strings.IndexByte(also, c) >= 0 {
+		if c := s[i]; ascii.Consists(s[i:i+1], 1, "-._~") || strings.IndexByte(also, c) >= 0 {
 			b.WriteByte(c)
 		} else {
 			b.WriteByte('%')

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/realmgate/realmgate/plugins/aws/awssig"
+	"github.com/realmgate/realmgate/plugins/aws/internal/ascii"
 	"github.com/realmgate/realmgate/sdk"
 )
 
@@ -70,10 +71,11 @@ func checkHeaders(req awssig.Request, c awssig.Proof) error {
 		return noSession
 	}
 	for _, h := range req.Header {
-		if !strings.HasPrefix(h.Name, "x-amz-") {
+		name := strings.ReplaceAll(h.Name, "_", "-") // CGI and its kin (RFC 3875 section 4.1.18) do not tell the two apart
+		if !strings.HasPrefix(name, "x-amz-") {
 			continue
 		}
-		switch h.Name {
+		switch name {
 		case "x-amz-security-token", "x-amz-s3session-token":
 			return noSession
 		}
@@ -177,7 +179,7 @@ func (p *Provider) payload(req awssig.Request, presigned bool) (string, error) {
 		if !p.settings.UnsignedPayload {
 			return "", sdk.Deny("payload_not_signed", "requests whose body is not signed as a whole are not accepted here")
 		}
-	case len(v) != 64 || strings.Trim(v, "0123456789abcdef") != "":
+	case !ascii.Hash(v):
 		return "", sdk.Deny("token_malformed", "x-amz-content-sha256 is not 64 hexadecimal digits in lower case")
 	case req.BodySHA256 != "" && v != req.BodySHA256:
 		return "", sdk.Deny("payload_mismatch", "the body is not the one that was signed")

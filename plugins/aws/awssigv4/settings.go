@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"github.com/realmgate/realmgate/plugins/aws/awssig"
+	"github.com/realmgate/realmgate/plugins/aws/internal/ascii"
 	"github.com/realmgate/realmgate/sdk"
 )
 
 // Settings of the provider.
 type Settings struct {
 	Region               string       `json:"region" doc:"the region that callers sign for, e.g. us-east-1"`
-	Service              string       `json:"service" doc:"the service that callers sign for (their signing name), e.g. execute-api. For s3, s3-outposts, s3-object-lambda and s3express the path is signed as it is on the wire, for others escaped once more"`
+	Service              string       `json:"service" doc:"the service that callers sign for (their signing name), e.g. execute-api. For s3, s3express and s3-* the path is signed as it is on the wire, for others escaped once more"`
 	ClockSkew            sdk.Duration `json:"clock_skew" default:"PT5M" doc:"how old a signature may be, and how far in the future; between PT1S and PT15M. A request can be replayed for that long, unless replay_cache is set"`
 	RequireContentSHA256 bool         `json:"require_content_sha256" default:"true" doc:"refuse requests without the header x-amz-content-sha256. Without it, a request that has none counts as one without a body, and the service behind has to refuse a body"`
 	UnsignedPayload      bool         `json:"unsigned_payload" default:"false" doc:"accept requests whose body is not signed as a whole: UNSIGNED-PAYLOAD and the STREAMING forms. Whoever stands between can change such a body"`
@@ -31,9 +32,6 @@ const (
 	maxReplay  = 10_000_000
 )
 
-// escapeOnce are the services for which a path is signed as it is.
-var escapeOnce = []string{"s3", "s3-outposts", "s3-object-lambda", "s3express"}
-
 func (s *Settings) check() error {
 	var faults []error
 	fault := func(text, at string) { faults = append(faults, sdk.At(errors.New(text), at)) }
@@ -46,7 +44,7 @@ func (s *Settings) check() error {
 	if d := s.ClockSkew.Std(); d < minSkew || d > maxSkew {
 		fault("the clock skew lies between PT1S and PT15M", "clock_skew")
 	}
-	if s.NormalizePath && slices.Contains(escapeOnce, s.Service) {
+	if s.NormalizePath && awssig.EscapesOnce(s.Service) {
 		fault("paths of "+s.Service+" are never normalized", "normalize_path")
 	}
 	if d := s.MaxExpires.Std(); d < time.Second || d > maxExpires {
@@ -62,9 +60,9 @@ func (s *Settings) check() error {
 }
 
 func isName(s string) bool {
-	return s != "" && len(s) <= 64 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
+	return ascii.Consists(s, 64, "-") && s == strings.ToLower(s)
 }
 
 func (s *Settings) rules() awssig.Rules {
-	return awssig.Rules{EscapeOnce: slices.Contains(escapeOnce, s.Service), Normalize: s.NormalizePath}
+	return awssig.Rules{EscapeOnce: awssig.EscapesOnce(s.Service), Normalize: s.NormalizePath}
 }

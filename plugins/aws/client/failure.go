@@ -10,6 +10,7 @@ import (
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
+	"github.com/realmgate/realmgate/plugins/aws/internal/ascii"
 	"github.com/realmgate/realmgate/sdk/egress"
 )
 
@@ -94,8 +95,5 @@ func innermost(err error) string {
 }
 
 func plainCode(s string) bool {
-	return s != "" && len(s) <= maxCode && s != "UnknownError" && !strings.ContainsFunc(s, func(c rune) bool {
-		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
-		return !letter && (c < '0' || c > '9') && c != '.' && c != '_'
-	})
+	return s != "UnknownError" && ascii.Consists(s, maxCode, "._")
 }

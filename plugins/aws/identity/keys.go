@@ -7,6 +7,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/realmgate/realmgate/plugins/aws/internal/ascii"
 	"github.com/realmgate/realmgate/sdk"
 )
 
@@ -65,20 +66,12 @@ func New(id, secret, token string) (aws.Credentials, error) {
 		return aws.Credentials{}, errors.New("the keys have no access key id (access_key_id)")
 	case secret == "":
 		return aws.Credentials{}, errors.New("the keys have no secret access key (secret_access_key)")
-	case len(id) > maxKeyID || strings.ContainsFunc(id, notInKeyID):
+	case !ascii.Consists(id, maxKeyID, "_-."): // it stands in scopes and in log lines
 		return aws.Credentials{}, errors.New("the access key id has 1 to 128 characters, of letters, digits and ._-")
-	case len(secret) > maxKey || strings.ContainsFunc(secret, notVisible):
+	case len(secret) > maxKey || !ascii.Visible(secret):
 		return aws.Credentials{}, errors.New("the secret access key has a space or a character that is not in ASCII in it")
-	case len(token) > maxToken || strings.ContainsFunc(token, notVisible):
+	case len(token) > maxToken || !ascii.Visible(token):
 		return aws.Credentials{}, errors.New("the session token has a space or a character that is not in ASCII in it")
 	}
 	return aws.Credentials{AccessKeyID: id, SecretAccessKey: secret, SessionToken: token, Source: "Realmgate"}, nil
 }
-
-// notInKeyID keeps a key's id from forging what it stands in: a credential scope, a log line.
-func notInKeyID(c rune) bool {
-	letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
-	return !letter && (c < '0' || c > '9') && c != '_' && c != '-' && c != '.'
-}
-
-func notVisible(c rune) bool { return c <= ' ' || c >= 0x7f }

@@ -3,7 +3,9 @@ package parts_test
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/realmgate/realmgate/plugins/aws/parts"
@@ -25,10 +27,10 @@ var about = map[string]string{
 		"the service identity take on (AssumeRole); one with keys of its own gets those. Equal requests share a session; no two realms do. While STS does not answer, a session serves until its end; " +
 		"a role that STS denies is given to nobody any more (403, `assume_role_denied`). What STS answers is believed only for the account, the role and the session name that were asked for. " +
 		"Which properties are answered, what is signed and how, and which rights are needed is in [aws.md](aws.md).",
-	"secret-resolver/aws-secrets-manager": "Secrets in AWS Secrets Manager, read and written. The path of a reference is the secret's name or ARN; behind a colon it may have a staging label or the id of a version: " +
-		"`urn:realmgate-secret:aws:prod/db:AWSPREVIOUS#password`. `#field` takes a field of a secret that is a JSON object.",
-	"secret-resolver/aws-ssm-parameters": "Parameters of AWS Systems Manager, read (and decrypted) and written (as SecureString). The path of a reference is the parameter's name without its first slash; a version's number or, " +
-		"behind a colon, a label may be named: `urn:realmgate-secret:ssm:prod/db?=version=3#password`, `urn:realmgate-secret:ssm:prod/db:stable`. `#field` takes a field of a value that is a JSON object.",
+	"secret-resolver/aws-secrets-manager": "Secrets in AWS Secrets Manager, read and written. The path of a reference is the secret's name or ARN, its version a staging label or the id of a version: " +
+		"`urn:realmgate-secret:aws:prod/db?=version=AWSPREVIOUS#password`. `#field` takes a field of a secret that is a JSON object.",
+	"secret-resolver/aws-ssm-parameters": "Parameters of AWS Systems Manager, read (and decrypted) and written (as SecureString). The path of a reference is the parameter's name without its first slash, its version " +
+		"a number or a label: `urn:realmgate-secret:ssm:prod/db?=version=3#password`, `urn:realmgate-secret:ssm:prod/db?=version=stable`. `#field` takes a field of a value that is a JSON object.",
 }
 
 // docs/parts-aws.md is made of the settings' own schemas, so that it cannot leave out or misname a key.
@@ -54,5 +56,20 @@ func TestManualOfTheParts(t *testing.T) {
 	}
 	if !bytes.Equal(have, out.Bytes()) {
 		t.Error("docs/parts-aws.md is out of date: run this test with -update")
+	}
+}
+
+// The table of docs/aws.md has every part.
+func TestOverview(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../../docs/aws.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, i := range parts.Implementations() {
+		row := fmt.Sprintf("| %s `%s` |", strings.ReplaceAll(i.Kind().String(), "-", " "), i.Type())
+		if !strings.Contains(string(text), row) {
+			t.Errorf("docs/aws.md has no row %q", row)
+		}
 	}
 }

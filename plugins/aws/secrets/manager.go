@@ -22,8 +22,8 @@ type ManagerSettings struct {
 	RecoveryWindow sdk.Duration `json:"recovery_window" default:"PT0S" doc:"for how long a secret that Realmgate deletes can be recovered, P7D to P30D; PT0S deletes it at once. A name is not free again before its end"`
 }
 
-// Manager resolves references into AWS Secrets Manager. The path of a reference is the secret's name or ARN; behind a colon it
-// may have a staging label or the id of a version.
+// Manager resolves references into AWS Secrets Manager. The path of a reference is the secret's name or ARN, its version a
+// staging label or the id of a version.
 type Manager struct {
 	*store
 	window time.Duration
@@ -47,17 +47,19 @@ var versionID = regexp.MustCompile(`^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4
 // arnColons is how many colons the ARN of a secret has: arn:aws:secretsmanager:region:account:secret:name.
 const arnColons = 6
 
-// selected splits the label or version id off a path.
-func selected(path string) (name, selector string) {
+// secretID gives what the service knows a secret by. A version is not a part of it: a secret has one path.
+func secretID(path string) (string, error) {
 	colons := 0
 	if strings.HasPrefix(path, "arn:") {
 		colons = arnColons
 	}
-	if strings.Count(path, ":") <= colons {
-		return path, ""
+	switch {
+	case strings.Count(path, ":") > colons:
+		return "", errors.New("a name has no colon, an ARN six: a version is written as ?=version=AWSPREVIOUS, with a staging label or the id of a version")
+	case len(path) > maxName:
+		return "", errors.New("no secret has so long a name")
 	}
-	at := strings.LastIndexByte(path, ':')
-	return path[:at], path[at+1:]
+	return path, nil
 }
 
 func (m *Manager) service(ctx context.Context) (*secretsmanager.Client, error) {
@@ -82,19 +84,16 @@ func (m *Manager) Resolve(ctx context.Context, ref sdk.SecretRef) (sdk.Secret, e
 func (m *Manager) resolve(ctx context.Context, ref sdk.SecretRef) (sdk.Secret, error) {
 	ctx, cancel := context.WithTimeout(ctx, m.timeout)
 	defer cancel()
-	if ref.Version() != "" {
-		return sdk.Secret{}, errors.New("versions have no numbers here: write a staging label or the id of a version behind the name, e.g. name:AWSPREVIOUS")
-	}
-	name, selector := selected(ref.Path())
-	if len(name) > maxName {
-		return sdk.Secret{}, errors.New("no secret has so long a name")
+	name, err := secretID(ref.Path())
+	if err != nil {
+		return sdk.Secret{}, err
 	}
 	in := &secretsmanager.GetSecretValueInput{SecretId: aws.String(name)}
-	switch {
-	case versionID.MatchString(selector):
-		in.VersionId = aws.String(selector)
-	case selector != "":
-		in.VersionStage = aws.String(selector)
+	switch v := ref.Version(); {
+	case versionID.MatchString(v):
+		in.VersionId = aws.String(v)
+	case v != "":
+		in.VersionStage = aws.String(v)
 	}
 	c, err := m.service(ctx)
 	if err != nil {
@@ -122,40 +121,46 @@ const (
 	exists   = "ResourceExistsException"
 )
 
-// WriteSecret writes a new version of a secret, and makes the secret if need be. It names no version: those of Secrets
-// Manager are no numbers.
+// WriteSecret writes a new version of a secret, makes the secret if need be, and answers the version's id.
 func (m *Manager) WriteSecret(ctx context.Context, ref sdk.SecretRef, value []byte) (string, error) {
-	return "", m.wrap(ref, m.write(ctx, ref, value))
+	version, err := m.write(ctx, ref, value)
+	return version, m.wrap(ref, err)
 }
 
-func (m *Manager) write(ctx context.Context, ref sdk.SecretRef, value []byte) error {
+func (m *Manager) write(ctx context.Context, ref sdk.SecretRef, value []byte) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, m.timeout)
 	defer cancel()
-	name, selector := selected(ref.Path())
-	if err := whole(ref, selector, value); err != nil {
-		return err
+	name, err := secretID(ref.Path())
+	if err := errors.Join(err, whole(ref, value)); err != nil {
+		return "", err
 	}
 	c, err := m.service(ctx)
 	if err != nil {
-		return err
+		return "", err
 	}
 	text, binary := asText(value)
-	put := func() error {
-		_, err := c.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{SecretId: aws.String(name), SecretString: text, SecretBinary: binary})
-		return failure(err)
+	put := func() (string, error) {
+		out, err := c.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{SecretId: aws.String(name), SecretString: text, SecretBinary: binary})
+		if err != nil {
+			return "", failure(err)
+		}
+		return aws.ToString(out.VersionId), nil
 	}
-	if err := put(); !is(err, notFound) {
-		return err
+	if version, err := put(); !is(err, notFound) {
+		return version, err
 	}
 	in := &secretsmanager.CreateSecretInput{Name: aws.String(name), SecretString: text, SecretBinary: binary, Description: aws.String("written by Realmgate")}
 	if m.settings.KMSKeyID != "" {
 		in.KmsKeyId = aws.String(m.settings.KMSKeyID)
 	}
-	_, err = c.CreateSecret(ctx, in)
+	out, err := c.CreateSecret(ctx, in)
 	if err = failure(err); is(err, exists) { // somebody else made it in between
 		return put()
 	}
-	return err
+	if err != nil {
+		return "", err
+	}
+	return aws.ToString(out.VersionId), nil
 }
 
 // failure gives what went wrong at the service, nil if nothing did.
@@ -187,8 +192,8 @@ func (m *Manager) DeleteSecret(ctx context.Context, ref sdk.SecretRef) error {
 func (m *Manager) remove(ctx context.Context, ref sdk.SecretRef) error {
 	ctx, cancel := context.WithTimeout(ctx, m.timeout)
 	defer cancel()
-	name, selector := selected(ref.Path())
-	if err := whole(ref, selector, nil); err != nil {
+	name, err := secretID(ref.Path())
+	if err := errors.Join(err, whole(ref, nil)); err != nil {
 		return err
 	}
 	c, err := m.service(ctx)

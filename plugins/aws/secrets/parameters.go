@@ -17,7 +17,7 @@ import (
 )
 
 // Parameters resolves references into the parameter store of AWS Systems Manager. The path of a reference is the parameter's
-// name, without the slash that a name with slashes begins with.
+// name, without the slash that a name with slashes begins with, its version a number or a label.
 type Parameters struct{ *store }
 
 // NewParameters checks the settings. The service is asked when a secret is first wanted.
@@ -29,13 +29,17 @@ func NewParameters(_ context.Context, _ sdk.Setup, s Settings) (*Parameters, err
 	return &Parameters{store: st}, nil
 }
 
-// parameter gives the name that the service knows, and the label that stands behind a colon.
-func parameter(path string) (name, label string) {
-	name, label, _ = strings.Cut(path, ":")
-	if strings.Contains(name, "/") {
-		name = "/" + name
+// parameter gives the name that the service knows. A version is not a part of it: a parameter has one path.
+func parameter(path string) (string, error) {
+	switch {
+	case strings.Contains(path, ":"):
+		return "", errors.New("a parameter's name has no colon: a version is written as ?=version=3, with its number or a label")
+	case len(path) >= maxName:
+		return "", errors.New("no parameter has so long a name")
+	case strings.Contains(path, "/"):
+		return "/" + path, nil
 	}
-	return name, label
+	return path, nil
 }
 
 func (p *Parameters) service(ctx context.Context) (*ssm.Client, error) {
@@ -60,16 +64,12 @@ func (p *Parameters) Resolve(ctx context.Context, ref sdk.SecretRef) (sdk.Secret
 func (p *Parameters) resolve(ctx context.Context, ref sdk.SecretRef) (sdk.Secret, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
-	name, label := parameter(ref.Path())
-	switch {
-	case ref.Version() != "" && label != "":
-		return sdk.Secret{}, errors.New("the reference has both a version and a label")
-	case len(name) > maxName:
-		return sdk.Secret{}, errors.New("no parameter has so long a name")
-	case ref.Version() != "":
+	name, err := parameter(ref.Path())
+	if err != nil {
+		return sdk.Secret{}, err
+	}
+	if ref.Version() != "" {
 		name += ":" + ref.Version()
-	case label != "":
-		name += ":" + label
 	}
 	c, err := p.service(ctx)
 	if err != nil {
@@ -100,8 +100,8 @@ func (p *Parameters) WriteSecret(ctx context.Context, ref sdk.SecretRef, value [
 func (p *Parameters) write(ctx context.Context, ref sdk.SecretRef, value []byte) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
-	name, label := parameter(ref.Path())
-	if err := whole(ref, label, value); err != nil {
+	name, err := parameter(ref.Path())
+	if err := errors.Join(err, whole(ref, value)); err != nil {
 		return "", err
 	}
 	if !utf8.Valid(value) || len(value) == 0 {
@@ -133,8 +133,8 @@ func (p *Parameters) DeleteSecret(ctx context.Context, ref sdk.SecretRef) error 
 func (p *Parameters) remove(ctx context.Context, ref sdk.SecretRef) error {
 	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
-	name, label := parameter(ref.Path())
-	if err := whole(ref, label, nil); err != nil {
+	name, err := parameter(ref.Path())
+	if err := errors.Join(err, whole(ref, nil)); err != nil {
 		return err
 	}
 	c, err := p.service(ctx)

@@ -76,15 +76,15 @@ func TestResolve(t *testing.T) {
 		ref, want, vers string
 	}{
 		{f.manager, "prod/db#password", "new", "00000000-0000-0000-0000-000000000002"},
-		{f.manager, "prod/db:AWSPREVIOUS#password", "old", "00000000-0000-0000-0000-000000000001"},
-		{f.manager, "prod/db:AWSCURRENT#password", "new", "00000000-0000-0000-0000-000000000002"},
-		{f.manager, "prod/db:00000000-0000-0000-0000-000000000001#password", "old", "00000000-0000-0000-0000-000000000001"},
+		{f.manager, "prod/db?=version=AWSPREVIOUS#password", "old", "00000000-0000-0000-0000-000000000001"},
+		{f.manager, "prod/db?=version=AWSCURRENT#password", "new", "00000000-0000-0000-0000-000000000002"},
+		{f.manager, "prod/db?=version=00000000-0000-0000-0000-000000000001#password", "old", "00000000-0000-0000-0000-000000000001"},
 		{f.manager, arn + "#password", "new", "00000000-0000-0000-0000-000000000002"},
-		{f.manager, arn + ":AWSPREVIOUS#password", "old", "00000000-0000-0000-0000-000000000001"},
+		{f.manager, arn + "?=version=AWSPREVIOUS#password", "old", "00000000-0000-0000-0000-000000000001"},
 		{f.manager, "flat", `{"user":"alice","password":"new","n":7}`, "00000000-0000-0000-0000-000000000002"},
 		{f.params, "prod/db#password", "new", "2"},
 		{f.params, "prod/db?=version=1#password", "old", "1"},
-		{f.params, "prod/db:first#password", "old", "1"},
+		{f.params, "prod/db?=version=first#password", "old", "1"},
 		{f.params, "flat#user", "alice", "2"},
 	} {
 		s, err := tt.r.Resolve(f.ctx, ref(tt.ref))
@@ -97,13 +97,18 @@ func TestResolve(t *testing.T) {
 		ref, want string
 	}{
 		{f.manager, "prod/none", "ResourceNotFoundException"},
-		{f.manager, "prod/db:NOSTAGE", "ResourceNotFoundException"},
-		{f.manager, "prod/db?=version=1", "staging label"},
+		{f.manager, "prod/db?=version=NOSTAGE", "ResourceNotFoundException"},
+		{f.manager, "prod/db?=version=1", "ResourceNotFoundException"},
+		{f.manager, "prod/db:AWSCURRENT", "a name has no colon"},
+		{f.manager, "prod/db:00000000-0000-0000-0000-000000000002", "a name has no colon"},
+		{f.manager, arn + ":AWSCURRENT", "?=version=AWSPREVIOUS"},
 		{f.manager, "prod/db#none", `no field "none"`},
 		{f.manager, "prod/db#n", `field "n" of the secret is not a string`},
 		{f.params, "prod/none", "ParameterNotFound"},
 		{f.params, "prod/db?=version=3", "ParameterNotFound"},
-		{f.params, "prod/db:first?=version=1", "both a version and a label"},
+		{f.params, "prod/db:first", "name has no colon"},
+		{f.params, "prod/db:2", "?=version=3"},
+		{f.params, "prod/db:first?=version=1", "name has no colon"},
 	} {
 		s, err := tt.r.Resolve(f.ctx, ref(tt.ref))
 		if err == nil || s.Reveal() != nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), ref(tt.ref).String()) || strings.Contains(err.Error(), "alice") {
@@ -126,17 +131,19 @@ func TestWrite(t *testing.T) {
 				if err != nil || resolved != nil || string(s.Reveal()) != value || slices.Contains(versions, s.Version) {
 					t.Errorf("%q: %q, %v, %v", value, s.Reveal(), err, resolved)
 				}
-				if want := map[string]string{"aws-ssm-parameters": s.Version}[kind]; v != want { // what a reference can name
-					t.Errorf("%q: version %q, want %q", value, v, want)
+				if pinned, err := r.Resolve(f.ctx, ref("r1/key?=version="+v)); err != nil || string(pinned.Reveal()) != value || v != s.Version {
+					t.Errorf("%q: version %q is %q, want that of %q, %v", value, v, pinned.Reveal(), s.Version, err)
 				}
 				versions = append(versions, s.Version)
 			}
 			for what, err := range map[string]error{
-				"a version": second(r.WriteSecret(f.ctx, ref("r1/key:label"), []byte("x"))),
+				"a version": second(r.WriteSecret(f.ctx, ref("r1/key?=version="+versions[0]), []byte("x"))),
+				"a path":    second(r.WriteSecret(f.ctx, ref("r1/key:label"), []byte("x"))),
 				"a field":   second(r.WriteSecret(f.ctx, ref("r1/key#f"), []byte("x"))),
 				"too long":  second(r.WriteSecret(f.ctx, ref("r1/key"), make([]byte, 64<<10+1))),
 				"deleting":  r.DeleteSecret(f.ctx, ref("r1/key#f")),
-				"version":   r.DeleteSecret(f.ctx, ref("r1/key:label")),
+				"version":   r.DeleteSecret(f.ctx, ref("r1/key?=version="+versions[0])),
+				"its path":  r.DeleteSecret(f.ctx, ref("r1/key:label")),
 			} {
 				if err == nil {
 					t.Errorf("%s: taken", what)

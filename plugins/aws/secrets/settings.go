@@ -113,9 +113,9 @@ func field(value []byte, name string) ([]byte, error) {
 }
 
 // whole says whether a reference means a secret as such, which alone can be written and deleted.
-func whole(ref sdk.SecretRef, selector string, value []byte) error {
+func whole(ref sdk.SecretRef, value []byte) error {
 	switch {
-	case ref.Version() != "" || selector != "":
+	case ref.Version() != "":
 		return errors.New("a single version can be neither written nor deleted")
 	case ref.Field() != "":
 		return errors.New("a single field can be neither written nor deleted")

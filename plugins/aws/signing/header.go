@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/realmgate/realmgate/plugins/aws/internal/ascii"
 	"github.com/realmgate/realmgate/sdk"
 )
 
@@ -41,7 +42,7 @@ func headers(in []sdk.Header) (signed http.Header, beside []sdk.Header, length i
 		switch {
 		case size > maxHeaderSize:
 			return nil, nil, 0, invalid("headers", "they are longer than %d bytes", maxHeaderSize)
-		case !isToken(h.Name):
+		case !ascii.HeaderName(h.Name, maxHeaderSize):
 			return nil, nil, 0, invalid("headers", "%q is not a header's name", clip(h.Name))
 		case strings.ContainsAny(h.Value, "\r\n\x00"):
 			return nil, nil, 0, invalid("headers", "the value of %s has a line break or a NUL in it", h.Name)
@@ -70,14 +71,6 @@ func contentLength(h http.Header) (int64, error) {
 		return 0, invalid("headers", "content-length is not one number")
 	}
 	return n, nil
-}
-
-// isToken: RFC 9110 section 5.6.2.
-func isToken(s string) bool {
-	return s != "" && !strings.ContainsFunc(s, func(c rune) bool {
-		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
-		return !letter && (c < '0' || c > '9') && !strings.ContainsRune("!#$%&'*+-.^_`|~", c)
-	})
 }
 
 func clip(s string) string { return s[:min(len(s), 64)] }

@@ -4,6 +4,9 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/realmgate/realmgate/plugins/aws/internal/ascii"
+	"github.com/realmgate/realmgate/sdk"
 )
 
 const (
@@ -31,8 +34,8 @@ func payload(in *Input, h http.Header, length int64, presign bool) (hash string,
 	switch {
 	case hash == "" && presign && in.Rules.UnsignedPayload:
 		return UnsignedPayload, false, nil // whoever uses the URL has a body that nobody knows yet
-	case hash == "" && mayHaveBody(in.Message.Method, h, length):
-		return "", false, invalid("payloadSha256", "the SHA-256 of the body is needed, in hex, or its length is 0")
+	case hash == "" && (length > 0 || chunked(in.Message.Header)):
+		return "", false, invalid("payloadSha256", "the headers (content-length, transfer-encoding) say that there is a body: its SHA-256 is needed, in hex%s", in.Rules.instead())
 	case hash == "":
 		return emptyHash, header, nil
 	case hash == UnsignedPayload || hash == unsignedPayloadTrailer:
@@ -44,15 +47,20 @@ func payload(in *Input, h http.Header, length int64, presign bool) (hash string,
 		return "", false, invalid("payloadSha256", "chunks that are signed one by one are not supported: use the hash of the whole body, or %s", UnsignedPayload)
 	}
 	hash = strings.ToLower(hash)
-	if len(hash) != len(emptyHash) || strings.Trim(hash, "0123456789abcdef") != "" {
+	if !ascii.Hash(hash) {
 		return "", false, invalid("payloadSha256", "it is no SHA-256 in hex")
 	}
 	return hash, header, nil
 }
 
-func mayHaveBody(method string, h http.Header, length int64) bool {
-	if length >= 0 {
-		return length > 0
+func chunked(h []sdk.Header) bool {
+	return slices.ContainsFunc(h, func(h sdk.Header) bool { return strings.EqualFold(h.Name, "transfer-encoding") })
+}
+
+// instead says what a service takes in place of a hash.
+func (r Rules) instead() string {
+	if r.UnsignedPayload {
+		return ", or " + UnsignedPayload
 	}
-	return !slices.Contains([]string{http.MethodGet, http.MethodHead, http.MethodDelete, http.MethodOptions}, method)
+	return ""
 }

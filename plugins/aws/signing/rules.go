@@ -1,6 +1,6 @@
 package signing
 
-import "strings"
+import "github.com/realmgate/realmgate/plugins/aws/awssig"
 
 // Rules are what services differ in.
 type Rules struct {
@@ -20,7 +20,7 @@ type Rules struct {
 func RulesOf(service string) Rules {
 	r := Rules{NormalizePath: true, EncodeTwice: true, SignToken: true}
 	switch {
-	case service == "s3" || service == "s3express" || strings.HasPrefix(service, "s3-"):
+	case awssig.EscapesOnce(service):
 		return Rules{ContentHash: true, UnsignedPayload: true, SignToken: true}
 	case service == "aoss":
 		r.ContentHash = true

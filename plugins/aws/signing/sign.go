@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
+	"github.com/realmgate/realmgate/plugins/aws/internal/ascii"
 	"github.com/realmgate/realmgate/sdk"
 )
 
@@ -57,8 +58,9 @@ func Headers(ctx context.Context, in Input) (sdk.SignedRequest, error) {
 	return sdk.SignedRequest{URL: in.url(query), Header: list(r.Header, beside), Expires: in.expires(validFor)}, nil
 }
 
-// Presign signs with parameters of the URL, for a life of whole seconds that ends with the keys' at the latest. The headers
-// of the answer are those that were signed: whoever uses the URL has to send them.
+// Presign signs with parameters of the URL, for a life of whole seconds that ends with the keys' at the latest. Whoever uses
+// the URL has to send the headers of the answer: of the client's, all but those of a former signature. They are signed, unless a
+// proxy may change them on the way.
 func Presign(ctx context.Context, in Input, life time.Duration) (sdk.SignedRequest, error) {
 	if life < time.Second || life > MaxLifetime {
 		return sdk.SignedRequest{}, invalid("expiresInSeconds", "a presigned URL lives between one second and 7 days")
@@ -101,7 +103,7 @@ func (in *Input) signer() *v4.Signer {
 func (in *Input) request(presign bool) (r *http.Request, beside []sdk.Header, hash string, err error) {
 	m := &in.Message
 	switch {
-	case !isToken(m.Method) || len(m.Method) > 32:
+	case !ascii.HeaderName(m.Method, 32):
 		return nil, nil, "", invalid("method", "%q is not a method", clip(m.Method))
 	case m.Scheme != "https" && m.Scheme != "http" || m.Host == "" || strings.ContainsAny(m.Host, "/?#@\\ \r\n\t\x00"):
 		return nil, nil, "", invalid("uri", "it is not an absolute http or https URL")

@@ -239,8 +239,8 @@ func TestRefused(t *testing.T) {
 		"method":                {change(input("/"), func(in *signing.Input) { in.Message.Method = "GET /" }), "method: "},
 		"scheme":                {change(input("/"), func(in *signing.Input) { in.Message.Scheme = "ftp" }), "uri: "},
 		"host":                  {change(input("/"), func(in *signing.Input) { in.Message.Host = "u@h" }), "uri: "},
-		"no hash of a body":     {change(input("/"), func(in *signing.Input) { in.Message.Method = "POST" }), "payloadSha256: "},
-		"no hash of a length":   {input("/", h("content-length", "1")), "payloadSha256: "},
+		"no hash of a length":   {input("/", h("content-length", "1")), "payloadSha256: the headers"},
+		"no hash of chunks":     {input("/", h("Transfer-Encoding", "chunked")), "payloadSha256: the headers"},
 		"not a hash":            {change(input("/"), func(in *signing.Input) { in.Message.BodySHA256 = "abc" }), "payloadSha256: "},
 		"unsigned":              {change(input("/"), func(in *signing.Input) { in.Message.BodySHA256 = "UNSIGNED-PAYLOAD" }), "payloadSha256: UNSIGNED-PAYLOAD is not possible"},
 		"another hash":          {change(input("/", h("x-amz-content-sha256", hashOf("a"))), func(in *signing.Input) { in.Message.BodySHA256 = hashOf("b") }), "headers: x-amz-content-sha256"},
@@ -270,12 +270,43 @@ func TestUnsignedPayload(t *testing.T) {
 		t.Errorf("%+v, %v", s, err)
 	}
 	in.Message.BodySHA256 = ""
-	if _, err := signing.Headers(t.Context(), in); err == nil {
-		t.Error("a body of which nothing is known is signed without being asked to")
+	if s, err := signing.Headers(t.Context(), in); err != nil || header(s, "x-amz-content-sha256") != hashOf("") {
+		t.Errorf("without being asked to, a body is left out: %+v, %v", s, err)
 	}
 	s, err = signing.Presign(t.Context(), in, time.Minute)
 	if err != nil || header(s, "x-amz-content-sha256") != "" {
 		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+// A plus sign is a space to all, in the query that is signed and in the one that is sent.
+func TestPlusInTheQuery(t *testing.T) {
+	t.Parallel()
+	in, spelt := input("/a+b?q=a+b%2Bc"), input("/a+b?q=a%20b%2Bc")
+	got, err := signing.Headers(t.Context(), in)
+	want, _ := signing.Headers(t.Context(), spelt)
+	if err != nil || got.URL != "https://example.amazonaws.com/a+b?q=a%20b%2Bc" || header(got, "authorization") != header(want, "authorization") {
+		t.Errorf("%+v, %v", got, err)
+	}
+	signed, err := signing.Presign(t.Context(), in, time.Minute)
+	if err != nil || !strings.Contains(signed.URL, "/a+b?") || !strings.Contains(signed.URL, "q=a%20b%2Bc") {
+		t.Errorf("%+v, %v", signed, err)
+	}
+}
+
+// Of whatever method, a request without a word of a body has none.
+func TestNoBody(t *testing.T) {
+	t.Parallel()
+	for _, method := range []string{"GET", "POST", "PUT", "DELETE", "PURGE"} {
+		for _, length := range [][]sdk.Header{nil, {{Name: "content-length", Value: "0"}}} {
+			in, said := input("/", length...), input("/", length...)
+			in.Message.Method, said.Message.Method, said.Message.BodySHA256 = method, method, hashOf("")
+			got, err := signing.Headers(t.Context(), in)
+			want, _ := signing.Headers(t.Context(), said)
+			if err != nil || header(got, "authorization") != header(want, "authorization") {
+				t.Errorf("%s %v: %+v, %v", method, length, got, err)
+			}
+		}
 	}
 }
 

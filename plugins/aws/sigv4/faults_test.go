@@ -57,6 +57,7 @@ func TestSTSFaults(t *testing.T) {
 		"odd name":        {answer(func(s *awstest.Session) { s.Name = "x/y b" }), "", []string{"whose session"}},
 		"expired":         {answer(func(s *awstest.Session) { s.Expires = time.Now().Add(-time.Second) }), "", []string{"expired at"}},
 		"about to expire": {answer(func(s *awstest.Session) { s.Expires = time.Now().Add(5 * time.Second) }), "", []string{"too soon"}},
+		"no token":        {answer(func(s *awstest.Session) { s.NoToken = true }), "", []string{"without a session token"}},
 		"no keys":         {answer(func(s *awstest.Session) { s.NoKeys = true }), "", []string{"none can be used"}},
 	} {
 		t.Run(name, func(t *testing.T) {

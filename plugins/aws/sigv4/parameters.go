@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/realmgate/realmgate/plugins/aws/internal/ascii"
 	"github.com/realmgate/realmgate/sdk"
 )
 
@@ -124,6 +125,5 @@ func checkPolicy(text string) error {
 }
 
 func notInName(c rune) bool {
-	letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
-	return !letter && (c < '0' || c > '9') && !strings.ContainsRune("_+=,.@-", c)
+	return !ascii.Letter(c) && !strings.ContainsRune("_+=,.@-", c)
 }

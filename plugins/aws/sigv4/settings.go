@@ -18,7 +18,7 @@ type Settings struct {
 	STSFIPS        bool         `json:"sts_fips" default:"false" doc:"ask the STS endpoints that FIPS 140 demands; not together with sts_endpoint"`
 	Duration       sdk.Duration `json:"duration" default:"PT1H" doc:"life of a session, PT15M to PT12H; the role must allow it"`
 	ExpiryWindow   sdk.Duration `json:"expiry_window" default:"PT5M" doc:"how long before its end a session is renewed; until then the former one serves if STS does not answer. Less than half of duration"`
-	SessionName    string       `json:"session_name" default:"realmgate-{realm}-{caller}" doc:"name of sessions whose connection has no roleSessionName; {realm}, {connection} and {caller} (the principal's name) are filled in. Callers share a session if it is the same"`
+	SessionName    string       `json:"session_name" default:"realmgate-{realm}-{caller}" doc:"name of sessions whose connection has no roleSessionName; {realm}, {connection} and {caller} (the principal's name) are filled in. With several of them in it, or where something has to be changed, it ends in a hash of their values, so that no two callers have one name. Callers share a session if it is the same"`
 	SessionTags    []string     `json:"session_tags,omitempty" doc:"session tags to set, of realm, connection and principal: RealmgateRealm and so on. The role's trust policy must allow sts:TagSession"`
 	SourceIdentity bool         `json:"source_identity" default:"false" doc:"set the session's source identity to the caller's name. The role's trust policy must allow sts:SetSourceIdentity"`
 	MaxSessions    int          `json:"max_sessions" default:"10000" doc:"how many sessions are remembered; the longest unused one gives way"`

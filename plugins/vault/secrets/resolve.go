@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/realmgate/realmgate/plugins/vault/client"
@@ -27,6 +28,9 @@ func (s *Store) resolve(ctx context.Context, ref sdk.SecretRef) (sdk.Secret, err
 	}
 	if m.kind != kv2 && ref.Version() != "" {
 		return sdk.Secret{}, errors.New("only a key-value store of version 2 keeps versions")
+	}
+	if strings.Trim(ref.Version(), "0123456789") != "" {
+		return sdk.Secret{}, errors.New("a version is a number here")
 	}
 	if m.rest(ref.Path()) == "" {
 		return sdk.Secret{}, errors.New("the reference names a mount, and no secret in it")

@@ -89,6 +89,7 @@ type Session struct {
 	Expires   time.Time
 	N         int
 	NoKeys    bool
+	NoToken   bool
 }
 
 // Write answers.
@@ -98,7 +99,10 @@ func (s Session) Write(w http.ResponseWriter) {
 	if len(parts) == 6 {
 		account, role = parts[4], parts[5][strings.LastIndex(parts[5], "/")+1:]
 	}
-	keys := fmt.Sprintf("<AccessKeyId>ASIASESSION%08d</AccessKeyId><SecretAccessKey>secret-%d</SecretAccessKey><SessionToken>token-%d</SessionToken>", s.N, s.N, s.N)
+	keys := fmt.Sprintf("<AccessKeyId>ASIASESSION%08d</AccessKeyId><SecretAccessKey>secret-%d</SecretAccessKey>", s.N, s.N)
+	if !s.NoToken {
+		keys += fmt.Sprintf("<SessionToken>token-%d</SessionToken>", s.N)
+	}
 	if s.NoKeys {
 		keys = "<AccessKeyId></AccessKeyId><SecretAccessKey></SecretAccessKey><SessionToken></SessionToken>"
 	}

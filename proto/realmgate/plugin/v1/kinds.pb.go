@@ -808,7 +808,8 @@ func (x *VerifyResponse) GetCache() *CacheHint {
 type ResolveRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Call  *Call                  `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
-	// urn:realmgate-secret:<store>:<path>[?=version=N][#field]
+	// urn:realmgate-secret:<store>:<path>[?=version=V][#field], where V is a number, an id or a label: what the store has for
+	// versions. A resolver takes no part of the path for a choice among versions, and refuses versions that it does not know.
 	Reference     string `protobuf:"bytes,2,opt,name=reference,proto3" json:"reference,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
