@@ -166,9 +166,11 @@ type SignRequest struct {
 	Lifetime   time.Duration
 }
 
-// SignedRequest is the answer to a SignRequest: a URL and the headers to send.
+// SignedRequest is the answer to a SignRequest.
 type SignedRequest struct {
-	URL     string
+	URL string
+	// Header is everything to send, and nothing else is sent: the headers of the request that was asked about, with those of
+	// the signature in place of any that it had (another Authorization, the session token of another key).
 	Header  []Header
 	Expires time.Time
 	AuditID string // ties an audit line to the remote system's own log

@@ -96,4 +96,3 @@ func (c checking) properties() *Fault {
 	}
 	return nil
 }
-

@@ -106,9 +106,6 @@ func (s *Service) sign(ctx context.Context, a Actor, name string, q *SignRequest
 	if err != nil {
 		return sdk.SignedRequest{}, unavailable("the request cannot be signed at the moment", err)
 	}
-	if !q.Presign {
-		out.Header = overlay(m.Header, out.Header)
-	}
 	return out, nil
 }
 
@@ -150,8 +147,8 @@ func splitTarget(uri string) (*url.URL, string, *Fault) {
 		return nil, "", invalid("uri", fmt.Sprintf("is longer than %d bytes, or has a control character", maxTarget))
 	}
 	scheme, rest, ok := strings.Cut(uri, "://")
-	if !ok || strings.Contains(rest, "#") {
-		return nil, "", invalid("uri", "is not an absolute URL without a fragment")
+	if !ok || strings.ContainsAny(rest, "# ") {
+		return nil, "", invalid("uri", "is not an absolute URL without a fragment and without a space; write %20 for one")
 	}
 	host, target := rest, "/"
 	if i := strings.IndexAny(rest, "/?"); i >= 0 {
@@ -174,6 +171,9 @@ func splitTarget(uri string) (*url.URL, string, *Fault) {
 	return u, target, f
 }
 
+// hopByHop are the headers of RFC 9110 section 7.6.1, and those that came before it.
+var hopByHop = []string{"connection", "keep-alive", "proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
+
 func (q *SignRequest) headers(host string) ([]sdk.Header, *Fault) {
 	if len(q.Header) > maxHeaders {
 		return nil, invalid("headers", fmt.Sprintf("are more than %d", maxHeaders))
@@ -194,23 +194,16 @@ func (q *SignRequest) headers(host string) ([]sdk.Header, *Fault) {
 			}
 			continue
 		}
-		out = append(out, sdk.Header{Name: strings.ToLower(h.Name), Value: h.Value})
+		name := strings.ToLower(h.Name)
+		if slices.Contains(hopByHop, name) {
+			continue // it is about a connection, and may not be there on the next one
+		}
+		out = append(out, sdk.Header{Name: name, Value: h.Value})
 	}
 	if size > maxHeaderBytes {
 		return nil, invalid("headers", fmt.Sprintf("are longer than %d bytes", maxHeaderBytes))
 	}
 	return out, nil
-}
-
-// overlay gives all headers to send: those that were asked about, and over them those of the signature.
-func overlay(asked, signed []sdk.Header) []sdk.Header {
-	var out []sdk.Header
-	for _, h := range asked {
-		if !slices.ContainsFunc(signed, func(s sdk.Header) bool { return strings.EqualFold(s.Name, h.Name) }) {
-			out = append(out, h)
-		}
-	}
-	return append(out, signed...)
 }
 
 // checkSigned believes no signature for somewhere else, or one that is over, or none.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -30,7 +31,7 @@ func TestSign(t *testing.T) {
 	w := signing(t)
 	hash := strings.Repeat("a", 64)
 	answer := w.do("r", alice("user"), "POST", "/s/sign", fmt.Sprintf(`{"method":"PUT","uri":"https://GLUE.us-east-1.amazonaws.com/a%%2Fb//c/../d:e?x=%%20&X=&y","payloadSha256":%q,
-		"headers":{"X-B":["2","1"],"Content-Type":"text/plain","host":"glue.us-east-1.amazonaws.com"}}`, hash))
+		"headers":{"X-B":["2","1"],"Content-Type":"text/plain","host":"glue.us-east-1.amazonaws.com","Transfer-Encoding":"chunked","Connection":"x"}}`, hash))
 	if got := strings.TrimSpace(answer.Body.String()); got != `{"uri":"https://glue.us-east-1.amazonaws.com/a%2Fb//c/../d:e?x=%20&X=&y","headers":{"authorization":["signed"],"content-type":["text/plain"],"x-b":["2","1"]}}` {
 		t.Errorf("%d %s", answer.Code, got)
 	}
@@ -47,6 +48,18 @@ func TestSign(t *testing.T) {
 	if strings.Contains(w.log.String(), "d:e") || !strings.Contains(w.log.String(), "PUT https://glue.us-east-1.amazonaws.com") {
 		t.Errorf("audit: %s", w.log.String())
 	}
+	// What the signer leaves out, a credential of before above all, is not sent.
+	all := w.vendor.signed
+	w.vendor.signed = func(r sdk.SignRequest) sdk.SignedRequest {
+		s := all(r)
+		s.Header = slices.DeleteFunc(s.Header, func(h sdk.Header) bool { return h.Name == "x-amz-security-token" })
+		return s
+	}
+	answer = w.do("r", alice("user"), "POST", "/s/sign", `{"method":"GET","uri":"https://glue.us-east-1.amazonaws.com/","headers":{"X-Amz-Security-Token":"stale","X-A":"1"}}`)
+	if got := strings.TrimSpace(answer.Body.String()); got != `{"uri":"https://glue.us-east-1.amazonaws.com/","headers":{"authorization":["signed"],"x-a":["1"]}}` {
+		t.Errorf("%d %s", answer.Code, got)
+	}
+	w.vendor.signed, w.vendor.signs = all, w.vendor.signs[:1]
 	// Iceberg's S3SignRequest.
 	answer = w.do("r", alice("user"), "POST", "/s/sign", `{"region":"us-east-1","method":"POST","uri":"https://b.s3.us-east-1.amazonaws.com?delete","headers":{"amz-sdk-request":["attempt=1"]},
 		"properties":{"s3.signer.uri":"x"},"body":"<Delete/>","provider":"s3"}`)
@@ -114,7 +127,7 @@ func TestSignRefuses(t *testing.T) {
 	const own = `"uri":"https://glue.us-east-1.amazonaws.com/"`
 	for body, want := range map[string]string{
 		``: "400 invalid uri", `{"method":"GET"}`: "400 invalid uri", `{` + own + `}`: "400 invalid method", `{"method":"get",` + own + `}`: "400 invalid method", `{"method":"A B",` + own + `}`: "400 invalid method",
-		`{"method":"GET","uri":"glue"}`: "400 invalid uri", `{"method":"GET","uri":"https:///x"}`: "400 invalid uri", `{"method":"GET","uri":"ftp://glue.us-east-1.amazonaws.com/"}`: "400 invalid uri",
+		`{"method":"GET","uri":"glue"}`: "400 invalid uri", `{"method":"GET","uri":"https:///x"}`: "400 invalid uri", `{"method":"GET","uri":"https://glue.us-east-1.amazonaws.com/x?a=b c"}`: "400 invalid uri", `{"method":"GET","uri":"ftp://glue.us-east-1.amazonaws.com/"}`: "400 invalid uri",
 		`{"method":"GET","uri":"https://a:b@glue.us-east-1.amazonaws.com/"}`: "400 invalid uri", `{"method":"GET","uri":"https://glue.us-east-1.amazonaws.com/#f"}`: "400 invalid uri",
 		`{"method":"GET","uri":"https://glue.us-east-1.amazonaws.com\\@evil/"}`: "400 invalid uri", `{"method":"GET","uri":"https://glue.us-east-1.amazonaws.com/\r\nx"}`: "400 invalid uri",
 		`{"method":"GET","uri":"https://glue.us-east-1.amazonaws.com/` + strings.Repeat("x", 17<<10) + `"}`: "400 invalid uri",

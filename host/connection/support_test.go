@@ -233,7 +233,7 @@ func newWorld(t *testing.T) *world {
 	w.store = &memory{faults: w.faults, values: map[string]string{}}
 	w.vendor.answer = sdk.ConnectionCredentials{Properties: map[string]sdk.Secret{"token": sdk.NewSecret([]byte("vended"))}, Expires: w.clock.Add(time.Hour), AuditID: "session-1"}
 	w.vendor.signed = func(r sdk.SignRequest) sdk.SignedRequest {
-		return sdk.SignedRequest{URL: r.HTTP.Scheme + "://" + r.HTTP.Host + r.HTTP.RawTarget, Header: []sdk.Header{{Name: "authorization", Value: "signed"}}}
+		return sdk.SignedRequest{URL: r.HTTP.Scheme + "://" + r.HTTP.Host + r.HTTP.RawTarget, Header: append(slices.Clone(r.HTTP.Header), sdk.Header{Name: "authorization", Value: "signed"})}
 	}
 	var err error
 	if w.dir, err = directory.Open(t.Context(), directory.Config{Type: directory.TypeSQLite, Path: w.path, Now: func() time.Time { return w.clock }}); err != nil {

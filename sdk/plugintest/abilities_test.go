@@ -3,6 +3,7 @@ package plugintest
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -182,9 +183,14 @@ func (v teller) Sign(ctx context.Context, r sdk.SignRequest) (sdk.SignedRequest,
 	}
 	s := sdk.SignedRequest{
 		URL:    r.HTTP.Scheme + "://" + r.HTTP.Host + r.HTTP.RawTarget,
-		Header: append(r.HTTP.Header, sdk.Header{Name: "authorization", Value: text}), Expires: time.Now().Add(time.Minute),
+		Header: append(slices.Clone(r.HTTP.Header), sdk.Header{Name: "authorization", Value: text}), Expires: time.Now().Add(time.Minute),
+	}
+	if v.flaw != "stale" {
+		s.Header = slices.DeleteFunc(s.Header, func(h sdk.Header) bool { return h.Name == "authorization" && h.Value != text })
 	}
 	switch v.flaw {
+	case "only its own headers":
+		s.Header = s.Header[len(s.Header)-1:]
 	case "another host":
 		s.URL = "https://evil.example" + r.HTTP.RawTarget
 	case "another host when presigned":
@@ -245,7 +251,7 @@ func TestSigners(t *testing.T) {
 	t.Parallel()
 	for flaw, want := range map[string]string{
 		"": "", "another host": "is signed as one to https://evil.example", "another host when presigned": "evil.example", "a cleaned path": "the path",
-		"an odd header": "on one line", "expired": "the signature expired", "fails open": "succeeds", "denies": "is denied",
+		"an odd header": "on one line", "only its own headers": "lacks a header", "stale": "the authorization that the request had", "expired": "the signature expired", "fails open": "succeeds", "denies": "is denied",
 	} {
 		t.Run(flaw, func(t *testing.T) {
 			t.Parallel()

@@ -99,7 +99,7 @@ func checkSign(ctx context.Context, s *suite, c Case) error {
 	if err != nil {
 		return fmt.Errorf("the case's request: %w", err)
 	}
-	faults := []error{soundSignature(got, c.Sign.HTTP)}
+	faults := []error{soundSignature(got, c.Sign.HTTP), checkAllHeaders(ctx, i, *c.Sign)}
 	presign := *c.Sign
 	presign.Presign, presign.Lifetime = true, time.Minute
 	if got, err := i.Sign(ctx, presign); err == nil {
@@ -110,6 +110,29 @@ func checkSign(ctx context.Context, s *suite, c Case) error {
 		return err
 	}))
 	return errors.Join(append(faults, s.release(ctx, i))...)
+}
+
+// checkAllHeaders: what is answered is all that has to be sent, and no credential that the request had before.
+func checkAllHeaders(ctx context.Context, i *Instance, r sdk.SignRequest) error {
+	r.Presign, r.Lifetime = false, 0
+	own := sdk.Header{Name: "x-plugintest", Value: "kept"}
+	r.HTTP.Header = append(slices.Clone(r.HTTP.Header), own)
+	got, err := i.Sign(ctx, r)
+	if sdk.AsDenial(err) != nil { // it signs URLs only
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("the case's request with one more header: %w", err)
+	}
+	if !slices.Contains(got.Header, own) {
+		return errors.New("the signed request lacks a header of the request: the answer has all that are to be sent")
+	}
+	stale := sdk.Header{Name: "authorization", Value: "plugintest-stale"}
+	r.HTTP.Header = append(r.HTTP.Header, stale)
+	if got, err = i.Sign(ctx, r); err == nil && slices.Contains(got.Header, stale) {
+		return errors.New("the signed request has the authorization that the request had before")
+	}
+	return nil
 }
 
 func soundSignature(got sdk.SignedRequest, of sdk.HTTPMessage) error {

@@ -55,10 +55,9 @@ func (e echo) Sign(ctx context.Context, r sdk.SignRequest) (sdk.SignedRequest, e
 	}
 	return sdk.SignedRequest{
 		URL: r.HTTP.Scheme + "://" + r.HTTP.Host + r.HTTP.RawTarget,
-		Header: []sdk.Header{
-			{Name: "authorization", Value: "Echo " + r.Caller.Name + " " + string(found["identity"].Reveal())},
-			{Name: "x-echo-payload", Value: r.HTTP.BodySHA256},
-		},
+		Header: append(r.HTTP.Header,
+			sdk.Header{Name: "authorization", Value: "Echo " + r.Caller.Name + " " + string(found["identity"].Reveal())},
+			sdk.Header{Name: "x-echo-payload", Value: r.HTTP.BodySHA256}),
 		Expires: time.Now().Add(time.Minute),
 	}, nil
 }

@@ -1407,11 +1407,12 @@ func (x *SignRequest) GetLifetimeMs() int64 {
 }
 
 type SignResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Url           string                 `protobuf:"bytes,1,opt,name=url,proto3" json:"url,omitempty"`
-	Headers       []*Header              `protobuf:"bytes,2,rep,name=headers,proto3" json:"headers,omitempty"`
-	ExpiresUnixMs int64                  `protobuf:"varint,3,opt,name=expires_unix_ms,json=expiresUnixMs,proto3" json:"expires_unix_ms,omitempty"`
-	Denial        *Denial                `protobuf:"bytes,4,opt,name=denial,proto3" json:"denial,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Url   string                 `protobuf:"bytes,1,opt,name=url,proto3" json:"url,omitempty"`
+	// All headers to send: those of the request, with those of the signature in place of any that it had.
+	Headers       []*Header `protobuf:"bytes,2,rep,name=headers,proto3" json:"headers,omitempty"`
+	ExpiresUnixMs int64     `protobuf:"varint,3,opt,name=expires_unix_ms,json=expiresUnixMs,proto3" json:"expires_unix_ms,omitempty"`
+	Denial        *Denial   `protobuf:"bytes,4,opt,name=denial,proto3" json:"denial,omitempty"`
 	// Ties an audit line to the remote system's own log, as that of ConnectionCredentials does.
 	AuditId       string `protobuf:"bytes,5,opt,name=audit_id,json=auditId,proto3" json:"audit_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
