@@ -20,6 +20,7 @@ build: ## build bin/realmgate and its plugins, bin/realmgate-plugin-*
 	$(BUILD) -o bin/realmgate ./host/cmd/realmgate
 	$(BUILD) -o bin/realmgate-plugin-default ./plugins/default
 	$(BUILD) -o bin/realmgate-plugin-aws ./plugins/aws
+	$(BUILD) -o bin/realmgate-plugin-vault ./plugins/vault
 
 run: build ## build, then serve config.hcl
 	./bin/realmgate serve --config config.hcl

@@ -73,6 +73,24 @@ buf() {
   echo "$dir/node_modules/.bin/buf"
 }
 
+# vault: the path of the Vault server that internal/vaulttest/server pins, built on first use. It is for tests alone: nothing
+# of it is linked into a binary of ours, and it is no module of the tree.
+vault() {
+  local pins=internal/vaulttest/server dir work
+  dir=$CACHE/tools/vault-$(cat $pins/go.mod.pinned $pins/go.sum.pinned | git hash-object --stdin | cut -c1-16)
+  if [ ! -x "$dir/vault" ]; then
+    say 'building the Vault server (a quarter of an hour, once)' >&2
+    mkdir -p "$CACHE/tools" && work=$(mktemp -d "$CACHE/tools/install-XXXXXX") || return 1
+    if ! { cp $pins/go.mod.pinned "$work/go.mod" && cp $pins/go.sum.pinned "$work/go.sum" &&
+      (cd "$work" && GOWORK=off GOFLAGS=-mod=readonly CGO_ENABLED=0 "$GO" build -trimpath -ldflags '-s -w' -o vault github.com/hashicorp/vault >&2) &&
+      rm -rf "$dir" && mv "$work" "$dir"; }; then
+      rm -rf "$work"
+      return 1
+    fi
+  fi
+  echo "$dir/vault"
+}
+
 # needs_ours DIR: whether the module there requires another one of ours.
 needs_ours() { grep -Eq "^(require)?[[:space:]]+$OURS[/ ]" "$1/go.mod"; }
 

@@ -71,6 +71,10 @@ var rules = []rule{
 		reason: "commands and brokers alike read key folders, at no dependency",
 	},
 	{
+		rooms: []string{"./sdk/accesstoken"}, deny: []string{grpc, goPlugin, hcl, "./proto", "./sdk/rpc", "net/http"},
+		reason: "what is in a token is known to every broker, at no dependency",
+	},
+	{
 		rooms: []string{"./sdk/egress"}, std: true,
 		reason: "whoever connects on behalf of others checks addresses, at no dependency",
 	},

@@ -63,6 +63,8 @@ func (s *schema) name() string {
 		return "duration"
 	case s.Type == "array" && s.Items.Type == "object":
 		return "blocks"
+	case len(s.Properties) > 0:
+		return "block"
 	case s.Type == "array":
 		return "list of " + s.Items.name() + "s"
 	}
@@ -82,9 +84,13 @@ func (s *schema) rows(out *bytes.Buffer, prefix string) (err error) {
 		if p.Description == "" {
 			err = errors.Join(err, fmt.Errorf("the setting %s has no description", full))
 		}
-		if p.Type == "array" && p.Items.Type == "object" {
+		inner := p
+		if p.Type == "array" {
+			inner = p.Items
+		}
+		if len(inner.Properties) > 0 {
 			fmt.Fprintf(out, "| `%s { }` | %s | %s | %s |\n", full, p.name(), value, p.Description)
-			err = errors.Join(err, p.Items.rows(out, full+" { "))
+			err = errors.Join(err, inner.rows(out, full+" { "))
 			continue
 		}
 		if prefix != "" {

@@ -16,6 +16,16 @@ func TestManual(t *testing.T) {
 	if err != nil || string(got) != want {
 		t.Errorf("%s, %v", got, err)
 	}
+	type nested struct {
+		Login *struct {
+			Role string `json:"role" doc:"its role"`
+		} `json:"login,omitempty" doc:"how to log in"`
+	}
+	blocks := sdk.PrincipalMapperType("nested", func(context.Context, sdk.Setup, nested) (*badge, error) { return &badge{}, nil })
+	got, err = Manual(map[string]string{"principal-mapper/nested": "."}, blocks)
+	if err != nil || !strings.HasSuffix(string(got), "| `login { }` | block | none | how to log in |\n| `login { role }` | string | required | its role |\n") {
+		t.Errorf("%s, %v", got, err)
+	}
 	type bare struct {
 		Key string `json:"key"`
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/realmgate/realmgate/sdk"
+	"github.com/realmgate/realmgate/sdk/accesstoken"
 )
 
 // Keys take long to make: the tests share three.
@@ -197,7 +198,7 @@ func TestIssueDefaultsAndBounds(t *testing.T) {
 		"another issuer":   func(g *sdk.Grant) { g.Issuer = realm2.Issuer },
 		"no principal":     func(g *sdk.Grant) { g.Principal = sdk.PrincipalRef{} },
 		"a negative life":  func(g *sdk.Grant) { g.Lifetime = -1 },
-		"a huge scope":     func(g *sdk.Grant) { g.Scope = []string{strings.Repeat("x", maxToken)} },
+		"a huge scope":     func(g *sdk.Grant) { g.Scope = []string{strings.Repeat("x", accesstoken.MaxLength)} },
 	} {
 		g := grant(realm1)
 		change(&g)

@@ -1,0 +1,2 @@
+// Package pgtest owns a real PostgreSQL server for tests.
+package pgtest

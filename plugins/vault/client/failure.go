@@ -1,0 +1,168 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/openbao/openbao/api/v2"
+
+	"github.com/realmgate/realmgate/sdk/egress"
+)
+
+// Failure is a question that was not answered as it should. Of the server's own words it keeps those that are known to say
+// nothing of what was sent.
+type Failure struct {
+	Status int         // HTTP; 0 without an answer
+	Said   string      // the known words, e.g. "permission denied"; empty if there are none
+	Secret *api.Secret // what an answer of status 404 has beside its status; nil: nothing
+
+	text     string
+	refused  bool          // it was not taken up: nothing was sent, or the server says that it does nothing now
+	after    time.Duration // the server wants that much time
+	redirect *url.URL
+}
+
+// VersionTooOld is what a transit engine says (with status 500) to a version that it signs with no more.
+const VersionTooOld = "requested version for signing is less than the minimum encryption key version"
+
+// known are words of the server that are repeated, the more telling first.
+var known = []string{
+	"Vault is sealed", "OpenBao is sealed", "invalid token", "bad token", "permission denied", "lease not found", "invalid lease",
+	"lease is not renewable", "lease expired", "wrapping token is not valid or does not exist", "invalid role or secret ID", "invalid role ID",
+	"invalid secret id", "missing client token", "no handler for route", "unsupported path", "unsupported operation", "encryption key not found",
+	"signing key not found", "check-and-set parameter required", "check-and-set parameter did not match", "local node not active", "rate limit quota exceeded",
+	"namespace not found", VersionTooOld, "no such key version",
+	"cannot sign: key version is too new", "required index state not present", "invalid certificate or no client certificate supplied", "service account name not authorized",
+	"namespace not authorized", "unknown role", "could not be found", "entity from mapped credentials is disabled", "preflight capability check returned 403",
+}
+
+// Error says what happened, in the server's own known words.
+func (f *Failure) Error() string {
+	switch {
+	case strings.HasSuffix(f.Said, "is sealed"):
+		return fmt.Sprintf("the server is sealed (status %d)", f.Status)
+	case f.Said == "local node not active":
+		return fmt.Sprintf("the node is a standby that finds no active one (status %d)", f.Status)
+	case f.Said != "":
+		return fmt.Sprintf("the server answers %d: %s", f.Status, f.Said)
+	case f.text != "":
+		return "the server " + f.text
+	case f.Status == http.StatusNotImplemented:
+		return "the server is not initialised (status 501)"
+	case f.Status == http.StatusNotFound:
+		return "the server answers 404: there is nothing at this path"
+	}
+	return fmt.Sprintf("the server answers %d; its own log may say why", f.Status)
+}
+
+// Denied says whether the token may not do that, or is none.
+func (f *Failure) Denied() bool { return f.Status == http.StatusForbidden }
+
+// TokenInvalid says whether the server says that the token is none. One that says nothing of the kind may mean it.
+func (f *Failure) TokenInvalid() bool {
+	return f.Denied() && (f.Said == "invalid token" || f.Said == "bad token")
+}
+
+// unavailable says whether the same question may be answered later, or by another node.
+func (f *Failure) unavailable() bool {
+	if f.Said == VersionTooOld {
+		return false
+	}
+	return f.Status == 0 || f.Status >= 500 || f.Status == http.StatusTooManyRequests || f.Status == http.StatusPreconditionFailed
+}
+
+// As gives the failure in an error; nil if there is none.
+func As(err error) *Failure {
+	var f *Failure
+	if errors.As(err, &f) {
+		return f
+	}
+	return nil
+}
+
+// Denied says whether an error is a failure of that kind.
+func Denied(err error) bool {
+	f := As(err)
+	return f != nil && f.Denied()
+}
+
+// Says says whether an error is a failure in which the server says one of the words.
+func Says(err error, words ...string) bool {
+	f := As(err)
+	if f == nil {
+		return false
+	}
+	for _, w := range words {
+		if f.Said == w {
+			return true
+		}
+	}
+	return false
+}
+
+// Status gives the HTTP status of an error; 0 if it has none.
+func Status(err error) int {
+	if f := As(err); f != nil {
+		return f.Status
+	}
+	return 0
+}
+
+func failureOf(err error, answer *api.Response) *Failure {
+	var no *api.ResponseError
+	if errors.As(err, &no) {
+		f := &Failure{Status: no.StatusCode, Said: said(no.Errors)}
+		f.refused = f.Status == http.StatusServiceUnavailable || f.Status == http.StatusTooManyRequests || f.Status == http.StatusNotImplemented || f.Said == "local node not active"
+		if answer != nil {
+			f.after = retryAfter(answer.Header)
+			if f.Status == http.StatusNotFound {
+				f.Secret, _ = api.ParseSecret(answer.Body) // most have none
+			}
+		}
+		return f
+	}
+	f := &Failure{}
+	var to *url.Error
+	var dial *net.OpError
+	f.refused = errors.As(err, &dial) && dial.Op == "dial"
+	switch {
+	case errors.Is(err, egress.ErrRefused), errors.Is(err, egress.ErrTooLong):
+		f.text = "cannot be asked: " + innermost(err)
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &to) && to.Timeout():
+		f.text = "does not answer in time"
+	case errors.Is(err, context.Canceled):
+		f.text = "was not waited for"
+	case errors.As(err, &to):
+		f.text = "cannot be reached: " + innermost(to.Err)
+	default:
+		f.text = "cannot be asked"
+	}
+	return f
+}
+
+func said(errs []string) string {
+	all := strings.ToLower(strings.Join(errs, "\n"))
+	for _, words := range known {
+		if strings.Contains(all, strings.ToLower(words)) {
+			return words
+		}
+	}
+	return ""
+}
+
+// innermost gives the text of the last error in a chain: the others repeat it with words around it.
+func innermost(err error) string {
+	for errors.Unwrap(err) != nil {
+		if _, ok := err.(interface{ Timeout() bool }); ok { // the one of package net itself, with the address in it
+			break
+		}
+		err = errors.Unwrap(err)
+	}
+	return err.Error()
+}

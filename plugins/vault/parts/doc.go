@@ -1,0 +1,2 @@
+// Package parts lists what the Vault plugin offers.
+package parts

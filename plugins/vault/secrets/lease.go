@@ -1,0 +1,336 @@
+package secrets
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/realmgate/realmgate/plugins/vault/client"
+	"github.com/realmgate/realmgate/plugins/vault/login"
+	"github.com/realmgate/realmgate/sdk"
+)
+
+const (
+	// fetchTimeout bounds what one caller begins for all who wait.
+	fetchTimeout = 10 * time.Second
+	// closeTimeout bounds the revocation of all leases at the end.
+	closeTimeout = 3 * time.Second
+	// revokers is how many leases are revoked at a time.
+	revokers = 8
+)
+
+// leases are the secrets that the server made for the store, by path. It is safe for concurrent use.
+//
+// A lease is renewed when two thirds of its life are over if it was asked for since it was got or last renewed; else it is left
+// to its end. When it was last seen to stand longer than maxAge ago, the server is asked whether it does.
+type leases struct {
+	session *login.Session
+	most    int
+	maxAge  time.Duration
+	flight  singleflight.Group
+	ctx     context.Context // ends with the store
+	stop    context.CancelFunc
+	work    sync.WaitGroup
+
+	mu   sync.Mutex
+	all  map[string]*lease
+	past []*lease // replaced before their end: others may still use what they gave
+}
+
+// lease is one secret. What changes is guarded by the lock of leases.
+type lease struct {
+	path      string
+	id        string
+	fields    map[string]any
+	login     uint64
+	life      time.Duration // when it was got
+	term      time.Duration // when it was got or last renewed
+	renewable bool
+
+	expires time.Time
+	seen    time.Time // when the server last said that it stands
+	renewed time.Time // when it was got or renewed
+	asked   time.Time
+	tired   bool // its greatest life is near
+}
+
+func newLeases(s *login.Session, most int, maxAge time.Duration) *leases {
+	l := &leases{session: s, most: most, maxAge: maxAge, all: map[string]*lease{}}
+	l.ctx, l.stop = context.WithCancel(context.Background())
+	return l
+}
+
+// resolve gives the secret at a path, made now or before.
+func (l *leases) resolve(ctx context.Context, path string) (result, error) {
+	if r, ok := l.kept(path, l.maxAge); ok {
+		return r, nil
+	}
+	done := l.flight.DoChan(path, func() (v any, err error) {
+		err = sdk.Guard(func() error {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTimeout)
+			defer cancel()
+			r, err := l.fetch(ctx, path)
+			v = r
+			return err
+		})
+		return v, err
+	})
+	select {
+	case <-ctx.Done():
+		return result{}, ctx.Err()
+	case got := <-done:
+		if got.Err != nil {
+			return result{}, got.Err
+		}
+		return got.Val.(result), nil
+	}
+}
+
+// kept gives a secret that the server said stands, at most so long ago.
+func (l *leases) kept(path string, ago time.Duration) (result, bool) {
+	now := time.Now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	x := l.all[path]
+	if x == nil || !l.serves(x, now) || x.tired || now.Sub(x.seen) > ago {
+		return result{}, false
+	}
+	x.asked = now
+	return x.result(), true
+}
+
+// serves says whether a lease lasts. One that an earlier login got ends with that.
+func (l *leases) serves(x *lease, now time.Time) bool {
+	return now.Before(x.expires.Add(-x.margin())) && l.session.Current(x.login)
+}
+
+// margin is how long before its end a lease is not given any more.
+func (x *lease) margin() time.Duration { return min(x.life/10, 30*time.Second) }
+
+func (x *lease) result() result { return result{fields: x.fields, until: x.expires.Add(-x.margin())} }
+
+func (l *leases) fetch(ctx context.Context, path string) (result, error) {
+	l.mu.Lock()
+	x := l.all[path]
+	l.mu.Unlock()
+	if x != nil {
+		if err := l.confirm(ctx, x); err != nil {
+			sdk.Logger(ctx).DebugContext(ctx, "a lease cannot be confirmed", "path", path, "error", err.Error())
+		}
+		// While the server cannot be asked, what stands by its time serves on.
+		if r, ok := l.kept(path, x.life); ok {
+			return r, nil
+		}
+	}
+	r, err := l.make(ctx, path)
+	if err != nil && x != nil {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.all[path] == x && l.serves(x, time.Now()) { // its greatest life is near, but not over
+			return x.result(), nil
+		}
+	}
+	return r, err
+}
+
+// confirm asks whether a lease stands, and renews it if that is due. One that does not is forgotten.
+func (l *leases) confirm(ctx context.Context, x *lease) error {
+	now := time.Now()
+	l.mu.Lock()
+	due := x.renewable && !x.tired && now.Sub(x.renewed) >= x.term*2/3
+	l.mu.Unlock()
+	if due {
+		return l.renew(ctx, x)
+	}
+	_, err := l.session.Do(ctx, client.Request{Method: http.MethodPut, Path: "sys/leases/lookup", Body: map[string]any{"lease_id": x.id}})
+	switch {
+	case err == nil, client.Denied(err): // who may not ask has to believe
+		l.mu.Lock()
+		x.seen = time.Now()
+		l.mu.Unlock()
+		return nil
+	case isGone(err):
+		l.forget(x)
+	}
+	return err
+}
+
+// isGone says whether the server does not know a lease any more.
+func isGone(err error) bool { return client.Status(err) == http.StatusBadRequest }
+
+func (l *leases) renew(ctx context.Context, x *lease) error {
+	out, err := l.session.Do(ctx, client.Request{
+		Method: http.MethodPut, Path: "sys/leases/renew", Body: map[string]any{"lease_id": x.id, "increment": int(x.life.Seconds())},
+	})
+	now := time.Now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case err == nil && out.Secret != nil && out.LeaseDuration > 0:
+		ttl := time.Duration(out.LeaseDuration) * time.Second
+		x.expires, x.seen, x.renewed, x.term = now.Add(ttl), now, now, ttl
+		x.tired = ttl < x.life/2
+	case isGone(err) && client.Says(err, "lease is not renewable"):
+		x.tired = true
+	case isGone(err):
+		if l.all[x.path] == x {
+			delete(l.all, x.path)
+		}
+	case client.Denied(err):
+		x.tired = true
+	}
+	return err
+}
+
+func (l *leases) forget(x *lease) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.all[x.path] == x {
+		delete(l.all, x.path)
+	}
+}
+
+// make has the server make a secret.
+func (l *leases) make(ctx context.Context, path string) (result, error) {
+	if l.ctx.Err() != nil {
+		return result{}, errors.New("the store was released")
+	}
+	if err := l.room(ctx, path); err != nil {
+		return result{}, err
+	}
+	before := time.Now()
+	out, err := l.session.Do(ctx, client.Request{Method: http.MethodGet, Path: path, Once: true})
+	if client.Status(err) == http.StatusNotFound {
+		return result{}, errNothing
+	}
+	if err != nil {
+		return result{}, explain(err, "read", path)
+	}
+	if out.Secret == nil || out.Data == nil {
+		return result{}, errNothing
+	}
+	life := time.Duration(out.LeaseDuration) * time.Second
+	if out.LeaseID == "" || life <= 0 { // nothing is to be given back
+		r := result{fields: out.Data}
+		if life > 0 {
+			r.until = before.Add(life)
+		}
+		return r, nil
+	}
+	x := &lease{
+		path: path, id: out.LeaseID, fields: out.Data, login: out.Login, life: life, term: life, renewable: out.Renewable,
+		expires: before.Add(life), seen: before, renewed: before, asked: before,
+	}
+	l.mu.Lock()
+	if old := l.all[path]; old != nil && before.Before(old.expires) {
+		l.past = append(l.past, old)
+	}
+	l.all[path] = x
+	l.mu.Unlock()
+	l.work.Go(func() { l.keep(x) })
+	return x.result(), nil
+}
+
+// room sees to it that one more lease may be held.
+func (l *leases) room(ctx context.Context, path string) error {
+	now := time.Now()
+	l.mu.Lock()
+	for at, x := range l.all {
+		if !now.Before(x.expires) {
+			delete(l.all, at)
+		}
+	}
+	still := l.past[:0]
+	for _, x := range l.past {
+		if now.Before(x.expires) {
+			still = append(still, x)
+		}
+	}
+	l.past = still
+	if _, replaced := l.all[path]; len(l.all) < l.most || replaced {
+		l.mu.Unlock()
+		return nil
+	}
+	var idle *lease
+	for _, x := range l.all {
+		if now.Sub(x.asked) > max(l.maxAge, time.Second) && (idle == nil || x.asked.Before(idle.asked)) {
+			idle = x
+		}
+	}
+	if idle != nil {
+		delete(l.all, idle.path)
+	}
+	l.mu.Unlock()
+	if idle == nil {
+		return fmt.Errorf("the store holds %d leases that are in use, and max_leases allows no more", l.most)
+	}
+	_ = l.revoke(ctx, idle) // it also ends by itself
+	return nil
+}
+
+// keep renews a lease in time while it is in use.
+func (l *leases) keep(x *lease) {
+	for {
+		l.mu.Lock()
+		wait := time.Until(x.renewed.Add(x.term * 2 / 3))
+		if wait <= 0 { // it was tried
+			wait = max(time.Until(x.expires)/2, time.Second)
+		}
+		l.mu.Unlock()
+		t := time.NewTimer(wait)
+		select {
+		case <-l.ctx.Done():
+			t.Stop()
+			return
+		case <-t.C:
+		}
+		l.mu.Lock()
+		held := l.all[x.path] == x && time.Now().Before(x.expires)
+		use := x.renewable && !x.tired && !x.asked.Before(x.renewed)
+		l.mu.Unlock()
+		if !held {
+			return
+		}
+		if use {
+			_ = l.renew(l.ctx, x) // it is tried again, and the next caller asks too
+		}
+	}
+}
+
+func (l *leases) revoke(ctx context.Context, x *lease) error {
+	_, err := l.session.Do(ctx, client.Request{Method: http.MethodPut, Path: "sys/leases/revoke", Body: map[string]any{"lease_id": x.id}})
+	return err
+}
+
+// close revokes what is held.
+func (l *leases) close() {
+	l.stop()
+	l.work.Wait()
+	l.mu.Lock()
+	all := l.past
+	for _, x := range l.all {
+		all = append(all, x)
+	}
+	l.all, l.past = map[string]*lease{}, nil
+	l.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	slots := make(chan struct{}, revokers)
+	var done sync.WaitGroup
+	for _, x := range all {
+		if !l.session.Current(x.login) {
+			continue // it ended with its login
+		}
+		slots <- struct{}{}
+		done.Go(func() {
+			_ = l.revoke(ctx, x) // the end of the session's own token revokes it too, and time does
+			<-slots
+		})
+	}
+	done.Wait()
+}

@@ -1,0 +1,157 @@
+package secrets
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/realmgate/realmgate/plugins/vault/client"
+	"github.com/realmgate/realmgate/sdk"
+)
+
+// Resolve gives a secret: of a key-value store the newest version or the one that is asked for, of another engine what it
+// makes on demand, the same for as long as its lease lasts. Of it the field, if one is named.
+func (s *Store) Resolve(ctx context.Context, ref sdk.SecretRef) (sdk.Secret, error) {
+	out, err := s.resolve(ctx, ref)
+	return out, wrap(ref, err)
+}
+
+func (s *Store) resolve(ctx context.Context, ref sdk.SecretRef) (sdk.Secret, error) {
+	m, err := s.mountOf(ctx, ref.Path())
+	if err != nil {
+		return sdk.Secret{}, err
+	}
+	if m.kind != kv2 && ref.Version() != "" {
+		return sdk.Secret{}, errors.New("only a key-value store of version 2 keeps versions")
+	}
+	if strings.Trim(ref.Version(), "0123456789") != "" {
+		return sdk.Secret{}, errors.New("a version is a number here")
+	}
+	if m.rest(ref.Path()) == "" {
+		return sdk.Secret{}, errors.New("the reference names a mount, and no secret in it")
+	}
+	var r result
+	switch m.kind {
+	case kv1:
+		r, err = s.readV1(ctx, ref.Path())
+	case kv2:
+		r, err = s.readV2(ctx, m, ref)
+	default:
+		r, err = s.leases.resolve(ctx, ref.Path())
+	}
+	if err != nil {
+		if errors.Is(err, errNothing) {
+			s.mounts.forget(m)
+		}
+		return sdk.Secret{}, err
+	}
+	raw, err := value(r.fields, ref.Field())
+	if err != nil {
+		return sdk.Secret{}, err
+	}
+	out := sdk.NewSecret(raw)
+	out.Version, out.CacheUntil = r.version, s.keepUntil(r.until)
+	return out, nil
+}
+
+// result is what was read.
+type result struct {
+	fields  map[string]any
+	version string
+	until   time.Time // when it ends; zero: that is not known
+}
+
+var errNothing = errors.New("there is no such secret")
+
+// keepUntil is max_age from now, or the end of what was read. What must not be kept has ended already.
+func (s *Store) keepUntil(end time.Time) time.Time {
+	until := time.Now().Add(s.settings.MaxAge.Std())
+	if !end.IsZero() && end.Before(until) {
+		return end
+	}
+	return until
+}
+
+func (s *Store) readV1(ctx context.Context, path string) (result, error) {
+	out, err := s.session.Do(ctx, client.Request{Method: http.MethodGet, Path: path})
+	if client.Status(err) == http.StatusNotFound {
+		return result{}, errNothing
+	}
+	if err != nil {
+		return result{}, explain(err, "read", path)
+	}
+	if out.Secret == nil || out.Data == nil {
+		return result{}, errNothing
+	}
+	r := result{fields: out.Data}
+	if out.LeaseDuration > 0 { // how often to look again, says who wrote it
+		r.until = time.Now().Add(time.Duration(out.LeaseDuration) * time.Second)
+	}
+	return r, nil
+}
+
+// versioned is the data of an answer of version 2.
+type versioned struct {
+	fields    map[string]any
+	version   string
+	deleted   bool
+	destroyed bool
+}
+
+func versionedOf(data map[string]any) versioned {
+	var v versioned
+	v.fields, _ = data["data"].(map[string]any)
+	about, _ := data["metadata"].(map[string]any)
+	if n, ok := about["version"].(json.Number); ok {
+		v.version = n.String()
+	}
+	at, _ := about["deletion_time"].(string)
+	v.destroyed, _ = about["destroyed"].(bool)
+	v.deleted = at != "" && v.fields == nil
+	return v
+}
+
+func (s *Store) readV2(ctx context.Context, m mount, ref sdk.SecretRef) (result, error) {
+	path := m.path + "data/" + m.rest(ref.Path())
+	r := client.Request{Method: http.MethodGet, Path: path}
+	if ref.Version() != "" {
+		r.Query = url.Values{"version": {ref.Version()}}
+	}
+	out, err := s.session.Do(ctx, r)
+	if f := client.As(err); f != nil && f.Status == http.StatusNotFound {
+		if f.Secret != nil {
+			if v := versionedOf(f.Secret.Data); v.version != "" {
+				return result{}, gone(v)
+			}
+		}
+		return result{}, errNothing
+	}
+	if err != nil {
+		return result{}, explain(err, "read", path)
+	}
+	if out.Secret == nil {
+		return result{}, errNothing
+	}
+	v := versionedOf(out.Data)
+	switch {
+	case v.fields == nil && v.version != "":
+		return result{}, gone(v)
+	case v.fields == nil:
+		return result{}, errors.New("the answer is not one of a key-value store of version 2")
+	case ref.Version() != "" && v.version != ref.Version():
+		return result{}, fmt.Errorf("the server gives version %s instead", v.version)
+	}
+	return result{fields: v.fields, version: v.version}, nil
+}
+
+func gone(v versioned) error {
+	if v.destroyed {
+		return fmt.Errorf("version %s of the secret was destroyed", v.version)
+	}
+	return fmt.Errorf("version %s of the secret was deleted", v.version)
+}

@@ -1,0 +1,366 @@
+package vault
+
+import (
+	"crypto/rand"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/realmgate/realmgate/internal/miniotest"
+	"github.com/realmgate/realmgate/internal/oidctest"
+	"github.com/realmgate/realmgate/internal/vaulttest"
+)
+
+// everything is a daemon whose secrets are all in a real server: realms with their tokens signed by a key of a transit engine
+// and by a key that is a secret, foreign tokens of an OpenID provider and of the server itself, connections whose secrets are
+// written there, and an identity towards AWS.
+type everything struct {
+	*gate
+	vault  *world
+	idp    *oidctest.Provider
+	minio  *miniotest.Server
+	secret map[string]string // what must be found nowhere, by name
+}
+
+func newEverything(t *testing.T) *everything {
+	t.Helper()
+	e := &everything{vault: newWorld(t, vaulttest.Start(t)), minio: miniotest.Start(t), idp: oidctest.Start(t, oidctest.Options{})}
+	v := e.vault
+	v.Do(t, http.MethodPost, "sys/mounts/kv", map[string]any{"type": "kv", "options": map[string]any{"version": "2"}})
+	v.Do(t, http.MethodPost, "sys/mounts/transit", map[string]any{"type": "transit"})
+	v.newKey(t, "realm1", "ecdsa-p256")
+	eventually(t, "the key-value engine is ready", func() bool { return v.Status(t, http.MethodGet, "kv/config", v.Token) == http.StatusOK })
+	pem := ecKey(t)
+	v.Do(t, http.MethodPost, "kv/data/operator/broker", map[string]any{"data": map[string]any{"pem": pem}})
+	v.Do(t, http.MethodPost, "kv/data/operator/idp", map[string]any{"data": map[string]any{"secret": e.idp.ClientSecret}})
+	v.Do(t, http.MethodPost, "kv/data/operator/aws", map[string]any{"data": map[string]any{"access_key_id": e.minio.AccessKey, "secret_access_key": e.minio.SecretKey}})
+	v.Policy(t, "realmgate", `
+path "kv/data/operator/*"     { capabilities = ["read"] }
+path "kv/data/keyed/*"        { capabilities = ["create", "read", "update"] }
+path "kv/metadata/keyed/*"    { capabilities = ["delete"] }
+path "transit/keys/realm1"    { capabilities = ["read"] }
+path "transit/sign/realm1"    { capabilities = ["update"] }
+path "identity/entity/id/*"   { capabilities = ["read"] }
+`)
+	v.Do(t, http.MethodPost, "sys/auth/approle", map[string]any{"type": "approle"})
+	role := v.approle(t, "realmgate", map[string]any{"token_policies": "realmgate", "token_ttl": "20s"})
+	secretID := v.secretID(t, "realmgate")
+	bootstrap := t.TempDir()
+	if err := os.Chmod(bootstrap, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(bootstrap, "secret-id"), []byte(secretID), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	e.secret = map[string]string{
+		"the broker's key": strings.Split(pem, "\n")[1], "the client secret at the provider": e.idp.ClientSecret, "the keys for AWS": e.minio.SecretKey,
+		"the secret id": secretID, "the root token": v.Token, "a token of the server": "hvs.", "the connection's secret": "canary-" + rand.Text(),
+	}
+	reach := fmt.Sprintf(`
+    address = %q
+    ca_file = %q
+    timeout = "PT2S"
+    max_retries = 1
+    approle {
+      role_id   = %q
+      secret_id = "urn:realmgate-secret:bootstrap:secret-id"
+    }`, v.URL, v.CAFile, role)
+	e.gate = newGate(t, fmt.Sprintf(`
+secret_store "bootstrap" {
+  type = "file"
+  dir  = %q
+}
+secret_store "vault" {
+  type    = "vault"
+  max_age = "PT2S"
+  %s
+  grant {
+    realm  = "keyed"
+    prefix = "kv/keyed/"
+  }
+}
+service_identity "aws_iam" {
+  iam_arn     = "arn:aws:iam::123456789012:user/realmgate"
+  credentials = "urn:realmgate-secret:vault:kv/operator/aws"
+}
+credential_vendor "SIGV4" {
+  type         = "sigv4"
+  sts_endpoint = %q
+}
+connections {
+  manage_roles = ["service_admin"]
+  use_roles    = ["service_admin"]
+}
+realm "plain" {}
+realm "signed" {
+  authentication {
+    token_broker {
+      type          = "vault-transit"
+      key           = "realm1"
+      refresh       = "PT1S"
+      publish_ahead = "PT4S"
+      %[2]s
+    }
+  }
+}
+realm "keyed" {
+  authentication {
+    token_broker {
+      type        = "key-pair"
+      private_key = "urn:realmgate-secret:vault:kv/operator/broker#pem"
+    }
+  }
+  connections {
+    secret_store  = "vault"
+    secret_prefix = "kv/keyed/"
+  }
+}
+realm "foreign" {
+  tenant = "idp"
+  authentication {
+    type = "external"
+    authenticator {
+      type = "claims"
+    }
+  }
+}
+realm "people" {
+  tenant = "vault"
+  authentication {
+    type = "external"
+    authenticator {
+      type = "claims"
+    }
+  }
+}
+tenant "idp" {
+  identity_provider {
+    type            = "introspection"
+    endpoint        = %[4]q
+    client_id       = %[5]q
+    client_secret   = "urn:realmgate-secret:vault:kv/operator/idp#secret"
+    audience        = [%[6]q]
+    role_claim_path = "roles"
+    max_age         = "PT0S"
+  }
+  principal_mapper {
+    type            = "default"
+    name_claim_path = "client_id"
+  }
+  principal_roles_mapper {
+    type = "default"
+    mapping {
+      regex       = "^.*$"
+      replacement = "PRINCIPAL_ROLE:$0"
+    }
+  }
+}
+tenant "vault" {
+  identity_provider {
+    type       = "vault-token"
+    auth_paths = ["auth/userpass/"]
+    max_age    = "PT0S"
+    %[2]s
+  }
+  principal_mapper {
+    type            = "default"
+    name_claim_path = "entity_name"
+  }
+  principal_roles_mapper {
+    type = "default"
+    mapping {
+      regex       = "^.*$"
+      replacement = "PRINCIPAL_ROLE:$0"
+    }
+  }
+}
+`, bootstrap, reach, e.minio.URL, e.idp.IntrospectionURL, e.idp.ClientID, e.idp.Audience))
+	return e
+}
+
+// opaque gets a token of the OpenID provider that only it understands.
+func (e *everything) opaque() string {
+	e.t.Helper()
+	return e.idp.Token(e.t, oidctest.TokenOptions{Opaque: true, Claims: map[string]any{"roles": []string{"reader"}}})
+}
+
+// lakehouse is a connection that a role is taken on for.
+const lakehouse = `{"name":"lake","connectionConfigInfo":{"connectionType":"ICEBERG_REST","uri":"https://203.0.113.7/api","authenticationParameters":` +
+	`{"authenticationType":"SIGV4","roleArn":"arn:aws:iam::123456789012:role/catalog","signingRegion":"us-east-1"}}}`
+
+func TestEndToEnd(t *testing.T) {
+	t.Parallel()
+	e := newEverything(t)
+	user := newUser(t, e.vault)
+	// The server is away when the daemon starts: what needs it is unavailable, and nothing else.
+	e.vault.Stop()
+	e.start()
+	if a := e.check("plain", e.token("plain")); a.status != http.StatusOK {
+		t.Errorf("the realm that needs no server: %d %s", a.status, a.text)
+	}
+	for realm, token := range map[string]string{"signed": "x.y.z", "keyed": "x.y.z", "foreign": e.opaque(), "people": user} {
+		want := http.StatusServiceUnavailable
+		if realm == "signed" {
+			want = http.StatusUnauthorized // what is not a token of the realm is known without a key
+		}
+		if a := e.check(realm, token); a.status != want {
+			t.Errorf("%s, while the server is away: %d %s", realm, a.status, a.text)
+		}
+	}
+	if a := e.issue("signed"); a.status != http.StatusServiceUnavailable {
+		t.Errorf("a token, while the server is away: %d %s", a.status, a.text)
+	}
+	// It comes back, sealed at first, and all recovers by itself.
+	e.vault.Resume(t)
+	e.vault.Unseal(t)
+	for _, realm := range []string{"signed", "keyed"} {
+		eventually(t, realm+" recovers", func() bool { return e.issue(realm).status == http.StatusOK })
+		if a := e.check(realm, e.token(realm)); a.status != http.StatusOK {
+			t.Errorf("%s: %d %s", realm, a.status, a.text)
+		}
+	}
+	eventually(t, "the foreign tokens' realm recovers", func() bool { return e.check("foreign", e.opaque()).status == http.StatusOK })
+	eventually(t, "the realm of the server's tokens recovers", func() bool { return e.check("people", user).status == http.StatusOK })
+	if a := e.check("people", "hvs."+rand.Text()); a.status != http.StatusUnauthorized {
+		t.Errorf("a made up token of the server: %d %s", a.status, a.text)
+	}
+	e.rotation(t)
+	e.connections(t)
+	e.gone(t)
+	e.search(t)
+}
+
+// newUser gives a token of a user of the server.
+func newUser(t *testing.T, w *world) string {
+	t.Helper()
+	w.Do(t, http.MethodPost, "sys/auth/userpass", map[string]any{"type": "userpass"})
+	w.Do(t, http.MethodPost, "auth/userpass/users/alice", map[string]any{"password": "p", "token_policies": "ops", "token_ttl": "1h"})
+	return w.logIn(t, "alice")
+}
+
+// rotation: a rotation in the server refuses no token.
+func (e *everything) rotation(t *testing.T) {
+	t.Helper()
+	first := e.token("signed")
+	e.vault.rotate(t, "realm1")
+	eventually(t, "the new version signs", func() bool {
+		token := e.token("signed")
+		for _, x := range []string{first, token} {
+			if a := e.check("signed", x); a.status != http.StatusOK {
+				t.Fatalf("a token is refused through a rotation: %d %s", a.status, a.text)
+			}
+		}
+		return kid(t, token) != kid(t, first)
+	})
+	keys := e.ask(http.MethodGet, "/realms/signed/v1/jwks", "", "", "")
+	if !strings.Contains(keys.text, kid(t, first)) {
+		t.Errorf("the former version is not published: %d %s", keys.status, keys.text)
+	}
+}
+
+// connections: secrets of a connection are written to the server and go with it; a role is taken on with keys that are there.
+func (e *everything) connections(t *testing.T) {
+	t.Helper()
+	root, value := e.token("keyed"), e.secret["the connection's secret"]
+	made := e.connection(http.MethodPost, "keyed", "", root, fmt.Sprintf(`{"name":"glue","connectionConfigInfo":{"connectionType":"GENERIC_HTTP","uri":"https://203.0.113.7/api",`+
+		`"authenticationParameters":{"authenticationType":"BEARER","bearerToken":%q}}}`, value))
+	if made.status != http.StatusCreated || strings.Contains(made.text, value) {
+		t.Fatalf("create: %d %s", made.status, made.text)
+	}
+	if a := e.connection(http.MethodPost, "keyed", "/glue/credentials", root, "{}"); a.status != http.StatusOK || !strings.Contains(a.text, value) {
+		t.Errorf("credentials: %d %s", a.status, a.text)
+	}
+	if list := e.vault.Status(t, "LIST", "kv/metadata/keyed", e.vault.Token); list != http.StatusOK {
+		t.Errorf("the secret is not in the server: %d", list)
+	}
+	if a := e.connection(http.MethodDelete, "keyed", "/glue", root, ""); a.status != http.StatusNoContent {
+		t.Errorf("delete: %d %s", a.status, a.text)
+	}
+	eventually(t, "the secret goes with the connection", func() bool {
+		return e.vault.Status(t, "LIST", "kv/metadata/keyed", e.vault.Token) == http.StatusNotFound
+	})
+	if a := e.connection(http.MethodPost, "keyed", "", root, lakehouse); a.status != http.StatusCreated {
+		t.Fatalf("create: %d %s", a.status, a.text)
+	}
+	a := e.connection(http.MethodPost, "keyed", "/lake/credentials", root, "{}")
+	if a.status != http.StatusOK || !strings.Contains(a.text, "s3.session-token") || strings.Contains(a.text, e.minio.SecretKey) {
+		t.Errorf("a role that is taken on: %d %s", a.status, a.text)
+	}
+	b := e.connection(http.MethodPost, "keyed", "", root, `{"name":"thief","connectionConfigInfo":{"connectionType":"GENERIC_HTTP","uri":"https://203.0.113.7/api",`+
+		`"authenticationParameters":{"authenticationType":"BEARER","bearerTokenReference":"urn:realmgate-secret:vault:kv/operator/aws#secret_access_key"}}}`)
+	if b.status < 400 || b.status >= 500 {
+		t.Errorf("a reference to what is not the realm's: %d %s", b.status, b.text)
+	}
+}
+
+// gone: the server goes while the daemon is at work.
+func (e *everything) gone(t *testing.T) {
+	t.Helper()
+	signed, keyed := e.token("signed"), e.token("keyed")
+	e.vault.Seal(t)
+	for _, x := range [][2]string{{"signed", signed}, {"keyed", keyed}} { // their keys are known
+		if a := e.check(x[0], x[1]); a.status != http.StatusOK {
+			t.Errorf("%s, while the server is sealed: %d %s", x[0], a.status, a.text)
+		}
+	}
+	if a := e.issue("keyed"); a.status != http.StatusOK {
+		t.Errorf("a token whose key is known: %d %s", a.status, a.text)
+	}
+	if a := e.issue("signed"); a.status != http.StatusServiceUnavailable {
+		t.Errorf("a token whose key is in the server: %d %s", a.status, a.text)
+	}
+	root := keyed
+	eventually(t, "a secret is unavailable after its configured life", func() bool {
+		a := e.connection(http.MethodPost, "keyed", "", root, strings.ReplaceAll(lakehouse, "lake", "lake"+rand.Text()[:6]))
+		if a.status != http.StatusCreated {
+			t.Fatalf("%d %s", a.status, a.text)
+		}
+		name, _ := a.body["name"].(string)
+		c := e.connection(http.MethodPost, "keyed", "/"+name+"/credentials", root, "{}")
+		if c.status != http.StatusOK && c.status != http.StatusServiceUnavailable {
+			t.Fatalf("%d %s", c.status, c.text)
+		}
+		fmt.Fprintln(&e.said, map[bool]string{true: c.text}[c.status != http.StatusOK])
+		return c.status == http.StatusServiceUnavailable
+	})
+	eventually(t, "the log says which reference could not be resolved, and why", func() bool {
+		return strings.Contains(e.log.String(), "secret store(vault): urn:realmgate-secret:vault:kv/operator/aws: the server is sealed (status 503)")
+	})
+	e.vault.Unseal(t)
+	eventually(t, "all recovers", func() bool { return e.issue("signed").status == http.StatusOK })
+}
+
+// search: no secret is found in anything that was written, answered by mistake, or dumped.
+func (e *everything) search(t *testing.T) {
+	t.Helper()
+	places := e.written() // environments before the processes end
+	for name, pid := range e.processes() {
+		if name == "realmgate" {
+			continue
+		}
+		if err := syscall.Kill(pid, syscall.SIGQUIT); err != nil { // it dumps its goroutines and ends
+			t.Error(err)
+		}
+	}
+	eventually(t, "the plugins' dumps are in the log", func() bool { return strings.Count(e.log.String(), "SIGQUIT") >= 3 })
+	eventually(t, "the plugins are started again", func() bool { return len(e.processes()) == 4 })
+	time.Sleep(100 * time.Millisecond) // the rest of the dumps
+	for at, text := range e.written() {
+		places[at+", at the end"] = text
+	}
+	for at, text := range places {
+		for name, secret := range e.secret {
+			if strings.Contains(text, secret) {
+				t.Errorf("%s is in %s", name, at)
+			}
+		}
+	}
+	if len(places["realmgate-plugin-vault's environ"]) == 0 || !strings.Contains(places["the log"], "realmgate") {
+		t.Error("nothing was searched")
+	}
+}
