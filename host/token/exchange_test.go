@@ -75,6 +75,18 @@ func exchangeForm(subject string, more ...string) url.Values {
 	return v
 }
 
+func withMany(v url.Values) url.Values {
+	v["resource"], v["audience"] = []string{"https://a", "https://b"}, []string{"a", "b"}
+	return v
+}
+
+func withEmpty(v url.Values) url.Values {
+	for _, name := range []string{"actor_token", "actor_token_type", "client_id", "client_secret", "scope", "requested_token_type"} {
+		v[name] = []string{""}
+	}
+	return v
+}
+
 func TestExchange(t *testing.T) {
 	f := newExchange()
 	w, body := do(t, f.service(t), post(exchangeForm("good").Encode(), "Authorization", "Bearer good"))
@@ -113,6 +125,9 @@ func TestExchangeRequests(t *testing.T) {
 		{"basic, expired, no scope", exchangeForm("expired"), []string{"Authorization", good}, 400, CodeInvalidScope, ""},
 		{"basic, session over, wider", exchangeForm("over", "scope", "PRINCIPAL_ROLE:c"), []string{"Authorization", good}, 400, CodeInvalidScope, ""},
 		{"basic, session over", exchangeForm("over", "scope", "PRINCIPAL_ROLE:a"), []string{"Authorization", good}, 200, "", ""},
+
+		{"resources and audiences", withMany(exchangeForm("good")), bearer("good"), 200, "", ""},
+		{"parameters without a value", withEmpty(exchangeForm("good")), bearer("good"), 200, "", ""},
 
 		{"no client", exchangeForm("good"), nil, 401, CodeInvalidClient, "Basic"},
 		{"client_id only", exchangeForm("good", "client_id", testID), nil, 401, CodeInvalidClient, "Basic"},

@@ -97,7 +97,11 @@ func (f *form) parseExchange(values url.Values) *Fault {
 	return nil
 }
 
-// readForm reads a form in the body and nothing else, without a parameter twice (RFC 6749 section 3.2).
+// repeatable are the parameters that may be there more than once (RFC 8693 section 2.1, RFC 8707 section 2).
+var repeatable = map[string]bool{"audience": true, "resource": true}
+
+// readForm reads a form in the body and nothing else. No parameter is there twice but those that may be, and one without a
+// value counts as left out (RFC 6749 section 3.2).
 func readForm(r *http.Request) (url.Values, *Fault) {
 	if r.URL.RawQuery != "" {
 		return nil, refuse(CodeInvalidRequest, "parameters belong in the body, not in the query")
@@ -120,12 +124,15 @@ func readForm(r *http.Request) (url.Values, *Fault) {
 	if err != nil {
 		return nil, refuse(CodeInvalidRequest, "the body is not a well-formed form")
 	}
-	for _, v := range values {
-		if len(v) > 1 {
+	for name, v := range values {
+		if len(v) > 1 && !repeatable[name] {
 			return nil, refuse(CodeInvalidRequest, "a parameter is given more than once")
 		}
-		if !utf8.ValidString(v[0]) {
+		if !utf8.ValidString(strings.Join(v, "")) {
 			return nil, refuse(CodeInvalidRequest, "the body is not UTF-8")
+		}
+		if v[0] == "" && len(v) == 1 {
+			delete(values, name)
 		}
 	}
 	return values, nil

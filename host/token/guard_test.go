@@ -420,6 +420,27 @@ func TestCallerHangsUp(t *testing.T) {
 	}
 }
 
+// A flood of refusals does not fill the daemon's log; those of a real client stand in it.
+func TestRefusalsInTheLog(t *testing.T) {
+	var logged bytes.Buffer
+	f := newExchange()
+	f.Logger = hclog.New(&hclog.LoggerOptions{Output: &logged, Level: hclog.Info})
+	s := f.service(t)
+	for range 1000 {
+		ask(t, s.ServeHTTP, post("grant_type=none"))
+	}
+	if n := strings.Count(logged.String(), "token refused"); n < refusalsAtOnce || n > 2*refusalsAtOnce {
+		t.Errorf("%d lines", n)
+	}
+	logged.Reset()
+	for range 100 {
+		ask(t, s.ServeHTTP, post(exchangeForm("good", "scope", "PRINCIPAL_ROLE:c").Encode(), "Authorization", "Bearer good"))
+	}
+	if n := strings.Count(logged.String(), "token exchange refused"); n != 100 {
+		t.Errorf("%d lines of a client", n)
+	}
+}
+
 // A client that would end somebody else's token is told as little as ever; the operator hears of it.
 func TestRevocationOfAnothersToken(t *testing.T) {
 	var out bytes.Buffer

@@ -124,7 +124,11 @@ func (s *Service) fail(w http.ResponseWriter, r *http.Request, what string, c cl
 		WriteUnavailable(w, r)
 		return
 	}
-	log.Info(what+" refused", "error", fault.Code, "description", fault.Description, "reason", fault.why)
+	level := hclog.Info
+	if c.proven == nil && !s.refusals.Allow() { // anybody can cause them as often as they like
+		level = hclog.Debug
+	}
+	log.Log(level, what+" refused", "error", fault.Code, "description", fault.Description, "reason", fault.why)
 	status := http.StatusBadRequest
 	if fault.Code == CodeInvalidClient {
 		status = http.StatusUnauthorized

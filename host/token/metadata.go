@@ -22,7 +22,7 @@ const metadataKeep = 5 * time.Minute
 
 // metadata describes the realm to its clients: RFC 8414 section 2, and OpenID Connect Discovery 1.0 section 3 as far as it
 // holds for a server without an authorization endpoint. response_types_supported is required by both and therefore there,
-// though empty; the algorithms are those of the access tokens, since there are no others: relying-party libraries verify
+// though empty, which RFC 8414 section 3.2 forbids: OpenID libraries insist on the key, and none on the other rule; the algorithms are those of the access tokens, since there are no others: relying-party libraries verify
 // with them.
 type metadata struct {
 	Issuer                string   `json:"issuer"`

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"golang.org/x/time/rate"
 
 	"github.com/realmgate/realmgate/host/audit"
 	"github.com/realmgate/realmgate/host/directory"
@@ -80,6 +81,7 @@ type Service struct {
 	notes        *keyNotes
 	aliases      map[string][]string
 	defaultScope []string
+	refusals     *rate.Limiter // of lines about those who proved nothing, in the log
 }
 
 const (
@@ -87,6 +89,8 @@ const (
 	defaultMaxSession = 12 * time.Hour
 	// admissionLife is the life of the credential that stands for the token to be while the plan judges it.
 	admissionLife = time.Minute
+	// refusalsAtOnce is how many refusals of those who proved nothing are logged at once; after these it is one a second.
+	refusalsAtOnce = 60
 )
 
 // New checks a config and makes a service of it.
@@ -114,7 +118,7 @@ func New(c Config) (*Service, error) {
 	if c.Guard == nil {
 		c.Guard = unguarded{&c}
 	}
-	s := &Service{c: c, aliases: map[string][]string{}, notes: &keyNotes{}}
+	s := &Service{c: c, aliases: map[string][]string{}, notes: &keyNotes{}, refusals: rate.NewLimiter(1, refusalsAtOnce)}
 	if c.Keys != nil {
 		s.keys = &keySet{
 			publisher: c.Keys, timeout: c.Timeout, now: c.Now, log: c.Logger.With("realm", c.Realm),

@@ -129,10 +129,16 @@ realm "other" {
 	}
 }
 
-// The tour of the README, block by block; a line that starts with "#> " has to appear in the output, in this order.
+// The tours of the documents, block by block; a line that starts with "#> " has to appear in the output, in this order.
 func TestTour(t *testing.T) {
+	for _, document := range []string{"README.md", "docs/http.md"} {
+		t.Run(document, func(t *testing.T) { tour(t, document) })
+	}
+}
+
+func tour(t *testing.T, document string) {
 	root := buildtest.Root(t)
-	readme, err := os.Open(filepath.Join(root, "README.md"))
+	readme, err := os.Open(filepath.Join(root, document))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +159,7 @@ func TestTour(t *testing.T) {
 		}
 	}
 	if len(script) == 0 || len(want) == 0 {
-		t.Fatal("the README has no tour")
+		t.Fatal("there is no tour in it")
 	}
 	hcl, err := os.ReadFile(filepath.Join(root, "config.hcl"))
 	if err != nil {

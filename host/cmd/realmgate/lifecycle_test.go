@@ -58,7 +58,7 @@ func TestLifeOfADaemon(t *testing.T) {
 	t.Run("a second daemon on the same socket", func(t *testing.T) {
 		second := exec.Command("realmgate", "serve")
 		second.Dir = dir
-		second.Env = append(os.Environ(), "REALMGATE_LISTENER__MAIN__ADDRESS="+freeAddress(t))
+		second.Env = append(os.Environ(), "REALMGATE_LISTENER__MAIN__ADDRESS="+freeAddress(t), "REALMGATE_AUDIT__PATH=second.log")
 		out, err := second.CombinedOutput()
 		if err == nil || !strings.Contains(string(out), "admin.sock") {
 			t.Errorf("%v\n%s", err, out)
