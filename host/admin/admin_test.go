@@ -344,7 +344,7 @@ func TestNotRunning(t *testing.T) {
 		t.Helper()
 		c := NewClient(at)
 		defer c.Close()
-		if _, err := c.Realms(t.Context()); !errors.Is(err, ErrNotRunning) || err.Error() != "no daemon listens on "+at+"; is it running?" {
+		if _, err := c.Realms(t.Context()); !errors.Is(err, ErrNotRunning) || err.Error() != "no daemon listens on "+at+": is it running? --socket and --config say where else to look" {
 			t.Errorf("%v", err)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -19,7 +20,10 @@ import (
 
 // Client speaks to a daemon over its unix socket. What the daemon refuses comes back as an *Error; a daemon that does not
 // run is an [ErrNotRunning]. It is safe for concurrent use.
-type Client struct{ http *http.Client }
+type Client struct {
+	http *http.Client
+	at   string // whom errors on the way are about
+}
 
 // maxAnswer bounds what the client reads.
 const maxAnswer = 64 << 20
@@ -37,7 +41,10 @@ func NewClient(path string) *Client {
 		}
 		return c, err
 	}
-	return &Client{&http.Client{Transport: &http.Transport{DialContext: dial, MaxIdleConnsPerHost: maxIdle}, Timeout: 30 * time.Second}}
+	return &Client{
+		http: &http.Client{Transport: &http.Transport{DialContext: dial, MaxIdleConnsPerHost: maxIdle}, Timeout: 30 * time.Second},
+		at:   "the daemon at " + path,
+	}
 }
 
 // ErrNotRunning says that no daemon listens on the socket.
@@ -47,7 +54,11 @@ var ErrNotRunning = errors.New("no daemon listens on the admin socket")
 type notRunning struct{ path string }
 
 func (e *notRunning) Error() string {
-	return fmt.Sprintf("no daemon listens on %s; is it running?", e.path)
+	path := e.path
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs
+	}
+	return fmt.Sprintf("no daemon listens on %s: is it running? --socket and --config say where else to look", path)
 }
 
 func (e *notRunning) Is(target error) bool { return target == ErrNotRunning }
@@ -176,13 +187,13 @@ func (c *Client) doIf(ctx context.Context, method, target string, version int64,
 	if in != nil {
 		b, err := json.Marshal(in)
 		if err != nil {
-			return fmt.Errorf("admin: %w", err)
+			return fmt.Errorf("%s: %w", c.at, err)
 		}
 		body = bytes.NewReader(b)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, "http://realmgate"+target, body)
 	if err != nil {
-		return fmt.Errorf("admin: %w", err)
+		return fmt.Errorf("%s: %w", c.at, err)
 	}
 	if version != 0 {
 		req.Header.Set("If-Match", strconv.Quote(strconv.FormatInt(version, 10)))
@@ -195,12 +206,12 @@ func (c *Client) doIf(ctx context.Context, method, target string, version int64,
 		return down // without the request, which is no help
 	}
 	if err != nil {
-		return fmt.Errorf("admin: %w", err)
+		return fmt.Errorf("%s: %w", c.at, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return fmt.Errorf("admin: %w", err)
+		return fmt.Errorf("%s: %w", c.at, err)
 	}
 	if resp.StatusCode/100 != 2 {
 		return refusal(resp, b)
@@ -209,7 +220,7 @@ func (c *Client) doIf(ctx context.Context, method, target string, version int64,
 		return nil
 	}
 	if err := json.Unmarshal(b, out); err != nil {
-		return fmt.Errorf("admin: the daemon's answer: %w", err)
+		return fmt.Errorf("%s: its answer: %w", c.at, err)
 	}
 	return nil
 }

@@ -24,7 +24,7 @@ func NewRemoteClient(base string, token func() (string, error)) (*Client, error)
 	}
 	t := egress.NewTransport(egress.Options{EnvironmentProxy: true})
 	t.MaxIdleConnsPerHost = maxIdle
-	return &Client{&http.Client{
+	return &Client{at: "the daemon at " + u.String(), http: &http.Client{
 		Transport: &remote{base: strings.TrimSuffix(u.String(), "/"), token: token, next: t}, Timeout: 30 * time.Second,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil

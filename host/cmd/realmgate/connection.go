@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -52,9 +51,9 @@ func (l link) client(c *cli, std streams) (*admin.Client, error) {
 	case l.URL == "" && l.TokenFile == "":
 		return door{Socket: l.Socket}.client(c, std)
 	case l.URL == "" || l.TokenFile == "":
-		return nil, errors.New("--url and --token-file go together")
+		return nil, wrongUsage("--url and --token-file go together")
 	case l.Socket != "":
-		return nil, errors.New("--socket and --url exclude each other")
+		return nil, wrongUsage("--socket and --url exclude each other")
 	}
 	return admin.NewRemoteClient(l.URL, l.token)
 }
@@ -103,10 +102,16 @@ func connectionRows(w io.Writer, c connection.Connection) {
 	row(w, "updated", c.Updated.Format(time.RFC3339))
 }
 
+// readOnly is what a connection shows beside what it is made of: nobody wonders that a file that was made of it is not asked.
+var readOnly = []string{"secretReferences", "created", "updated", "ignored", "serviceIdentity"}
+
 // shown prints a connection that was changed, and what of the body meant nothing.
 func (d connectionDoor) shown(std streams, c connection.Connection) error {
-	if len(c.Ignored) > 0 {
-		fmt.Fprintf(std.err, "realmgate: not taken from the body: %s\n", strings.Join(c.Ignored, ", "))
+	ignored := slices.DeleteFunc(slices.Clone(c.Ignored), func(path string) bool {
+		return slices.Contains(readOnly, path[strings.LastIndexByte(path, '.')+1:])
+	})
+	if len(ignored) > 0 {
+		fmt.Fprintf(std.err, "realmgate: not taken from the body: %s\n", strings.Join(ignored, ", "))
 	}
 	return d.print(std, c, func(w io.Writer) { connectionRows(w, c) })
 }
@@ -223,7 +228,7 @@ func (t connectionTest) Run(ctx context.Context, c *cli, std streams) error {
 		v := got.Credentials
 		row(w, "credentials", verdict(v.OK), strings.Join(append(v.Properties, v.Message), " "))
 		if v.ExpiresAt != nil {
-			row(w, "expire at", v.ExpiresAt.Format(time.RFC3339))
+			row(w, "expires at", v.ExpiresAt.Format(time.RFC3339))
 		}
 		if v.AuditID != "" {
 			row(w, "audit id", v.AuditID)

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"github.com/realmgate/realmgate/host/admin"
@@ -105,7 +104,7 @@ func (u connectionUpdate) base(ctx context.Context, cl *admin.Client) (map[strin
 		return u.read()
 	}
 	if u.empty() {
-		return nil, errors.New("nothing to change: --file, or flags that say what")
+		return nil, wrongUsage("nothing to change: --file, or flags that say what")
 	}
 	have, err := cl.Connection(ctx, u.Realm, u.Name)
 	if err != nil {

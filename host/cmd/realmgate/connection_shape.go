@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -80,7 +79,7 @@ func (s connectionShape) apply(std streams, body map[string]any, name string, cr
 		return nil, fmt.Errorf("the file is about %q, not %q", have, name)
 	}
 	if set(at, "name", name); at["name"] == nil {
-		return nil, errors.New("the name of the connection is missing")
+		return nil, wrongUsage("the name of the connection is missing")
 	}
 	info, a, err := s.info(at, create)
 	if err != nil {
@@ -91,7 +90,7 @@ func (s connectionShape) apply(std streams, body map[string]any, name string, cr
 	set(info, "warehouse", s.Warehouse)
 	props, err := attributes(s.Property)
 	if err != nil {
-		return nil, errors.New(strings.Replace(err.Error(), "attribute", "property", 1))
+		return nil, wrongUsage("%s", strings.Replace(err.Error(), "attribute", "property", 1))
 	}
 	for k, v := range props {
 		set(part(at, "properties"), k, v)
@@ -124,7 +123,7 @@ func (s connectionShape) info(at map[string]any, create bool) (info, a map[strin
 		info["authenticationParameters"] = a
 	}
 	if create && a["authenticationType"] == nil {
-		return nil, nil, errors.New("how to authenticate is missing: --auth OAUTH, BEARER, IMPLICIT or SIGV4, or the flags of one of them")
+		return nil, nil, wrongUsage("how to authenticate is missing: --auth OAUTH, BEARER, IMPLICIT or SIGV4, or the flags of one of them")
 	}
 	return info, a, nil
 }
@@ -141,7 +140,7 @@ func (s connectionShape) kind() (string, error) {
 	} {
 		switch {
 		case x.given && kind != "" && kind != x.kind:
-			return "", fmt.Errorf("the flags of %s do not go with %s", x.kind, kind)
+			return "", wrongUsage("the flags of %s do not go with %s", x.kind, kind)
 		case x.given:
 			kind = x.kind
 		}
@@ -185,7 +184,7 @@ func (s connectionShape) secrets(std streams, a map[string]any, create bool) err
 	sources := s.Secret
 	if create && len(sources) == 0 && wanted != "" && a[wanted] == nil && !input {
 		if !term.IsTerminal(int(os.Stdin.Fd())) {
-			return fmt.Errorf("the secret is missing (%s): --secret - reads it from standard input, --secret @PATH from a file", wanted)
+			return wrongUsage("the secret is missing (%s): --secret - reads it from standard input, --secret @PATH from a file", wanted)
 		}
 		sources = []string{"-"}
 	}
@@ -196,11 +195,11 @@ func (s connectionShape) secrets(std streams, a map[string]any, create bool) err
 		}
 		switch {
 		case field == "":
-			return errors.New("--secret: this authentication has none; or say which: FIELD=SOURCE")
+			return wrongUsage("--secret: this authentication has none; or say which: FIELD=SOURCE")
 		case given[field]:
-			return fmt.Errorf("--secret: %s is given twice", field)
+			return wrongUsage("--secret: %s is given twice", field)
 		case source == "-" && input:
-			return errors.New("--secret: standard input cannot be read twice")
+			return wrongUsage("--secret: standard input cannot be read twice")
 		}
 		value, err := secretOf(std, source)
 		if err != nil {
@@ -274,5 +273,5 @@ func secretOf(std streams, source string) (string, error) {
 	case strings.HasPrefix(source, "urn:realmgate-secret:"), strings.HasPrefix(source, "urn:polaris-secret:"):
 		return source, nil
 	}
-	return "", errors.New("--secret takes no secret itself, since others see the command line: write - for standard input, @PATH for a file, or a reference (urn:realmgate-secret:STORE:PATH)")
+	return "", wrongUsage("--secret takes no secret itself, since others see the command line: write - for standard input, @PATH for a file, or a reference (urn:realmgate-secret:STORE:PATH)")
 }

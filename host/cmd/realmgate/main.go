@@ -2,10 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/alecthomas/kong"
 )
@@ -16,6 +16,8 @@ var version = "dev"
 // cli is the whole command line.
 type cli struct {
 	Config []string `short:"c" placeholder:"PATH" env:"REALMGATE_CONFIG" sep:"," type:"path" help:"Configuration file, or a folder of *.hcl files; may be repeated. Without it ./config.hcl is read, then /etc/realmgate/config.hcl, then the built-in default."`
+
+	ShowVersion kong.VersionFlag `name:"version" help:"Print the version."`
 
 	Serve      serveCmd      `cmd:"" help:"Run the daemon."`
 	Validate   validateCmd   `cmd:"" help:"Check a configuration, with the plugins that it names, and exit."`
@@ -45,7 +47,7 @@ func run(args []string, std streams) int {
 	parser, err := kong.New(&c, kong.Name("realmgate"),
 		kong.Description("An authentication daemon in which every decision is made by parts that are swapped by configuration."),
 		kong.Writers(std.out, std.err), kong.Exit(func(n int) { code = n }), kong.UsageOnError(),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+		kong.Vars{"version": "realmgate " + version}, kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
 	if err != nil {
 		fmt.Fprintln(std.err, "realmgate:", err)
 		return 1
@@ -58,23 +60,26 @@ func run(args []string, std streams) int {
 		return code
 	}
 	if err != nil {
-		fmt.Fprintf(std.err, "realmgate: %v\nSee realmgate --help.\n", err)
-		return 2
+		return misread(std.err, err)
 	}
 	ctx := context.Background()
 	kctx.BindTo(ctx, (*context.Context)(nil))
 	if err := kctx.Run(&c, std); err != nil {
-		var shown shownError
-		if !errors.As(err, &shown) {
-			fmt.Fprintln(std.err, "realmgate:", err)
-		}
-		return 1
+		return explain(std.err, commandOf(kctx), err)
 	}
 	return 0
 }
 
-// shownError ends a command whose fault has been printed already.
-type shownError struct{ error }
+// commandOf gives the words of a command, without its arguments.
+func commandOf(k *kong.Context) string {
+	var words []string
+	for _, p := range k.Path {
+		if p.Command != nil {
+			words = append(words, p.Command.Name)
+		}
+	}
+	return strings.Join(words, " ")
+}
 
 type versionCmd struct{}
 

@@ -9,31 +9,31 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/realmgate/realmgate/host/config"
 	"github.com/realmgate/realmgate/host/proxy"
+	"github.com/realmgate/realmgate/sdk"
 	"github.com/realmgate/realmgate/sdk/egress"
 )
 
 type proxyCmd struct {
 	link
-	Connection      []string      `required:"" sep:"none" placeholder:"NAME[=LISTEN]" help:"A connection, and where to listen for it: the path of a unix socket (with a slash in it; DIR/NAME.sock without one), or a loopback address such as 127.0.0.1:8080. May be repeated."`
-	Dir             string        `default:"data/proxy" type:"path" help:"Where sockets and the token are that are given no place of their own."`
-	ListenTokenFile string        `type:"path" placeholder:"PATH" help:"The token that clients of loopback addresses have to present. Without it, the one in DIR/token, which is made if it is missing."`
-	Health          string        `placeholder:"LISTEN" help:"Answer GET /healthz and /readyz here: host:port, or the path of a unix socket."`
-	MaxBody         byteSize      `default:"64MiB" placeholder:"SIZE" help:"The longest body that is kept to be hashed, where the signature covers it (${default})."`
-	SignPayload     bool          `help:"Hash every body, also where the service takes requests whose body is not signed (S3 over https)."`
-	HeaderTimeout   time.Duration `default:"2m" placeholder:"DURATION" help:"How long the remote system has for the head of its answer; the rest may take any time (${default})."`
-	BodyTimeout     time.Duration `default:"1m" placeholder:"DURATION" help:"How long to wait for the next part of a client's body (${default})."`
-	Grace           time.Duration `default:"30s" placeholder:"DURATION" help:"How long requests under way may take after SIGTERM (${default})."`
-	DenyAddresses   []string      `placeholder:"PREFIX" help:"Networks that are never connected to, in place of the default: link-local addresses and the clouds' metadata services. none: no network is refused."`
-	CAFile          string        `name:"ca-file" type:"path" placeholder:"PATH" help:"Certificates (PEM) to trust of remote systems, beside the system's."`
-	LogLevel        string        `enum:"trace,debug,info,warn,error" default:"info" help:"trace, debug, info (a line per request), warn or error."`
-	LogFormat       string        `enum:"text,json" default:"text" help:"text or json."`
+	Connection      []string     `required:"" sep:"none" placeholder:"NAME[=LISTEN]" help:"A connection, and where to listen for it: the path of a unix socket (with a slash in it; DIR/NAME.sock without one), or a loopback address such as 127.0.0.1:8080. May be repeated."`
+	Dir             string       `default:"data/proxy" type:"path" help:"Where sockets and the token are that are given no place of their own."`
+	ListenTokenFile string       `type:"path" placeholder:"PATH" help:"The token that clients of loopback addresses have to present. Without it, the one in DIR/token, which is made if it is missing."`
+	Health          string       `placeholder:"LISTEN" help:"Answer GET /healthz and /readyz here: host:port, or the path of a unix socket."`
+	MaxBody         byteSize     `default:"64MiB" placeholder:"SIZE" help:"The longest body that is kept to be hashed, where the signature covers it (${default})."`
+	SignPayload     bool         `help:"Hash every body, also where the service takes requests whose body is not signed (S3 over https)."`
+	HeaderTimeout   sdk.Duration `default:"2m" placeholder:"DURATION" help:"How long the remote system has for the head of its answer; the rest may take any time (${default})."`
+	BodyTimeout     sdk.Duration `default:"1m" placeholder:"DURATION" help:"How long to wait for the next part of a client's body (${default})."`
+	Grace           sdk.Duration `default:"30s" placeholder:"DURATION" help:"How long requests under way may take after SIGTERM (${default})."`
+	DenyAddresses   []string     `placeholder:"PREFIX" help:"Networks that are never connected to, in place of the default: link-local addresses and the clouds' metadata services. none: no network is refused."`
+	CAFile          string       `name:"ca-file" type:"path" placeholder:"PATH" help:"Certificates (PEM) to trust of remote systems, beside the system's."`
+	LogLevel        string       `enum:"trace,debug,info,warn,error" default:"info" help:"trace, debug, info (a line per request), warn or error."`
+	LogFormat       string       `enum:"text,json" default:"text" help:"text or json."`
 }
 
 // Help gives examples.
@@ -55,6 +55,9 @@ With --url and --token-file it works for a daemon on another machine.`
 func (p proxyCmd) Run(ctx context.Context, c *cli, std streams) error {
 	ctx, stop := stopSignals(ctx)
 	defer stop()
+	if err := p.check(); err != nil {
+		return err
+	}
 	deny, err := p.deny()
 	if err != nil {
 		return err
@@ -71,7 +74,7 @@ func (p proxyCmd) Run(ctx context.Context, c *cli, std streams) error {
 	log := logger(config.Log{Level: p.LogLevel, Format: p.LogFormat}, std).Named("proxy")
 	px := proxy.New(proxy.Config{
 		Realm: p.Realm, Daemon: cl, Deny: deny, RootCAs: roots, SignPayload: p.SignPayload, MaxBody: int64(p.MaxBody),
-		HeaderTimeout: p.HeaderTimeout, BodyTimeout: p.BodyTimeout, Grace: p.Grace, Logger: log,
+		HeaderTimeout: p.HeaderTimeout.Std(), BodyTimeout: p.BodyTimeout.Std(), Grace: p.Grace.Std(), Logger: log,
 	})
 	d, err := p.open(ctx, px)
 	if err != nil {

@@ -25,6 +25,23 @@ type proxyDoors struct {
 	places []string // where its token is; empty: it needs none
 }
 
+// check checks what the command line says of the listeners.
+func (p proxyCmd) check() error {
+	for _, text := range p.Connection {
+		name, at, _ := strings.Cut(text, "=")
+		if name == "" {
+			return wrongUsage("--connection %s: write NAME or NAME=LISTEN", text)
+		}
+		if at == "" || strings.Contains(at, "/") {
+			continue
+		}
+		if err := loopback(at); err != nil {
+			return wrongUsage("--connection %s: %w", text, err)
+		}
+	}
+	return nil
+}
+
 // open opens all listeners. On an error none is left open.
 func (p proxyCmd) open(ctx context.Context, px *proxy.Proxy) (d *proxyDoors, err error) {
 	d = &proxyDoors{}
@@ -35,9 +52,6 @@ func (p proxyCmd) open(ctx context.Context, px *proxy.Proxy) (d *proxyDoors, err
 	}()
 	for _, text := range p.Connection {
 		name, at, _ := strings.Cut(text, "=")
-		if name == "" {
-			return d, fmt.Errorf("--connection %s: write NAME or NAME=LISTEN", text)
-		}
 		if err := px.Check(ctx, name); err != nil {
 			return d, fmt.Errorf("--connection %s: %w", name, err)
 		}
@@ -69,9 +83,6 @@ func (p proxyCmd) door(d *proxyDoors, name, at string) error {
 	door, place := proxy.Door{Connection: name}, ""
 	var err error
 	if !strings.Contains(at, "/") {
-		if err := loopback(at); err != nil {
-			return err
-		}
 		if door.Token, place, err = p.token(); err != nil {
 			return err
 		}

@@ -19,7 +19,7 @@ type secretCmd struct {
 	ListStores secretListStores `cmd:"" help:"List the secret stores of the configuration, and which paths are granted to which realm."`
 	Get        secretGet        `cmd:"" help:"Say whether a secret is there, with its version and length; --reveal prints it."`
 	Put        secretPut        `cmd:"" help:"Write a secret, from standard input or, on a terminal, as it is typed in without being shown."`
-	Delete     secretDelete     `cmd:"" help:"Delete a secret with all its versions."`
+	Delete     secretDelete     `cmd:"" help:"Delete a secret with all its versions. That there is none is no failure."`
 }
 
 type secretListStores struct{ door }
@@ -46,14 +46,22 @@ func (s secretListStores) Run(ctx context.Context, c *cli, std streams) error {
 	})
 }
 
-// secretName names a secret.
+// secretName names a secret, or a part of one.
 type secretName struct {
 	door
 	Reference string `arg:"" placeholder:"REFERENCE" help:"urn:realmgate-secret:STORE:PATH[?=version=N][#FIELD]; STORE:PATH is short for it."`
 }
 
-func (s secretName) ref() (sdk.SecretRef, error) {
-	text := s.Reference
+// wholeSecret names a secret that is written or deleted as a whole.
+type wholeSecret struct {
+	door
+	Reference string `arg:"" placeholder:"REFERENCE" help:"urn:realmgate-secret:STORE:PATH; STORE:PATH is short for it."`
+}
+
+func (s secretName) ref() (sdk.SecretRef, error)  { return parseRef(s.Reference) }
+func (s wholeSecret) ref() (sdk.SecretRef, error) { return parseRef(s.Reference) }
+
+func parseRef(text string) (sdk.SecretRef, error) {
 	if !strings.HasPrefix(text, "urn:") {
 		text = "urn:realmgate-secret:" + text
 	}
@@ -106,7 +114,7 @@ func secretRows(w io.Writer, s admin.StoredSecret, value string) {
 }
 
 type secretPut struct {
-	secretName
+	wholeSecret
 	Raw bool `help:"Keep every byte; without it one newline at the end does not belong to the secret."`
 }
 
@@ -170,7 +178,7 @@ func (s secretPut) read(std streams) ([]byte, error) {
 	return bytes.TrimSuffix(value, []byte("\n")), nil
 }
 
-type secretDelete struct{ secretName }
+type secretDelete struct{ wholeSecret }
 
 // Run deletes the secret.
 func (s secretDelete) Run(ctx context.Context, c *cli, std streams) error {
@@ -182,5 +190,9 @@ func (s secretDelete) Run(ctx context.Context, c *cli, std streams) error {
 	if err != nil {
 		return err
 	}
-	return cl.DeleteSecret(ctx, ref)
+	if err := cl.DeleteSecret(ctx, ref); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(std.err, "realmgate: there is no secret at %s any more\n", ref) // perhaps there was none before: stores do not say
+	return err
 }
