@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -129,24 +128,17 @@ realm "other" {
 	}
 }
 
-// The tours of the documents, block by block; a line that starts with "#> " has to appear in the output, in this order.
-func TestTour(t *testing.T) {
-	for _, document := range []string{"README.md", "docs/http.md"} {
-		t.Run(document, func(t *testing.T) { tour(t, document) })
-	}
-}
-
-func tour(t *testing.T, document string) {
-	root := buildtest.Root(t)
-	readme, err := os.Open(filepath.Join(root, document))
+// tour gives the blocks of a page that are there to be run, as one script, and what has to appear in its output, in this
+// order: the lines that start with "#> ".
+func tour(t *testing.T, page string) (script string, want []string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(buildtest.Root(t), page))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer readme.Close()
-	var script, want []string
 	in := false
-	for lines := bufio.NewScanner(readme); lines.Scan(); {
-		line := lines.Text()
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimSuffix(line, "\n")
 		switch {
 		case line == "```sh tour":
 			in = true
@@ -155,12 +147,63 @@ func tour(t *testing.T, document string) {
 		case in && strings.HasPrefix(line, "#> "):
 			want = append(want, strings.TrimPrefix(line, "#> "))
 		case in:
-			script = append(script, line)
+			script += line + "\n"
 		}
 	}
-	if len(script) == 0 || len(want) == 0 {
-		t.Fatal("there is no tour in it")
+	if script == "" || len(want) == 0 {
+		t.Fatalf("%s has no tour", page)
 	}
+	return script, want
+}
+
+// walk runs a tour.
+func (d *gate) walk(script string, want []string) {
+	d.t.Helper()
+	cmd := exec.Command("bash", "-eu", "-c", script)
+	cmd.Dir = d.dir
+	cmd.Env = append(os.Environ(), "GATE="+d.url, "CLIENT_ID="+d.root["demo"].ClientID, "CLIENT_SECRET="+d.root["demo"].ClientSecret,
+		"REALMGATE_PLUGIN_DIR="+buildtest.Plugin(d.t))
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		d.t.Errorf("the tour ended: %v", err)
+	}
+	rest := string(out)
+	for _, w := range want {
+		_, after, ok := strings.Cut(rest, w)
+		if !ok {
+			d.t.Fatalf("the tour does not show %q (any more) in:\n%s", w, out)
+		}
+		rest = after
+	}
+}
+
+// The page about connections begins with a configuration, on which its tour runs.
+func TestTourOfConnections(t *testing.T) {
+	t.Parallel()
+	const page = "docs/connections.md"
+	text, err := os.ReadFile(filepath.Join(buildtest.Root(t), page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, hcl, _ := strings.Cut(string(text), "```hcl\n")
+	hcl, _, ok := strings.Cut(hcl, "```")
+	if !ok {
+		t.Fatal("the page has no configuration")
+	}
+	d := start(t, hcl)
+	d.walk(tour(t, page))
+}
+
+// The tours on the project's own configuration, block by block.
+func TestTour(t *testing.T) {
+	for _, page := range []string{"README.md", "docs/http.md"} {
+		t.Run(page, func(t *testing.T) { tourOnDefaults(t, page) })
+	}
+}
+
+func tourOnDefaults(t *testing.T, page string) {
+	root := buildtest.Root(t)
+	script, want := tour(t, page)
 	hcl, err := os.ReadFile(filepath.Join(root, "config.hcl"))
 	if err != nil {
 		t.Fatal(err)
@@ -177,22 +220,7 @@ func tour(t *testing.T, document string) {
 		t.Fatal(err)
 	}
 	d := startTour(t, dir, string(hcl))
-	cmd := exec.Command("bash", "-eu", "-c", strings.Join(script, "\n"))
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GATE="+d.url, "CLIENT_ID="+d.root["demo"].ClientID, "CLIENT_SECRET="+d.root["demo"].ClientSecret,
-		"REALMGATE_PLUGIN_DIR="+buildtest.Plugin(t))
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Errorf("the tour ended: %v", err)
-	}
-	rest := string(out)
-	for _, w := range want {
-		_, after, ok := strings.Cut(rest, w)
-		if !ok {
-			t.Fatalf("the tour does not show %q (any more) in:\n%s", w, out)
-		}
-		rest = after
-	}
+	d.walk(script, want)
 }
 
 // startTour starts the daemon as `make run` does, on the project's own configuration, but on a free port.

@@ -55,6 +55,9 @@ With --url and --token-file it works for a daemon on another machine.`
 func (p proxyCmd) Run(ctx context.Context, c *cli, std streams) error {
 	ctx, stop := stopSignals(ctx)
 	defer stop()
+	if err := p.check(); err != nil {
+		return err
+	}
 	deny, err := p.deny()
 	if err != nil {
 		return err

@@ -25,6 +25,23 @@ type proxyDoors struct {
 	places []string // where its token is; empty: it needs none
 }
 
+// check checks what the command line says of the listeners.
+func (p proxyCmd) check() error {
+	for _, text := range p.Connection {
+		name, at, _ := strings.Cut(text, "=")
+		if name == "" {
+			return wrongUsage("--connection %s: write NAME or NAME=LISTEN", text)
+		}
+		if at == "" || strings.Contains(at, "/") {
+			continue
+		}
+		if err := loopback(at); err != nil {
+			return wrongUsage("--connection %s: %w", text, err)
+		}
+	}
+	return nil
+}
+
 // open opens all listeners. On an error none is left open.
 func (p proxyCmd) open(ctx context.Context, px *proxy.Proxy) (d *proxyDoors, err error) {
 	d = &proxyDoors{}
@@ -35,9 +52,6 @@ func (p proxyCmd) open(ctx context.Context, px *proxy.Proxy) (d *proxyDoors, err
 	}()
 	for _, text := range p.Connection {
 		name, at, _ := strings.Cut(text, "=")
-		if name == "" {
-			return d, fmt.Errorf("--connection %s: write NAME or NAME=LISTEN", text)
-		}
 		if err := px.Check(ctx, name); err != nil {
 			return d, fmt.Errorf("--connection %s: %w", name, err)
 		}
@@ -69,9 +83,6 @@ func (p proxyCmd) door(d *proxyDoors, name, at string) error {
 	door, place := proxy.Door{Connection: name}, ""
 	var err error
 	if !strings.Contains(at, "/") {
-		if err := loopback(at); err != nil {
-			return err
-		}
 		if door.Token, place, err = p.token(); err != nil {
 			return err
 		}
@@ -99,10 +110,10 @@ func listenAt(at string) (net.Listener, error) {
 func loopback(at string) error {
 	host, _, err := net.SplitHostPort(at)
 	if err != nil {
-		return wrongUsage("is neither the path of a socket (with a slash in it) nor host:port")
+		return errors.New("is neither the path of a socket (with a slash in it) nor host:port")
 	}
 	if a, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !a.IsLoopback()) {
-		return wrongUsage("other machines can reach it; only a socket or a loopback address is possible, e.g. 127.0.0.1:8080")
+		return errors.New("other machines can reach it; only a socket or a loopback address is possible, e.g. 127.0.0.1:8080")
 	}
 	return nil
 }

@@ -23,15 +23,15 @@ func NewEnv(_ context.Context, setup sdk.Setup, _ EnvSettings) (*Env, error) {
 // listed or not set is an error.
 func (e *Env) Resolve(_ context.Context, ref sdk.SecretRef) (sdk.Secret, error) {
 	if ref.Version() != "" {
-		return sdk.Secret{}, fmt.Errorf("secret store(env): %s: %w", ref, errVersion)
+		return sdk.Secret{}, fmt.Errorf("%s: %w", ref, errVersion)
 	}
 	v, ok := e.values[ref.Path()]
 	if !ok {
-		return sdk.Secret{}, fmt.Errorf("secret store(env): %s: the variable is not listed in the store's block, or not set", ref)
+		return sdk.Secret{}, fmt.Errorf("%s: the variable is not listed in the store's block, or not set", ref)
 	}
 	s, err := field(v.Reveal(), ref.Field())
 	if err != nil {
-		return sdk.Secret{}, fmt.Errorf("secret store(env): %s: %w", ref, err)
+		return sdk.Secret{}, fmt.Errorf("%s: %w", ref, err)
 	}
 	return s, nil
 }

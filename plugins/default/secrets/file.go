@@ -48,7 +48,7 @@ func (f *File) Close() error { return f.root.Close() }
 func (f *File) Resolve(_ context.Context, ref sdk.SecretRef) (sdk.Secret, error) {
 	s, err := f.resolve(ref)
 	if err != nil {
-		return sdk.Secret{}, fmt.Errorf("secret store(file): %s: %w", ref, err)
+		return sdk.Secret{}, fmt.Errorf("%s: %w", ref, err)
 	}
 	return s, nil
 }
@@ -76,7 +76,7 @@ func (f *File) resolve(ref sdk.SecretRef) (sdk.Secret, error) {
 // Directories on the way are made. The version is empty.
 func (f *File) WriteSecret(_ context.Context, ref sdk.SecretRef, value []byte) (string, error) {
 	if err := f.write(ref, value); err != nil {
-		return "", fmt.Errorf("secret store(file): %s: %w", ref, err)
+		return "", fmt.Errorf("%s: %w", ref, err)
 	}
 	return "", nil
 }
@@ -122,7 +122,7 @@ func (f *File) DeleteSecret(_ context.Context, ref sdk.SecretRef) error {
 		err = f.root.Remove(ref.Path())
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("secret store(file): %s: %w", ref, err)
+		return fmt.Errorf("%s: %w", ref, err)
 	}
 	f.syncDir(path.Dir(ref.Path()))
 	return nil

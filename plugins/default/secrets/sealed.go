@@ -129,7 +129,7 @@ func (s *Sealed) Resolve(ctx context.Context, ref sdk.SecretRef) (sdk.Secret, er
 }
 
 func (s *Sealed) failed(ref sdk.SecretRef, err error) error {
-	return fmt.Errorf("secret store(sealed-file): %s: %w", ref, err)
+	return fmt.Errorf("%s: %w", ref, err)
 }
 
 func (s *Sealed) resolve(ctx context.Context, ref sdk.SecretRef) (sdk.Secret, error) {
