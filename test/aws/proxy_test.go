@@ -49,19 +49,30 @@ credential_vendor "SIGV4" {
   type         = "sigv4"
   sts_endpoint = %q
 }
-realm "demo" {}
+realm "demo" {
+  connections {
+    use_roles = ["service"]
+  }
+}
 `
+
+// lakeDaemon is a daemon with a connection to a MinIO.
+func lakeDaemon(t *testing.T, minio *miniotest.Server) *daemon {
+	t.Helper()
+	secrets := t.TempDir()
+	if err := os.WriteFile(filepath.Join(secrets, "minio"), []byte(minio.AccessKey+":"+minio.SecretKey), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d := startDaemon(t, "", fmt.Sprintf(lakeConfig, secrets, minio.URL))
+	d.operate("connection", "create", "--realm", "demo", "lake", "--uri", minio.URL, "--sigv4-role-arn", "arn:aws:iam::210987654321:role/lake",
+		"--region", miniotest.Region, "--signing-name", "s3")
+	return d
+}
 
 func startLake(t *testing.T, args ...string) *lakeProxy {
 	t.Helper()
 	l := &lakeProxy{minio: miniotest.Start(t), log: &capture.Buffer{}}
-	secrets := t.TempDir()
-	if err := os.WriteFile(filepath.Join(secrets, "minio"), []byte(l.minio.AccessKey+":"+l.minio.SecretKey), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	d := startDaemon(t, "", fmt.Sprintf(lakeConfig, secrets, l.minio.URL))
-	d.operate("connection", "create", "--realm", "demo", "lake", "--uri", l.minio.URL, "--sigv4-role-arn", "arn:aws:iam::210987654321:role/lake",
-		"--region", miniotest.Region, "--signing-name", "s3")
+	d := lakeDaemon(t, l.minio)
 	l.run(t, d, args)
 	l.plain = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(d.dir, "p", "lake.sock"))

@@ -17,7 +17,7 @@ import (
 func (f *fixture) sign(t *testing.T, presign bool, method, target, hash string, header ...sdk.Header) sdk.SignedRequest {
 	t.Helper()
 	s, err := f.Sign(f.ctx, sdk.SignRequest{
-		Connection: connection(nil), Caller: sdk.Principal{Name: "alice"}, Presign: presign,
+		Connection: lakeOf(nil), Caller: sdk.Principal{Name: "alice"}, Presign: presign,
 		HTTP: sdk.HTTPMessage{Method: method, Scheme: "http", Host: strings.TrimPrefix(f.minio.URL, "http://"), RawTarget: target, BodySHA256: hash, Header: header},
 	})
 	if err != nil {

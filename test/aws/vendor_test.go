@@ -137,7 +137,7 @@ func code(err error) string {
 	return ""
 }
 
-func connection(changes map[string]string) sdk.Connection {
+func lakeOf(changes map[string]string) sdk.Connection {
 	p := map[string]string{
 		"authenticationType": "SIGV4", "roleArn": "arn:aws:iam::210987654321:role/lake", "signingRegion": miniotest.Region, "signingName": "s3",
 	}
@@ -163,7 +163,7 @@ func ref(text string) sdk.SecretRef {
 }
 
 func request(changes map[string]string) sdk.VendRequest {
-	return sdk.VendRequest{Connection: connection(changes), Caller: sdk.Principal{ID: "1", Name: "alice"}}
+	return sdk.VendRequest{Connection: lakeOf(changes), Caller: sdk.Principal{ID: "1", Name: "alice"}}
 }
 
 // A client of S3 works with what is vended, and with nothing that is not exactly that.

@@ -2,11 +2,9 @@ package signing
 
 import (
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/realmgate/realmgate/plugins/aws/internal/ascii"
-	"github.com/realmgate/realmgate/sdk"
 )
 
 const (
@@ -34,8 +32,8 @@ func payload(in *Input, h http.Header, length int64, presign bool) (hash string,
 	switch {
 	case hash == "" && presign && in.Rules.UnsignedPayload:
 		return UnsignedPayload, false, nil // whoever uses the URL has a body that nobody knows yet
-	case hash == "" && (length > 0 || chunked(in.Message.Header)):
-		return "", false, invalid("payloadSha256", "the headers (content-length, transfer-encoding) say that there is a body: its SHA-256 is needed, in hex%s", in.Rules.instead())
+	case hash == "" && length > 0:
+		return "", false, invalid("payloadSha256", "by its content-length the request has a body: its SHA-256 is needed, in hex%s", in.Rules.instead())
 	case hash == "":
 		return emptyHash, header, nil
 	case hash == UnsignedPayload || hash == unsignedPayloadTrailer:
@@ -51,10 +49,6 @@ func payload(in *Input, h http.Header, length int64, presign bool) (hash string,
 		return "", false, invalid("payloadSha256", "it is no SHA-256 in hex")
 	}
 	return hash, header, nil
-}
-
-func chunked(h []sdk.Header) bool {
-	return slices.ContainsFunc(h, func(h sdk.Header) bool { return strings.EqualFold(h.Name, "transfer-encoding") })
 }
 
 // instead says what a service takes in place of a hash.
