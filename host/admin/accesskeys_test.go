@@ -116,7 +116,7 @@ func (tellTale) Vend(_ context.Context, r sdk.VendRequest) (sdk.ConnectionCreden
 }
 
 func (tellTale) Sign(_ context.Context, r sdk.SignRequest) (sdk.SignedRequest, error) {
-	return sdk.SignedRequest{URL: r.HTTP.Scheme + "://" + r.HTTP.Host + r.HTTP.RawTarget, Header: []sdk.Header{{Name: "authorization", Value: r.HTTP.Method + r.HTTP.BodySHA256}}}, nil
+	return sdk.SignedRequest{URL: r.HTTP.Scheme + "://" + r.HTTP.Host + r.HTTP.RawTarget, Header: append(r.HTTP.Header, sdk.Header{Name: "authorization", Value: r.HTTP.Method + r.HTTP.BodySHA256})}, nil
 }
 
 func (tellTale) CanSign() bool { return true }

@@ -303,7 +303,8 @@ func TestAuditLogIsMoved(t *testing.T) {
 	d.rootToken("demo")
 	before, _ := d.told("log/audit.log.1")
 	after, text := d.told("log/audit.log")
-	if len(find(before, "token.issue", "done")) != 1 || len(find(after, "token.issue", "done")) != 1 || !strings.Contains(d.log.String(), "moved, removed or cut short") {
+	await(t, func() bool { return strings.Contains(d.log.String(), "moved, removed or cut short") })
+	if len(find(before, "token.issue", "done")) != 1 || len(find(after, "token.issue", "done")) != 1 {
 		t.Errorf("%v\n%s", before, text)
 	}
 }
