@@ -79,17 +79,22 @@ func (s *Server) Resume(t testing.TB) {
 		t.Fatalf("miniotest: %v", err)
 	}
 	s.cmd = cmd
-	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
-		if answer, err := http.Get(s.URL + "/minio/health/ready"); err == nil {
-			_ = answer.Body.Close()
-			if answer.StatusCode == http.StatusOK {
-				return
-			}
-		}
+	for began := time.Now(); !s.answers("/minio/health/ready", http.StatusOK) || !s.answers("/miniotest/", http.StatusForbidden); time.Sleep(20 * time.Millisecond) {
 		if time.Since(began) > readyTimeout {
 			t.Fatalf("miniotest: not ready after %v\n%s", readyTimeout, s.log)
 		}
 	}
+}
+
+// answers says whether an anonymous request is answered in this way. A server that is called ready may still answer 503 to
+// everybody where S3 is meant; later an anonymous caller is refused.
+func (s *Server) answers(path string, status int) bool {
+	answer, err := http.Get(s.URL + path)
+	if err != nil {
+		return false
+	}
+	_ = answer.Body.Close()
+	return answer.StatusCode == status
 }
 
 // binary gives the path of the server's program.
