@@ -79,6 +79,10 @@ func TestReadKV(t *testing.T) {
 		{auto, "cubbyhole/x", "no secrets of an engine"},
 		{first, "auth/token/lookup-self#id", "no secrets of an engine"},
 		{explicit, "auth/token/lookup-self#id", "no secrets of an engine"},
+		{explicit, "ns1/auth/token/lookup-self#id", "no secrets of an engine"},
+		{explicit, "ns1/ns2/sys/mounts", "no secrets of an engine"},
+		{first, "ns1/auth/token/lookup-self#id", "no secrets of an engine"},
+		{first, "ns1/cubbyhole/x", "needs its mount in kv_mounts"},
 	} {
 		s, err := x.st.Resolve(w.ctx, ref("s:"+x.ref))
 		if err == nil || sdk.AsDenial(err) != nil || !strings.Contains(err.Error(), x.want) || !strings.Contains(err.Error(), "secret store(vault): "+ref("s:"+x.ref).String()) || len(s.Reveal()) > 0 {

@@ -262,6 +262,42 @@ func TestLeastVersions(t *testing.T) {
 	}
 }
 
+// What the server says counts at once; that it says nothing, up to max_stale only.
+func TestTransitKeyThatIsGone(t *testing.T) {
+	t.Parallel()
+	w := transitWorld(t, vaulttest.Start(t))
+	brokers, tokens := map[string]*transit.Broker{}, map[string]string{}
+	for key, stale := range map[string]string{"deleted": "PT1H", "unheard": "PT0.5S"} {
+		w.newKey(t, key, "ecdsa-p256")
+		brokers[key] = w.newBroker(t, w.signing(key, settings{"refresh": "PT0.1S", "publish_ahead": "PT1S", "max_stale": stale, "timeout": "PT0.5S", "max_retries": 0}))
+		token, err := brokers[key].Issue(w.ctx, grant())
+		if err != nil {
+			t.Fatal(err)
+		}
+		tokens[key] = token.Value
+	}
+	ended := func(key string) func() bool {
+		return func() bool {
+			_, err := brokers[key].Verify(w.ctx, bearer(tokens[key]))
+			_, _, published := brokers[key].Keys(w.ctx)
+			return reason(err) == "unavailable" && published != nil
+		}
+	}
+	w.Do(t, http.MethodPost, "transit/keys/deleted/config", map[string]any{"deletion_allowed": true})
+	w.Do(t, http.MethodDelete, "transit/keys/deleted", nil)
+	eventually(t, "a deleted key ends its tokens", ended("deleted"))
+	if ended("unheard")() {
+		t.Error("another key of the server ended with it")
+	}
+	w.Seal(t)
+	eventually(t, "what is known gets too old", ended("unheard"))
+	w.Unseal(t)
+	eventually(t, "it recovers by itself", func() bool {
+		_, err := brokers["unheard"].Verify(w.ctx, bearer(tokens["unheard"]))
+		return err == nil
+	})
+}
+
 // Tokens are verified while the server is sealed, away, or forbids everything; none is issued, and nobody is denied for that.
 func TestTransitWhileTheServerIsAway(t *testing.T) {
 	t.Parallel()

@@ -143,6 +143,11 @@ func (s *Store) configured(path string) (mount, error) {
 		k = kv2
 	}
 	if len(s.settings.KVMounts) == 0 {
+		// The paths of version 1 go out as they are, and the first segment may be a namespace. Those of version 2 have
+		// "data" behind it, where nothing of the server's own is.
+		if k == kv1 && inner(path) {
+			return mount{}, fmt.Errorf("%w; a key-value secret with such a name needs its mount in kv_mounts", errNoSecrets)
+		}
 		return firstSegment(path, k)
 	}
 	best := mount{}
@@ -151,8 +156,11 @@ func (s *Store) configured(path string) (mount, error) {
 			best = mount{path: at, kind: k}
 		}
 	}
-	if best.path != "" {
+	switch {
+	case best.path != "":
 		return best, nil
+	case inner(path): // of a namespace, perhaps: the server is not asked here
+		return mount{}, errNoSecrets
 	}
 	return firstSegment(path, other)
 }

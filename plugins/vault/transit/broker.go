@@ -42,7 +42,7 @@ func New(p *login.Pool) sdk.New[Settings, *Broker] {
 			return nil, err
 		}
 		b := &Broker{settings: s, realm: realm, session: session}
-		b.ring = newRing(b.read, s.Refresh.Std())
+		b.ring = newRing(b.read, s.Refresh.Std(), s.MaxStale.Std())
 		return b, nil
 	}
 }
@@ -69,7 +69,7 @@ func (b *Broker) read(ctx context.Context) (*versions, error) {
 	out, err := b.session.Do(ctx, client.Request{Method: http.MethodGet, Path: b.path("keys")})
 	switch {
 	case client.Status(err) == http.StatusNotFound:
-		return nil, fmt.Errorf("there is no key %s", b.path("keys"))
+		return nil, unusable{fmt.Errorf("there is no key %s", b.path("keys"))}
 	case err != nil:
 		return nil, explain(err, "read", b.path("keys"))
 	case out.Secret == nil:
@@ -77,7 +77,7 @@ func (b *Broker) read(ctx context.Context) (*versions, error) {
 	}
 	v, err := parse(out.Data, b.settings.Algorithm)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", b.path("keys"), err)
+		return nil, unusable{fmt.Errorf("%s: %w", b.path("keys"), err)}
 	}
 	return v, nil
 }

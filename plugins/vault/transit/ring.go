@@ -2,6 +2,7 @@ package transit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -25,31 +26,46 @@ const (
 
 // ring holds the versions of a key and reads them again when they are due.
 type ring struct {
-	read    func(context.Context) (*versions, error)
-	refresh time.Duration
-	flight  singleflight.Group
-	unknown *rate.Limiter
+	read     func(context.Context) (*versions, error)
+	refresh  time.Duration
+	maxStale time.Duration
+	flight   singleflight.Group
+	unknown  *rate.Limiter
 
 	mu      sync.Mutex
 	known   *versions
+	since   time.Time // known was asked for then
 	due     time.Time
 	reading bool
-	failing bool // the last reading failed
+	fault   error // of the last reading
 }
 
-func newRing(read func(context.Context) (*versions, error), refresh time.Duration) *ring {
-	return &ring{read: read, refresh: refresh, unknown: rate.NewLimiter(rate.Every(unknownEvery), unknownBurst)}
+func newRing(read func(context.Context) (*versions, error), refresh, maxStale time.Duration) *ring {
+	return &ring{read: read, refresh: refresh, maxStale: maxStale, unknown: rate.NewLimiter(rate.Every(unknownEvery), unknownBurst)}
 }
+
+// unusable is an answer of the server, not its absence: there is no key any more whose signatures count.
+type unusable struct{ error }
+
+// Unwrap gives what the server said.
+func (u unusable) Unwrap() error { return u.error }
 
 // current gives the versions. When they are due, one caller has them read again and waits for it; the others, and everyone while
-// the server is away, go on with those that are known. The error says that none ever were.
+// the server is away, go on with those that are known, up to maxStale. The error says that there are none; until the next reading
+// is due it answers without the server, so that whoever asks does not decide how often the server is asked.
 func (r *ring) current(ctx context.Context) (*versions, error) {
 	r.mu.Lock()
-	known := r.known
-	fetch := known == nil || !time.Now().Before(r.due) && !r.reading
+	now, known, fault := time.Now(), r.known, r.fault
+	if now.Sub(r.since) > r.maxStale {
+		known = nil
+	}
+	fetch := !now.Before(r.due) && (known == nil || !r.reading)
 	r.mu.Unlock()
-	if !fetch {
+	switch {
+	case !fetch && known != nil:
 		return known, nil
+	case !fetch && fault != nil:
+		return nil, fault
 	}
 	fresh, err := r.again(ctx)
 	if err != nil && known != nil {
@@ -84,7 +100,7 @@ func (r *ring) again(ctx context.Context) (*versions, error) {
 func (r *ring) refreshed(ctx context.Context) (*versions, error) {
 	r.mu.Lock()
 	r.reading = true
-	before := r.known
+	before, asked := r.known, time.Now()
 	r.mu.Unlock()
 	var fresh *versions
 	err := sdk.Guard(func() (err error) {
@@ -93,18 +109,21 @@ func (r *ring) refreshed(ctx context.Context) (*versions, error) {
 	})
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.reading, r.failing = false, err != nil
+	r.reading, r.fault = false, err
 	if err != nil {
+		if gone := (unusable{}); errors.As(err, &gone) {
+			r.known = nil
+		}
 		r.due = time.Now().Add(min(retry, r.refresh))
 		if before != nil {
-			sdk.Logger(ctx).WarnContext(ctx, "the versions of the key cannot be read again; those that are known go on", "error", fmt.Sprint(err))
+			sdk.Logger(ctx).WarnContext(ctx, "the versions of the key cannot be read again", "none", r.known == nil, "error", fmt.Sprint(err))
 		}
 		return nil, err
 	}
 	if before == nil && fresh.exportable {
 		sdk.Logger(ctx).WarnContext(ctx, "the key is exportable: whoever may export it can sign tokens without the server")
 	}
-	r.known, r.due = fresh, time.Now().Add(r.refresh)
+	r.known, r.since, r.due = fresh, asked, time.Now().Add(r.refresh)
 	return fresh, nil
 }
 
@@ -127,7 +146,7 @@ func (r *ring) find(ctx context.Context, id string) (x version, found, open bool
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return version{}, false, r.failing, nil
+	return version{}, false, r.fault != nil, nil
 }
 
 // left is for how long the versions are not read again.

@@ -19,6 +19,7 @@ type Settings struct {
 	Algorithm     string       `json:"algorithm,omitempty" doc:"RS256, PS256, ES256, ES384 or EdDSA. Without it the type of the key decides: RS256, ES256 or EdDSA. ES384 has to be asked for, since verifying costs ten times as much"`
 	PublishAhead  sdk.Duration `json:"publish_ahead" default:"PT10M" doc:"how old a version of the key must be to sign, between PT1S and P7D: until then it is published only. The key's first version signs at once"`
 	Refresh       sdk.Duration `json:"refresh" default:"PT1M" doc:"how often the versions of the key are read again, at least PT0.1S, at most half of publish_ahead. A version that min_decryption_version rules out is refused that much later"`
+	MaxStale      sdk.Duration `json:"max_stale" default:"PT1H" doc:"for how long tokens are verified with the versions that are known while the server does not answer; after that the realm is unavailable. At least refresh. A key that the server no longer has is given up at once"`
 	MaxGeneration sdk.Duration `json:"max_token_generation" default:"PT1H" doc:"longest life of a token, between PT1M and P30D"`
 }
 
@@ -50,6 +51,9 @@ func (s *Settings) check() error {
 	}
 	if d := s.Refresh.Std(); d < minRefresh || d > s.PublishAhead.Std()/2 {
 		fault("it is at least PT0.1S, and at most half of publish_ahead: a version must be known everywhere before it signs", "refresh")
+	}
+	if s.MaxStale.Std() < s.Refresh.Std() {
+		fault("it is at least refresh", "max_stale")
 	}
 	return errors.Join(faults...)
 }
