@@ -74,30 +74,39 @@ func (r *ring) current(ctx context.Context) (*versions, error) {
 	return fresh, err
 }
 
-// again reads the versions, once for all who ask for it.
+// again reads the versions, once for all who ask for it. A reading asks on behalf of one of them; if that call ends meanwhile, so
+// may the reading, and another one's turn begins.
 func (r *ring) again(ctx context.Context) (*versions, error) {
-	done := r.flight.DoChan("", func() (v any, err error) {
-		err = sdk.Guard(func() error {
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readTimeout)
-			defer cancel()
-			fresh, err := r.refreshed(ctx)
-			v = fresh
-			return err
+	for {
+		done := r.flight.DoChan("", func() (v any, err error) {
+			err = sdk.Guard(func() error {
+				reading, cancel := context.WithTimeout(context.WithoutCancel(ctx), readTimeout)
+				defer cancel()
+				fresh, err := r.refreshed(reading, func() bool { return ctx.Err() != nil })
+				v = fresh
+				return err
+			})
+			return v, err
 		})
-		return v, err
-	})
-	select {
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	case got := <-done:
-		if got.Err != nil {
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case got := <-done:
+			switch {
+			case got.Err == nil:
+				return got.Val.(*versions), nil
+			case errors.Is(got.Err, errLeft) && ctx.Err() == nil:
+				continue
+			}
 			return nil, got.Err
 		}
-		return got.Val.(*versions), nil
 	}
 }
 
-func (r *ring) refreshed(ctx context.Context) (*versions, error) {
+// errLeft says nothing of the server: who asked it has gone.
+var errLeft = errors.New("the call that the key was read for has ended")
+
+func (r *ring) refreshed(ctx context.Context, left func() bool) (*versions, error) {
 	r.mu.Lock()
 	r.reading = true
 	before, asked := r.known, time.Now()
@@ -109,7 +118,11 @@ func (r *ring) refreshed(ctx context.Context) (*versions, error) {
 	})
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.reading, r.fault = false, err
+	r.reading = false
+	if err != nil && left() {
+		return nil, fmt.Errorf("%w: %w", errLeft, err)
+	}
+	r.fault = err
 	if err != nil {
 		if gone := (unusable{}); errors.As(err, &gone) {
 			r.known = nil
