@@ -71,6 +71,7 @@ type version struct {
 
 // versions are those that are in use at one time, from the oldest on. They do not change.
 type versions struct {
+	asked      time.Time // when the server was asked for them
 	algorithm  string
 	all        []version
 	leastSigns int // the least that the server signs with
