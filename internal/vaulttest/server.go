@@ -154,6 +154,3 @@ func (s *Server) await(t testing.TB, status int) {
 		}
 	}
 }
-
-// Log gives what the server wrote.
-func (s *Server) Log() string { return s.log.String() }

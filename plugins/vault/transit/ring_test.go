@@ -106,6 +106,45 @@ func TestInstead(t *testing.T) {
 	})
 }
 
+// One caller waits for a server that is slow or down, and others go on with what is known, until it is too old.
+func TestOneWaits(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := 0
+		r := newRing(func(ctx context.Context) (*versions, error) {
+			if n++; n == 1 {
+				return &versions{algorithm: "x"}, nil
+			}
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}, time.Minute, time.Hour)
+		defer r.close()
+		took := func(want time.Duration, known bool) {
+			t.Helper()
+			began := time.Now()
+			if _, err := r.current(t.Context()); (err == nil) != known || time.Since(began) != want {
+				t.Errorf("%v after %v", err, time.Since(began))
+			}
+		}
+		took(0, true)
+		time.Sleep(time.Minute)
+		var one sync.WaitGroup
+		one.Go(func() { took(readTimeout, true) })
+		synctest.Wait()
+		took(0, true) // meanwhile
+		one.Wait()
+		took(0, true) // the server has just failed
+		time.Sleep(retry)
+		took(readTimeout, true)
+		if n != 3 {
+			t.Errorf("the server was asked %d times", n)
+		}
+		time.Sleep(time.Hour)
+		took(readTimeout, false)
+		took(0, false)
+	})
+}
+
 // The host answers only while the call lasts that it is asked in. That this one is over is not kept as a fault of the server,
 // whether somebody waits or comes later.
 func TestWhoLeavesIsNoFault(t *testing.T) {
