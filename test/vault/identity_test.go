@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/realmgate/realmgate/internal/vaulttest"
+	"github.com/realmgate/realmgate/plugins/vault/client"
 	"github.com/realmgate/realmgate/plugins/vault/identity"
 	"github.com/realmgate/realmgate/sdk"
 )
@@ -277,5 +278,29 @@ func TestVaultTokenSettings(t *testing.T) {
 		if problems := sdk.Problems(err); len(problems) != 1 || problems[0].Path != at {
 			t.Errorf("%v: %v, want a fault at %q", x, err, at)
 		}
+	}
+}
+
+// A caller's token is shorter than one that Realmgate itself may have, whatever the server says of it.
+func TestLongTokens(t *testing.T) {
+	t.Parallel()
+	w := newPeople(t, vaulttest.Dev(t))
+	p := w.newProvider(t, w.base().with(settings{"require_entity": false}))
+	batch := func(n int) string {
+		return w.NewToken(t, map[string]any{"type": "batch", "policies": []string{"default"}, "ttl": "1h", "meta": map[string]any{"x": strings.Repeat("x", n)}})
+	}
+	short, long := batch(2500), batch(4500)
+	if len(short) < 3<<10 || len(short) > 4<<10 || len(long) < 5<<10 || len(long) > 8<<10 {
+		t.Fatalf("they have %d and %d bytes", len(short), len(long))
+	}
+	if _, err := p.Identify(w.ctx, bearer(short)); err != nil {
+		t.Error(err)
+	}
+	if _, err := p.Identify(w.ctx, bearer(long)); reason(err) != "token_malformed" || !strings.Contains(err.Error(), "longer than 4096 bytes") {
+		t.Error(err)
+	}
+	w.host.set("long", long)
+	if _, err := w.open(t, w.base().with(settings{"token": "urn:realmgate-secret:ops:long"})).Do(w.ctx, client.Request{Method: http.MethodGet, Path: "auth/token/lookup-self"}); err != nil {
+		t.Errorf("as a login: %v", err)
 	}
 }
