@@ -48,6 +48,12 @@ func (g *gate) connection(method, realm, rest, token, body string) daemontest.An
 	return g.Ask(method, "/realms/"+realm+"/v1/connections"+rest, token, "application/json", body)
 }
 
+// says waits until the log says of a reference, or of an address, what is wrong.
+func (g *gate) says(t *testing.T, words string) {
+	t.Helper()
+	eventually(t, "the log says "+words, func() bool { return strings.Contains(g.Log.String(), words) })
+}
+
 // processes are the daemon and its plugins, by name.
 func (g *gate) processes() map[string]int {
 	g.t.Helper()

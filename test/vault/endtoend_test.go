@@ -8,15 +8,19 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
 	"github.com/realmgate/realmgate/internal/miniotest"
 	"github.com/realmgate/realmgate/internal/oidctest"
 	"github.com/realmgate/realmgate/internal/vaulttest"
 )
 
-// everything is a daemon whose secrets are all in a real server: realms with their tokens signed by a key of a transit engine
-// and by a key that is a secret, foreign tokens of an OpenID provider and of the server itself, connections whose secrets are
-// written there, and an identity towards AWS.
+// everything is a daemon whose secrets are all in a real server. The realm whole has there the key of its broker, its client
+// secret at the OpenID provider, the keys of its identity towards AWS, and what its connections keep; the tokens of the realm
+// signed are signed by a key of a transit engine; the realm people takes tokens of the server.
 type everything struct {
 	*gate
 	vault  *world
@@ -39,8 +43,8 @@ func newEverything(t *testing.T) *everything {
 	v.Do(t, http.MethodPost, "kv/data/operator/aws", map[string]any{"data": map[string]any{"access_key_id": e.minio.AccessKey, "secret_access_key": e.minio.SecretKey}})
 	v.Policy(t, "realmgate", `
 path "kv/data/operator/*"     { capabilities = ["read"] }
-path "kv/data/keyed/*"        { capabilities = ["create", "read", "update"] }
-path "kv/metadata/keyed/*"    { capabilities = ["delete"] }
+path "kv/data/whole/*"        { capabilities = ["create", "read", "update"] }
+path "kv/metadata/whole/*"    { capabilities = ["delete"] }
 path "transit/keys/realm1"    { capabilities = ["read"] }
 path "transit/sign/realm1"    { capabilities = ["update"] }
 path "identity/entity/id/*"   { capabilities = ["read"] }
@@ -78,13 +82,9 @@ secret_store "vault" {
   max_age = "PT2S"
   %s
   grant {
-    realm  = "keyed"
-    prefix = "kv/keyed/"
+    realm  = "whole"
+    prefix = "kv/whole/"
   }
-}
-service_identity "aws_iam" {
-  iam_arn     = "arn:aws:iam::123456789012:user/realmgate"
-  credentials = "urn:realmgate-secret:vault:kv/operator/aws"
 }
 credential_vendor "SIGV4" {
   type         = "sigv4"
@@ -92,7 +92,7 @@ credential_vendor "SIGV4" {
 }
 connections {
   manage_roles = ["service_admin"]
-  use_roles    = ["service_admin"]
+  use_roles    = ["service_admin", "reader"]
 }
 realm "plain" {}
 realm "signed" {
@@ -106,25 +106,22 @@ realm "signed" {
     }
   }
 }
-realm "keyed" {
+realm "whole" {
+  tenant = "idp"
   authentication {
+    type = "mixed"
     token_broker {
       type        = "key-pair"
       private_key = "urn:realmgate-secret:vault:kv/operator/broker#pem"
     }
   }
+  service_identity "aws_iam" {
+    iam_arn     = "arn:aws:iam::123456789012:user/realmgate"
+    credentials = "urn:realmgate-secret:vault:kv/operator/aws"
+  }
   connections {
     secret_store  = "vault"
-    secret_prefix = "kv/keyed/"
-  }
-}
-realm "foreign" {
-  tenant = "idp"
-  authentication {
-    type = "external"
-    authenticator {
-      type = "claims"
-    }
+    secret_prefix = "kv/whole/"
   }
 }
 realm "people" {
@@ -201,7 +198,7 @@ func TestEndToEnd(t *testing.T) {
 	if a := e.check("plain", e.Token("plain")); a.Status != http.StatusOK {
 		t.Errorf("the realm that needs no server: %d %s", a.Status, a.Text)
 	}
-	for realm, token := range map[string]string{"signed": "x.y.z", "keyed": "x.y.z", "foreign": e.opaque(), "people": user} {
+	for realm, token := range map[string]string{"signed": "x.y.z", "whole": e.opaque(), "people": user} {
 		want := http.StatusServiceUnavailable
 		if realm == "signed" {
 			want = http.StatusUnauthorized // what is not a token of the realm is known without a key
@@ -216,18 +213,18 @@ func TestEndToEnd(t *testing.T) {
 	// It comes back, sealed at first, and all recovers by itself.
 	e.vault.Resume(t)
 	e.vault.Unseal(t)
-	for _, realm := range []string{"signed", "keyed"} {
+	for _, realm := range []string{"signed", "whole"} {
 		eventually(t, realm+" recovers", func() bool { return e.Issue(realm).Status == http.StatusOK })
 		if a := e.check(realm, e.Token(realm)); a.Status != http.StatusOK {
 			t.Errorf("%s: %d %s", realm, a.Status, a.Text)
 		}
 	}
-	eventually(t, "the foreign tokens' realm recovers", func() bool { return e.check("foreign", e.opaque()).Status == http.StatusOK })
 	eventually(t, "the realm of the server's tokens recovers", func() bool { return e.check("people", user).Status == http.StatusOK })
 	if a := e.check("people", "hvs."+rand.Text()); a.Status != http.StatusUnauthorized {
 		t.Errorf("a made up token of the server: %d %s", a.Status, a.Text)
 	}
 	e.rotation(t)
+	e.threeReferences(t)
 	e.connections(t)
 	e.gone(t)
 	if len(e.processes()) != 4 {
@@ -264,35 +261,78 @@ func (e *everything) rotation(t *testing.T) {
 	}
 }
 
-// connections: secrets of a connection are written to the server and go with it; a role is taken on with keys that are there.
+// threeReferences: tokens of the realm itself, whose key is in the server, and of the provider, for which a client secret is
+// there, are known; who has either takes a role on at a real STS, with keys that are there; a real S3 takes what comes of it.
+func (e *everything) threeReferences(t *testing.T) {
+	t.Helper()
+	root := e.Token("whole")
+	e.Principal("whole", e.idp.ClientID, "reader")
+	if a := e.connection(http.MethodPost, "whole", "", root, lakehouse); a.Status != http.StatusCreated {
+		t.Fatalf("create: %d %s", a.Status, a.Text)
+	}
+	for token, want := range map[string]string{root: "root service_admin", e.opaque(): e.idp.ClientID + " reader"} {
+		who, roles := e.check("whole", token).Who()
+		if who+" "+roles != want {
+			t.Errorf("%s %s, want %s", who, roles, want)
+		}
+		a := e.connection(http.MethodPost, "whole", "/lake/credentials", token, "{}")
+		if a.Status != http.StatusOK || strings.Contains(a.Text, e.minio.SecretKey) {
+			t.Errorf("%s takes a role on: %d %s", who, a.Status, a.Text)
+			continue
+		}
+		keys, _ := a.Body["properties"].(map[string]any)
+		at := func(name string) string { v, _ := keys["s3."+name].(string); return v }
+		for _, x := range []struct {
+			keys aws.Credentials
+			want int
+		}{
+			{aws.Credentials{AccessKeyID: at("access-key-id"), SecretAccessKey: at("secret-access-key"), SessionToken: at("session-token")}, http.StatusOK},
+			{aws.Credentials{AccessKeyID: at("access-key-id"), SecretAccessKey: at("secret-access-key")}, http.StatusForbidden},
+		} {
+			if got := e.listBuckets(x.keys); got != x.want {
+				t.Errorf("%s at S3: %d, want %d: %s", who, got, x.want, a.Text)
+			}
+		}
+	}
+}
+
+// listBuckets gives the status of MinIO's answer.
+func (e *everything) listBuckets(keys aws.Credentials) int {
+	e.t.Helper()
+	r, err := http.NewRequestWithContext(e.t.Context(), http.MethodGet, e.minio.URL+"/", nil)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	nothing := sha256hex(nil)
+	r.Header.Set("X-Amz-Content-Sha256", nothing)
+	if err := v4.NewSigner().SignHTTP(r.Context(), keys, r, nothing, "s3", miniotest.Region, time.Now()); err != nil {
+		e.t.Fatal(err)
+	}
+	return e.Send(r).Status
+}
+
+// connections: secrets of a connection are written to the server and go with it, and no other one can be reached through it.
 func (e *everything) connections(t *testing.T) {
 	t.Helper()
-	root, value := e.Token("keyed"), e.secret["the connection's secret"]
-	made := e.connection(http.MethodPost, "keyed", "", root, fmt.Sprintf(`{"name":"glue","connectionConfigInfo":{"connectionType":"GENERIC_HTTP","uri":"https://203.0.113.7/api",`+
+	root, value := e.Token("whole"), e.secret["the connection's secret"]
+	made := e.connection(http.MethodPost, "whole", "", root, fmt.Sprintf(`{"name":"glue","connectionConfigInfo":{"connectionType":"GENERIC_HTTP","uri":"https://203.0.113.7/api",`+
 		`"authenticationParameters":{"authenticationType":"BEARER","bearerToken":%q}}}`, value))
 	if made.Status != http.StatusCreated || strings.Contains(made.Text, value) {
 		t.Fatalf("create: %d %s", made.Status, made.Text)
 	}
-	if a := e.connection(http.MethodPost, "keyed", "/glue/credentials", root, "{}"); a.Status != http.StatusOK || !strings.Contains(a.Text, value) {
+	if a := e.connection(http.MethodPost, "whole", "/glue/credentials", root, "{}"); a.Status != http.StatusOK || !strings.Contains(a.Text, value) {
 		t.Errorf("credentials: %d %s", a.Status, a.Text)
 	}
-	if list := e.vault.Status(t, "LIST", "kv/metadata/keyed", e.vault.Token); list != http.StatusOK {
+	if list := e.vault.Status(t, "LIST", "kv/metadata/whole", e.vault.Token); list != http.StatusOK {
 		t.Errorf("the secret is not in the server: %d", list)
 	}
-	if a := e.connection(http.MethodDelete, "keyed", "/glue", root, ""); a.Status != http.StatusNoContent {
+	if a := e.connection(http.MethodDelete, "whole", "/glue", root, ""); a.Status != http.StatusNoContent {
 		t.Errorf("delete: %d %s", a.Status, a.Text)
 	}
 	eventually(t, "the secret goes with the connection", func() bool {
-		return e.vault.Status(t, "LIST", "kv/metadata/keyed", e.vault.Token) == http.StatusNotFound
+		return e.vault.Status(t, "LIST", "kv/metadata/whole", e.vault.Token) == http.StatusNotFound
 	})
-	if a := e.connection(http.MethodPost, "keyed", "", root, lakehouse); a.Status != http.StatusCreated {
-		t.Fatalf("create: %d %s", a.Status, a.Text)
-	}
-	a := e.connection(http.MethodPost, "keyed", "/lake/credentials", root, "{}")
-	if a.Status != http.StatusOK || !strings.Contains(a.Text, "s3.session-token") || strings.Contains(a.Text, e.minio.SecretKey) {
-		t.Errorf("a role that is taken on: %d %s", a.Status, a.Text)
-	}
-	b := e.connection(http.MethodPost, "keyed", "", root, `{"name":"thief","connectionConfigInfo":{"connectionType":"GENERIC_HTTP","uri":"https://203.0.113.7/api",`+
+	b := e.connection(http.MethodPost, "whole", "", root, `{"name":"thief","connectionConfigInfo":{"connectionType":"GENERIC_HTTP","uri":"https://203.0.113.7/api",`+
 		`"authenticationParameters":{"authenticationType":"BEARER","bearerTokenReference":"urn:realmgate-secret:vault:kv/operator/aws#secret_access_key"}}}`)
 	if b.Status < 400 || b.Status >= 500 {
 		t.Errorf("a reference to what is not the realm's: %d %s", b.Status, b.Text)
@@ -302,36 +342,48 @@ func (e *everything) connections(t *testing.T) {
 // gone: the server goes while the daemon is at work.
 func (e *everything) gone(t *testing.T) {
 	t.Helper()
-	signed, keyed := e.Token("signed"), e.Token("keyed")
-	e.vault.Seal(t)
-	for _, x := range [][2]string{{"signed", signed}, {"keyed", keyed}} { // their keys are known
+	signed, whole := e.Token("signed"), e.Token("whole")
+	e.vault.Stop()
+	for _, x := range [][2]string{{"signed", signed}, {"whole", whole}} { // their keys are known
 		if a := e.check(x[0], x[1]); a.Status != http.StatusOK {
-			t.Errorf("%s, while the server is sealed: %d %s", x[0], a.Status, a.Text)
+			t.Errorf("%s, while the server is away: %d %s", x[0], a.Status, a.Text)
 		}
 	}
-	if a := e.Issue("keyed"); a.Status != http.StatusOK {
+	if a := e.Issue("whole"); a.Status != http.StatusOK {
 		t.Errorf("a token whose key is known: %d %s", a.Status, a.Text)
 	}
 	if a := e.Issue("signed"); a.Status != http.StatusServiceUnavailable {
 		t.Errorf("a token whose key is in the server: %d %s", a.Status, a.Text)
 	}
-	root := keyed
+	root := whole
 	eventually(t, "a secret is unavailable after its configured life", func() bool {
-		a := e.connection(http.MethodPost, "keyed", "", root, strings.ReplaceAll(lakehouse, "lake", "lake"+rand.Text()[:6]))
+		a := e.connection(http.MethodPost, "whole", "", root, strings.ReplaceAll(lakehouse, "lake", "lake"+rand.Text()[:6]))
 		if a.Status != http.StatusCreated {
 			t.Fatalf("%d %s", a.Status, a.Text)
 		}
 		name, _ := a.Body["name"].(string)
-		c := e.connection(http.MethodPost, "keyed", "/"+name+"/credentials", root, "{}")
+		c := e.connection(http.MethodPost, "whole", "/"+name+"/credentials", root, "{}")
 		if c.Status != http.StatusOK && c.Status != http.StatusServiceUnavailable {
 			t.Fatalf("%d %s", c.Status, c.Text)
 		}
 		fmt.Fprintln(&e.said, map[bool]string{true: c.Text}[c.Status != http.StatusOK])
 		return c.Status == http.StatusServiceUnavailable
 	})
-	eventually(t, "the log says which reference could not be resolved, and why", func() bool {
-		return strings.Contains(e.Log.String(), "secret store(vault): urn:realmgate-secret:vault:kv/operator/aws: the server is sealed (status 503)")
-	})
+	e.says(t, "urn:realmgate-secret:vault:kv/operator/aws: the server cannot be reached: dial tcp ")
+	for token, words := range map[string]string{whole: "kv/operator/broker#pem", e.opaque(): "kv/operator/idp#secret"} { // what read its own goes on with it
+		if a := e.check("whole", token); a.Status != http.StatusOK {
+			t.Errorf("%s, when it is not kept any more: %d %s", words, a.Status, a.Text)
+		}
+		e.says(t, "urn:realmgate-secret:vault:"+words+": the server cannot be reached: dial tcp ")
+	}
+	e.vault.Resume(t) // sealed, as after each start
+	if c := e.connection(http.MethodPost, "whole", "/lake/credentials", root, "{}"); c.Status != http.StatusServiceUnavailable {
+		t.Errorf("while the server is sealed: %d %s", c.Status, c.Text)
+	}
+	e.says(t, "urn:realmgate-secret:vault:kv/operator/aws: the server is sealed (status 503)")
 	e.vault.Unseal(t)
-	eventually(t, "all recovers", func() bool { return e.Issue("signed").Status == http.StatusOK })
+	eventually(t, "all recovers", func() bool {
+		return e.Issue("signed").Status == http.StatusOK && e.check("whole", e.opaque()).Status == http.StatusOK &&
+			e.connection(http.MethodPost, "whole", "/lake/credentials", root, "{}").Status == http.StatusOK
+	})
 }
