@@ -26,6 +26,21 @@ func newGate(t *testing.T, hcl string) *gate {
 	return &gate{t: t, Daemon: daemontest.New(t, daemontest.Options{Plugins: []string{"aws", "vault"}, HCL: "log {\n  level = \"trace\"\n}\n" + hcl})}
 }
 
+// bootstrap gives a store of that name in a folder, with secrets.
+func bootstrap(t *testing.T, secrets map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range secrets {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(value), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return fmt.Sprintf("secret_store \"bootstrap\" {\n  type = \"file\"\n  dir  = %q\n}\n", dir)
+}
+
 // check asks the forward-auth door of a realm.
 func (g *gate) check(realm, token string) daemontest.Answer {
 	g.t.Helper()
@@ -48,10 +63,23 @@ func (g *gate) connection(method, realm, rest, token, body string) daemontest.An
 	return g.Ask(method, "/realms/"+realm+"/v1/connections"+rest, token, "application/json", body)
 }
 
-// says waits until the log says of a reference, or of an address, what is wrong.
+// says waits until the log says what is wrong, and of which reference.
 func (g *gate) says(t *testing.T, words string) {
 	t.Helper()
 	eventually(t, "the log says "+words, func() bool { return strings.Contains(g.Log.String(), words) })
+}
+
+// explains waits until a line of the log has the name of a realm, or of a store that is called so too, and what is wrong.
+func (g *gate) explains(realm, words string) {
+	g.t.Helper()
+	eventually(g.t, "a line of the log has "+realm+" and says "+words, func() bool {
+		for line := range strings.Lines(g.Log.String()) {
+			if strings.Contains(line, realm) && strings.Contains(line, words) {
+				return true
+			}
+		}
+		return false
+	})
 }
 
 // processes are the daemon and its plugins, by name.

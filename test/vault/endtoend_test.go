@@ -4,8 +4,6 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -52,13 +50,6 @@ path "identity/entity/id/*"   { capabilities = ["read"] }
 	v.Do(t, http.MethodPost, "sys/auth/approle", map[string]any{"type": "approle"})
 	role := v.approle(t, "realmgate", map[string]any{"token_policies": "realmgate", "token_ttl": "20s"})
 	secretID := v.secretID(t, "realmgate")
-	bootstrap := t.TempDir()
-	if err := os.Chmod(bootstrap, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(bootstrap, "secret-id"), []byte(secretID), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	e.secret = map[string]string{
 		"the broker's key": strings.Split(pem, "\n")[1], "the client secret at the provider": e.idp.ClientSecret, "the keys for AWS": e.minio.SecretKey,
 		"the secret id": secretID, "the root token": v.Token, "a token of the server": "hvs.", "the connection's secret": "canary-" + rand.Text(),
@@ -72,15 +63,11 @@ path "identity/entity/id/*"   { capabilities = ["read"] }
       role_id   = %q
       secret_id = "urn:realmgate-secret:bootstrap:secret-id"
     }`, v.URL, v.CAFile, role)
-	e.gate = newGate(t, fmt.Sprintf(`
-secret_store "bootstrap" {
-  type = "file"
-  dir  = %q
-}
+	e.gate = newGate(t, bootstrap(t, map[string]string{"secret-id": secretID})+fmt.Sprintf(`
 secret_store "vault" {
   type    = "vault"
   max_age = "PT2S"
-  %s
+  %[1]s
   grant {
     realm  = "whole"
     prefix = "kv/whole/"
@@ -88,7 +75,7 @@ secret_store "vault" {
 }
 credential_vendor "SIGV4" {
   type         = "sigv4"
-  sts_endpoint = %q
+  sts_endpoint = %[2]q
 }
 connections {
   manage_roles = ["service_admin"]
@@ -102,7 +89,7 @@ realm "signed" {
       key           = "realm1"
       refresh       = "PT1S"
       publish_ahead = "PT4S"
-      %[2]s
+      %[1]s
     }
   }
 }
@@ -136,10 +123,10 @@ realm "people" {
 tenant "idp" {
   identity_provider {
     type            = "introspection"
-    endpoint        = %[4]q
-    client_id       = %[5]q
+    endpoint        = %[3]q
+    client_id       = %[4]q
     client_secret   = "urn:realmgate-secret:vault:kv/operator/idp#secret"
-    audience        = [%[6]q]
+    audience        = [%[5]q]
     role_claim_path = "roles"
     max_age         = "PT0S"
   }
@@ -160,7 +147,7 @@ tenant "vault" {
     type       = "vault-token"
     auth_paths = ["auth/userpass/"]
     max_age    = "PT0S"
-    %[2]s
+    %[1]s
   }
   principal_mapper {
     type            = "default"
@@ -174,7 +161,7 @@ tenant "vault" {
     }
   }
 }
-`, bootstrap, reach, e.minio.URL, e.idp.IntrospectionURL, e.idp.ClientID, e.idp.Audience))
+`, reach, e.minio.URL, e.idp.IntrospectionURL, e.idp.ClientID, e.idp.Audience))
 	return e
 }
 
