@@ -25,9 +25,10 @@ type faulty struct {
 	*world
 	slow    *httptest.Server // answers nothing until open
 	open    atomic.Bool
-	standby *httptest.Server // redirects to the server, as a standby does
-	lost    *httptest.Server // redirects to a node that the configuration does not know
-	alone   *httptest.Server // a standby that finds no active node
+	standby *httptest.Server         // redirects to the server, as a standby does
+	lost    *httptest.Server         // redirects to a node that the configuration does not know
+	alone   *httptest.Server         // a standby that finds no active node
+	codes   map[int]*httptest.Server // answer everything with a status that health checks of nodes which are not active have
 
 	role, pem string
 }
@@ -66,6 +67,13 @@ func newFaulty(t *testing.T) *faulty {
 		w.WriteHeader(http.StatusInternalServerError)
 		fmt.Fprint(w, `{"errors":["local node not active but active cluster node not found"]}`)
 	})
+	f.codes = map[int]*httptest.Server{}
+	for _, status := range []int{429, 472, 473} {
+		f.codes[status] = serve(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(status)
+			fmt.Fprint(w, `{"initialized":true,"sealed":false,"standby":true}`)
+		})
+	}
 	f.prepare(t)
 	return f
 }
@@ -124,6 +132,9 @@ func TestFaultsThroughTheDaemon(t *testing.T) {
 		"standby":  {f.reach(f.standby.URL, ca+fmt.Sprintf("\n    further_addresses = [%q]", f.URL)), "broker"},
 		"lost":     {f.reach(f.lost.URL, ""), "broker"},
 		"alone":    {f.reach(f.alone.URL, ""), "broker"},
+		"s429":     {f.reach(f.codes[429].URL, ""), "broker"},
+		"s472":     {f.reach(f.codes[472].URL, ""), "broker"},
+		"s473":     {f.reach(f.codes[473].URL, ""), "broker"},
 	} {
 		config += fmt.Sprintf("secret_store %q {\n  type = \"vault\"\n  max_age = \"PT0S\"\n%s\n}\nrealm %[1]q {\n  authentication {\n    token_broker {\n"+
 			"      type = \"key-pair\"\n      private_key = \"urn:realmgate-secret:%[1]s:kv/operator/%[3]s#pem\"\n    }\n  }\n}\n", name, x.reach, x.path)
@@ -137,7 +148,10 @@ func TestFaultsThroughTheDaemon(t *testing.T) {
 	} {
 		config += fmt.Sprintf("realm %q {\n  authentication {\n    token_broker {\n      type = \"vault-transit\"\n      key = %q\n%s\n    }\n  }\n}\n", name, x.key, x.reach)
 	}
-	for name, reach := range map[string]string{"people-slow": f.reach(f.slow.URL, ""), "people-stranger": f.reach(f.URL, foreign), "people-lost": f.reach(f.lost.URL, "")} {
+	for name, reach := range map[string]string{
+		"people-slow": f.reach(f.slow.URL, ""), "people-stranger": f.reach(f.URL, foreign), "people-lost": f.reach(f.lost.URL, ""),
+		"people-429": f.reach(f.codes[429].URL, ""), "people-472": f.reach(f.codes[472].URL, ""), "people-473": f.reach(f.codes[473].URL, ""),
+	} {
 		config += fmt.Sprintf("tenant %q {\n  identity_provider {\n    type = \"vault-token\"\n    max_age = \"PT0S\"\n%s\n  }\n  principal_mapper {\n    name_claim_path = \"display_name\"\n  }\n}\n"+
 			"realm %[1]q {\n  tenant = %[1]q\n  authentication {\n    type = \"external\"\n    authenticator {\n      type = \"claims\"\n    }\n  }\n}\n", name, reach)
 	}
@@ -156,6 +170,9 @@ func TestFaultsThroughTheDaemon(t *testing.T) {
 		"slow":            "urn:realmgate-secret:slow:kv/operator/broker#pem: login: AppRole: the server does not answer in time",
 		"lost":            "urn:realmgate-secret:lost:kv/operator/broker#pem: login: AppRole: the server redirects to a host that is not among the addresses",
 		"alone":           "urn:realmgate-secret:alone:kv/operator/broker#pem: login: AppRole: the node is a standby that finds no active one (status 500)",
+		"s429":            "urn:realmgate-secret:s429:kv/operator/broker#pem: login: AppRole: the server answers 429; its own log may say why",
+		"s472":            "urn:realmgate-secret:s472:kv/operator/broker#pem: login: AppRole: the server answers 472; its own log may say why",
+		"s473":            "urn:realmgate-secret:s473:kv/operator/broker#pem: login: AppRole: the server answers 473; its own log may say why",
 		"signed-slow":     "does not answer in time",
 		"signed-stranger": "certificate signed by unknown authority",
 		"signed-denied":   "transit/sign/other",
@@ -175,6 +192,7 @@ func TestFaultsThroughTheDaemon(t *testing.T) {
 	}
 	for realm, words := range map[string]string{
 		"people-slow": "does not answer in time", "people-stranger": "certificate signed by unknown authority", "people-lost": "redirects to a host that is not among the addresses",
+		"people-429": "the server answers 429", "people-472": "the server answers 472", "people-473": "the server answers 473",
 	} {
 		began := time.Now()
 		if a := g.check(realm, user); a.Status != http.StatusServiceUnavailable || time.Since(began) > longest {
