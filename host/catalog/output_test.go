@@ -36,6 +36,8 @@ func TestRedact(t *testing.T) {
 		{"", ""},
 		{"verify token: expired", "verify token: expired"},
 		{"the key \"client_secret\" is required", "the key \"client_secret\" is required"},
+		{"/private_key: secret store vault: urn:realmgate-secret:vault:kv/a#pem: there is no such secret", "/private_key: secret store vault: urn:realmgate-secret:vault:kv/a#pem: there is no such secret"},
+		{"/client_secret: hunter2 store", "/client_secret: [hidden] store"},
 		{"urn:realmgate-secret:store:a/b is not there", "urn:realmgate-secret:store:a/b is not there"},
 		{"urn:polaris-secret:store:a/b", "urn:polaris-secret:store:a/b"},
 		{"https://idp.example.com:8443/jwks", "https://idp.example.com:8443/jwks"},
