@@ -128,9 +128,14 @@ func (w *world) newStore(t testing.TB, s settings) *secrets.Store {
 	return st
 }
 
+// read gives what a reference names, as the daemon takes it out of the whole secret.
 func (w *world) read(t testing.TB, st sdk.SecretResolver, path string) string {
 	t.Helper()
-	s, err := st.Resolve(w.ctx, ref("s:"+path))
+	r := ref("s:" + path)
+	s, err := st.Resolve(w.ctx, r.Whole())
+	if err == nil {
+		s, err = s.Field(r.Field())
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

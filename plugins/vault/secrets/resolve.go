@@ -15,7 +15,7 @@ import (
 )
 
 // Resolve gives a secret: of a key-value store the newest version or the one that is asked for, of another engine what it
-// makes on demand, the same for as long as its lease lasts. Of it the field, if one is named.
+// makes on demand, the same for as long as its lease lasts.
 func (s *Store) Resolve(ctx context.Context, ref sdk.SecretRef) (sdk.Secret, error) {
 	out, err := s.resolve(ctx, ref)
 	return out, wrap(ref, err)
@@ -50,7 +50,7 @@ func (s *Store) resolve(ctx context.Context, ref sdk.SecretRef) (sdk.Secret, err
 		}
 		return sdk.Secret{}, err
 	}
-	raw, err := value(r.fields, ref.Field())
+	raw, err := value(r.fields)
 	if err != nil {
 		return sdk.Secret{}, err
 	}
