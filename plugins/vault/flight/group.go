@@ -66,10 +66,11 @@ func (g *Group[V]) Do(ctx context.Context, key string, work func(context.Context
 	}
 }
 
-// Left says, to the work, whether the caller that it is done for has left: what fails then says nothing of a server.
+// Left says, to the work, whether the caller that it is done for has left, or the one that this caller works for in its turn:
+// what fails then says nothing of a server.
 func Left(ctx context.Context) bool {
 	leader, ok := ctx.Value(leaderKey{}).(context.Context)
-	return ok && leader.Err() != nil
+	return ok && (leader.Err() != nil || Left(leader))
 }
 
 // Close begins no more work. What is under way may go on for as long as patience says; then its context ends. When Close
@@ -108,7 +109,7 @@ func (g *Group[V]) run(leader context.Context, key string, f *flight[V], work fu
 		f.value, err = work(ctx)
 		return err
 	})
-	f.left = f.err != nil && leader.Err() != nil
+	f.left = f.err != nil && Left(ctx)
 	g.mu.Lock()
 	delete(g.all, key)
 	g.mu.Unlock()

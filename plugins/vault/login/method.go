@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"regexp"
 	"slices"
 	"time"
 
@@ -79,16 +78,12 @@ func (s *Choice) method(c *client.Client) (method, error) {
 	return all[0], nil
 }
 
-var mountPattern = regexp.MustCompile(`^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$`)
-
 func checkMount(name string) error {
-	if !mountPattern.MatchString(name) || dots.MatchString(name) {
+	if !client.IsMount(name) {
 		return sdk.At(errors.New("it is not where an authentication method is mounted: names with slashes in between, without auth/ in front"), "mount")
 	}
 	return nil
 }
-
-var dots = regexp.MustCompile(`(^|/)\.\.?(/|$)`)
 
 func checkRole(role string) error {
 	if role == "" {

@@ -99,7 +99,6 @@ func (s *Store) readV1(ctx context.Context, path string) (result, error) {
 type versioned struct {
 	fields    map[string]any
 	version   string
-	deleted   bool
 	destroyed bool
 }
 
@@ -110,9 +109,7 @@ func versionedOf(data map[string]any) versioned {
 	if n, ok := about["version"].(json.Number); ok {
 		v.version = n.String()
 	}
-	at, _ := about["deletion_time"].(string)
 	v.destroyed, _ = about["destroyed"].(bool)
-	v.deleted = at != "" && v.fields == nil
 	return v
 }
 
