@@ -119,6 +119,44 @@ func TestWhoWaitsIsNotHurtByOneWhoLeaves(t *testing.T) {
 	})
 }
 
+type callKey struct{}
+
+// Work that wants work done in its turn leaves with the caller at the very beginning.
+func TestWhoWaitsIsNotHurtByOneWhoLeavesFurtherUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		outer, inner, until := New[string](limit), New[string](limit), make(chan struct{})
+		login := func(ctx context.Context) (string, error) {
+			<-until
+			if call, _ := ctx.Value(callKey{}).(context.Context); call.Err() != nil { // as a host does that was asked in its course
+				if !Left(ctx) {
+					t.Error("the work does not know that its caller has left")
+				}
+				return "", errors.New("the call is over")
+			}
+			return "fine", nil
+		}
+		calling := func(ctx context.Context) context.Context { return context.WithValue(ctx, callKey{}, ctx) }
+		work := func(ctx context.Context) (string, error) { return inner.Do(ctx, "", login) }
+		ctx, leave := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		all.Go(func() { _, _ = outer.Do(calling(ctx), "a", work) })
+		synctest.Wait()
+		for _, key := range []string{"a", "b"} {
+			all.Go(func() {
+				if v, err := outer.Do(calling(t.Context()), key, work); v != "fine" || err != nil {
+					t.Errorf("%s: %q %v", key, v, err)
+				}
+			})
+		}
+		synctest.Wait()
+		leave()
+		synctest.Wait()
+		close(until)
+		all.Wait()
+	})
+}
+
 // What fails while its caller waits fails for all: it is not done again.
 func TestFailureIsForAll(t *testing.T) {
 	t.Parallel()
