@@ -34,7 +34,7 @@ func newTurning(clock *time.Time) (*turning, *Service) {
 	return m, s
 }
 
-func (s *Service) text(t *testing.T, ctx context.Context, text string) string {
+func (s *Service) text(ctx context.Context, t *testing.T, text string) string {
 	t.Helper()
 	v, err := s.Resolve(ctx, ref(t, "urn:realmgate-secret:m:"+text))
 	if err != nil {
@@ -49,8 +49,8 @@ func TestFieldsAreOfOneReading(t *testing.T) {
 	clock := time.Unix(1000, 0)
 	m, s := newTurning(&clock)
 	ctx := t.Context()
-	pair := func() string { return s.text(t, ctx, "x#user") + " " + s.text(t, ctx, "x#password") }
-	if got := s.text(t, ctx, "x#user"); got != "u1" {
+	pair := func() string { return s.text(ctx, t, "x#user") + " " + s.text(ctx, t, "x#password") }
+	if got := s.text(ctx, t, "x#user"); got != "u1" {
 		t.Fatal(got)
 	}
 	clock = clock.Add(defaultLife - time.Second)
@@ -58,13 +58,13 @@ func TestFieldsAreOfOneReading(t *testing.T) {
 		t.Errorf("after 29 seconds: %s", got)
 	}
 	clock = clock.Add(2 * time.Second)
-	if got := s.text(t, ctx, "x#password") + " " + s.text(t, ctx, "x#user"); got != "p2 u2" {
+	if got := s.text(ctx, t, "x#password") + " " + s.text(ctx, t, "x#user"); got != "p2 u2" {
 		t.Errorf("after its life: %s", got)
 	}
-	if got := s.text(t, ctx, "x?=version=7#user") + " " + s.text(t, ctx, "x?=version=7#password") + " " + pair(); got != "u3 p3 u2 p2" {
+	if got := s.text(ctx, t, "x?=version=7#user") + " " + s.text(ctx, t, "x?=version=7#password") + " " + pair(); got != "u3 p3 u2 p2" {
 		t.Errorf("a version is another secret: %s", got)
 	}
-	if got := s.text(t, ctx, "x"); got != `{"user":"u2","password":"p2","n":2}` || m.reads.Load() != 3 {
+	if got := s.text(ctx, t, "x"); got != `{"user":"u2","password":"p2","n":2}` || m.reads.Load() != 3 {
 		t.Errorf("%s after %d reads", got, m.reads.Load())
 	}
 	m.asked.Range(func(at, _ any) bool {
@@ -84,7 +84,7 @@ func TestFieldsAreFetchedOnce(t *testing.T) {
 	var all sync.WaitGroup
 	for _, field := range []string{"user", "password", "user", "password"} {
 		all.Go(func() {
-			if got := s.text(t, t.Context(), "x#"+field); got != field[:1] {
+			if got := s.text(t.Context(), t, "x#"+field); got != field[:1] {
 				t.Errorf("%s: %q", field, got)
 			}
 		})
@@ -105,35 +105,47 @@ func TestFieldsBelongTogether(t *testing.T) {
 	first, second := Together(t.Context()), Together(t.Context())
 	inner, cancel := context.WithCancel(first)
 	defer cancel()
-	got := s.text(t, first, "x#user") + " " + s.text(t, second, "x#user")
+	got := s.text(first, t, "x#user") + " " + s.text(second, t, "x#user")
 	clock = clock.Add(time.Hour)
-	got += " " + s.text(t, inner, "x#password") + " " + s.text(t, second, "x#password") + " " + s.text(t, t.Context(), "x#password")
+	got += " " + s.text(inner, t, "x#password") + " " + s.text(second, t, "x#password") + " " + s.text(t.Context(), t, "x#password")
 	if got != "u1 u2 p1 p2 p3" {
 		t.Error(got)
 	}
-	if got := s.text(t, first, "y#user") + " " + s.text(t, first, "x?=version=1#user"); got != "u4 u5" {
+	if got := s.text(first, t, "y#user") + " " + s.text(first, t, "x?=version=1#user"); got != "u4 u5" {
 		t.Errorf("another secret, another version: %s", got)
 	}
-	if got := s.text(t, Together(first), "x#user"); got != "u6" {
+	if got := s.text(Together(first), t, "x#user"); got != "u6" {
 		t.Errorf("a call within the call: %s", got)
 	}
 	s.SetStores([]Store{{Name: "m", Resolver: m}})
-	if got := s.text(t, first, "x#user"); got != "u7" {
+	if got := s.text(first, t, "x#user"); got != "u7" {
 		t.Errorf("after a new configuration: %s", got)
 	}
-	// Two at a time.
-	third := Together(t.Context())
-	users, passwords := make([]string, 8), make([]string, 8)
-	var all sync.WaitGroup
-	for n := range users {
-		all.Go(func() { users[n] = s.text(t, third, "z#user") })
-		all.Go(func() { passwords[n] = s.text(t, third, "z#password") })
+}
+
+// Two fields that a call asks for at the same time are of one reading, also where the store was read for each.
+func TestFieldsOfOneCallAtTheSameTime(t *testing.T) {
+	t.Parallel()
+	ctx, whole := Together(t.Context()), ref(t, "urn:realmgate-secret:m:x")
+	var both, all sync.WaitGroup
+	both.Add(2)
+	var got [2]string
+	for n := range got {
+		all.Go(func() {
+			v, err := together(ctx, nil, whole, func() (sdk.Secret, error) {
+				both.Done()
+				both.Wait() // each reads before the other one has read
+				return sdk.NewSecret(fmt.Append(nil, n)), nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+			got[n] = string(v.Reveal())
+		})
 	}
 	all.Wait()
-	for n := range users {
-		if users[n] != users[0] || passwords[n] != "p"+users[0][1:] {
-			t.Fatalf("%v %v", users, passwords)
-		}
+	if got[0] != got[1] {
+		t.Errorf("%v", got)
 	}
 }
 

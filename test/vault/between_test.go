@@ -2,14 +2,13 @@ package vault
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
-
-	"net/http/httptest"
 )
 
 // between stands before a server, and sees what is asked.

@@ -45,6 +45,12 @@ func (h *host) set(path, value string) {
 	h.values[path] = value
 }
 
+func (h *host) get(path string) string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.values[path]
+}
+
 // ResolveSecret is sdk.Host's.
 func (h *host) ResolveSecret(_ context.Context, ref sdk.SecretRef) (sdk.Secret, error) {
 	h.mu.Lock()

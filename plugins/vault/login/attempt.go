@@ -23,7 +23,7 @@ const (
 	lookTimeout = 500 * time.Millisecond
 )
 
-// mark tells one proof from another. That of one which could not be read is zero.
+// mark tells one proof from another.
 type mark [sha256.Size]byte
 
 // trouble is what is remembered of logins that failed; nothing after one that did not.
@@ -75,12 +75,11 @@ func (s *Session) enter(ctx context.Context, attempts uint64) (held, error) {
 		}
 	}
 	s.mu.Unlock()
-	var made mark
 	proof, err := s.method.proof(ctx)
-	if err != nil {
-		return held{}, s.failed(ctx, made, err)
+	if err != nil { // the server was not asked, and this caller's call may be over
+		return held{}, flight.Own(&Error{err.Error()})
 	}
-	made = sha256.Sum256([]byte(proof))
+	made := mark(sha256.Sum256([]byte(proof)))
 	before := time.Now()
 	g, err := s.method.login(ctx, s.client, proof)
 	if err == nil {
@@ -92,11 +91,8 @@ func (s *Session) enter(ctx context.Context, attempts uint64) (held, error) {
 	return s.take(g, made, before), nil
 }
 
-// failed notes a failure.
+// failed notes that the server gave no token.
 func (s *Session) failed(ctx context.Context, made mark, err error) error {
-	if flight.Left(ctx) && client.As(err) == nil {
-		return err // the host answers only while the call lasts that it is asked in
-	}
 	longest := longestRest
 	if status := client.Status(err); status >= 400 && status < 500 && status != http.StatusTooManyRequests {
 		longest = refusedRest

@@ -58,7 +58,8 @@ type Answer struct {
 	Login       uint64
 }
 
-// Error is a login that failed. It does not unwrap: what the server said to a login is not what it says to a question.
+// Error is a login that failed. It does not unwrap: what the server said to a login is not what it says to a question. Where
+// what the login is made with could not be read, it is marked as the caller's (flight.IsOwn).
 type Error struct{ text string }
 
 // Error says why.
@@ -147,7 +148,7 @@ func (s *Session) logIn(ctx context.Context, attempts uint64) (held, error) {
 	case err == nil:
 		return h, nil
 	case errors.As(err, &f):
-		return held{}, f
+		return held{}, err
 	case errors.Is(err, flight.ErrClosed):
 		return held{}, &Error{"the session is closed"}
 	case ctx.Err() != nil:
