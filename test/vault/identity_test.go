@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"reflect"
 	"slices"
 	"strings"
@@ -230,6 +231,38 @@ func TestVaultTokenFlood(t *testing.T) {
 	}
 	if _, err := p.Identify(w.ctx, bearer(w.token)); err != nil {
 		t.Errorf("a token that was good before: %v", err)
+	}
+}
+
+// What something in between says, in place of the server, denies nobody.
+func TestVaultTokenBehindAProxyThatSaysNo(t *testing.T) {
+	t.Parallel()
+	w := newPeople(t, vaulttest.Dev(t))
+	for what, answer := range map[string]string{"a page": "<html><title>403 Forbidden</title></html>", "JSON of its own": `{"message":"Forbidden"}`} {
+		wall := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+			rw.WriteHeader(http.StatusForbidden)
+			fmt.Fprint(rw, answer)
+		}))
+		t.Cleanup(wall.Close)
+		p := w.newProvider(t, w.base().with(settings{"address": wall.URL, "max_retries": 0}))
+		if _, err := p.Identify(w.ctx, bearer(w.token)); reason(err) != "unavailable" || !strings.Contains(err.Error(), "something between here and the server answers 403") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+// A token without the default policy is one as any other if its policies let it look itself up; else nothing is known of it.
+func TestVaultTokenWithoutTheDefaultPolicy(t *testing.T) {
+	t.Parallel()
+	w := newPeople(t, vaulttest.Dev(t))
+	w.Policy(t, "looks", `path "auth/token/lookup-self" { capabilities = ["read"] }`)
+	p := w.newProvider(t, w.base().with(settings{"require_entity": false}))
+	for policy, want := range map[string]string{"looks": "", "ops": "token_inactive"} {
+		token := w.NewToken(t, map[string]any{"policies": []string{policy}, "ttl": "1h", "no_default_policy": true})
+		id, err := p.Identify(w.ctx, bearer(token))
+		if reason(err) != want || err == nil && !slices.Equal(id.Roles, []string{policy}) {
+			t.Errorf("%s: %v %v", policy, id.Roles, err)
+		}
 	}
 }
 

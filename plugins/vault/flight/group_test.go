@@ -3,6 +3,7 @@ package flight
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -113,6 +114,74 @@ func TestWhoWaitsIsNotHurtByOneWhoLeaves(t *testing.T) {
 		synctest.Wait()
 		leave()
 		leaveToo()
+		synctest.Wait()
+		close(until)
+		all.Wait()
+	})
+}
+
+// The host may refuse one whose call is over before he knows: such an error hurts no other, and is given back at last.
+func TestWhatIsTheCallersOwn(t *testing.T) {
+	t.Parallel()
+	for bad, want := range map[int64]int64{1: 2, 100: 3} {
+		synctest.Test(t, func(t *testing.T) {
+			g, until, fault := New[int64](limit), make(chan struct{}), errors.New("the call is over")
+			var n, failed atomic.Int64
+			work := func(context.Context) (int64, error) {
+				at := n.Add(1)
+				<-until
+				time.Sleep(time.Second)
+				if at <= bad {
+					return 0, fmt.Errorf("login: %w", Own(fault))
+				}
+				return at, nil
+			}
+			var all sync.WaitGroup
+			for range 20 {
+				all.Go(func() {
+					if _, err := g.Do(t.Context(), "", work); err != nil {
+						failed.Add(1)
+						if !errors.Is(err, fault) || !IsOwn(err) {
+							t.Error(err)
+						}
+					}
+				})
+			}
+			synctest.Wait()
+			close(until)
+			all.Wait()
+			if bad == 1 && failed.Load() != 1 || bad > 1 && failed.Load() != 20 || n.Load() > want {
+				t.Errorf("%d failed, done %d times", failed.Load(), n.Load())
+			}
+		})
+	}
+}
+
+// Work that waits for the work of another group is done for the same caller.
+func TestWorkWithinWork(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		outer, inner, until := New[string](limit), New[string](limit), make(chan struct{})
+		host := func(ctx context.Context) (string, error) {
+			<-until
+			if Left(ctx) {
+				return "", errors.New("the call is over")
+			}
+			return "fine", nil
+		}
+		ctx, leave := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		all.Go(func() {
+			_, _ = outer.Do(ctx, "", func(ctx context.Context) (string, error) { return inner.Do(ctx, "", host) })
+		})
+		synctest.Wait()
+		all.Go(func() {
+			if v, err := inner.Do(t.Context(), "", host); v != "fine" || err != nil {
+				t.Errorf("%q %v", v, err)
+			}
+		})
+		synctest.Wait()
+		leave()
 		synctest.Wait()
 		close(until)
 		all.Wait()
