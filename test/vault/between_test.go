@@ -17,14 +17,14 @@ type between struct {
 
 	mu    sync.Mutex
 	asked []question
-	holds map[string]*hold // by method and path
+	holds map[string]*heldAnswer // by method and path
 }
 
 // question is what was asked. Its path is without /v1/.
 type question struct{ method, path, namespace string }
 
-// hold keeps an answer of the server's back.
-type hold struct{ came, release chan struct{} }
+// heldAnswer is an answer of the server that is kept back.
+type heldAnswer struct{ came, release chan struct{} }
 
 // newBetween stands before w's server. rest gives the part of a path that the server behind is asked for.
 func newBetween(t *testing.T, w *world, rest func(path string) string) *between {
@@ -33,7 +33,7 @@ func newBetween(t *testing.T, w *world, rest func(path string) string) *between 
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &between{holds: map[string]*hold{}}
+	b := &between{holds: map[string]*heldAnswer{}}
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			path := strings.TrimPrefix(r.In.URL.Path, "/v1/")
@@ -69,8 +69,8 @@ func newBetween(t *testing.T, w *world, rest func(path string) string) *between 
 }
 
 // hold keeps the next answer to a question back until its release is closed.
-func (b *between) hold(method, path string) *hold {
-	h := &hold{came: make(chan struct{}), release: make(chan struct{})}
+func (b *between) hold(method, path string) *heldAnswer {
+	h := &heldAnswer{came: make(chan struct{}), release: make(chan struct{})}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.holds[method+" "+path] = h
