@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/realmgate/realmgate/plugins/vault/client"
+	"github.com/realmgate/realmgate/plugins/vault/flight"
 	"github.com/realmgate/realmgate/sdk"
 )
 
@@ -215,6 +216,25 @@ func TestWhoWaitsForALoginOfAnother(t *testing.T) {
 	all.Wait()
 	if s.trouble.times != 0 || len(f.askedAt(roleLogin)) != 1 {
 		t.Errorf("%d failures, %d logins", s.trouble.times, len(f.askedAt(roleLogin)))
+	}
+}
+
+// What a login is made with may be there the next moment: that it could not be read is not remembered, and marked as the caller's.
+func TestWhatALoginIsMadeWithCannotBeRead(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	s := f.open(t, map[string]any{"approle": map[string]any{"role_id": "r", "secret_id": "urn:realmgate-secret:ops:x"}})
+	may := make(chan struct{})
+	close(may)
+	over, end := context.WithCancel(t.Context())
+	end()
+	// The host knows that the call is over, and the session does not yet.
+	err := ask1(sdk.WithHost(t.Context(), &secrets{call: over, asked: make(chan struct{}, 9), may: may}), s)
+	if err == nil || err.Error() != "login: secret_id: the call is over" || !flight.IsOwn(err) {
+		t.Fatal(err)
+	}
+	if err := ask1(sdk.WithHost(t.Context(), &secrets{call: t.Context(), asked: make(chan struct{}, 9), may: may}), s); err != nil {
+		t.Error(err)
 	}
 }
 
