@@ -128,7 +128,7 @@ func (r *ring) refreshed(ctx context.Context) (*versions, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.reading = false
-	if err != nil && flight.Left(ctx) { // it says nothing of the server
+	if err != nil && (flight.Left(ctx) || flight.IsOwn(err)) { // it says nothing of the server
 		return nil, err
 	}
 	r.fault = err

@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/realmgate/realmgate/plugins/vault/flight"
 	"github.com/realmgate/realmgate/sdk"
 	"github.com/realmgate/realmgate/sdk/accesstoken"
 )
@@ -181,4 +182,19 @@ func TestWhoLeavesIsNoFault(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The host may refuse what is asked in a call that is over before the plugin knows that it is: that is no fault of the server's, too.
+func TestWhatIsTheCallersOwnIsNotRemembered(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRing(readings(flight.Own(errors.New("the call is over")), &versions{algorithm: "x"}), time.Minute, time.Hour)
+		defer r.close()
+		if _, err := r.current(t.Context()); err == nil {
+			t.Error("the one whose call is over was answered")
+		}
+		if v, err := r.current(t.Context()); err != nil || v.algorithm != "x" {
+			t.Errorf("the next one: %v", err)
+		}
+	})
 }
