@@ -62,6 +62,13 @@ func (p *part) MapPrincipal(ctx context.Context, id sdk.Identity) (sdk.Principal
 		time.Sleep(time.Hour)
 	case "fail":
 		return sdk.PrincipalRef{}, errors.New("login failed: client_secret=hunter2\nand more")
+	case "await": // a file
+		for {
+			if _, err := os.Stat(id.Subject); err == nil {
+				return sdk.PrincipalRef{Name: "awaited"}, nil
+			}
+			time.Sleep(time.Millisecond)
+		}
 	case "where":
 		dir, err := os.Getwd()
 		return sdk.PrincipalRef{Name: dir}, err
