@@ -44,6 +44,21 @@ func newPart(ctx context.Context, su sdk.Setup, s settings) (*part, error) {
 	return &part{s, su}, nil
 }
 
+// Check says what its key says; without one the part can do its work.
+func (p *part) Check(ctx context.Context) error {
+	switch p.Do {
+	case "hang in a check":
+		time.Sleep(time.Hour)
+	case "refuse a check":
+		return sdk.Deny("no", "no,\npassword=hunter2")
+	}
+	if p.Key.IsZero() {
+		return nil
+	}
+	_, err := p.Key.Value(ctx)
+	return err
+}
+
 func (p *part) Identify(_ context.Context, r sdk.Request) (sdk.Identity, error) {
 	if r.Token == "bad" {
 		return sdk.Identity{}, sdk.Deny("bad_token", "the token is bad,\npassword=hunter2")
