@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -224,11 +225,14 @@ type world struct {
 // sockets lists the socket directories of processes.
 func (w *world) sockets(t *testing.T) []string {
 	t.Helper()
-	all, err := filepath.Glob(filepath.Join(w.runtime, "rg*", "*", "."))
+	all, err := filepath.Glob(filepath.Join(w.runtime, "rg*", "*"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return all
+	return slices.DeleteFunc(all, func(path string) bool {
+		info, err := os.Stat(path)
+		return err != nil || !info.IsDir()
+	})
 }
 
 // newWorld makes a catalog with the sources started. At the end of the test nothing of it may be left.

@@ -67,7 +67,7 @@ func (c *child) Start(context.Context) (err error) {
 	if err != nil {
 		return errors.Join(err, outR.Close(), outW.Close())
 	}
-	cmd := exec.Command(c.image.program.Path, c.image.program.Args...)
+	cmd := &exec.Cmd{Args: append([]string{c.image.program.Path}, c.image.program.Args...)}
 	cmd.Env = append(c.env, serve.LogLevelVariable+"="+c.out.log.GetLevel().String(), plugin.EnvUnixSocketDir+"="+c.dir)
 	cmd.Stdout, cmd.Stderr = outW, errW // files: no goroutine of exec waits for their end
 	isolate(cmd)
@@ -77,11 +77,14 @@ func (c *child) Start(context.Context) (err error) {
 		if c.killed {
 			return context.Canceled
 		}
-		if err := cmd.Start(); err != nil {
-			return err
-		}
-		c.cmd = cmd
-		return nil
+		return c.image.use(func(path string) error {
+			cmd.Path = path
+			if err := cmd.Start(); err != nil {
+				return err
+			}
+			c.cmd = cmd
+			return nil
+		})
 	})
 	if err = errors.Join(err, outW.Close(), errW.Close()); err != nil {
 		c.refuse(ReasonExec, fmt.Sprintf("cannot be executed: %v", pathless(err)))
