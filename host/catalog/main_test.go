@@ -206,13 +206,14 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
+// source has no limit of memory: the race detector uses terabytes of what is never touched.
 func source(t *testing.T, name, mode string) Source {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Source{Name: name, Program: child.Program{Path: self, TLS: true, Env: map[string]string{modeVariable: mode}}}
+	return Source{Name: name, Program: child.Program{Path: self, TLS: true, Limits: child.Limits{Memory: child.Unlimited}, Env: map[string]string{modeVariable: mode}}}
 }
 
 type world struct {

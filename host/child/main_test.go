@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -37,13 +36,8 @@ func (part) MapPrincipal(context.Context, sdk.Identity) (sdk.PrincipalRef, error
 	return sdk.PrincipalRef{Name: "x"}, nil
 }
 
-// modes is what plugins do before they serve.
-var modes = map[string]func(out, err io.Writer){
-	"good": func(io.Writer, io.Writer) {},
-}
-
 func runPlugin(mode string) {
-	do := modes[mode]
+	do := modes[mode] // what it does before it serves
 	if do == nil {
 		_, _ = fmt.Fprintln(os.Stderr, "no such mode:", mode)
 		os.Exit(3)
@@ -71,13 +65,14 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
+// program has no limit of memory: the race detector uses terabytes of what is never touched.
 func program(t testing.TB, mode string) Program {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Program{Path: self, TLS: true, Env: map[string]string{modeVariable: mode}}
+	return Program{Path: self, TLS: true, Limits: Limits{Memory: Unlimited}, Env: map[string]string{modeVariable: mode}}
 }
 
 // nursery is a starter with a directory and a log.

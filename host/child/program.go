@@ -14,6 +14,8 @@ type Program struct {
 	// Files are checksums of files that it reads, in hexadecimal digits, by their paths. They are checked before each start.
 	Files map[string]string
 
+	Limits Limits
+
 	Args []string
 	Env  map[string]string // a process sees nothing of the host's own environment
 	TLS  bool              // mutual TLS with certificates made at the start; false only where the operator opted out
