@@ -170,6 +170,7 @@ func (c *child) reap(pipes *sync.WaitGroup, files ...*os.File) {
 		_ = f.Close() // closed twice after a late end
 	}
 	_ = c.lineW.Close()
+	c.out.close(pipeGrace)
 	close(c.done)
 }
 
