@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -16,6 +18,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/realmgate/realmgate/host/child"
 	"github.com/realmgate/realmgate/sdk"
 	"github.com/realmgate/realmgate/sdk/serve"
 )
@@ -203,19 +206,35 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
+// source has no limit of memory: the race detector uses terabytes of what is never touched.
 func source(t *testing.T, name, mode string) Source {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Source{Name: name, Path: self, TLS: true, Env: map[string]string{modeVariable: mode}}
+	return Source{Name: name, Program: child.Program{Path: self, TLS: true, Limits: child.Limits{Memory: child.Unlimited}, Env: map[string]string{modeVariable: mode}}}
 }
 
 type world struct {
 	*Catalog
+	*Set    // of the sources
 	secrets *fakeSecrets
 	log     *logBuffer
+	runtime string // directory
+}
+
+// sockets lists the socket directories of processes.
+func (w *world) sockets(t *testing.T) []string {
+	t.Helper()
+	all, err := filepath.Glob(filepath.Join(w.runtime, "rg*", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.DeleteFunc(all, func(path string) bool {
+		info, err := os.Stat(path)
+		return err != nil || !info.IsDir()
+	})
 }
 
 // newWorld makes a catalog with the sources started. At the end of the test nothing of it may be left.
@@ -228,12 +247,17 @@ func newWorld(t *testing.T, change func(*Options), sources ...Source) *world {
 	if change != nil {
 		change(&o)
 	}
+	var err error
+	if w.runtime, err = os.MkdirTemp("", "c"); err != nil { // t.TempDir is too long for a socket
+		t.Fatal(err)
+	}
+	o.RuntimeDir = w.runtime
 	c, err := New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.Catalog = c
-	c.Start(t.Context(), sources)
+	w.Set = c.Prepare(t.Context(), sources)
 	t.Cleanup(func() {
 		pids := c.pids()
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
@@ -241,8 +265,8 @@ func newWorld(t *testing.T, change func(*Options), sources ...Source) *world {
 		if err := c.Close(ctx); err != nil {
 			t.Error(err)
 		}
-		if _, err := os.Stat(c.dir); !errors.Is(err, os.ErrNotExist) {
-			t.Errorf("the socket directory is left: %v", err)
+		if err := os.Remove(w.runtime); err != nil {
+			t.Errorf("something is left: %v", err)
 		}
 		for _, pid := range pids {
 			if alive(pid) {
@@ -255,6 +279,9 @@ func newWorld(t *testing.T, change func(*Options), sources ...Source) *world {
 	})
 	return w
 }
+
+// Close ends the catalog.
+func (w *world) Close(ctx context.Context) error { return w.Catalog.Close(ctx) }
 
 func (c *Catalog) pids() (out []int) {
 	for _, s := range c.Plugins() {

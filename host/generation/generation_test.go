@@ -16,6 +16,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/realmgate/realmgate/host/catalog"
+	"github.com/realmgate/realmgate/host/child"
 	"github.com/realmgate/realmgate/host/config"
 	"github.com/realmgate/realmgate/host/directory"
 	"github.com/realmgate/realmgate/host/generation"
@@ -59,9 +60,9 @@ func newWorld(t testing.TB, env map[string]string, more ...catalog.Source) *worl
 	if err != nil {
 		t.Fatal(err)
 	}
-	cat.Start(t.Context(), append(bundled, more...))
+	set := cat.Prepare(t.Context(), append(bundled, more...))
 	lookup := func(name string) (string, bool) { v, ok := env[name]; return v, ok }
-	return &world{generation.Deps{Plugins: cat, Directory: dir, LookupEnv: lookup, Logger: hclog.NewNullLogger()}, cat, dir}
+	return &world{generation.Deps{Plugins: set, Directory: dir, LookupEnv: lookup, Logger: hclog.NewNullLogger()}, cat, dir}
 }
 
 func load(t testing.TB, hcl string) *config.Config {
@@ -209,7 +210,7 @@ realm "bad" {
   }
 }
 `
-	w := newWorld(t, nil, catalog.Source{Name: "acme", Path: "/nonexistent/acme", TLS: true})
+	w := newWorld(t, nil, catalog.Source{Name: "acme", Program: child.Program{Path: "/nonexistent/acme", TLS: true}})
 	gen := w.build(t, hcl)
 	if d := decide(t, gen, "good", w.token(t, gen, "good")); d.Verdict != pipeline.Allowed {
 		t.Errorf("%v %v", d.Verdict, d.Err)

@@ -1,11 +1,14 @@
 //go:build unix && !linux
 
-package catalog
+package child
 
 import (
 	"os/exec"
 	"syscall"
 )
+
+// renounce can be had on Linux only.
+func renounce() error { return nil }
 
 // isolate gives the process its own group. A death signal is known to Linux only: elsewhere a host that is killed leaves
 // its plugins behind.

@@ -1,7 +1,8 @@
-package catalog
+package child
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,12 +28,12 @@ const (
 // checked handshake line: the pipes belong to the child, so that neither junk nor a grandchild that holds them open can
 // wedge anything. Executing a binary is here only.
 type child struct {
-	path, dir string // dir is for the socket
-	args, env []string
-	tls       bool
-	timeout   time.Duration // for the handshake
-	start     *starter
-	out       *output
+	image   *Image
+	dir     string // for the socket
+	env     []string
+	timeout time.Duration // for the handshake
+	starter *Starter
+	out     *output
 
 	lineR  *io.PipeReader // the handshake, as go-plugin reads it; ends with the process
 	lineW  *io.PipeWriter
@@ -43,13 +44,15 @@ type child struct {
 	cmd     *exec.Cmd // nil until started
 	killed  bool      // a kill came before the start
 	reaped  bool
+	group   *group // nil where there are none
 	exit    error
-	refused *refusal
+	refused *Refusal
 }
 
-func newChild(s Source, dir string, o *output, st *starter, timeout time.Duration) *child {
-	c := &child{path: s.Path, dir: dir, args: s.Args, tls: s.TLS, timeout: timeout, start: st, out: o, exited: make(chan struct{}), done: make(chan struct{})}
-	for k, v := range s.Env {
+func newChild(i *Image, dir string, o *output, s *Starter, timeout time.Duration) *child {
+	c := &child{image: i, dir: dir, timeout: timeout, starter: s, out: o, exited: make(chan struct{}), done: make(chan struct{})}
+	c.env = i.program.Limits.environment() // the operator's own wins
+	for k, v := range i.program.Env {
 		c.env = append(c.env, k+"="+v)
 	}
 	c.lineR, c.lineW = io.Pipe()
@@ -67,21 +70,27 @@ func (c *child) Start(context.Context) (err error) {
 	if err != nil {
 		return errors.Join(err, outR.Close(), outW.Close())
 	}
-	cmd := exec.Command(c.path, c.args...)
+	cmd := &exec.Cmd{Args: append([]string{c.image.program.Path}, c.image.program.Args...)}
 	cmd.Env = append(c.env, serve.LogLevelVariable+"="+c.out.log.GetLevel().String(), plugin.EnvUnixSocketDir+"="+c.dir)
 	cmd.Stdout, cmd.Stderr = outW, errW // files: no goroutine of exec waits for their end
 	isolate(cmd)
-	err = c.start.do(func() error {
+	c.group.enter(cmd.SysProcAttr)
+	err = c.starter.do(func() error {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if c.killed {
 			return context.Canceled
 		}
-		if err := cmd.Start(); err != nil {
-			return err
-		}
-		c.cmd = cmd
-		return nil
+		return c.image.use(func(path string) error {
+			cmd.Path = path
+			return born(c.dir, func() (int, error) {
+				if err := cmd.Start(); err != nil {
+					return 0, err
+				}
+				c.cmd = cmd
+				return cmd.Process.Pid, nil
+			})
+		})
 	})
 	if err = errors.Join(err, outW.Close(), errW.Close()); err != nil {
 		c.refuse(ReasonExec, fmt.Sprintf("cannot be executed: %v", pathless(err)))
@@ -90,6 +99,7 @@ func (c *child) Start(context.Context) (err error) {
 		close(c.done)
 		return errors.Join(err, outR.Close(), errR.Close())
 	}
+	c.restrict()
 	var pipes sync.WaitGroup
 	pipes.Go(func() { c.readStdout(outR) })
 	pipes.Go(func() {
@@ -109,7 +119,7 @@ func (c *child) readStdout(r io.Reader) {
 	b := bufio.NewReaderSize(r, maxHandshake)
 	line, err := b.ReadSlice('\n')
 	overdue.Stop()
-	switch checked, refused := checkHandshake(string(line), c.tls, c.dir); {
+	switch checked, refused := checkHandshake(string(line), c.image.program.TLS, c.dir); {
 	case err != nil && len(line) == 0:
 		select { // what there is to say is known when it has ended
 		case <-c.exited:
@@ -118,10 +128,11 @@ func (c *child) readStdout(r io.Reader) {
 		_ = c.lineW.Close()
 		c.kill()
 	case refused != nil:
-		c.refuse(refused.reason, refused.detail)
+		c.refuse(refused.Reason, refused.Detail)
 		_ = c.lineW.Close()
 		c.kill()
 	default:
+		c.restrict()                                 // once more: a runtime may have raised what it was given before, where root lets it
 		_, _ = io.WriteString(c.lineW, checked+"\n") // fails if go-plugin gave up
 	}
 	w := &lineWriter{emit: c.out.stdout}
@@ -135,6 +146,7 @@ func (c *child) reap(pipes *sync.WaitGroup, files ...*os.File) {
 	if waitable(pid) { // then Wait does not block, and until then the id is not given to a stranger
 		c.mu.Lock()
 		killGroup(pid)
+		c.group.kill()
 		c.exit, c.reaped = c.cmd.Wait(), true
 		c.mu.Unlock()
 	} else {
@@ -142,6 +154,10 @@ func (c *child) reap(pipes *sync.WaitGroup, files ...*os.File) {
 		c.mu.Lock()
 		c.exit, c.reaped = err, true
 		c.mu.Unlock()
+	}
+	buried(pid)
+	if c.group.exhausted() {
+		c.refuse(ReasonLimit, "used more memory than its limit and was killed")
 	}
 	close(c.exited)
 
@@ -151,13 +167,29 @@ func (c *child) reap(pipes *sync.WaitGroup, files ...*os.File) {
 		}
 	})
 	_ = c.lineR.CloseWithError(io.EOF)
+	killMarked(c.dir) // what left the process group
+	killOrphans()
 	pipes.Wait()
 	late.Stop()
 	for _, f := range files {
 		_ = f.Close() // closed twice after a late end
 	}
 	_ = c.lineW.Close()
+	c.out.close(pipeGrace)
 	close(c.done)
+}
+
+// restrict sets the process's limits. What cannot be limited does not run.
+func (c *child) restrict() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.reaped {
+		return
+	}
+	if err := restrict(c.cmd.Process.Pid, c.image.program.Limits, c.group); err != nil {
+		c.refused = cmp.Or(c.refused, &Refusal{Reason: ReasonLimit, Detail: fmt.Sprintf("cannot be limited: %v", err), Err: err})
+		killGroup(c.cmd.Process.Pid)
+	}
 }
 
 // kill ends the process and its whole group at once. It may be called at any time and more than once.
@@ -166,6 +198,8 @@ func (c *child) kill() {
 	defer c.mu.Unlock()
 	c.killed = true
 	if c.cmd != nil && !c.reaped {
+		c.group.kill()
+		killDescendants(c.cmd.Process.Pid) // while they are: those that left the process group, too
 		killGroup(c.cmd.Process.Pid)
 	}
 }
@@ -175,21 +209,21 @@ func (c *child) refuse(r Reason, detail string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.refused == nil {
-		c.refused = &refusal{r, detail}
+		c.refused = &Refusal{Reason: r, Detail: detail}
 	}
 }
 
 // why says why a start failed with err. The process has ended.
-func (c *child) why(err error) *refusal {
+func (c *child) why(err error) *Refusal {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case c.refused != nil:
-		return c.refused
+		return &Refusal{Reason: c.refused.Reason, Detail: c.refused.Detail, Err: err}
 	case c.cmd != nil:
-		return &refusal{ReasonHandshake, fmt.Sprintf("is not a plugin: it ended (%s) without a handshake%s", c.cmd.ProcessState, c.said())}
+		return &Refusal{Reason: ReasonHandshake, Err: err, Detail: fmt.Sprintf("is not a plugin: it ended (%s) without a handshake%s", c.cmd.ProcessState, c.said())}
 	}
-	return &refusal{ReasonHandshake, c.out.redact.Redact(printable(err.Error(), maxTail))}
+	return &Refusal{Reason: ReasonHandshake, Err: err, Detail: Safe(err.Error(), maxTail)}
 }
 
 func (c *child) said() string {
@@ -218,7 +252,7 @@ func (c *child) Stdout() io.ReadCloser { return c.lineR }
 func (c *child) Stderr() io.ReadCloser { return io.NopCloser(strings.NewReader("")) }
 
 // Name gives the path of the binary.
-func (c *child) Name() string { return c.path }
+func (c *child) Name() string { return c.image.program.Path }
 
 // ID gives the process id, and nothing before the start: go-plugin kills only what has an id.
 func (c *child) ID() string {
@@ -261,4 +295,14 @@ func (c *child) await(most time.Duration) {
 	case <-c.done:
 	case <-time.After(most):
 	}
+}
+
+// ended says why the process ended.
+func (c *child) ended() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.refused != nil {
+		return fmt.Errorf("the process %s", c.refused.Detail)
+	}
+	return fmt.Errorf("the process ended: %s%s", c.cmd.ProcessState, c.said())
 }
