@@ -53,7 +53,7 @@ func (b *builder) plugins() []Plugin {
 }
 
 func limits(n node) Limits {
-	l := Limits{OpenFiles: uint64(n.count("open_files", 0, leastOpenFiles)), Processes: uint64(n.count("processes", 0, leastProcesses))} //nolint:gosec // counts are not negative
+	l := Limits{OpenFiles: uint64(n.count("open_files", 0, leastOpenFiles)), Processes: uint64(n.count("processes", 0, leastProcesses))}
 	if text, ok := n.values["memory"].(string); ok {
 		if l.Memory, ok = parseSize(text); !ok {
 			n.fault("memory", "memory is not a size", `Write it as "512MiB" or "2GiB", at least 16MiB, or "unlimited".`)
