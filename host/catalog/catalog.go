@@ -3,12 +3,8 @@ package catalog
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,6 +12,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/realmgate/realmgate/host/child"
 	"github.com/realmgate/realmgate/sdk"
 )
 
@@ -59,10 +56,7 @@ type Options struct {
 // Catalog holds all plugin processes. It is safe for concurrent use.
 type Catalog struct {
 	opts    Options
-	redact  Redactor
-	starter *starter
-	dir     string
-	dirs    atomic.Uint64 // socket directories made
+	starter *child.Starter
 	ids     atomic.Uint64 // ids of instances given, on the wire and off
 	groups  atomic.Uint64 // calls of Configure
 
@@ -84,9 +78,6 @@ type offerKey struct {
 	typ  string
 }
 
-// maxSocketDir is how long the directory for sockets may be: the address of a socket is limited to 104 bytes, on Linux 108.
-const maxSocketDir = 70
-
 // New makes an empty catalog. It must be closed.
 func New(opts Options) (*Catalog, error) {
 	if opts.Logger == nil {
@@ -96,33 +87,17 @@ func New(opts Options) (*Catalog, error) {
 	opts.DescribeTimeout = cmp.Or(opts.DescribeTimeout, 5*time.Second)
 	opts.ConfigureTimeout = cmp.Or(opts.ConfigureTimeout, 30*time.Second)
 	opts.ProbeInterval = cmp.Or(opts.ProbeInterval, 15*time.Second)
-	if err := keepInherited(); err != nil {
-		opts.Logger.Warn("plugins inherit the files that the daemon was started with", "error", err)
-	}
-	base, err := filepath.Abs(cmp.Or(opts.RuntimeDir, os.TempDir()))
+	starter, err := child.NewStarter(opts.RuntimeDir, opts.Logger)
 	if err != nil {
 		return nil, fmt.Errorf("catalog: %w", err)
 	}
-	dir, err := os.MkdirTemp(base, "rg") // its mode is 0700
-	if err != nil {
-		return nil, fmt.Errorf("catalog: %w", err)
-	}
-	if len(dir) > maxSocketDir {
-		return nil, errors.Join(fmt.Errorf("catalog: %s is too long a directory for sockets: set a runtime directory with a shorter path", dir), os.Remove(dir))
-	}
-	c := &Catalog{opts: opts, starter: newStarter(), dir: dir, offers: map[offerKey]*supervised{}, hurry: make(chan struct{}), closed: make(chan struct{})}
+	c := &Catalog{opts: opts, starter: starter, offers: map[offerKey]*supervised{}, hurry: make(chan struct{}), closed: make(chan struct{})}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c, nil
 }
 
-// socketDir makes a directory for the socket of one process.
-func (c *Catalog) socketDir() (string, error) {
-	dir := filepath.Join(c.dir, strconv.FormatUint(c.dirs.Add(1), 36))
-	return dir, os.Mkdir(dir, 0o700)
-}
-
 // safe makes text that came from a plugin fit for an error or a log.
-func (c *Catalog) safe(s string) string { return c.redact.Redact(printable(s, 4<<10)) }
+func (c *Catalog) safe(s string) string { return child.Safe(s, 4<<10) }
 
 // Start starts the plugins of all sources together and returns when each has started or failed. A plugin that failed is
 // kept with its error, see [Catalog.Plugins]; the others go on.
@@ -144,6 +119,7 @@ func (c *Catalog) Start(ctx context.Context, sources []Source) {
 		wg.Go(func() {
 			x, err := p.launch(ctx)
 			if err != nil {
+				p.unload()
 				p.set(StateFailed, err)
 				p.log.Error("plugin did not start", "error", err)
 				return
@@ -194,12 +170,13 @@ func (c *Catalog) enlist(sources []Source) []*supervised {
 func (c *Catalog) accept(p *supervised, x *process) {
 	err := c.register(p, x)
 	if err != nil {
-		x.stop(stopGrace)
+		x.stop(child.StopGrace)
+		p.unload()
 		p.set(StateFailed, err)
 		p.log.Error("plugin did not start", "error", err)
 		return
 	}
-	p.log.Info("plugin started", "version", printable(x.manifest.Version, 64), "pid", x.child.pid())
+	p.log.Info("plugin started", "version", child.Printable(x.manifest.Version, 64), "pid", x.child.PID())
 	if u := x.manifest.Unknown; len(u) > 0 {
 		p.log.Warn("plugin offers kinds that this host does not know", "offers", c.safe(strings.Join(u, ", ")))
 	}
@@ -210,7 +187,7 @@ func (c *Catalog) register(p *supervised, x *process) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ctx.Err() != nil {
-		return &StartError{Plugin: p.src.Name, Path: p.src.Path, Reason: ReasonStopped, Detail: "was stopped before it was ready", Err: errClosed}
+		return &StartError{Plugin: p.src.Name, Path: p.src.Path, Reason: child.ReasonStopped, Detail: "was stopped before it was ready", Err: errClosed}
 	}
 	for _, o := range x.manifest.Offers {
 		if other := c.offers[offerKey{o.Kind, o.Type}]; other != nil {
@@ -253,8 +230,7 @@ func (c *Catalog) shut() error {
 		}
 		p.set(StateStopped, nil)
 	}
-	c.starter.stop()
-	if err := os.RemoveAll(c.dir); err != nil {
+	if err := c.starter.Close(); err != nil {
 		return fmt.Errorf("catalog: %w", err)
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/realmgate/realmgate/host/child"
 	"github.com/realmgate/realmgate/sdk"
 	"github.com/realmgate/realmgate/sdk/rpc"
 )
@@ -188,7 +189,7 @@ func (p *supervised) request(ctx context.Context, x *process, all []*instance) [
 	}
 	for _, d := range answer {
 		if n, ok := at[d.Instance]; ok {
-			d.Summary, d.Detail, d.Path = p.c.safe(d.Summary), p.c.safe(d.Detail), printable(d.Path, 1<<10)
+			d.Summary, d.Detail, d.Path = p.c.safe(d.Summary), p.c.safe(d.Detail), child.Printable(d.Path, 1<<10)
 			out[n] = append(out[n], d)
 		}
 	}
@@ -261,7 +262,7 @@ func (p *supervised) forget(ctx context.Context, x *process, specs []rpc.Instanc
 func (p *supervised) release(ctx context.Context, x *process, ids []uint64) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.c.opts.DescribeTimeout)
 	defer cancel()
-	if err := x.Release(ctx, ids); err != nil && !x.gone() {
+	if err := x.Release(ctx, ids); err != nil && !x.child.Gone() {
 		p.log.Warn("instances could not be released", "error", p.c.clean(err))
 	}
 	for _, id := range ids {

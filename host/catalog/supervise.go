@@ -9,6 +9,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/realmgate/realmgate/host/child"
 	"github.com/realmgate/realmgate/sdk/rpc"
 )
 
@@ -30,6 +31,8 @@ type supervised struct {
 	src  Source
 	log  hclog.Logger
 	done chan struct{} // closed when its supervisor has ended; nil without one
+
+	image *child.Image // nil until the first launch; used by who launches, at first Start and then the supervisor
 
 	calls sync.Map // id on the wire -> *instance, for host calls
 
@@ -54,6 +57,7 @@ func (p *supervised) set(s State, err error) {
 // supervise keeps a process of the plugin running until ctx ends. x is the first one.
 func (p *supervised) supervise(ctx context.Context, x *process) {
 	defer close(p.done)
+	defer p.unload()
 	var b backoff
 	for {
 		since := time.Now()
@@ -62,7 +66,7 @@ func (p *supervised) supervise(ctx context.Context, x *process) {
 			p.set(StateStopped, nil)
 			return
 		}
-		p.log.Error("plugin process is gone", "pid", x.child.pid(), "error", err)
+		p.log.Error("plugin process is gone", "pid", x.child.PID(), "error", err)
 		if time.Since(since) >= healthyAfter {
 			b.reset()
 		}
@@ -83,7 +87,7 @@ func (p *supervised) serve(ctx context.Context, x *process) error {
 	err := p.watch(ctx, x)
 	cancel()
 	p.detach(x, err)
-	x.stop(stopGrace)
+	x.stop(child.StopGrace)
 	return err
 }
 
@@ -100,7 +104,7 @@ func (p *supervised) again(ctx context.Context, b *backoff) *process {
 				continue
 			}
 			p.attach(x)
-			p.log.Info("plugin restarted", "pid", x.child.pid())
+			p.log.Info("plugin restarted", "pid", x.child.PID())
 			return x
 		}
 		if ctx.Err() != nil {
@@ -170,7 +174,7 @@ func (p *supervised) unbound() []*instance {
 // reconfigure configures instances on x group by group in the order of old: a constructor may resolve secrets through an
 // instance that was configured before it. Each group can be called as soon as it is ready.
 func (p *supervised) reconfigure(ctx context.Context, x *process, all []*instance) {
-	for len(all) > 0 && !x.gone() {
+	for len(all) > 0 && !x.child.Gone() {
 		n := slices.IndexFunc(all, func(i *instance) bool { return i.group != all[0].group })
 		if n < 0 {
 			n = len(all)
@@ -213,15 +217,14 @@ func (p *supervised) watch(ctx context.Context, x *process) error {
 		select {
 		case <-ctx.Done():
 			return errClosed
-		case <-x.child.exited:
-			<-x.child.done
-			return x.ended()
+		case <-x.child.Exited():
+			return x.child.Ended()
 		case <-x.SessionLost():
 			if time.Since(opened) >= healthyAfter {
 				reopen.reset()
 			}
 			select {
-			case <-x.child.exited:
+			case <-x.child.Exited():
 				continue
 			case <-time.After(max(lostGrace, reopen.next())):
 			case <-ctx.Done():
@@ -231,17 +234,7 @@ func (p *supervised) watch(ctx context.Context, x *process) error {
 				return fmt.Errorf("plugin %s: the session cannot be opened again: %w", p.src.Name, p.c.clean(err))
 			}
 			opened = time.Now()
-			p.log.Warn("plugin session was lost and opened again", "pid", x.child.pid())
+			p.log.Warn("plugin session was lost and opened again", "pid", x.child.PID())
 		}
 	}
-}
-
-func (x *process) ended() error {
-	x.child.mu.Lock()
-	state, refused := x.child.cmd.ProcessState.String(), x.child.refused
-	x.child.mu.Unlock()
-	if refused != nil {
-		return fmt.Errorf("the process %s", refused.detail)
-	}
-	return fmt.Errorf("the process ended: %s%s", state, x.child.said())
 }
