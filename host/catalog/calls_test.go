@@ -163,7 +163,7 @@ func TestHostCalls(t *testing.T) {
 	if d := sdk.AsDenial(err); d == nil || d.Reason != "principal_unknown" || !d.Forbidden {
 		t.Errorf("a denial of the directory: %v", err)
 	}
-	h := &hostCalls{w.plugins[0]}
+	h := &hostCalls{p: w.plugins[0], offers: w.plugins[0].manifest.Offers}
 	if _, err := h.FindPrincipal(t.Context(), rpc.Caller{Instance: 1 << 40, Realm: "r1"}, sdk.PrincipalRef{Name: "alice"}); err == nil {
 		t.Error("an instance that is not configured was answered")
 	}

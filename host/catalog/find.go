@@ -51,6 +51,7 @@ func (p *supervised) status() Status {
 // Offer is an offer and the plugin that makes it.
 type Offer struct {
 	Plugin string
+	Grants Grants
 	rpc.Offer
 }
 
@@ -64,7 +65,7 @@ func (c *Catalog) Find(kind sdk.Kind, typ string) (Offer, error) {
 	defer p.mu.Unlock()
 	for _, o := range p.manifest.Offers {
 		if o.Kind == kind && o.Type == typ {
-			return Offer{Plugin: p.src.Name, Offer: o}, nil
+			return Offer{Plugin: p.src.Name, Grants: p.src.Grants, Offer: o}, nil
 		}
 	}
 	return Offer{}, &UnknownTypeError{Kind: kind, Type: typ} // a restart took it away, while nobody used it

@@ -211,7 +211,7 @@ func source(t *testing.T, name, mode string) Source {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Source{Name: name, Program: child.Program{Path: self, TLS: true, Env: map[string]string{modeVariable: mode}}}
+	return Source{Name: name, Grants: Grants{Wanted: true}, Program: child.Program{Path: self, TLS: true, Env: map[string]string{modeVariable: mode}}}
 }
 
 type world struct {
@@ -298,7 +298,12 @@ func waitFor(t *testing.T, what string, cond func() bool) {
 // mapper configures a principal mapper of type badge.
 func (w *world) mapper(t *testing.T, do string, refs ...string) Handle {
 	t.Helper()
-	in := Instance{Kind: sdk.KindPrincipalMapper, Type: "badge", Settings: fmt.Appendf(nil, `{"do":%q}`, do), Setup: sdk.Setup{Tenant: "t"}}
+	return w.mapperOf(t, "badge", do, refs...)
+}
+
+func (w *world) mapperOf(t *testing.T, typ, do string, refs ...string) Handle {
+	t.Helper()
+	in := Instance{Kind: sdk.KindPrincipalMapper, Type: typ, Settings: fmt.Appendf(nil, `{"do":%q}`, do), Setup: sdk.Setup{Tenant: "t"}}
 	for _, r := range refs {
 		ref, err := sdk.ParseSecretRef(r)
 		if err != nil {

@@ -67,7 +67,8 @@ func (x *process) greet(ctx context.Context, p *supervised) error {
 	fail := func(r child.Reason, detail string, err error) error {
 		return p.refused(&child.Refusal{Reason: r, Detail: detail, Err: err})
 	}
-	x.Process = rpc.NewProcess(x.child.Conn(), &hostCalls{p})
+	asked := &hostCalls{p: p}
+	x.Process = rpc.NewProcess(x.child.Conn(), asked)
 	dctx, cancel := context.WithTimeout(ctx, o.DescribeTimeout)
 	defer cancel()
 	var err error
@@ -78,6 +79,7 @@ func (x *process) greet(ctx context.Context, p *supervised) error {
 		}
 		return fail(ReasonDescribe, detail, err)
 	}
+	asked.offers = x.manifest.Offers
 	if err := x.open(o.DescribeTimeout); err != nil {
 		return fail(ReasonDescribe, "no session: "+p.c.safe(err.Error()), err)
 	}
