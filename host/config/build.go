@@ -105,7 +105,7 @@ func (b *builder) plugins() []Plugin {
 	for _, n := range b.root.labelled("plugin") {
 		p := Plugin{
 			Name: n.label, Path: n.text("path"), SHA256: strings.ToLower(n.text("sha256")), TLS: n.enum("tls", "auto", "auto", "none"),
-			Args: n.texts("args"), Env: n.textMap("env"), Pos: n.at.position(), at: n.at,
+			Args: n.texts("args"), Env: n.textMap("env"), Allow: b.allowances(n), Pos: n.at.position(), at: n.at,
 		}
 		if n.has("sha256") && p.SHA256 != "" && !sha256Syntax.MatchString(p.SHA256) {
 			n.fault("sha256", "sha256 is not a SHA-256 digest", "Write 64 hexadecimal digits, as sha256sum prints them.")

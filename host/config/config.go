@@ -85,6 +85,7 @@ type Plugin struct {
 	TLS    string            // auto (mutual TLS with keys made at start) or none
 	Args   []string          // arguments of the process
 	Env    map[string]string // the variables of the process; nothing else of the daemon's environment reaches it
+	Allow  []Allowance       // what its parts may ask the daemon for; none means nothing, or for a plugin without a path what it wants
 	Pos    Position
 
 	at *trace

@@ -115,7 +115,7 @@ func rootSchema() *block {
 			},
 			"plugin": {form: labelled, attrs: map[string]kind{
 				"path": text, "sha256": text, "tls": text, "args": texts, "env": textMap,
-			}},
+			}, blocks: map[string]*block{"allow": allowSchema()}},
 			"secret_store":          store,
 			"service_identity":      identitySchema(),
 			"credential_vendor":     vendor,

@@ -49,7 +49,7 @@ func open(ctx context.Context, std streams, cfg *config.Config, dir directory.Co
 		return r, err
 	}
 	if r.catalog, err = catalog.New(catalog.Options{
-		Logger: r.log, Version: version, Directory: r.directory, AccessKeys: r.directory, RuntimeDir: os.Getenv("RUNTIME_DIRECTORY"),
+		Logger: r.log, Version: version, Directory: r.directory, AccessKeys: r.directory, Refused: tellRefused(r.audit), RuntimeDir: os.Getenv("RUNTIME_DIRECTORY"),
 	}); err != nil {
 		return r, err
 	}
@@ -128,7 +128,7 @@ func sources(cfg *config.Config) ([]catalog.Source, error) {
 		if path, err = filepath.Abs(path); err != nil {
 			return nil, fmt.Errorf("plugin %s: %w", p.Name, err)
 		}
-		own = append(own, catalog.Source{Name: p.Name, Program: child.Program{Path: path, SHA256: p.SHA256, TLS: p.TLS != "none", Args: p.Args, Env: p.Env}})
+		own = append(own, catalog.Source{Name: p.Name, Grants: grants(p), Program: child.Program{Path: path, SHA256: p.SHA256, TLS: p.TLS != "none", Args: p.Args, Env: p.Env}})
 	}
 	bundled, err := catalog.Bundled(dir)
 	if err != nil {
