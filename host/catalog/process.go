@@ -33,7 +33,7 @@ func (p *supervised) launch(ctx context.Context) (x *process, err error) {
 	if err != nil {
 		return nil, p.refused(err)
 	}
-	x = &process{child: c, hurry: p.c.hurry}
+	x = &process{child: c, hurry: p.hurry}
 	x.session, x.end = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {

@@ -7,63 +7,17 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
-
 	"github.com/realmgate/realmgate/host/child"
 	"github.com/realmgate/realmgate/sdk/rpc"
 )
 
-// State is what a plugin is doing.
-type State string
-
-// The states.
-const (
-	StateStarting   State = "starting"    // its process is being started or its instances are being configured
-	StateReady      State = "ready"       // its instances can be called
-	StateBackingOff State = "backing off" // its process ended, did not start again or offers too little; there will be a further try
-	StateStopped    State = "stopped"     // the catalog was closed
-	StateFailed     State = "failed"      // it did not start, and will not be tried again: only Catalog.Start does that
-)
-
-// supervised is one plugin: a source, and at most one process at a time.
-type supervised struct {
-	c    *Catalog
-	src  Source
-	log  hclog.Logger
-	done chan struct{} // closed when its supervisor has ended; nil without one
-
-	image *child.Image // nil until the first launch; used by who launches, at first Start and then the supervisor
-
-	calls sync.Map // id on the wire -> *instance, for host calls
-
-	mu        sync.Mutex
-	state     State
-	err       error // the last one
-	live      *process
-	manifest  rpc.Manifest // of the last process that was taken
-	restarts  int
-	instances []*instance // those that live, in the order in which they were configured
-}
-
-func (p *supervised) set(s State, err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.state = s
-	if err != nil {
-		p.err = err
-	}
-}
-
 // supervise keeps a process of the plugin running until ctx ends. x is the first one.
 func (p *supervised) supervise(ctx context.Context, x *process) {
-	defer close(p.done)
-	defer p.unload()
 	var b backoff
 	for {
 		since := time.Now()
 		err := p.serve(ctx, x)
 		if ctx.Err() != nil {
-			p.set(StateStopped, nil)
 			return
 		}
 		p.log.Error("plugin process is gone", "pid", x.child.PID(), "error", err)
@@ -71,7 +25,6 @@ func (p *supervised) supervise(ctx context.Context, x *process) {
 			b.reset()
 		}
 		if x = p.again(ctx, &b); x == nil {
-			p.set(StateStopped, nil)
 			return
 		}
 	}

@@ -144,6 +144,8 @@ const (
 	Ability_ABILITY_KEY_PUBLISHER  Ability = 1
 	Ability_ABILITY_SECRET_WRITER  Ability = 2
 	Ability_ABILITY_REQUEST_SIGNER Ability = 3
+	// Of any kind: Plugin.Check.
+	Ability_ABILITY_CHECKER Ability = 4
 )
 
 // Enum value maps for Ability.
@@ -153,12 +155,14 @@ var (
 		1: "ABILITY_KEY_PUBLISHER",
 		2: "ABILITY_SECRET_WRITER",
 		3: "ABILITY_REQUEST_SIGNER",
+		4: "ABILITY_CHECKER",
 	}
 	Ability_value = map[string]int32{
 		"ABILITY_UNSPECIFIED":    0,
 		"ABILITY_KEY_PUBLISHER":  1,
 		"ABILITY_SECRET_WRITER":  2,
 		"ABILITY_REQUEST_SIGNER": 3,
+		"ABILITY_CHECKER":        4,
 	}
 )
 
@@ -1233,6 +1237,86 @@ func (x *Diagnostic) GetSensitive() bool {
 	return false
 }
 
+type CheckRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Call          *Call                  `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckRequest) Reset() {
+	*x = CheckRequest{}
+	mi := &file_realmgate_plugin_v1_plugin_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckRequest) ProtoMessage() {}
+
+func (x *CheckRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_realmgate_plugin_v1_plugin_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckRequest.ProtoReflect.Descriptor instead.
+func (*CheckRequest) Descriptor() ([]byte, []int) {
+	return file_realmgate_plugin_v1_plugin_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *CheckRequest) GetCall() *Call {
+	if x != nil {
+		return x.Call
+	}
+	return nil
+}
+
+type CheckResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckResponse) Reset() {
+	*x = CheckResponse{}
+	mi := &file_realmgate_plugin_v1_plugin_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckResponse) ProtoMessage() {}
+
+func (x *CheckResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_realmgate_plugin_v1_plugin_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckResponse.ProtoReflect.Descriptor instead.
+func (*CheckResponse) Descriptor() ([]byte, []int) {
+	return file_realmgate_plugin_v1_plugin_proto_rawDescGZIP(), []int{16}
+}
+
 type ReleaseRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	InstanceIds   []uint64               `protobuf:"varint,1,rep,packed,name=instance_ids,json=instanceIds,proto3" json:"instance_ids,omitempty"`
@@ -1242,7 +1326,7 @@ type ReleaseRequest struct {
 
 func (x *ReleaseRequest) Reset() {
 	*x = ReleaseRequest{}
-	mi := &file_realmgate_plugin_v1_plugin_proto_msgTypes[15]
+	mi := &file_realmgate_plugin_v1_plugin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1254,7 +1338,7 @@ func (x *ReleaseRequest) String() string {
 func (*ReleaseRequest) ProtoMessage() {}
 
 func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_realmgate_plugin_v1_plugin_proto_msgTypes[15]
+	mi := &file_realmgate_plugin_v1_plugin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1267,7 +1351,7 @@ func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseRequest) Descriptor() ([]byte, []int) {
-	return file_realmgate_plugin_v1_plugin_proto_rawDescGZIP(), []int{15}
+	return file_realmgate_plugin_v1_plugin_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ReleaseRequest) GetInstanceIds() []uint64 {
@@ -1285,7 +1369,7 @@ type ReleaseResponse struct {
 
 func (x *ReleaseResponse) Reset() {
 	*x = ReleaseResponse{}
-	mi := &file_realmgate_plugin_v1_plugin_proto_msgTypes[16]
+	mi := &file_realmgate_plugin_v1_plugin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1297,7 +1381,7 @@ func (x *ReleaseResponse) String() string {
 func (*ReleaseResponse) ProtoMessage() {}
 
 func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_realmgate_plugin_v1_plugin_proto_msgTypes[16]
+	mi := &file_realmgate_plugin_v1_plugin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1310,7 +1394,7 @@ func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseResponse) Descriptor() ([]byte, []int) {
-	return file_realmgate_plugin_v1_plugin_proto_rawDescGZIP(), []int{16}
+	return file_realmgate_plugin_v1_plugin_proto_rawDescGZIP(), []int{18}
 }
 
 var File_realmgate_plugin_v1_plugin_proto protoreflect.FileDescriptor
@@ -1393,7 +1477,10 @@ const file_realmgate_plugin_v1_plugin_proto_rawDesc = "" +
 	"\bSeverity\x12\x18\n" +
 	"\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eSEVERITY_ERROR\x10\x01\x12\x14\n" +
-	"\x10SEVERITY_WARNING\x10\x02\"3\n" +
+	"\x10SEVERITY_WARNING\x10\x02\"=\n" +
+	"\fCheckRequest\x12-\n" +
+	"\x04call\x18\x01 \x01(\v2\x19.realmgate.plugin.v1.CallR\x04call\"\x0f\n" +
+	"\rCheckResponse\"3\n" +
 	"\x0eReleaseRequest\x12!\n" +
 	"\finstance_ids\x18\x01 \x03(\x04R\vinstanceIds\"\x11\n" +
 	"\x0fReleaseResponse*_\n" +
@@ -1405,16 +1492,18 @@ const file_realmgate_plugin_v1_plugin_proto_rawDesc = "" +
 	"\x10WANT_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fWANT_PRINCIPALS\x10\x01\x12\x14\n" +
 	"\x10WANT_ACCESS_KEYS\x10\x02\x12\x18\n" +
-	"\x14WANT_GRANTED_SECRETS\x10\x03*t\n" +
+	"\x14WANT_GRANTED_SECRETS\x10\x03*\x89\x01\n" +
 	"\aAbility\x12\x17\n" +
 	"\x13ABILITY_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15ABILITY_KEY_PUBLISHER\x10\x01\x12\x19\n" +
 	"\x15ABILITY_SECRET_WRITER\x10\x02\x12\x1a\n" +
-	"\x16ABILITY_REQUEST_SIGNER\x10\x032\x93\x02\n" +
+	"\x16ABILITY_REQUEST_SIGNER\x10\x03\x12\x13\n" +
+	"\x0fABILITY_CHECKER\x10\x042\xe3\x02\n" +
 	"\x06Plugin\x12W\n" +
 	"\bDescribe\x12$.realmgate.plugin.v1.DescribeRequest\x1a%.realmgate.plugin.v1.DescribeResponse\x12Z\n" +
 	"\tConfigure\x12%.realmgate.plugin.v1.ConfigureRequest\x1a&.realmgate.plugin.v1.ConfigureResponse\x12T\n" +
-	"\aRelease\x12#.realmgate.plugin.v1.ReleaseRequest\x1a$.realmgate.plugin.v1.ReleaseResponseBCZAgithub.com/realmgate/realmgate/proto/realmgate/plugin/v1;pluginv1b\x06proto3"
+	"\aRelease\x12#.realmgate.plugin.v1.ReleaseRequest\x1a$.realmgate.plugin.v1.ReleaseResponse\x12N\n" +
+	"\x05Check\x12!.realmgate.plugin.v1.CheckRequest\x1a\".realmgate.plugin.v1.CheckResponseBCZAgithub.com/realmgate/realmgate/proto/realmgate/plugin/v1;pluginv1b\x06proto3"
 
 var (
 	file_realmgate_plugin_v1_plugin_proto_rawDescOnce sync.Once
@@ -1429,7 +1518,7 @@ func file_realmgate_plugin_v1_plugin_proto_rawDescGZIP() []byte {
 }
 
 var file_realmgate_plugin_v1_plugin_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_realmgate_plugin_v1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_realmgate_plugin_v1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_realmgate_plugin_v1_plugin_proto_goTypes = []any{
 	(SessionMode)(0),          // 0: realmgate.plugin.v1.SessionMode
 	(Want)(0),                 // 1: realmgate.plugin.v1.Want
@@ -1450,43 +1539,49 @@ var file_realmgate_plugin_v1_plugin_proto_goTypes = []any{
 	(*ConfigureResponse)(nil), // 16: realmgate.plugin.v1.ConfigureResponse
 	(*InstanceResult)(nil),    // 17: realmgate.plugin.v1.InstanceResult
 	(*Diagnostic)(nil),        // 18: realmgate.plugin.v1.Diagnostic
-	(*ReleaseRequest)(nil),    // 19: realmgate.plugin.v1.ReleaseRequest
-	(*ReleaseResponse)(nil),   // 20: realmgate.plugin.v1.ReleaseResponse
-	nil,                       // 21: realmgate.plugin.v1.StoreScope.EnvironmentEntry
-	(Kind)(0),                 // 22: realmgate.plugin.v1.Kind
-	(*Failure)(nil),           // 23: realmgate.plugin.v1.Failure
+	(*CheckRequest)(nil),      // 19: realmgate.plugin.v1.CheckRequest
+	(*CheckResponse)(nil),     // 20: realmgate.plugin.v1.CheckResponse
+	(*ReleaseRequest)(nil),    // 21: realmgate.plugin.v1.ReleaseRequest
+	(*ReleaseResponse)(nil),   // 22: realmgate.plugin.v1.ReleaseResponse
+	nil,                       // 23: realmgate.plugin.v1.StoreScope.EnvironmentEntry
+	(Kind)(0),                 // 24: realmgate.plugin.v1.Kind
+	(*Failure)(nil),           // 25: realmgate.plugin.v1.Failure
+	(*Call)(nil),              // 26: realmgate.plugin.v1.Call
 }
 var file_realmgate_plugin_v1_plugin_proto_depIdxs = []int32{
 	6,  // 0: realmgate.plugin.v1.DescribeResponse.manifest:type_name -> realmgate.plugin.v1.Manifest
 	7,  // 1: realmgate.plugin.v1.Manifest.implementations:type_name -> realmgate.plugin.v1.Implementation
 	0,  // 2: realmgate.plugin.v1.Manifest.session:type_name -> realmgate.plugin.v1.SessionMode
-	22, // 3: realmgate.plugin.v1.Implementation.kind:type_name -> realmgate.plugin.v1.Kind
+	24, // 3: realmgate.plugin.v1.Implementation.kind:type_name -> realmgate.plugin.v1.Kind
 	2,  // 4: realmgate.plugin.v1.Implementation.abilities:type_name -> realmgate.plugin.v1.Ability
 	1,  // 5: realmgate.plugin.v1.Implementation.wants:type_name -> realmgate.plugin.v1.Want
 	9,  // 6: realmgate.plugin.v1.ConfigureRequest.instances:type_name -> realmgate.plugin.v1.InstanceSpec
-	22, // 7: realmgate.plugin.v1.InstanceSpec.kind:type_name -> realmgate.plugin.v1.Kind
+	24, // 7: realmgate.plugin.v1.InstanceSpec.kind:type_name -> realmgate.plugin.v1.Kind
 	10, // 8: realmgate.plugin.v1.InstanceSpec.scope:type_name -> realmgate.plugin.v1.Scope
 	11, // 9: realmgate.plugin.v1.Scope.daemon:type_name -> realmgate.plugin.v1.DaemonScope
 	12, // 10: realmgate.plugin.v1.Scope.realm:type_name -> realmgate.plugin.v1.RealmScope
 	13, // 11: realmgate.plugin.v1.Scope.tenant:type_name -> realmgate.plugin.v1.TenantScope
 	14, // 12: realmgate.plugin.v1.Scope.store:type_name -> realmgate.plugin.v1.StoreScope
 	15, // 13: realmgate.plugin.v1.Scope.vendor:type_name -> realmgate.plugin.v1.VendorScope
-	21, // 14: realmgate.plugin.v1.StoreScope.environment:type_name -> realmgate.plugin.v1.StoreScope.EnvironmentEntry
+	23, // 14: realmgate.plugin.v1.StoreScope.environment:type_name -> realmgate.plugin.v1.StoreScope.EnvironmentEntry
 	17, // 15: realmgate.plugin.v1.ConfigureResponse.results:type_name -> realmgate.plugin.v1.InstanceResult
 	18, // 16: realmgate.plugin.v1.InstanceResult.diagnostics:type_name -> realmgate.plugin.v1.Diagnostic
-	23, // 17: realmgate.plugin.v1.InstanceResult.failure:type_name -> realmgate.plugin.v1.Failure
+	25, // 17: realmgate.plugin.v1.InstanceResult.failure:type_name -> realmgate.plugin.v1.Failure
 	3,  // 18: realmgate.plugin.v1.Diagnostic.severity:type_name -> realmgate.plugin.v1.Diagnostic.Severity
-	4,  // 19: realmgate.plugin.v1.Plugin.Describe:input_type -> realmgate.plugin.v1.DescribeRequest
-	8,  // 20: realmgate.plugin.v1.Plugin.Configure:input_type -> realmgate.plugin.v1.ConfigureRequest
-	19, // 21: realmgate.plugin.v1.Plugin.Release:input_type -> realmgate.plugin.v1.ReleaseRequest
-	5,  // 22: realmgate.plugin.v1.Plugin.Describe:output_type -> realmgate.plugin.v1.DescribeResponse
-	16, // 23: realmgate.plugin.v1.Plugin.Configure:output_type -> realmgate.plugin.v1.ConfigureResponse
-	20, // 24: realmgate.plugin.v1.Plugin.Release:output_type -> realmgate.plugin.v1.ReleaseResponse
-	22, // [22:25] is the sub-list for method output_type
-	19, // [19:22] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	26, // 19: realmgate.plugin.v1.CheckRequest.call:type_name -> realmgate.plugin.v1.Call
+	4,  // 20: realmgate.plugin.v1.Plugin.Describe:input_type -> realmgate.plugin.v1.DescribeRequest
+	8,  // 21: realmgate.plugin.v1.Plugin.Configure:input_type -> realmgate.plugin.v1.ConfigureRequest
+	21, // 22: realmgate.plugin.v1.Plugin.Release:input_type -> realmgate.plugin.v1.ReleaseRequest
+	19, // 23: realmgate.plugin.v1.Plugin.Check:input_type -> realmgate.plugin.v1.CheckRequest
+	5,  // 24: realmgate.plugin.v1.Plugin.Describe:output_type -> realmgate.plugin.v1.DescribeResponse
+	16, // 25: realmgate.plugin.v1.Plugin.Configure:output_type -> realmgate.plugin.v1.ConfigureResponse
+	22, // 26: realmgate.plugin.v1.Plugin.Release:output_type -> realmgate.plugin.v1.ReleaseResponse
+	20, // 27: realmgate.plugin.v1.Plugin.Check:output_type -> realmgate.plugin.v1.CheckResponse
+	24, // [24:28] is the sub-list for method output_type
+	20, // [20:24] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_realmgate_plugin_v1_plugin_proto_init() }
@@ -1508,7 +1603,7 @@ func file_realmgate_plugin_v1_plugin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_realmgate_plugin_v1_plugin_proto_rawDesc), len(file_realmgate_plugin_v1_plugin_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   18,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
