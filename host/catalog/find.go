@@ -12,6 +12,8 @@ import (
 // Status is how a plugin is doing.
 type Status struct {
 	Name, Path     string
+	Digest         string            // of what is executed, see child.Image; empty until the plugin has started
+	Files          map[string]string // their checksums, by path
 	Bundled        bool
 	Version, Build string
 	State          State
@@ -42,6 +44,9 @@ func (p *supervised) status() Status {
 		Version: child.Printable(p.manifest.Version, 64), Build: child.Printable(p.manifest.Build, 128), Offers: slices.Clone(p.manifest.Offers)}
 	if p.drains && s.State != StateStopped {
 		s.State = StateDraining
+	}
+	if p.hasStarted() {
+		s.Digest, s.Files = p.digest, p.src.Files
 	}
 	if p.live != nil {
 		s.PID = p.live.child.PID()

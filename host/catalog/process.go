@@ -29,6 +29,9 @@ func (p *supervised) launch(ctx context.Context) (x *process, err error) {
 			return nil, p.refused(err)
 		}
 	}
+	if err := p.src.Pin.image(p.image.Digest()); err != nil {
+		return nil, p.refused(err)
+	}
 	c, err := p.c.starter.Start(ctx, p.image, child.Options{Logger: p.log, Handshake: o.StartTimeout, Connect: o.DescribeTimeout})
 	if err != nil {
 		return nil, p.refused(err)
@@ -78,6 +81,9 @@ func (x *process) greet(ctx context.Context, p *supervised) error {
 			detail = fmt.Sprintf("does not say what it offers within %v", o.DescribeTimeout)
 		}
 		return fail(ReasonDescribe, detail, err)
+	}
+	if err := p.src.Pin.manifest(x.manifest); err != nil {
+		return p.refused(err)
 	}
 	asked.offers = x.manifest.Offers
 	if err := x.open(o.DescribeTimeout); err != nil {

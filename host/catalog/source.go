@@ -20,6 +20,7 @@ type Source struct {
 	Name    string // label of the plugin block, or of a bundled binary what follows realmgate-plugin-
 	Bundled bool   // came with the daemon; a plugin block of the same name takes its place
 	Grants  Grants // what it may ask the host for
+	Pin     *Pin   // what a lock file says of it; nil: there is none
 	child.Program
 }
 

@@ -12,6 +12,7 @@ type Config struct {
 	ShutdownGrace time.Duration // how long running requests may go on after a stop signal
 	PluginDir     string        // where the bundled plugins are; empty means beside the binary
 	RolePrefix    string        // what a requested role starts with, in scopes and tokens
+	Folder        string        // of the first configuration file, or the first one itself if it is a folder; the current one without files
 	Log           Log
 	Admin         Admin
 	Directory     Directory

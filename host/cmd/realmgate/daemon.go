@@ -113,7 +113,7 @@ func logger(c config.Log, std streams) hclog.Logger {
 }
 
 // sources lists the bundled plugins and those that the configuration declares. A plugin block with the name of a bundled one
-// replaces it.
+// replaces it. With a lock file nothing runs that it does not have.
 func sources(cfg *config.Config) ([]catalog.Source, error) {
 	dir, err := pluginDir(cfg)
 	if err != nil {
@@ -142,7 +142,7 @@ func sources(cfg *config.Config) ([]catalog.Source, error) {
 			all = append(all, s)
 		}
 	}
-	return append(all, own...), nil
+	return pin(cfg, append(all, own...))
 }
 
 // pluginDir is where the bundled plugins are: configured, or the folder of the running binary.
