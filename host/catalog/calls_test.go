@@ -305,7 +305,7 @@ func TestConfigureDiagnostics(t *testing.T) {
 	}
 	var e *UnknownTypeError
 	_, err := w.Find(m, "bagde")
-	if !as(err, &e) || len(e.Known) != 1 || len(e.Broken) != 1 || ds[2].Summary != err.Error() ||
+	if !as(err, &e) || len(e.Known) != 2 || len(e.Broken) != 1 || ds[2].Summary != err.Error() ||
 		!strings.HasPrefix(err.Error(), `no plugin offers a principal-mapper of type "bagde"; there are badge, modest-badge; not started: plugin broken: `) {
 		t.Errorf("%v, %+v", err, ds[2])
 	}
