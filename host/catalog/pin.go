@@ -18,8 +18,13 @@ const ReasonLocked child.Reason = "locked"
 
 // Pin is what a lock file says of a plugin.
 type Pin struct {
-	File  string      // the lock file, for messages
-	Entry *lock.Entry // nil: the plugin does not stand in it, and does not start
+	File   string      // the lock file, for messages
+	Update string      // the command that takes the plugin as it is, for messages
+	Entry  *lock.Entry // nil: the plugin does not stand in it, and does not start
+}
+
+func (p *Pin) refuse(format string, args ...any) error {
+	return &child.Refusal{Reason: ReasonLocked, Detail: fmt.Sprintf(format, args...) + "; if it is to run as it is: " + p.Update}
 }
 
 // image checks what is executed, before it is.
@@ -28,9 +33,9 @@ func (p *Pin) image(digest string) error {
 	case p == nil:
 		return nil
 	case p.Entry == nil:
-		return &child.Refusal{Reason: ReasonLocked, Detail: fmt.Sprintf("is not in the lock file %s", p.File)}
+		return p.refuse("is not in the lock file %s", p.File)
 	case digest != p.Entry.SHA256:
-		return &child.Refusal{Reason: ReasonLocked, Detail: fmt.Sprintf("has the SHA-256 checksum %s, and the lock file %s has %s", digest, p.File, p.Entry.SHA256)}
+		return p.refuse("has the SHA-256 checksum %s, and the lock file %s has %s", digest, p.File, p.Entry.SHA256)
 	}
 	return nil
 }
@@ -41,7 +46,7 @@ func (p *Pin) manifest(m rpc.Manifest) error {
 		return nil
 	}
 	if how := p.Entry.Differs(Contract(), LockOffers(m.Offers)); how != "" {
-		return &child.Refusal{Reason: ReasonLocked, Detail: fmt.Sprintf("is not as in the lock file %s: it %s", p.File, how)}
+		return p.refuse("is not as in the lock file %s: it %s", p.File, how)
 	}
 	return nil
 }

@@ -22,19 +22,19 @@ func TestPin(t *testing.T) {
 		change(e)
 		return e
 	}
-	const file = "/etc/realmgate/realmgate.lock.json"
+	const file, update = "/etc/realmgate/realmgate.lock.json", "lock it"
 	for name, tt := range map[string]struct {
 		pin  *Pin
 		ran  bool
 		want string
 	}{
 		"no lock file":   {nil, true, ""},
-		"as locked":      {&Pin{file, entry(func(*lock.Entry) {})}, true, ""},
-		"not in it":      {&Pin{file, nil}, false, "is not in the lock file " + file},
-		"other bytes":    {&Pin{file, entry(func(e *lock.Entry) { e.SHA256 = strings.Repeat("0", 64) })}, false, "has the SHA-256 checksum " + s.Digest + ", and the lock file " + file + " has 0000"},
-		"other contract": {&Pin{file, entry(func(e *lock.Entry) { e.Contract = 2 })}, true, "it speaks version 1 of the contract, not 2"},
-		"other offers":   {&Pin{file, entry(func(e *lock.Entry) { e.Offers = e.Offers[1:] })}, true, `it offers the principal-mapper "modest-badge"`},
-		"other wants":    {&Pin{file, entry(func(e *lock.Entry) { e.Offers[2].Wants = nil })}, true, "it wants ["},
+		"as locked":      {&Pin{file, update, entry(func(*lock.Entry) {})}, true, ""},
+		"not in it":      {&Pin{file, update, nil}, false, "is not in the lock file " + file + "; if it is to run as it is: " + update},
+		"other bytes":    {&Pin{file, update, entry(func(e *lock.Entry) { e.SHA256 = strings.Repeat("0", 64) })}, false, "has the SHA-256 checksum " + s.Digest + ", and the lock file " + file + " has 0000"},
+		"other contract": {&Pin{file, update, entry(func(e *lock.Entry) { e.Contract = 2 })}, true, "it speaks version 1 of the contract, not 2"},
+		"other offers":   {&Pin{file, update, entry(func(e *lock.Entry) { e.Offers = e.Offers[1:] })}, true, `it offers the principal-mapper "modest-badge"`},
+		"other wants":    {&Pin{file, update, entry(func(e *lock.Entry) { e.Offers[2].Wants = nil })}, true, "it wants ["},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

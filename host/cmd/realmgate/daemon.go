@@ -112,9 +112,18 @@ func logger(c config.Log, std streams) hclog.Logger {
 	})
 }
 
-// sources lists the bundled plugins and those that the configuration declares. A plugin block with the name of a bundled one
-// replaces it. With a lock file nothing runs that it does not have.
+// sources lists the plugins of a configuration. With a lock file nothing runs that it does not have.
 func sources(cfg *config.Config) ([]catalog.Source, error) {
+	all, err := unpinned(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return pin(cfg, all)
+}
+
+// unpinned lists the bundled plugins and those that the configuration declares. A plugin block with the name of a bundled one
+// replaces it.
+func unpinned(cfg *config.Config) ([]catalog.Source, error) {
 	dir, err := pluginDir(cfg)
 	if err != nil {
 		return nil, err
@@ -142,7 +151,7 @@ func sources(cfg *config.Config) ([]catalog.Source, error) {
 			all = append(all, s)
 		}
 	}
-	return pin(cfg, append(all, own...))
+	return append(all, own...), nil
 }
 
 // pluginDir is where the bundled plugins are: configured, or the folder of the running binary.

@@ -24,7 +24,7 @@ func pin(cfg *config.Config, sources []catalog.Source) ([]catalog.Source, error)
 		return nil, err
 	}
 	for i := range sources {
-		sources[i].Pin = &catalog.Pin{File: path, Entry: f.Find(sources[i].Name)}
+		sources[i].Pin = &catalog.Pin{File: path, Update: "realmgate plugin lock --update " + sources[i].Name, Entry: f.Find(sources[i].Name)}
 	}
 	return sources, nil
 }
