@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"net/http"
 	"os/exec"
+	"reflect"
 	"strings"
 	"testing"
 
+	"github.com/realmgate/realmgate/host/catalog"
+	"github.com/realmgate/realmgate/host/config"
 	"github.com/realmgate/realmgate/sdk"
 	"github.com/realmgate/realmgate/sdk/serve"
 )
@@ -87,6 +90,43 @@ realm "b" {
 	} {
 		if !strings.Contains(d.log.String(), want) {
 			t.Errorf("there is no %s in\n%s", want, d.log)
+		}
+	}
+}
+
+// What came with the daemon may have what it wants, unless its block says otherwise; nobody else may.
+func TestGrantsOfBlocks(t *testing.T) {
+	t.Parallel()
+	load := func(hcl string) catalog.Grants {
+		cfg, diags := config.Load(config.Options{Default: []byte(hcl), DefaultName: "test.hcl"})
+		if len(diags) > 0 {
+			t.Fatal(diags)
+		}
+		return grants(cfg.Plugins[0])
+	}
+	all := catalog.Allowance{Types: []string{"a"}, Realms: []string{"r"}, Principals: true, AccessKeys: true, SecretStores: []string{"s"}}
+	for hcl, want := range map[string]catalog.Grants{
+		`plugin "p" {}`:                    {Wanted: true},
+		`plugin "p" { env = { A = "b" } }`: {Wanted: true},
+		`plugin "p" { path = "/opt/p" }`:   {},
+		"plugin \"p\" {\n allow {}\n}":     {Allow: []catalog.Allowance{{Types: []string{}, Realms: []string{}, SecretStores: []string{}}}},
+		`realm "r" {}
+secret_store "s" {
+  type = "env"
+}
+plugin "p" {
+  path = "/opt/p"
+  allow {
+    types         = ["a"]
+    realms        = ["r"]
+    principals    = true
+    access_keys   = true
+    secret_stores = ["s"]
+  }
+}`: {Allow: []catalog.Allowance{all}},
+	} {
+		if got := load(hcl); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %+v, want %+v", hcl, got, want)
 		}
 	}
 }
