@@ -54,9 +54,9 @@ allow {
 		"a type that there is not": {grants: catalog.Grants{Wanted: true}, allow: `
 plugin "default" {
   allow {
-    types = ["default", "defualt"]
+    types = ["default", "elsewhere"]
   }
-}`, want: `warning: plugin default offers no part of type "defualt"`},
+}`, want: `warning: plugin default offers no part of type "elsewhere"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

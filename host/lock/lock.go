@@ -64,7 +64,7 @@ func Read(path string) (*File, error) {
 	f := &File{}
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.DisallowUnknownFields()
-	if err = d.Decode(f); err == nil && d.Decode(&struct{}{}) != io.EOF { //nolint:errorlint // the decoder gives it as it is
+	if err = d.Decode(f); err == nil && d.Decode(&struct{}{}) != io.EOF {
 		err = errors.New("there is more behind the end")
 	}
 	if err == nil {
