@@ -111,6 +111,7 @@ func (s *Set) Unshared() {
 func (s *Set) Activate() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.active = true
 	for i := range s.held {
 		i.p.mu.Lock()
 		if n := i.use(s); n >= 0 {

@@ -12,7 +12,7 @@ import (
 // grants is what a plugin block lets its plugin ask for. What came with the daemon may have what it wants, unless the block
 // says otherwise.
 func grants(p config.Plugin) catalog.Grants {
-	g := catalog.Grants{Wanted: p.Path == "" && len(p.Allow) == 0}
+	g := catalog.Grants{Wanted: p.Path == "" && p.Command == "" && len(p.Allow) == 0}
 	for _, a := range p.Allow {
 		g.Allow = append(g.Allow, catalog.Allowance{
 			Types: a.Types, Realms: a.Realms, Principals: a.Principals, AccessKeys: a.AccessKeys, SecretStores: a.SecretStores,

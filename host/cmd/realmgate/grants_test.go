@@ -106,10 +106,11 @@ func TestGrantsOfBlocks(t *testing.T) {
 	}
 	all := catalog.Allowance{Types: []string{"a"}, Realms: []string{"r"}, Principals: true, AccessKeys: true, SecretStores: []string{"s"}}
 	for hcl, want := range map[string]catalog.Grants{
-		`plugin "p" {}`:                    {Wanted: true},
-		`plugin "p" { env = { A = "b" } }`: {Wanted: true},
-		`plugin "p" { path = "/opt/p" }`:   {},
-		"plugin \"p\" {\n allow {}\n}":     {Allow: []catalog.Allowance{{Types: []string{}, Realms: []string{}, SecretStores: []string{}}}},
+		`plugin "p" {}`:                     {Wanted: true},
+		`plugin "p" { env = { A = "b" } }`:  {Wanted: true},
+		`plugin "p" { path = "/opt/p" }`:    {},
+		`plugin "p" { command = "/opt/p" }`: {},
+		"plugin \"p\" {\n allow {}\n}":      {Allow: []catalog.Allowance{{Types: []string{}, Realms: []string{}, SecretStores: []string{}}}},
 		`realm "r" {}
 secret_store "s" {
   type = "env"
