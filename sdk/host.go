@@ -33,7 +33,8 @@ func hostFrom(ctx context.Context) (Host, error) {
 }
 
 // FindPrincipal looks a principal up in the directory of the realm that is being served. A principal that is unknown, or
-// whose id and name belong to two, is a [Denial] (403). A disabled one is found, with Enabled false.
+// whose id and name belong to two, is a [Denial] (403). A disabled one is found, with Enabled false. An implementation that
+// does not want [WantPrincipals], or is not allowed to, gets [ErrNotAllowed].
 func FindPrincipal(ctx context.Context, ref PrincipalRef) (Principal, error) {
 	h, err := hostFrom(ctx)
 	if err != nil {
@@ -48,7 +49,8 @@ func FindPrincipal(ctx context.Context, ref PrincipalRef) (Principal, error) {
 
 // FindAccessKey looks an access key of the realm up that is being served. A key that is unknown, or another realm's, is a
 // [Denial] (401, access_key_unknown). One whose principal is disabled is found, with Enabled false. A host that is older
-// than access keys is an error.
+// than access keys is an error, and so is [ErrNotAllowed] for an implementation that does not want [WantAccessKeys] or is not
+// allowed to.
 func FindAccessKey(ctx context.Context, id string) (AccessKey, error) {
 	h, err := hostFrom(ctx)
 	if err != nil {

@@ -33,6 +33,7 @@ type Implementation struct {
 	operatorOnly bool
 	externalOnly bool
 	abilities    []Ability
+	wants        []Want
 }
 
 // Kind gives the kind.
@@ -58,6 +59,9 @@ func (i Implementation) ExternalOnly() bool { return i.externalOnly }
 
 // Abilities gives the further interfaces that the implementation satisfies.
 func (i Implementation) Abilities() []Ability { return i.abilities }
+
+// Wants gives what the implementation asks the host for.
+func (i Implementation) Wants() []Want { return i.wants }
 
 // Build decodes settings (a JSON object) strictly and calls the constructor. A panic becomes an error. The error may join
 // several, see [Problems].

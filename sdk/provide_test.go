@@ -28,9 +28,9 @@ func TestImplementation(t *testing.T) {
 		}
 		return publisher{parts{errors.New(su.Realm)}}, nil
 	}
-	i := TokenBrokerType("b", build, NeedsHTTP(), Schemes("bearer", "x"))
+	i := TokenBrokerType("b", build, NeedsHTTP(), Schemes("bearer", "x"), Wants(WantAccessKeys), Wants(WantPrincipals, WantAccessKeys))
 	if i.Kind() != KindTokenBroker || i.Type() != "b" || !i.NeedsHTTP() || !slices.Equal(i.Schemes(), []string{"bearer", "x"}) ||
-		!slices.Equal(i.Abilities(), []Ability{AbilityKeyPublisher}) || len(i.SettingsSchema()) == 0 {
+		!slices.Equal(i.Wants(), []Want{WantAccessKeys, WantPrincipals}) || !slices.Equal(i.Abilities(), []Ability{AbilityKeyPublisher}) || len(i.SettingsSchema()) == 0 {
 		t.Errorf("%+v", i)
 	}
 	// An ability belongs to its kind: a mapper that also has keys publishes none.
@@ -101,6 +101,7 @@ func TestNames(t *testing.T) {
 	}
 	for got, want := range map[string]string{
 		Kind(0).String(): "kind(0)", Kind(99).String(): "kind(99)", AbilitySecretWriter.String(): "secret-writer",
+		WantPrincipals.String(): "principals", WantAccessKeys.String(): "access-keys", WantGrantedSecrets.String(): "granted-secrets", Want(0).String(): "want(0)", Want(4).String(): "want(4)",
 		Ability(9).String(): "ability(9)", SourceInternal.String(): "internal", SourceExternal.String(): "external", Source(0).String(): "unknown",
 	} {
 		if got != want {

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -179,7 +181,34 @@ func (r *SecretRef) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// Value asks the host for the secret. ctx must descend from the one that the method or constructor was given.
+// SecretRefsIn finds the references among the strings of a JSON value, each once; nil if it is no JSON.
+func SecretRefsIn(raw []byte) []SecretRef {
+	var v any
+	if json.Unmarshal(raw, &v) != nil {
+		return nil
+	}
+	return secretRefsIn(v, nil)
+}
+
+func secretRefsIn(v any, found []SecretRef) []SecretRef {
+	switch x := v.(type) {
+	case string:
+		if ref, err := ParseSecretRef(x); err == nil && !slices.Contains(found, ref) {
+			found = append(found, ref)
+		}
+	case []any:
+		for _, e := range x {
+			found = secretRefsIn(e, found)
+		}
+	case map[string]any:
+		for _, key := range slices.Sorted(maps.Keys(x)) {
+			found = secretRefsIn(x[key], found)
+		}
+	}
+	return found
+}
+
+// Value asks the host for the secret. What the settings do not name is refused, see [WantGrantedSecrets]. ctx must descend from the one that the method or constructor was given.
 func (r SecretRef) Value(ctx context.Context) (Secret, error) {
 	if r.IsZero() {
 		return Secret{}, errors.New("sdk: Value of an empty SecretRef")

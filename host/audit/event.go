@@ -42,6 +42,7 @@ const (
 	StoredSecretRead      = "stored_secret.read" // by an operator, of a secret store
 	StoredSecretWrite     = "stored_secret.write"
 	StoredSecretDelete    = "stored_secret.delete"
+	PluginRefused         = "plugin.refused" // a plugin asked the daemon for what it is not allowed
 )
 
 // Outcomes of an event.
@@ -72,6 +73,8 @@ type Event struct {
 	Connection    string    `json:"connection,omitempty"` // name
 	AuditID       string    `json:"audit_id,omitempty"`   // of the remote system's own log, for the credentials that it gave
 	Reference     string    `json:"reference,omitempty"`  // to a secret in a store
+	Plugin        string    `json:"plugin,omitempty"`     // name
+	Part          string    `json:"part,omitempty"`       // of the plugin: kind(type)
 	Change        string    `json:"change,omitempty"`     // what was changed, e.g. of a principal "enabled=false"
 	Reason        string    `json:"reason,omitempty"`     // in snake case
 	Detail        string    `json:"detail,omitempty"`     // for people
@@ -116,7 +119,7 @@ const (
 func (e Event) bounded() Event {
 	for _, v := range []*string{
 		&e.Name, &e.Outcome, &e.Realm, &e.ClientID, &e.ClientHash, &e.PrincipalID, &e.Principal, &e.Role, &e.TokenID, &e.SecretVersion, &e.Reference,
-		&e.KeyID, &e.AccessKey, &e.Connection, &e.AuditID, &e.Change, &e.Detail,
+		&e.KeyID, &e.AccessKey, &e.Connection, &e.AuditID, &e.Plugin, &e.Part, &e.Change, &e.Detail,
 	} {
 		*v = bound(*v, maxValue)
 	}

@@ -26,6 +26,7 @@ const (
 // tallyKey is what two lines have in common of which the second one is only counted.
 type tallyKey struct {
 	realm, name, outcome, reason string
+	plugin, part                 string // of which there are as many as are configured
 
 	clientID, clientHash string
 	network              netip.Prefix // of the client's address; invalid for what comes from anywhere
@@ -64,7 +65,7 @@ type tally struct {
 
 // Tally records what anybody can cause as often as they like: a refusal, above all. The first of its kind is a line, as
 // with [Log.Record]; those that repeat it, or are too many, make one line together within a minute, with their count and
-// since when. Lines are of one kind if they tell of the same event, outcome, reason and client, from one network.
+// since when. Lines are of one kind if they tell of the same event, outcome, reason, part of a plugin and client, from one network.
 func (l *Log) Tally(ctx context.Context, e Event) error {
 	if l == nil {
 		return nil
@@ -108,7 +109,7 @@ func (y *tally) find(l *Log, from origin.Origin, e Event) (*tallied, *attempt) {
 		t := &tallied{}
 		return y.again(t)
 	}
-	key := tallyKey{e.Realm, e.Name, e.Outcome, e.Reason, e.ClientID, e.ClientHash, from.Network()}
+	key := tallyKey{e.Realm, e.Name, e.Outcome, e.Reason, e.Plugin, e.Part, e.ClientID, e.ClientHash, from.Network()}
 	if t := y.kept[key]; t != nil {
 		return y.again(t)
 	}
@@ -130,7 +131,7 @@ func (y *tally) find(l *Log, from origin.Origin, e Event) (*tallied, *attempt) {
 	key.network, key.clientHash, e.ClientHash = netip.Prefix{}, "", ""
 	if e.ClientID == "" && y.kept[key] == nil {
 		if y.beyond++; y.beyond > summaries {
-			key.realm, key.reason, e.Realm, e.Reason, e.Detail = "", "", "", "", "" // of which there are but a few
+			key.realm, key.reason, key.part, e.Realm, e.Reason, e.Part, e.Detail = "", "", "", "", "", "", "" // of which there are but a few
 		}
 	}
 	if t = y.kept[key]; t == nil {

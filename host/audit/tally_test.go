@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -199,5 +200,39 @@ func TestTallyWithoutALog(t *testing.T) {
 	var l *Log
 	if err := l.Tally(t.Context(), Event{}); err != nil {
 		t.Error(err)
+	}
+}
+
+// What one plugin asks says nothing of another one, nor one of its parts of another; a flood of them all is bounded.
+func TestTallyOfPlugins(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	l := open(t, Config{Path: Stdout, Stdout: &out})
+	tell := func(plugin, part string) {
+		if err := l.Tally(t.Context(), Event{Name: PluginRefused, Outcome: Refused, Realm: "r", Plugin: plugin, Part: part, Reason: "principals"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 3 {
+		tell("acme", "principal-mapper(a)")
+		tell("acme", "principal-mapper(b)")
+		tell("other", "principal-mapper(a)")
+	}
+	l.sweep()
+	counts := map[string]float64{}
+	for _, m := range lines(t, out.Bytes(), 0) {
+		n, _ := m["count"].(float64)
+		counts[fmt.Sprint(m["plugin"], " ", m["part"])] += max(1, n)
+	}
+	if want := map[string]float64{"acme principal-mapper(a)": 3, "acme principal-mapper(b)": 3, "other principal-mapper(a)": 3}; !maps.Equal(counts, want) {
+		t.Errorf("%v, want %v", counts, want)
+	}
+	out.Reset()
+	for i := range 5_000 {
+		tell("acme", fmt.Sprintf("principal-mapper(%d)", i))
+	}
+	l.sweep()
+	if n := len(lines(t, out.Bytes(), 0)); n > promptLines+summaries+2 {
+		t.Errorf("%d lines", n)
 	}
 }

@@ -163,7 +163,7 @@ func TestHostCalls(t *testing.T) {
 	if d := sdk.AsDenial(err); d == nil || d.Reason != "principal_unknown" || !d.Forbidden {
 		t.Errorf("a denial of the directory: %v", err)
 	}
-	h := &hostCalls{w.plugins[0]}
+	h := &hostCalls{p: w.plugins[0], offers: w.plugins[0].manifest.Offers}
 	if _, err := h.FindPrincipal(t.Context(), rpc.Caller{Instance: 1 << 40, Realm: "r1"}, sdk.PrincipalRef{Name: "alice"}); err == nil {
 		t.Error("an instance that is not configured was answered")
 	}
@@ -305,8 +305,8 @@ func TestConfigureDiagnostics(t *testing.T) {
 	}
 	var e *UnknownTypeError
 	_, err := w.Find(m, "bagde")
-	if !as(err, &e) || len(e.Known) != 1 || len(e.Broken) != 1 || ds[2].Summary != err.Error() ||
-		!strings.HasPrefix(err.Error(), `no plugin offers a principal-mapper of type "bagde"; there are badge; not started: plugin broken: `) {
+	if !as(err, &e) || len(e.Known) != 2 || len(e.Broken) != 1 || ds[2].Summary != err.Error() ||
+		!strings.HasPrefix(err.Error(), `no plugin offers a principal-mapper of type "bagde"; there are badge, modest-badge; not started: plugin broken: `) {
 		t.Errorf("%v, %+v", err, ds[2])
 	}
 	if d := ds[3]; d.Index != 3 || d.Path != "/nothing" {

@@ -45,7 +45,9 @@ type Options struct {
 	Directory  Directory    // nil: look-ups fail
 	AccessKeys AccessKeys   // nil: look-ups of them fail
 	Secrets    Secrets      // nil: no secret is resolved
-	RuntimeDir string       // the sockets are in a directory of mode 0700 below it; empty: the system's own for temporary files
+	// Refused is told of each question that a plugin may not ask; nil: nobody is. ctx is that of the call which it came with.
+	Refused    func(ctx context.Context, r Refused)
+	RuntimeDir string // the sockets are in a directory of mode 0700 below it; empty: the system's own for temporary files
 
 	StartTimeout     time.Duration // from the start of a process to its handshake; zero: 10 s
 	DescribeTimeout  time.Duration // for the manifest, and again for the session; zero: 5 s

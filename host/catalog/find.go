@@ -12,6 +12,8 @@ import (
 // Status is how a plugin is doing.
 type Status struct {
 	Name, Path     string
+	Digest         string            // of what is executed, see child.Image; empty until the plugin has started
+	Files          map[string]string // their checksums, by path
 	Bundled        bool
 	Version, Build string
 	State          State
@@ -43,6 +45,9 @@ func (p *supervised) status() Status {
 	if p.drains && s.State != StateStopped {
 		s.State = StateDraining
 	}
+	if p.hasStarted() {
+		s.Digest, s.Files = p.digest, p.src.Files
+	}
 	if p.live != nil {
 		s.PID = p.live.child.PID()
 	}
@@ -55,6 +60,7 @@ func (p *supervised) status() Status {
 // Offer is an offer and the plugin that makes it.
 type Offer struct {
 	Plugin string
+	Grants Grants
 	rpc.Offer
 }
 
@@ -68,7 +74,7 @@ func (s *Set) Find(kind sdk.Kind, typ string) (Offer, error) {
 	defer p.mu.Unlock()
 	for _, o := range p.manifest.Offers {
 		if o.Kind == kind && o.Type == typ {
-			return Offer{Plugin: p.src.Name, Offer: o}, nil
+			return Offer{Plugin: p.src.Name, Grants: p.src.Grants, Offer: o}, nil
 		}
 	}
 	return Offer{}, &UnknownTypeError{Kind: kind, Type: typ} // a restart took it away, while nobody used it

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/realmgate/realmgate/host/secret"
 	"github.com/realmgate/realmgate/sdk"
@@ -13,12 +14,18 @@ import (
 
 // hostCalls answers what one plugin asks the host. Instance and realm of the caller are what the host knows of the call
 // that is being served, never what the plugin claims.
-type hostCalls struct{ p *supervised }
+type hostCalls struct {
+	p      *supervised
+	offers []rpc.Offer // of the process, whose first question comes later
+
+	mu   sync.Mutex
+	said map[Refused]bool // of what the log has a line
+}
 
 var (
 	errNoRealm      = errors.New("the directory answers only where a realm is being served")
 	errNoAccessKeys = errors.New("this host keeps no access keys")
-	errNotGranted   = errors.New("the secret reference is neither in the settings of the instance nor granted to a realm that is being served, and did not come with the call")
+	errNoSecrets    = errors.New("this host keeps no secrets")
 )
 
 // caller finds the instance that asks, and refuses one that is not this plugin's or that serves a realm which is not its own.
@@ -36,19 +43,24 @@ func (h *hostCalls) caller(c rpc.Caller) (*instance, error) {
 
 // FindPrincipal looks a principal of the realm up that is being served.
 func (h *hostCalls) FindPrincipal(ctx context.Context, c rpc.Caller, ref sdk.PrincipalRef) (sdk.Principal, error) {
-	if _, err := h.caller(c); err != nil {
+	i, err := h.caller(c)
+	if err != nil {
 		return sdk.Principal{}, err
 	}
 	d := h.p.c.opts.Directory
 	if c.Realm == "" || d == nil {
 		return sdk.Principal{}, errNoRealm
 	}
+	if err := h.permit(ctx, i, c.Realm, sdk.WantPrincipals, ""); err != nil {
+		return sdk.Principal{}, err
+	}
 	return d.FindPrincipal(ctx, c.Realm, ref)
 }
 
 // FindAccessKey looks an access key of the realm up that is being served.
 func (h *hostCalls) FindAccessKey(ctx context.Context, c rpc.Caller, id string) (sdk.AccessKey, error) {
-	if _, err := h.caller(c); err != nil {
+	i, err := h.caller(c)
+	if err != nil {
 		return sdk.AccessKey{}, err
 	}
 	k := h.p.c.opts.AccessKeys
@@ -58,11 +70,15 @@ func (h *hostCalls) FindAccessKey(ctx context.Context, c rpc.Caller, id string) 
 	case c.Realm == "":
 		return sdk.AccessKey{}, errNoRealm
 	}
+	if err := h.permit(ctx, i, c.Realm, sdk.WantAccessKeys, ""); err != nil {
+		return sdk.AccessKey{}, err
+	}
 	return k.FindAccessKey(ctx, c.Realm, id)
 }
 
-// ResolveSecret resolves a reference that stands in the settings of the instance, one that is granted to the realm that is
-// being served, or the one to the service identity's keys that this very call brought along; no other.
+// ResolveSecret resolves a reference that stands in the settings of the instance, or the one to the service identity's keys
+// that this very call brought along. Of what is granted to the realm that is being served it resolves what the call brought
+// along too, and the rest for who is allowed to ask; no other.
 func (h *hostCalls) ResolveSecret(ctx context.Context, c rpc.Caller, ref sdk.SecretRef) (sdk.Secret, error) {
 	i, err := h.caller(c)
 	if err != nil {
@@ -74,13 +90,18 @@ func (h *hostCalls) ResolveSecret(ctx context.Context, c rpc.Caller, ref sdk.Sec
 	}
 	switch {
 	case s == nil || ref.IsZero():
-		return sdk.Secret{}, errNotGranted
+		return sdk.Secret{}, errNoSecrets
 	case slices.Contains(i.in.Refs, ref), ref == c.Lent && c.Realm != "":
 		return s.Resolve(ctx, ref)
-	case c.Realm != "" && !c.Configuring:
-		return s.ResolveGranted(ctx, c.Realm, ref)
+	case c.Realm == "" || c.Configuring:
+		return sdk.Secret{}, h.refuse(ctx, i, c.Realm, sdk.WantGrantedSecrets, whyOutside)
+	case slices.Contains(c.Carried, ref):
+	default:
+		if err := h.permit(ctx, i, c.Realm, sdk.WantGrantedSecrets, ref.Store()); err != nil {
+			return sdk.Secret{}, err
+		}
 	}
-	return sdk.Secret{}, errNotGranted
+	return s.ResolveGranted(ctx, c.Realm, ref)
 }
 
 // Scope sees to it that the fields of one secret that a call is given belong together.

@@ -40,6 +40,9 @@ var printJunk = func() {}
 func runPlugin(mode string) {
 	rawOut, rawErr := os.Stdout, os.Stderr // go-plugin puts its own in their place
 	good := serve.Config{Name: "good", Version: "1.2.3", Build: "test", Implementations: implementations("badge")}
+	if ran := os.Getenv("RAN"); ran != "" {
+		_ = os.WriteFile(ran, nil, 0o600)
+	}
 	switch mode {
 	case "good":
 	case "unary":
@@ -213,7 +216,7 @@ func source(t *testing.T, name, mode string) Source {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Source{Name: name, Program: child.Program{Path: self, TLS: true, Limits: child.Limits{Memory: child.Unlimited}, Env: map[string]string{modeVariable: mode}}}
+	return Source{Name: name, Grants: Grants{Wanted: true}, Program: child.Program{Path: self, TLS: true, Limits: child.Limits{Memory: child.Unlimited}, Env: map[string]string{modeVariable: mode}}}
 }
 
 type world struct {
@@ -307,7 +310,12 @@ func waitFor(t *testing.T, what string, cond func() bool) {
 // mapper configures a principal mapper of type badge.
 func (w *world) mapper(t *testing.T, do string, refs ...string) Handle {
 	t.Helper()
-	in := Instance{Kind: sdk.KindPrincipalMapper, Type: "badge", Settings: fmt.Appendf(nil, `{"do":%q}`, do), Setup: sdk.Setup{Tenant: "t"}}
+	return w.mapperOf(t, "badge", do, refs...)
+}
+
+func (w *world) mapperOf(t *testing.T, typ, do string, refs ...string) Handle {
+	t.Helper()
+	in := Instance{Kind: sdk.KindPrincipalMapper, Type: typ, Settings: fmt.Appendf(nil, `{"do":%q}`, do), Setup: sdk.Setup{Tenant: "t"}}
 	for _, r := range refs {
 		ref, err := sdk.ParseSecretRef(r)
 		if err != nil {

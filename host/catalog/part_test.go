@@ -207,8 +207,9 @@ func (plainVendor) Vend(context.Context, sdk.VendRequest) (sdk.ConnectionCredent
 
 func implementations(typ string) []sdk.Implementation {
 	return []sdk.Implementation{
-		sdk.IdentityProviderType(typ, newPart), sdk.PrincipalMapperType(typ, newPart), sdk.PrincipalRolesMapperType(typ, newPart),
-		sdk.AuthenticatorType(typ, newPart), sdk.ActiveRolesProviderType(typ, newPart), sdk.TokenBrokerType(typ, newPart),
+		sdk.PrincipalMapperType("modest-"+typ, newPart),
+		sdk.IdentityProviderType(typ, newPart), sdk.PrincipalMapperType(typ, newPart, sdk.Wants(sdk.WantPrincipals, sdk.WantAccessKeys, sdk.WantGrantedSecrets)), sdk.PrincipalRolesMapperType(typ, newPart),
+		sdk.AuthenticatorType(typ, newPart, sdk.Wants(sdk.WantPrincipals)), sdk.ActiveRolesProviderType(typ, newPart), sdk.TokenBrokerType(typ, newPart),
 		sdk.SecretResolverType(typ, newPart), sdk.CredentialVendorType(typ, newPart),
 		sdk.CredentialVendorType("plain-"+typ, func(context.Context, sdk.Setup, struct{}) (plainVendor, error) { return plainVendor{}, nil }),
 	}

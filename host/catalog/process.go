@@ -29,6 +29,9 @@ func (p *supervised) launch(ctx context.Context) (x *process, err error) {
 			return nil, p.refused(err)
 		}
 	}
+	if err := p.src.Pin.image(p.image.Digest()); err != nil {
+		return nil, p.refused(err)
+	}
 	c, err := p.c.starter.Start(ctx, p.image, child.Options{Logger: p.log, Handshake: o.StartTimeout, Connect: o.DescribeTimeout})
 	if err != nil {
 		return nil, p.refused(err)
@@ -67,7 +70,8 @@ func (x *process) greet(ctx context.Context, p *supervised) error {
 	fail := func(r child.Reason, detail string, err error) error {
 		return p.refused(&child.Refusal{Reason: r, Detail: detail, Err: err})
 	}
-	x.Process = rpc.NewProcess(x.child.Conn(), &hostCalls{p})
+	asked := &hostCalls{p: p}
+	x.Process = rpc.NewProcess(x.child.Conn(), asked)
 	dctx, cancel := context.WithTimeout(ctx, o.DescribeTimeout)
 	defer cancel()
 	var err error
@@ -78,6 +82,10 @@ func (x *process) greet(ctx context.Context, p *supervised) error {
 		}
 		return fail(ReasonDescribe, detail, err)
 	}
+	if err := p.src.Pin.manifest(x.manifest); err != nil {
+		return p.refused(err)
+	}
+	asked.offers = x.manifest.Offers
 	if err := x.open(o.DescribeTimeout); err != nil {
 		return fail(ReasonDescribe, "no session: "+p.c.safe(err.Error()), err)
 	}

@@ -19,6 +19,8 @@ func BinaryName(plugin string) string { return binaryPrefix + plugin }
 type Source struct {
 	Name    string // label of the plugin block, or of a bundled binary what follows realmgate-plugin-
 	Bundled bool   // came with the daemon; a plugin block of the same name takes its place
+	Grants  Grants // what it may ask the host for
+	Pin     *Pin   // what a lock file says of it; nil: there is none
 	child.Program
 }
 
@@ -39,7 +41,7 @@ func Bundled(dir string) ([]Source, error) {
 		if err != nil || !info.Mode().IsRegular() || info.Mode().Perm()&0o111 == 0 {
 			continue
 		}
-		out = append(out, Source{Name: name, Bundled: true, Program: child.Program{Path: path, TLS: true}})
+		out = append(out, Source{Name: name, Bundled: true, Grants: Grants{Wanted: true}, Program: child.Program{Path: path, TLS: true}})
 	}
 	return out, nil
 }

@@ -12,6 +12,7 @@ type Config struct {
 	ShutdownGrace time.Duration // how long running requests may go on after a stop signal
 	PluginDir     string        // where the bundled plugins are; empty means beside the binary
 	RolePrefix    string        // what a requested role starts with, in scopes and tokens
+	Folder        string        // of the first configuration file, or the first one itself if it is a folder; the current one without files
 	Log           Log
 	Admin         Admin
 	Directory     Directory
@@ -88,6 +89,7 @@ type Plugin struct {
 	Args    []string          // arguments of the process
 	Env     map[string]string // the variables of the process; nothing else of the daemon's environment reaches it
 	Limits  Limits
+	Allow   []Allowance // what its parts may ask the daemon for; none means nothing, or for a plugin without a path and a command what it wants
 	Pos     Position
 
 	at *trace

@@ -39,11 +39,23 @@ func Load(opts Options) (*Config, Diagnostics) {
 	l.flags(opts.Flags)
 
 	cfg := l.build()
+	cfg.Folder = folder(opts.Files)
 	diags := l.diags.Sort()
 	if diags.Err() != nil {
 		return nil, diags
 	}
 	return cfg, diags
+}
+
+// folder gives where the configuration is.
+func folder(files []string) string {
+	if len(files) == 0 {
+		return "."
+	}
+	if info, err := os.Stat(files[0]); err == nil && info.IsDir() {
+		return files[0]
+	}
+	return filepath.Dir(files[0])
 }
 
 // loader puts the layers on each other, values in koanf and places beside them.

@@ -23,7 +23,7 @@ func (b *builder) plugins() []Plugin {
 	for _, n := range b.root.labelled("plugin") {
 		p := Plugin{
 			Name: n.label, Path: n.text("path"), Command: n.text("command"), SHA256: strings.ToLower(n.text("sha256")), Files: n.textMap("files"),
-			TLS: n.enum("tls", "auto", "auto", "none"), Args: n.texts("args"), Env: n.textMap("env"), Limits: limits(n.block("limits")),
+			TLS: n.enum("tls", "auto", "auto", "none"), Args: n.texts("args"), Env: n.textMap("env"), Limits: limits(n.block("limits")), Allow: b.allowances(n),
 			Pos: n.at.position(), at: n.at,
 		}
 		switch {

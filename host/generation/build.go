@@ -48,6 +48,8 @@ func Build(ctx context.Context, cfg *config.Config, deps Deps) (*Generation, con
 	for _, r := range cfg.Realms {
 		b.realm(r)
 	}
+	b.warnOfUnmet()
+	b.warnOfTypes()
 	b.diags = distinct(b.diags)
 	if slices.ContainsFunc(b.diags, func(d config.Diagnostic) bool { return !d.Warning }) {
 		b.gen.Release(context.WithoutCancel(ctx))
@@ -77,6 +79,7 @@ type builder struct {
 	realms  map[string]realmParts
 	vendor  map[string]*built // by the type of authentication
 	stored  map[string]secret.StoreInfo
+	unmet   []*unmet
 	bases   map[string]string // of the stores that are configured, by name
 }
 
@@ -124,6 +127,7 @@ func (b *builder) configure(ctx context.Context, all []wanted) {
 			continue
 		}
 		w.into.offer = offer
+		b.miss(w, offer)
 		w.setup.RolePrefix = b.cfg.RolePrefix
 		batch = append(batch, catalog.Instance{Kind: w.kind, Type: w.part.Type, Settings: w.part.Settings, Setup: w.setup, Refs: refs, Secrets: b.gen.secrets, Basis: b.basis(refs)})
 		asked = append(asked, w)

@@ -59,6 +59,10 @@ var rules = []rule{
 		reason: "where a request came from is told by its bytes, and by the kernel, alone",
 	},
 	{
+		rooms: []string{"./host/lock"}, std: true,
+		reason: "what may run is told by a file alone",
+	},
+	{
 		rooms: []string{"./host/proxy"}, deny: []string{goPlugin, hcl, "./host/server", "./host/catalog", "./host/generation", "./host/pipeline", "./plugins"},
 		reason: "the proxy is a client of a daemon, which may be another machine's",
 	},

@@ -147,15 +147,15 @@ func (v teller) Vend(ctx context.Context, r sdk.VendRequest) (sdk.ConnectionCred
 	switch {
 	case v.flaw == "nothing":
 		return c, nil
-	case err != nil:
-		return sdk.ConnectionCredentials{}, err
-	case len(r.NarrowTo) > 0 && v.flaw != "not narrowed":
-		return sdk.ConnectionCredentials{}, sdk.Forbid("narrowing_unsupported", "no")
-	case string(r.Connection.Authentication) != `{"ok":true}`:
+	case string(r.Connection.Authentication) != tellerParameters:
 		if v.flaw == "nothing for bad parameters" {
 			return c, nil
 		}
 		return sdk.ConnectionCredentials{}, sdk.Forbid("connection_invalid", "no")
+	case err != nil:
+		return sdk.ConnectionCredentials{}, err
+	case len(r.NarrowTo) > 0 && v.flaw != "not narrowed":
+		return sdk.ConnectionCredentials{}, sdk.Forbid("narrowing_unsupported", "no")
 	}
 	if v.flaw == "expired" {
 		c.Expires = time.Now().Add(-time.Second)
@@ -205,8 +205,10 @@ func tellers(flaw string) []sdk.Implementation {
 	return []sdk.Implementation{sdk.CredentialVendorType("teller", func(context.Context, sdk.Setup, tellerSettings) (teller, error) { return teller{flaw}, nil })}
 }
 
+const tellerParameters = `{"secret":"urn:realmgate-secret:s:p"}`
+
 func tellerCase() Case {
-	c := sdk.Connection{Realm: "r", Name: "x", Version: 1, Type: "GENERIC_HTTP", URI: "https://example.com", AuthenticationType: "BEARER", Authentication: []byte(`{"ok":true}`)}
+	c := sdk.Connection{Realm: "r", Name: "x", Version: 1, Type: "GENERIC_HTTP", URI: "https://example.com", AuthenticationType: "BEARER", Authentication: []byte(tellerParameters)}
 	return Case{
 		Kind: sdk.KindCredentialVendor, Type: "teller", Setup: sdk.Setup{Realm: "r"}, Secrets: map[string]string{"urn:realmgate-secret:s:p": "hunter2"},
 		Vend: &sdk.VendRequest{Connection: c},

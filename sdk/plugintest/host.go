@@ -3,6 +3,8 @@ package plugintest
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/realmgate/realmgate/sdk"
@@ -11,31 +13,50 @@ import (
 
 // host answers the host calls of a plugin from the case that an instance belongs to.
 type host struct {
+	offers []rpc.Offer // set before the first instance
+
 	mu    sync.Mutex
-	cases map[uint64]*Case // by instance
+	cases map[uint64]of // by instance
 }
 
-func (h *host) set(id uint64, c *Case) {
+// of is what an instance was made of.
+type of struct {
+	Case
+	settings string
+}
+
+func (h *host) set(id uint64, c Case, settings string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.cases == nil {
-		h.cases = map[uint64]*Case{}
+		h.cases = map[uint64]of{}
 	}
-	h.cases[id] = c
+	h.cases[id] = of{c, settings}
 }
 
-func (h *host) of(caller rpc.Caller) *Case {
+func (h *host) of(caller rpc.Caller) of {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if c := h.cases[caller.Instance]; c != nil {
-		return c
+	return h.cases[caller.Instance]
+}
+
+// refuse is what a real host says of what the manifest does not want. The operator of a test allows everything else.
+func (h *host) refuse(c of, want sdk.Want) error {
+	for _, o := range h.offers {
+		if o.Kind == c.Kind && o.Type == c.Type && slices.Contains(o.Wants, want) {
+			return nil
+		}
 	}
-	return &Case{}
+	return fmt.Errorf("%w: the manifest does not say that the %v %q wants %v", sdk.ErrNotAllowed, c.Kind, c.Type, want)
 }
 
 // FindPrincipal is rpc.HostServices'.
 func (h *host) FindPrincipal(_ context.Context, caller rpc.Caller, ref sdk.PrincipalRef) (sdk.Principal, error) {
-	for _, p := range h.of(caller).Principals {
+	c := h.of(caller)
+	if err := h.refuse(c, sdk.WantPrincipals); err != nil {
+		return sdk.Principal{}, err
+	}
+	for _, p := range c.Principals {
 		if ref != (sdk.PrincipalRef{}) && (ref.ID == "" || ref.ID == p.ID) && (ref.Name == "" || ref.Name == p.Name) {
 			return p, nil
 		}
@@ -45,7 +66,11 @@ func (h *host) FindPrincipal(_ context.Context, caller rpc.Caller, ref sdk.Princ
 
 // FindAccessKey is rpc.HostServices'.
 func (h *host) FindAccessKey(_ context.Context, caller rpc.Caller, id string) (sdk.AccessKey, error) {
-	for _, k := range h.of(caller).AccessKeys {
+	c := h.of(caller)
+	if err := h.refuse(c, sdk.WantAccessKeys); err != nil {
+		return sdk.AccessKey{}, err
+	}
+	for _, k := range c.AccessKeys {
 		if k.ID == id {
 			return k, nil
 		}
@@ -55,10 +80,17 @@ func (h *host) FindAccessKey(_ context.Context, caller rpc.Caller, id string) (s
 
 // ResolveSecret is rpc.HostServices'.
 func (h *host) ResolveSecret(_ context.Context, caller rpc.Caller, ref sdk.SecretRef) (sdk.Secret, error) {
-	for text, value := range h.of(caller).Secrets {
-		if r, err := sdk.ParseSecretRef(text); err == nil && r == ref {
-			return sdk.NewSecret([]byte(value)), nil
+	c := h.of(caller)
+	for text, value := range c.Secrets {
+		if r, err := sdk.ParseSecretRef(text); err != nil || r != ref {
+			continue
 		}
+		if ref != caller.Lent && !slices.Contains(caller.Carried, ref) && !slices.Contains(sdk.SecretRefsIn([]byte(c.settings)), ref) {
+			if err := h.refuse(c, sdk.WantGrantedSecrets); err != nil {
+				return sdk.Secret{}, err
+			}
+		}
+		return sdk.NewSecret([]byte(value)), nil
 	}
 	return sdk.Secret{}, errors.New("there is no such secret")
 }

@@ -78,7 +78,11 @@ func mustRef(text string) sdk.SecretRef {
 }
 
 func good() []sdk.Implementation {
-	return append(append(append(badges(nil), tellers("")...), vaults("")...), sdk.AuthenticatorType("greeter", func(_ context.Context, _ sdk.Setup, g greeter) (*greeter, error) { return &g, nil }))
+	return append(append(append(badges(nil), tellers("")...), vaults("")...), greeters(sdk.Wants(sdk.WantPrincipals, sdk.WantAccessKeys)))
+}
+
+func greeters(opts ...sdk.Option) sdk.Implementation {
+	return sdk.AuthenticatorType("greeter", func(_ context.Context, _ sdk.Setup, g greeter) (*greeter, error) { return &g, nil }, opts...)
 }
 
 func badgeCase() Case {
@@ -160,12 +164,22 @@ func TestBadPlugins(t *testing.T) {
 			_ = id.Claims.Map()["badge"].(string)
 			return nil
 		}), checkOdd, badgeCase(), "panics"},
-		"is not concurrent":        {badges(alone()), checkConcurrency, badgeCase(), "busy"},
-		"case of refused settings": {good(), checkCall, func() Case { c := badgeCase(); c.Settings = `{}`; return c }(), "refused"},
-		"wrong answer":             {good(), checkCall, func() Case { c := badgeCase(); c.Settings = `{"claim":"x"}`; return c }(), "claim_missing"},
-		"unknown principal":        {good(), checkCall, func() Case { c := greeterCase(); c.Principals = nil; return c }(), "principal_unknown"},
-		"unknown key":              {good(), checkCall, func() Case { c := greeterCase(); c.AccessKeys = nil; return c }(), "access_key_unknown"},
-		"unknown secret":           {good(), checkCall, func() Case { c := greeterCase(); c.Secrets = nil; return c }(), "no such secret"},
+		"is not concurrent":         {badges(alone()), checkConcurrency, badgeCase(), "busy"},
+		"case of refused settings":  {good(), checkCall, func() Case { c := badgeCase(); c.Settings = `{}`; return c }(), "refused"},
+		"wrong answer":              {good(), checkCall, func() Case { c := badgeCase(); c.Settings = `{"claim":"x"}`; return c }(), "claim_missing"},
+		"unknown principal":         {good(), checkCall, func() Case { c := greeterCase(); c.Principals = nil; return c }(), "principal_unknown"},
+		"unknown key":               {good(), checkCall, func() Case { c := greeterCase(); c.AccessKeys = nil; return c }(), "access_key_unknown"},
+		"unknown secret":            {good(), checkCall, func() Case { c := greeterCase(); c.Secrets = nil; return c }(), "no such secret"},
+		"does not say what it asks": {[]sdk.Implementation{greeters(sdk.Wants(sdk.WantAccessKeys))}, checkCall, greeterCase(), "does not say that the authenticator \"greeter\" wants principals"},
+		"nor that it asks for keys": {[]sdk.Implementation{greeters(sdk.Wants(sdk.WantPrincipals))}, checkCall, greeterCase(), "wants access-keys"},
+		"nor for secrets": {badges(func(ctx context.Context, _ sdk.Identity) error {
+			_, err := mustRef("urn:realmgate-secret:s:p").Value(ctx)
+			return err
+		}), checkCall, func() Case {
+			c := badgeCase()
+			c.Secrets = map[string]string{"urn:realmgate-secret:s:p": "hunter2"}
+			return c
+		}(), "wants granted-secrets"},
 		"denies the latecomer":     {badges(deny), checkCancellation, badgeCase(), ""}, // the host gives up first
 		"does not hear of the end": {badges(deaf), checkCancellation, badgeCase(), "given up goes on in the plugin"},
 		"does not mind the time":   {badges(deaf), checkDeadline, badgeCase(), "behind its deadline goes on in the plugin"},

@@ -116,6 +116,7 @@ func newSuite(ctx context.Context, c *connection) (*suite, error) {
 	if err != nil {
 		return nil, err
 	}
+	h.offers = m.Offers // nobody asks before the session
 	if err := p.OpenSession(ctx); err != nil {
 		return nil, err
 	}
@@ -125,7 +126,7 @@ func newSuite(ctx context.Context, c *connection) (*suite, error) {
 // configure configures a new instance of a case with settings of the suite's choice.
 func (s *suite) configure(ctx context.Context, c Case, settings string) (*Instance, []rpc.Diagnostic, error) {
 	id := s.last.Add(1)
-	s.host.set(id, &c)
+	s.host.set(id, c, settings)
 	for _, v := range c.Secrets {
 		s.confide(v)
 	}

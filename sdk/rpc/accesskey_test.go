@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -30,7 +31,7 @@ func TestAccessKeys(t *testing.T) {
 		var asked atomic.Int32
 		h := &fakeHost{findKey: func(_ context.Context, c Caller, id string) (sdk.AccessKey, error) {
 			asked.Add(1)
-			if c != (Caller{Instance: 1, Realm: "realm1", RequestID: "q"}) {
+			if want := (Caller{Instance: 1, Realm: "realm1", RequestID: "q"}); !reflect.DeepEqual(c, want) {
 				t.Errorf("caller %+v", c)
 			}
 			k := sdk.AccessKey{ID: id, Principal: sdk.PrincipalRef{ID: "7", Name: "alice"}, Enabled: true, Secret: mustRef(t, "urn:realmgate-secret:s:k")}

@@ -32,6 +32,7 @@ type call struct {
 	realm   string // of a leg or a unary call
 	parties []Step
 	lent    sdk.SecretRef     // of a Vend or a Sign
+	carried []sdk.SecretRef   // likewise
 	realms  map[uint64]string // of a Configure: instance to realm; nil otherwise
 
 	mu     sync.Mutex
@@ -109,7 +110,7 @@ func (cs *calls) get(id uint64) *call {
 
 // caller says who asks, if the instance takes part in the call.
 func (c *call) caller(instance uint64) (Caller, bool) {
-	out := Caller{Instance: instance, Realm: c.realm, RequestID: c.requestID, Configuring: c.realms != nil, Lent: c.lent}
+	out := Caller{Instance: instance, Realm: c.realm, RequestID: c.requestID, Configuring: c.realms != nil, Lent: c.lent, Carried: c.carried}
 	if c.realms != nil {
 		realm, ok := c.realms[instance]
 		out.Realm = realm

@@ -18,6 +18,7 @@ type client struct {
 	requestID string // instead of the one of the context
 	step      []Step // the one step that the client stands for
 	lent      sdk.SecretRef
+	carried   []sdk.SecretRef
 }
 
 func (p *Process) client(realm string, k sdk.Kind, instance uint64) client {
@@ -33,7 +34,7 @@ func invoke[Q, R proto.Message](ctx context.Context, c client, method func(conte
 	if id == "" {
 		id = sdk.RequestID(ctx)
 	}
-	entry := &call{ctx: ctx, realm: c.realm, requestID: text(id), parties: c.step, lent: c.lent}
+	entry := &call{ctx: ctx, realm: c.realm, requestID: text(id), parties: c.step, lent: c.lent, carried: c.carried}
 	if err := c.process.calls.enter(entry); err != nil {
 		return none, err
 	}
@@ -211,7 +212,7 @@ func (p *Process) DeleteSecret(ctx context.Context, instance uint64, ref sdk.Sec
 // Vend asks a credential vendor for credentials. The request id of r, if it has one, stands for that of the context.
 func (p *Process) Vend(ctx context.Context, realm string, instance uint64, r sdk.VendRequest) (sdk.ConnectionCredentials, error) {
 	c := p.client(realm, sdk.KindCredentialVendor, instance)
-	c.requestID, c.lent = r.RequestID, lent(r.Connection)
+	c.requestID, c.lent, c.carried = r.RequestID, lent(r.Connection), carried(r.Connection)
 	x, err := invoke(ctx, c, pluginv1.NewCredentialVendorClient(p.cc).Vend, func(call *pluginv1.Call) *pluginv1.VendRequest {
 		return &pluginv1.VendRequest{
 			Call: call, Connection: connectionToProto(r.Connection), Caller: principalToProto(&r.Caller),
@@ -227,18 +228,10 @@ func (p *Process) Vend(ctx context.Context, realm string, instance uint64, r sdk
 	return vendedFromProto(x.GetCredentials()), nil
 }
 
-// lent is what the vendor of a connection may resolve beside what its realm was granted, for as long as it is asked.
-func lent(c sdk.Connection) sdk.SecretRef {
-	if c.ServiceIdentity == nil {
-		return sdk.SecretRef{}
-	}
-	return c.ServiceIdentity.Credentials
-}
-
 // Sign asks a credential vendor that is a request signer to sign a request.
 func (p *Process) Sign(ctx context.Context, realm string, instance uint64, r sdk.SignRequest) (sdk.SignedRequest, error) {
 	c := p.client(realm, sdk.KindCredentialVendor, instance)
-	c.lent = lent(r.Connection)
+	c.lent, c.carried = lent(r.Connection), carried(r.Connection)
 	x, err := invoke(ctx, c, pluginv1.NewRequestSignerClient(p.cc).Sign, func(call *pluginv1.Call) *pluginv1.SignRequest {
 		return &pluginv1.SignRequest{
 			Call: call, Connection: connectionToProto(r.Connection), Caller: principalToProto(&r.Caller),

@@ -129,7 +129,7 @@ func TestConfigure(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	if c := callers.Load(); c != (Caller{Instance: 6, Configuring: true}) {
+	if c := callers.Load(); !reflect.DeepEqual(c, Caller{Instance: 6, Configuring: true}) {
 		t.Errorf("the constructor's caller is %+v", c)
 	}
 	for id, name := range map[uint64]string{1: "x", 4: "warn", 6: "hunter2", 2: "", 3: "", 5: "", 9: ""} {
@@ -253,13 +253,14 @@ func TestManifest(t *testing.T) {
 	good := func() *pluginv1.Manifest {
 		return &pluginv1.Manifest{Name: "n", Version: "1", Session: pluginv1.SessionMode_SESSION_MODE_LEGS, Implementations: []*impl{
 			{Kind: pluginv1.Kind_KIND_TOKEN_BROKER, Type: "t", SettingsSchema: []byte(`{}`), Schemes: []string{"bearer"}, NeedsHttp: true,
-				Abilities: []pluginv1.Ability{pluginv1.Ability_ABILITY_KEY_PUBLISHER, pluginv1.Ability_ABILITY_KEY_PUBLISHER, 99, 257, pluginv1.Ability_ABILITY_CHECKER}},
+				Abilities: []pluginv1.Ability{pluginv1.Ability_ABILITY_KEY_PUBLISHER, pluginv1.Ability_ABILITY_KEY_PUBLISHER, 99, 257, pluginv1.Ability_ABILITY_CHECKER},
+				Wants:     []pluginv1.Want{pluginv1.Want_WANT_GRANTED_SECRETS, 0, -1, 99, 257, pluginv1.Want_WANT_GRANTED_SECRETS}},
 		}}
 	}
 	m, err := manifestFromProto(good())
 	want := Manifest{Name: "n", Version: "1", Session: SessionLegs, Offers: []Offer{{
 		Kind: sdk.KindTokenBroker, Type: "t", SettingsSchema: []byte(`{}`), Schemes: []string{"bearer"}, NeedsHTTP: true,
-		Abilities: []sdk.Ability{sdk.AbilityKeyPublisher, sdk.AbilityChecker},
+		Abilities: []sdk.Ability{sdk.AbilityKeyPublisher, sdk.AbilityChecker}, Wants: []sdk.Want{sdk.WantGrantedSecrets},
 	}}}
 	if err != nil || !reflect.DeepEqual(m, want) {
 		t.Errorf("%+v %v", m, err)

@@ -31,9 +31,11 @@ const (
 	CodeTooLarge                    // a message over the bound of 1 MiB
 	CodeUnknownInstance             // the process does not have the instance
 	CodeUnsupported                 // the other side does not know what was asked of it
+	CodeNotAllowed                  // the host answers this implementation no such thing
 )
 
-// Failure is an error that is not the caller's fault. One with CodeDeadline has context.DeadlineExceeded in its chain.
+// Failure is an error that is not the caller's fault. One with CodeDeadline has context.DeadlineExceeded in its chain,
+// one with CodeNotAllowed sdk.ErrNotAllowed.
 type Failure struct {
 	Code    Code
 	Message string
@@ -42,10 +44,13 @@ type Failure struct {
 // Error gives the message.
 func (f *Failure) Error() string { return f.Message }
 
-// Unwrap gives context.DeadlineExceeded for a missed deadline.
+// Unwrap gives the error that a code stands for, if there is one.
 func (f *Failure) Unwrap() error {
-	if f.Code == CodeDeadline {
+	switch f.Code {
+	case CodeDeadline:
 		return context.DeadlineExceeded
+	case CodeNotAllowed:
+		return sdk.ErrNotAllowed
 	}
 	return nil
 }
@@ -80,6 +85,8 @@ func failureToProto(err error) *pluginv1.Failure {
 	case errors.As(err, new(*Failure)): // of another process
 	case errors.Is(err, context.DeadlineExceeded):
 		out.Code = pluginv1.Failure_CODE_DEADLINE
+	case errors.Is(err, sdk.ErrNotAllowed):
+		out.Code = pluginv1.Failure_CODE_NOT_ALLOWED
 	}
 	return out
 }
@@ -89,7 +96,7 @@ type ownFailure struct{ *Failure }
 
 func failureFromProto(f *pluginv1.Failure) *Failure {
 	out := &Failure{Message: text(f.GetMessage())}
-	if c := f.GetCode(); c > 0 && c <= pluginv1.Failure_CODE_UNSUPPORTED {
+	if c := f.GetCode(); c > 0 && c <= pluginv1.Failure_CODE_NOT_ALLOWED {
 		out.Code = Code(c)
 	}
 	if out.Message == "" {
@@ -109,6 +116,8 @@ func statusOf(err error) error {
 		code = codes.ResourceExhausted
 	case pluginv1.Failure_CODE_UNKNOWN_INSTANCE:
 		code = codes.NotFound
+	case pluginv1.Failure_CODE_NOT_ALLOWED:
+		code = codes.PermissionDenied
 	}
 	st := status.New(code, f.GetMessage())
 	if with, err := st.WithDetails(f); err == nil {

@@ -42,6 +42,9 @@ type Caller struct {
 	// Lent is the reference to the keys of the service identity that the host sent along with the Vend or Sign that is being
 	// served; zero in every other call.
 	Lent sdk.SecretRef
+	// Carried are the references in the authentication of the connection that came with that Vend or Sign. Unlike Lent they
+	// are a caller's word: the host has to see whether they are granted to the realm.
+	Carried []sdk.SecretRef
 }
 
 // HostServices answers the host calls of a plugin. It must be safe for concurrent use; ctx ends with the call that the

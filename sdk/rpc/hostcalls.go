@@ -18,18 +18,21 @@ const (
 	maxKnownBytes = 8 << 10
 )
 
-// knownKey is under which a principal is remembered. An answer holds for one epoch of one realm.
+// knownKey is under which a principal is remembered. An answer holds for one epoch of one realm, and for the instance that
+// asked: another one may not be allowed to ask.
 type knownKey struct {
-	realm string
-	epoch uint64
-	ref   sdk.PrincipalRef
+	instance uint64
+	realm    string
+	epoch    uint64
+	ref      sdk.PrincipalRef
 }
 
 // knownAccessKey is under which an access key is remembered, likewise.
 type knownAccessKey struct {
-	realm string
-	epoch uint64
-	id    string
+	instance uint64
+	realm    string
+	epoch    uint64
+	id       string
 }
 
 // pluginHost is sdk.Host for one instance in one call.
@@ -41,7 +44,7 @@ type pluginHost struct {
 
 // FindPrincipal is sdk.Host's.
 func (h *pluginHost) FindPrincipal(ctx context.Context, ref sdk.PrincipalRef) (sdk.Principal, error) {
-	key := knownKey{h.serving.realm, h.serving.epoch, ref}
+	key := knownKey{h.instance, h.serving.realm, h.serving.epoch, ref}
 	if key.epoch != 0 {
 		if p, ok := h.plugin.known.Get(key); ok {
 			return clonePrincipal(p), nil
@@ -85,7 +88,7 @@ func (h *pluginHost) FindAccessKey(ctx context.Context, id string) (sdk.AccessKe
 	if !h.plugin.accessKeys.Load() {
 		return sdk.AccessKey{}, failf(CodeUnsupported, "the host answers no look-ups of access keys: it is older than this plugin and has not the feature %s", featureAccessKeys)
 	}
-	key := knownAccessKey{h.serving.realm, h.serving.epoch, id}
+	key := knownAccessKey{h.instance, h.serving.realm, h.serving.epoch, id}
 	if key.epoch != 0 {
 		if k, ok := h.plugin.knownKeys.Get(key); ok {
 			return k, nil

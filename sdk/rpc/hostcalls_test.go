@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -30,7 +31,7 @@ func TestHostCalls(t *testing.T) {
 	both(t, func(t *testing.T, unary bool) {
 		h := &fakeHost{
 			find: func(_ context.Context, c Caller, r sdk.PrincipalRef) (sdk.Principal, error) {
-				if c != (Caller{Instance: 1, Realm: "realm1", RequestID: "q"}) {
+				if want := (Caller{Instance: 1, Realm: "realm1", RequestID: "q"}); !reflect.DeepEqual(c, want) {
 					t.Errorf("caller %+v", c)
 				}
 				if r.Name == "nobody" {

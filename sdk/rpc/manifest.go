@@ -26,11 +26,12 @@ type Offer struct {
 	Kind           sdk.Kind
 	Type           string
 	Abilities      []sdk.Ability
-	SettingsSchema []byte   // JSON Schema (2020-12); nil if the plugin gives none
-	Schemes        []string // authentication schemes that a verifier takes, lower case; empty: bearer
-	NeedsHTTP      bool     // the stage wants Request.HTTP
-	OperatorOnly   bool     // a secret resolver that only the operator's configuration may refer to
-	ExternalOnly   bool     // an authenticator for external realms only
+	SettingsSchema []byte     // JSON Schema (2020-12); nil if the plugin gives none
+	Schemes        []string   // authentication schemes that a verifier takes, lower case; empty: bearer
+	NeedsHTTP      bool       // the stage wants Request.HTTP
+	OperatorOnly   bool       // a secret resolver that only the operator's configuration may refer to
+	ExternalOnly   bool       // an authenticator for external realms only
+	Wants          []sdk.Want // what it asks the host for beyond what it is given
 }
 
 // SessionMode says what a plugin serves on the session stream.
@@ -98,6 +99,12 @@ func offerFromProto(x *pluginv1.Implementation) (Offer, error) {
 			return Offer{}, fmt.Errorf("the scheme %.40q of %v %q is not a token in lower case", s, o.Kind, o.Type)
 		}
 		o.Schemes = append(o.Schemes, s)
+	}
+	for _, n := range x.GetWants() {
+		// The host refuses what it does not know anyway.
+		if w := sdk.Want(n); n > 0 && n <= 255 && w.IsKnown() && !slices.Contains(o.Wants, w) {
+			o.Wants = append(o.Wants, w)
+		}
 	}
 	for _, a := range x.GetAbilities() {
 		// One that this host does not know yet cannot be asked for either.

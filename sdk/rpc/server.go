@@ -73,6 +73,9 @@ func (s *Server) manifest() *pluginv1.Manifest {
 		for _, a := range i.Abilities() {
 			x.Abilities = append(x.Abilities, pluginv1.Ability(a))
 		}
+		for _, w := range i.Wants() {
+			x.Wants = append(x.Wants, pluginv1.Want(w))
+		}
 		m.Implementations = append(m.Implementations, x)
 	}
 	return m

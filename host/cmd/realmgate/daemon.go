@@ -54,7 +54,7 @@ func open(ctx context.Context, std streams, cfg *config.Config, dir directory.Co
 		return r, err
 	}
 	if r.catalog, err = catalog.New(catalog.Options{
-		Logger: r.log, Version: version, Directory: r.directory, AccessKeys: r.directory, RuntimeDir: os.Getenv("RUNTIME_DIRECTORY"),
+		Logger: r.log, Version: version, Directory: r.directory, AccessKeys: r.directory, Refused: tellRefused(r.audit), RuntimeDir: os.Getenv("RUNTIME_DIRECTORY"),
 	}); err != nil {
 		return r, err
 	}
@@ -116,9 +116,18 @@ func logger(c config.Log, std streams) hclog.Logger {
 	})
 }
 
-// sources lists the bundled plugins and those that the configuration declares. A plugin block with the name of a bundled one
-// replaces it.
+// sources lists the plugins of a configuration. With a lock file nothing runs that it does not have.
 func sources(cfg *config.Config) ([]catalog.Source, error) {
+	all, err := unpinned(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return pin(cfg, all)
+}
+
+// unpinned lists the bundled plugins and those that the configuration declares. A plugin block with the name of a bundled one
+// replaces it.
+func unpinned(cfg *config.Config) ([]catalog.Source, error) {
 	dir, err := pluginDir(cfg)
 	if err != nil {
 		return nil, err
@@ -131,7 +140,7 @@ func sources(cfg *config.Config) ([]catalog.Source, error) {
 		if err != nil {
 			return nil, fmt.Errorf("plugin %s: %w", p.Name, err)
 		}
-		own = append(own, catalog.Source{Name: p.Name, Program: run})
+		own = append(own, catalog.Source{Name: p.Name, Grants: grants(p), Program: run})
 	}
 	bundled, err := catalog.Bundled(dir)
 	if err != nil {

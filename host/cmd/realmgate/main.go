@@ -27,7 +27,7 @@ type cli struct {
 	Proxy      proxyCmd      `cmd:"" help:"Run a local reverse proxy that signs requests to connections."`
 	Key        keyCmd        `cmd:"" help:"Manage the keys that sign tokens, in a folder that token brokers read."`
 	Secret     secretCmd     `cmd:"" help:"Read and write secret stores, through the daemon's admin socket."`
-	Plugin     pluginCmd     `cmd:"" help:"Look at plugins."`
+	Plugin     pluginCmd     `cmd:"" help:"Look at plugins, and lock them."`
 	Login      loginCmd      `cmd:"" help:"Make a token that proves who you are elsewhere."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 }

@@ -8,7 +8,9 @@ import (
 )
 
 type pluginCmd struct {
-	List pluginList `cmd:"" help:"List the plugin processes of the running daemon and what they offer."`
+	List    pluginList    `cmd:"" help:"List the plugin processes of the running daemon and what they offer."`
+	Inspect pluginInspect `cmd:"" help:"Start a plugin binary and print what it says of itself: its parts, what they want, their settings."`
+	Lock    pluginLock    `cmd:"" help:"Write the lock file beside the configuration: from then on, no other plugins run than those in it, as they are now."`
 }
 
 type pluginList struct{ door }

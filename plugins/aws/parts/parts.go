@@ -12,7 +12,8 @@ import (
 func Implementations() []sdk.Implementation {
 	return []sdk.Implementation{
 		sdk.IdentityProviderType("aws-iam", awsiam.NewProvider),
-		sdk.IdentityProviderType("aws-sigv4", awssigv4.NewProvider, sdk.Schemes(awssigv4.Scheme), sdk.NeedsHTTP()),
+		sdk.IdentityProviderType("aws-sigv4", awssigv4.NewProvider, sdk.Schemes(awssigv4.Scheme), sdk.NeedsHTTP(),
+			sdk.Wants(sdk.WantAccessKeys, sdk.WantGrantedSecrets)), // a key is a secret of the realm's
 		sdk.CredentialVendorType("sigv4", sigv4.NewVendor),
 		sdk.SecretResolverType("aws-secrets-manager", secrets.NewManager),
 		sdk.SecretResolverType("aws-ssm-parameters", secrets.NewParameters),

@@ -24,7 +24,7 @@ func Implementations() []sdk.Implementation {
 		sdk.IdentityProviderType("introspection", introspection.NewProvider),
 		sdk.PrincipalMapperType("default", claims.NewMapper),
 		sdk.PrincipalRolesMapperType("default", roles.NewMapper),
-		sdk.AuthenticatorType("default", authenticator.NewDirectory),
+		sdk.AuthenticatorType("default", authenticator.NewDirectory, sdk.Wants(sdk.WantPrincipals)),
 		sdk.AuthenticatorType("claims", authenticator.NewClaims, sdk.ExternalOnly()),
 		sdk.ActiveRolesProviderType("default", activeroles.NewProvider),
 		sdk.TokenBrokerType("key-pair", ephemeral.NewKeyPair),

@@ -79,6 +79,63 @@ func (SessionMode) EnumDescriptor() ([]byte, []int) {
 	return file_realmgate_plugin_v1_plugin_proto_rawDescGZIP(), []int{0}
 }
 
+// Want is something that an implementation may ask the host for, if the operator allows it. A host passes over wants that
+// it does not know.
+type Want int32
+
+const (
+	Want_WANT_UNSPECIFIED Want = 0
+	// HostCall.find_principal.
+	Want_WANT_PRINCIPALS Want = 1
+	// HostCall.find_access_key.
+	Want_WANT_ACCESS_KEYS Want = 2
+	// HostCall.resolve_secret for secrets that are granted to the realm of the call.
+	Want_WANT_GRANTED_SECRETS Want = 3
+)
+
+// Enum value maps for Want.
+var (
+	Want_name = map[int32]string{
+		0: "WANT_UNSPECIFIED",
+		1: "WANT_PRINCIPALS",
+		2: "WANT_ACCESS_KEYS",
+		3: "WANT_GRANTED_SECRETS",
+	}
+	Want_value = map[string]int32{
+		"WANT_UNSPECIFIED":     0,
+		"WANT_PRINCIPALS":      1,
+		"WANT_ACCESS_KEYS":     2,
+		"WANT_GRANTED_SECRETS": 3,
+	}
+)
+
+func (x Want) Enum() *Want {
+	p := new(Want)
+	*p = x
+	return p
+}
+
+func (x Want) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Want) Descriptor() protoreflect.EnumDescriptor {
+	return file_realmgate_plugin_v1_plugin_proto_enumTypes[1].Descriptor()
+}
+
+func (Want) Type() protoreflect.EnumType {
+	return &file_realmgate_plugin_v1_plugin_proto_enumTypes[1]
+}
+
+func (x Want) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Want.Descriptor instead.
+func (Want) EnumDescriptor() ([]byte, []int) {
+	return file_realmgate_plugin_v1_plugin_proto_rawDescGZIP(), []int{1}
+}
+
 // Ability is a further service that an implementation serves beside the one of its kind.
 type Ability int32
 
@@ -120,11 +177,11 @@ func (x Ability) String() string {
 }
 
 func (Ability) Descriptor() protoreflect.EnumDescriptor {
-	return file_realmgate_plugin_v1_plugin_proto_enumTypes[1].Descriptor()
+	return file_realmgate_plugin_v1_plugin_proto_enumTypes[2].Descriptor()
 }
 
 func (Ability) Type() protoreflect.EnumType {
-	return &file_realmgate_plugin_v1_plugin_proto_enumTypes[1]
+	return &file_realmgate_plugin_v1_plugin_proto_enumTypes[2]
 }
 
 func (x Ability) Number() protoreflect.EnumNumber {
@@ -133,7 +190,7 @@ func (x Ability) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Ability.Descriptor instead.
 func (Ability) EnumDescriptor() ([]byte, []int) {
-	return file_realmgate_plugin_v1_plugin_proto_rawDescGZIP(), []int{1}
+	return file_realmgate_plugin_v1_plugin_proto_rawDescGZIP(), []int{2}
 }
 
 type Diagnostic_Severity int32
@@ -169,11 +226,11 @@ func (x Diagnostic_Severity) String() string {
 }
 
 func (Diagnostic_Severity) Descriptor() protoreflect.EnumDescriptor {
-	return file_realmgate_plugin_v1_plugin_proto_enumTypes[2].Descriptor()
+	return file_realmgate_plugin_v1_plugin_proto_enumTypes[3].Descriptor()
 }
 
 func (Diagnostic_Severity) Type() protoreflect.EnumType {
-	return &file_realmgate_plugin_v1_plugin_proto_enumTypes[2]
+	return &file_realmgate_plugin_v1_plugin_proto_enumTypes[3]
 }
 
 func (x Diagnostic_Severity) Number() protoreflect.EnumNumber {
@@ -381,7 +438,10 @@ type Implementation struct {
 	OperatorOnly bool `protobuf:"varint,7,opt,name=operator_only,json=operatorOnly,proto3" json:"operator_only,omitempty"`
 	// An authenticator that believes what a foreign identity says of itself: a host takes it for realms only that accept
 	// nothing but foreign identities.
-	ExternalOnly  bool `protobuf:"varint,8,opt,name=external_only,json=externalOnly,proto3" json:"external_only,omitempty"`
+	ExternalOnly bool `protobuf:"varint,8,opt,name=external_only,json=externalOnly,proto3" json:"external_only,omitempty"`
+	// What the implementation asks the host for beyond the references of its own settings and those that come with a Vend or
+	// a Sign. Everything else is refused, and what is listed too unless the operator allows it.
+	Wants         []Want `protobuf:"varint,9,rep,packed,name=wants,proto3,enum=realmgate.plugin.v1.Want" json:"wants,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -470,6 +530,13 @@ func (x *Implementation) GetExternalOnly() bool {
 		return x.ExternalOnly
 	}
 	return false
+}
+
+func (x *Implementation) GetWants() []Want {
+	if x != nil {
+		return x.Wants
+	}
+	return nil
 }
 
 type ConfigureRequest struct {
@@ -1345,7 +1412,7 @@ const file_realmgate_plugin_v1_plugin_proto_rawDesc = "" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x14\n" +
 	"\x05build\x18\x03 \x01(\tR\x05build\x12M\n" +
 	"\x0fimplementations\x18\x04 \x03(\v2#.realmgate.plugin.v1.ImplementationR\x0fimplementations\x12:\n" +
-	"\asession\x18\x05 \x01(\x0e2 .realmgate.plugin.v1.SessionModeR\asession\"\xbb\x02\n" +
+	"\asession\x18\x05 \x01(\x0e2 .realmgate.plugin.v1.SessionModeR\asession\"\xec\x02\n" +
 	"\x0eImplementation\x12-\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x19.realmgate.plugin.v1.KindR\x04kind\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12:\n" +
@@ -1355,7 +1422,8 @@ const file_realmgate_plugin_v1_plugin_proto_rawDesc = "" +
 	"\n" +
 	"needs_http\x18\x06 \x01(\bR\tneedsHttp\x12#\n" +
 	"\roperator_only\x18\a \x01(\bR\foperatorOnly\x12#\n" +
-	"\rexternal_only\x18\b \x01(\bR\fexternalOnly\"l\n" +
+	"\rexternal_only\x18\b \x01(\bR\fexternalOnly\x12/\n" +
+	"\x05wants\x18\t \x03(\x0e2\x19.realmgate.plugin.v1.WantR\x05wants\"l\n" +
 	"\x10ConfigureRequest\x12?\n" +
 	"\tinstances\x18\x01 \x03(\v2!.realmgate.plugin.v1.InstanceSpecR\tinstances\x12\x17\n" +
 	"\acall_id\x18\x02 \x01(\x04R\x06callId\"\xc0\x01\n" +
@@ -1419,7 +1487,12 @@ const file_realmgate_plugin_v1_plugin_proto_rawDesc = "" +
 	"\vSessionMode\x12\x1c\n" +
 	"\x18SESSION_MODE_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17SESSION_MODE_HOST_CALLS\x10\x01\x12\x15\n" +
-	"\x11SESSION_MODE_LEGS\x10\x02*\x89\x01\n" +
+	"\x11SESSION_MODE_LEGS\x10\x02*a\n" +
+	"\x04Want\x12\x14\n" +
+	"\x10WANT_UNSPECIFIED\x10\x00\x12\x13\n" +
+	"\x0fWANT_PRINCIPALS\x10\x01\x12\x14\n" +
+	"\x10WANT_ACCESS_KEYS\x10\x02\x12\x18\n" +
+	"\x14WANT_GRANTED_SECRETS\x10\x03*\x89\x01\n" +
 	"\aAbility\x12\x17\n" +
 	"\x13ABILITY_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15ABILITY_KEY_PUBLISHER\x10\x01\x12\x19\n" +
@@ -1444,69 +1517,71 @@ func file_realmgate_plugin_v1_plugin_proto_rawDescGZIP() []byte {
 	return file_realmgate_plugin_v1_plugin_proto_rawDescData
 }
 
-var file_realmgate_plugin_v1_plugin_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_realmgate_plugin_v1_plugin_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
 var file_realmgate_plugin_v1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_realmgate_plugin_v1_plugin_proto_goTypes = []any{
 	(SessionMode)(0),          // 0: realmgate.plugin.v1.SessionMode
-	(Ability)(0),              // 1: realmgate.plugin.v1.Ability
-	(Diagnostic_Severity)(0),  // 2: realmgate.plugin.v1.Diagnostic.Severity
-	(*DescribeRequest)(nil),   // 3: realmgate.plugin.v1.DescribeRequest
-	(*DescribeResponse)(nil),  // 4: realmgate.plugin.v1.DescribeResponse
-	(*Manifest)(nil),          // 5: realmgate.plugin.v1.Manifest
-	(*Implementation)(nil),    // 6: realmgate.plugin.v1.Implementation
-	(*ConfigureRequest)(nil),  // 7: realmgate.plugin.v1.ConfigureRequest
-	(*InstanceSpec)(nil),      // 8: realmgate.plugin.v1.InstanceSpec
-	(*Scope)(nil),             // 9: realmgate.plugin.v1.Scope
-	(*DaemonScope)(nil),       // 10: realmgate.plugin.v1.DaemonScope
-	(*RealmScope)(nil),        // 11: realmgate.plugin.v1.RealmScope
-	(*TenantScope)(nil),       // 12: realmgate.plugin.v1.TenantScope
-	(*StoreScope)(nil),        // 13: realmgate.plugin.v1.StoreScope
-	(*VendorScope)(nil),       // 14: realmgate.plugin.v1.VendorScope
-	(*ConfigureResponse)(nil), // 15: realmgate.plugin.v1.ConfigureResponse
-	(*InstanceResult)(nil),    // 16: realmgate.plugin.v1.InstanceResult
-	(*Diagnostic)(nil),        // 17: realmgate.plugin.v1.Diagnostic
-	(*CheckRequest)(nil),      // 18: realmgate.plugin.v1.CheckRequest
-	(*CheckResponse)(nil),     // 19: realmgate.plugin.v1.CheckResponse
-	(*ReleaseRequest)(nil),    // 20: realmgate.plugin.v1.ReleaseRequest
-	(*ReleaseResponse)(nil),   // 21: realmgate.plugin.v1.ReleaseResponse
-	nil,                       // 22: realmgate.plugin.v1.StoreScope.EnvironmentEntry
-	(Kind)(0),                 // 23: realmgate.plugin.v1.Kind
-	(*Failure)(nil),           // 24: realmgate.plugin.v1.Failure
-	(*Call)(nil),              // 25: realmgate.plugin.v1.Call
+	(Want)(0),                 // 1: realmgate.plugin.v1.Want
+	(Ability)(0),              // 2: realmgate.plugin.v1.Ability
+	(Diagnostic_Severity)(0),  // 3: realmgate.plugin.v1.Diagnostic.Severity
+	(*DescribeRequest)(nil),   // 4: realmgate.plugin.v1.DescribeRequest
+	(*DescribeResponse)(nil),  // 5: realmgate.plugin.v1.DescribeResponse
+	(*Manifest)(nil),          // 6: realmgate.plugin.v1.Manifest
+	(*Implementation)(nil),    // 7: realmgate.plugin.v1.Implementation
+	(*ConfigureRequest)(nil),  // 8: realmgate.plugin.v1.ConfigureRequest
+	(*InstanceSpec)(nil),      // 9: realmgate.plugin.v1.InstanceSpec
+	(*Scope)(nil),             // 10: realmgate.plugin.v1.Scope
+	(*DaemonScope)(nil),       // 11: realmgate.plugin.v1.DaemonScope
+	(*RealmScope)(nil),        // 12: realmgate.plugin.v1.RealmScope
+	(*TenantScope)(nil),       // 13: realmgate.plugin.v1.TenantScope
+	(*StoreScope)(nil),        // 14: realmgate.plugin.v1.StoreScope
+	(*VendorScope)(nil),       // 15: realmgate.plugin.v1.VendorScope
+	(*ConfigureResponse)(nil), // 16: realmgate.plugin.v1.ConfigureResponse
+	(*InstanceResult)(nil),    // 17: realmgate.plugin.v1.InstanceResult
+	(*Diagnostic)(nil),        // 18: realmgate.plugin.v1.Diagnostic
+	(*CheckRequest)(nil),      // 19: realmgate.plugin.v1.CheckRequest
+	(*CheckResponse)(nil),     // 20: realmgate.plugin.v1.CheckResponse
+	(*ReleaseRequest)(nil),    // 21: realmgate.plugin.v1.ReleaseRequest
+	(*ReleaseResponse)(nil),   // 22: realmgate.plugin.v1.ReleaseResponse
+	nil,                       // 23: realmgate.plugin.v1.StoreScope.EnvironmentEntry
+	(Kind)(0),                 // 24: realmgate.plugin.v1.Kind
+	(*Failure)(nil),           // 25: realmgate.plugin.v1.Failure
+	(*Call)(nil),              // 26: realmgate.plugin.v1.Call
 }
 var file_realmgate_plugin_v1_plugin_proto_depIdxs = []int32{
-	5,  // 0: realmgate.plugin.v1.DescribeResponse.manifest:type_name -> realmgate.plugin.v1.Manifest
-	6,  // 1: realmgate.plugin.v1.Manifest.implementations:type_name -> realmgate.plugin.v1.Implementation
+	6,  // 0: realmgate.plugin.v1.DescribeResponse.manifest:type_name -> realmgate.plugin.v1.Manifest
+	7,  // 1: realmgate.plugin.v1.Manifest.implementations:type_name -> realmgate.plugin.v1.Implementation
 	0,  // 2: realmgate.plugin.v1.Manifest.session:type_name -> realmgate.plugin.v1.SessionMode
-	23, // 3: realmgate.plugin.v1.Implementation.kind:type_name -> realmgate.plugin.v1.Kind
-	1,  // 4: realmgate.plugin.v1.Implementation.abilities:type_name -> realmgate.plugin.v1.Ability
-	8,  // 5: realmgate.plugin.v1.ConfigureRequest.instances:type_name -> realmgate.plugin.v1.InstanceSpec
-	23, // 6: realmgate.plugin.v1.InstanceSpec.kind:type_name -> realmgate.plugin.v1.Kind
-	9,  // 7: realmgate.plugin.v1.InstanceSpec.scope:type_name -> realmgate.plugin.v1.Scope
-	10, // 8: realmgate.plugin.v1.Scope.daemon:type_name -> realmgate.plugin.v1.DaemonScope
-	11, // 9: realmgate.plugin.v1.Scope.realm:type_name -> realmgate.plugin.v1.RealmScope
-	12, // 10: realmgate.plugin.v1.Scope.tenant:type_name -> realmgate.plugin.v1.TenantScope
-	13, // 11: realmgate.plugin.v1.Scope.store:type_name -> realmgate.plugin.v1.StoreScope
-	14, // 12: realmgate.plugin.v1.Scope.vendor:type_name -> realmgate.plugin.v1.VendorScope
-	22, // 13: realmgate.plugin.v1.StoreScope.environment:type_name -> realmgate.plugin.v1.StoreScope.EnvironmentEntry
-	16, // 14: realmgate.plugin.v1.ConfigureResponse.results:type_name -> realmgate.plugin.v1.InstanceResult
-	17, // 15: realmgate.plugin.v1.InstanceResult.diagnostics:type_name -> realmgate.plugin.v1.Diagnostic
-	24, // 16: realmgate.plugin.v1.InstanceResult.failure:type_name -> realmgate.plugin.v1.Failure
-	2,  // 17: realmgate.plugin.v1.Diagnostic.severity:type_name -> realmgate.plugin.v1.Diagnostic.Severity
-	25, // 18: realmgate.plugin.v1.CheckRequest.call:type_name -> realmgate.plugin.v1.Call
-	3,  // 19: realmgate.plugin.v1.Plugin.Describe:input_type -> realmgate.plugin.v1.DescribeRequest
-	7,  // 20: realmgate.plugin.v1.Plugin.Configure:input_type -> realmgate.plugin.v1.ConfigureRequest
-	20, // 21: realmgate.plugin.v1.Plugin.Release:input_type -> realmgate.plugin.v1.ReleaseRequest
-	18, // 22: realmgate.plugin.v1.Plugin.Check:input_type -> realmgate.plugin.v1.CheckRequest
-	4,  // 23: realmgate.plugin.v1.Plugin.Describe:output_type -> realmgate.plugin.v1.DescribeResponse
-	15, // 24: realmgate.plugin.v1.Plugin.Configure:output_type -> realmgate.plugin.v1.ConfigureResponse
-	21, // 25: realmgate.plugin.v1.Plugin.Release:output_type -> realmgate.plugin.v1.ReleaseResponse
-	19, // 26: realmgate.plugin.v1.Plugin.Check:output_type -> realmgate.plugin.v1.CheckResponse
-	23, // [23:27] is the sub-list for method output_type
-	19, // [19:23] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	24, // 3: realmgate.plugin.v1.Implementation.kind:type_name -> realmgate.plugin.v1.Kind
+	2,  // 4: realmgate.plugin.v1.Implementation.abilities:type_name -> realmgate.plugin.v1.Ability
+	1,  // 5: realmgate.plugin.v1.Implementation.wants:type_name -> realmgate.plugin.v1.Want
+	9,  // 6: realmgate.plugin.v1.ConfigureRequest.instances:type_name -> realmgate.plugin.v1.InstanceSpec
+	24, // 7: realmgate.plugin.v1.InstanceSpec.kind:type_name -> realmgate.plugin.v1.Kind
+	10, // 8: realmgate.plugin.v1.InstanceSpec.scope:type_name -> realmgate.plugin.v1.Scope
+	11, // 9: realmgate.plugin.v1.Scope.daemon:type_name -> realmgate.plugin.v1.DaemonScope
+	12, // 10: realmgate.plugin.v1.Scope.realm:type_name -> realmgate.plugin.v1.RealmScope
+	13, // 11: realmgate.plugin.v1.Scope.tenant:type_name -> realmgate.plugin.v1.TenantScope
+	14, // 12: realmgate.plugin.v1.Scope.store:type_name -> realmgate.plugin.v1.StoreScope
+	15, // 13: realmgate.plugin.v1.Scope.vendor:type_name -> realmgate.plugin.v1.VendorScope
+	23, // 14: realmgate.plugin.v1.StoreScope.environment:type_name -> realmgate.plugin.v1.StoreScope.EnvironmentEntry
+	17, // 15: realmgate.plugin.v1.ConfigureResponse.results:type_name -> realmgate.plugin.v1.InstanceResult
+	18, // 16: realmgate.plugin.v1.InstanceResult.diagnostics:type_name -> realmgate.plugin.v1.Diagnostic
+	25, // 17: realmgate.plugin.v1.InstanceResult.failure:type_name -> realmgate.plugin.v1.Failure
+	3,  // 18: realmgate.plugin.v1.Diagnostic.severity:type_name -> realmgate.plugin.v1.Diagnostic.Severity
+	26, // 19: realmgate.plugin.v1.CheckRequest.call:type_name -> realmgate.plugin.v1.Call
+	4,  // 20: realmgate.plugin.v1.Plugin.Describe:input_type -> realmgate.plugin.v1.DescribeRequest
+	8,  // 21: realmgate.plugin.v1.Plugin.Configure:input_type -> realmgate.plugin.v1.ConfigureRequest
+	21, // 22: realmgate.plugin.v1.Plugin.Release:input_type -> realmgate.plugin.v1.ReleaseRequest
+	19, // 23: realmgate.plugin.v1.Plugin.Check:input_type -> realmgate.plugin.v1.CheckRequest
+	5,  // 24: realmgate.plugin.v1.Plugin.Describe:output_type -> realmgate.plugin.v1.DescribeResponse
+	16, // 25: realmgate.plugin.v1.Plugin.Configure:output_type -> realmgate.plugin.v1.ConfigureResponse
+	22, // 26: realmgate.plugin.v1.Plugin.Release:output_type -> realmgate.plugin.v1.ReleaseResponse
+	20, // 27: realmgate.plugin.v1.Plugin.Check:output_type -> realmgate.plugin.v1.CheckResponse
+	24, // [24:28] is the sub-list for method output_type
+	20, // [20:24] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_realmgate_plugin_v1_plugin_proto_init() }
@@ -1527,7 +1602,7 @@ func file_realmgate_plugin_v1_plugin_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_realmgate_plugin_v1_plugin_proto_rawDesc), len(file_realmgate_plugin_v1_plugin_proto_rawDesc)),
-			NumEnums:      3,
+			NumEnums:      4,
 			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,

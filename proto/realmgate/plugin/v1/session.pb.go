@@ -697,8 +697,9 @@ func (x *FindPrincipal) GetRef() *PrincipalRef {
 	return nil
 }
 
-// ResolveSecret asks for the value of a reference that the instance was configured with, that its realm was granted, or,
-// while a Vend or a Sign is being served, that came with it as the credentials of the connection's service identity.
+// ResolveSecret asks for the value of a reference that the instance was configured with; while a Vend or a Sign is being
+// served, also of one that came with it, in the authentication of the connection or as the credentials of its service
+// identity; and, if the implementation wants granted secrets and is allowed them, of one that is granted to its realm.
 type ResolveSecret struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Reference     string                 `protobuf:"bytes,1,opt,name=reference,proto3" json:"reference,omitempty"`
