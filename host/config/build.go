@@ -14,6 +14,7 @@ type builder struct {
 	schema *block
 	broken bool
 	prefix string // role_prefix
+	blocks []effective
 }
 
 func (l *loader) build() *Config {
@@ -50,6 +51,8 @@ func (l *loader) build() *Config {
 	cfg.Identities = b.identities(b.root)
 	cfg.Vendors = b.vendors()
 	b.custody(cfg)
+	b.keepTop()
+	cfg.blocks = b.blocks
 	return cfg
 }
 
@@ -127,6 +130,7 @@ func (b *builder) tenants() []Tenant {
 	for _, own := range b.root.labelled("tenant") {
 		n := inherit(s, own, above)
 		n.at.src, n.at.line, n.at.column = own.at.src, own.at.line, own.at.column
+		b.keep("tenant", own.label, n.values, n.at)
 		out = append(out, Tenant{
 			Name:                 own.label,
 			IdentityProvider:     b.part(n.block("identity_provider"), s.blocks["identity_provider"]),

@@ -25,7 +25,8 @@ type Config struct {
 	Tenants       []Tenant          // sorted by name
 	Realms        []Realm           // sorted by name
 
-	at *trace
+	at     *trace
+	blocks []effective // for Diff
 }
 
 // Log says what the daemon logs about itself.
