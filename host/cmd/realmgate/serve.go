@@ -157,7 +157,7 @@ func (r *rooms) server(cfg *config.Config, listeners []server.Listener) (*server
 		decisions = r.audit
 	}
 	return server.New(server.Config{Listeners: listeners, AdminSocket: cfg.Admin.Socket, Grace: cfg.ShutdownGrace}, server.Deps{
-		Current:   func() server.Snapshot { return r.gen },
+		Enter:     func() (server.Snapshot, func()) { return r.gen, func() {} },
 		Realms:    realms,
 		Directory: r.directory,
 		Audit:     decisions,
