@@ -10,6 +10,7 @@ const (
 	firstPause   = 100 * time.Millisecond
 	longestPause = 30 * time.Second
 	healthyAfter = time.Minute // a process that ran for so long has earned a fresh start
+	lessEager    = 4           // tries that are left out where nothing ever worked: the first pause is about a second
 )
 
 // backoff gives growing pauses. The zero backoff starts with the shortest.

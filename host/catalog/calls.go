@@ -21,7 +21,7 @@ type Leg struct {
 }
 
 // Leg binds handles of one plugin, in the order of the decision.
-func (c *Catalog) Leg(hs []Handle) (*Leg, error) {
+func (s *Set) Leg(hs []Handle) (*Leg, error) {
 	if len(hs) == 0 {
 		return nil, errors.New("catalog: a leg needs a stage")
 	}
@@ -94,7 +94,7 @@ type Broker struct {
 }
 
 // Broker binds a handle of a token broker to a realm.
-func (c *Catalog) Broker(h Handle, realm string) *Broker { return &Broker{h.inst, realm} }
+func (s *Set) Broker(h Handle, realm string) *Broker { return &Broker{h.inst, realm} }
 
 var errNoInstance = errors.New("catalog: a handle of no instance was called")
 
@@ -136,7 +136,7 @@ type Vendor struct {
 }
 
 // Vendor binds a handle of a credential vendor to a realm.
-func (c *Catalog) Vendor(h Handle, realm string) *Vendor { return &Vendor{h.inst, realm} }
+func (s *Set) Vendor(h Handle, realm string) *Vendor { return &Vendor{h.inst, realm} }
 
 // Vend gives credentials for a connection of the realm, see [sdk.CredentialVendor].
 func (v *Vendor) Vend(ctx context.Context, r sdk.VendRequest) (c sdk.ConnectionCredentials, err error) {
@@ -187,7 +187,7 @@ func (v *Vendor) call(c sdk.Connection, f func(*binding) error) error {
 type Resolver struct{ inst *instance }
 
 // Resolver binds a handle of a secret resolver.
-func (c *Catalog) Resolver(h Handle) *Resolver { return &Resolver{h.inst} }
+func (s *Set) Resolver(h Handle) *Resolver { return &Resolver{h.inst} }
 
 // Resolve gives the value of a reference, see [sdk.SecretResolver].
 func (r *Resolver) Resolve(ctx context.Context, ref sdk.SecretRef) (s sdk.Secret, err error) {

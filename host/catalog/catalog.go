@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -68,20 +67,13 @@ type Catalog struct {
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
-	hurry  chan struct{} // closed when Close may wait no longer
 	once   sync.Once
 	closed chan struct{}
 
-	start sync.Mutex // one Start at a time
+	prepare sync.Mutex // one Prepare at a time
 
 	mu      sync.RWMutex
-	plugins []*supervised
-	offers  map[offerKey]*supervised
-}
-
-type offerKey struct {
-	kind sdk.Kind
-	typ  string
+	plugins []*supervised // those that a set holds, and those that drain
 }
 
 // maxSocketDir is how long the directory for sockets may be: the address of a socket is limited to 104 bytes, on Linux 108.
@@ -110,7 +102,7 @@ func New(opts Options) (*Catalog, error) {
 	if len(dir) > maxSocketDir {
 		return nil, errors.Join(fmt.Errorf("catalog: %s is too long a directory for sockets: set a runtime directory with a shorter path", dir), os.Remove(dir))
 	}
-	c := &Catalog{opts: opts, starter: newStarter(), dir: dir, offers: map[offerKey]*supervised{}, hurry: make(chan struct{}), closed: make(chan struct{})}
+	c := &Catalog{opts: opts, starter: newStarter(), dir: dir, closed: make(chan struct{})}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c, nil
 }
@@ -124,133 +116,33 @@ func (c *Catalog) socketDir() (string, error) {
 // safe makes text that came from a plugin fit for an error or a log.
 func (c *Catalog) safe(s string) string { return c.redact.Redact(printable(s, 4<<10)) }
 
-// Start starts the plugins of all sources together and returns when each has started or failed. A plugin that failed is
-// kept with its error, see [Catalog.Plugins]; the others go on.
-//
-// Sources count in their order: where two offer the same kind and type, or have the same name, the later one is refused,
-// except that one which is not bundled replaces a bundled one of its name. Start may be called again: plugins that run
-// are left alone, those that failed are tried again.
-func (c *Catalog) Start(ctx context.Context, sources []Source) {
-	c.start.Lock()
-	defer c.start.Unlock()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(c.ctx, cancel)()
-
-	fresh := c.enlist(sources)
-	launched := make([]*process, len(fresh))
-	var wg sync.WaitGroup
-	for i, p := range fresh {
-		wg.Go(func() {
-			x, err := p.launch(ctx)
-			if err != nil {
-				p.set(StateFailed, err)
-				p.log.Error("plugin did not start", "error", err)
-				return
-			}
-			launched[i] = x
-		})
-	}
-	wg.Wait()
-	for i, p := range fresh {
-		if x := launched[i]; x != nil {
-			c.accept(p, x)
-		}
-	}
-}
-
-// enlist makes room for the sources that are new or failed before, in place of the latter.
-func (c *Catalog) enlist(sources []Source) []*supervised {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var fresh []*supervised
-	for n, s := range sources {
-		if s.Bundled && slices.ContainsFunc(sources, func(o Source) bool { return !o.Bundled && o.Name == s.Name }) {
-			continue
-		}
-		p := &supervised{c: c, src: s, log: c.opts.Logger.With("plugin", s.Name), state: StateStarting}
-		if first := slices.IndexFunc(sources, func(o Source) bool { return o.Name == s.Name && o.Bundled == s.Bundled }); first < n {
-			p.state, p.err = StateFailed, &StartError{Plugin: s.Name, Path: s.Path, Reason: ReasonClash,
-				Detail: fmt.Sprintf("has the same name as %s", sources[first].Path)}
-			p.log.Error("plugin did not start", "error", p.err)
-			c.plugins = append(c.plugins, p)
-			continue
-		}
-		old := slices.IndexFunc(c.plugins, func(o *supervised) bool { return o.src.Name == s.Name })
-		switch {
-		case old < 0:
-			c.plugins = append(c.plugins, p)
-		case c.plugins[old].done != nil:
-			continue // it runs, or is on its way
-		default:
-			c.plugins[old] = p
-		}
-		fresh = append(fresh, p)
-	}
-	return fresh
-}
-
-// accept takes a plugin that has described itself, unless what it offers is taken.
-func (c *Catalog) accept(p *supervised, x *process) {
-	err := c.register(p, x)
-	if err != nil {
-		x.stop(stopGrace)
-		p.set(StateFailed, err)
-		p.log.Error("plugin did not start", "error", err)
-		return
-	}
-	p.log.Info("plugin started", "version", printable(x.manifest.Version, 64), "pid", x.child.pid())
-	if u := x.manifest.Unknown; len(u) > 0 {
-		p.log.Warn("plugin offers kinds that this host does not know", "offers", c.safe(strings.Join(u, ", ")))
-	}
-	go p.supervise(c.ctx, x)
-}
-
-func (c *Catalog) register(p *supervised, x *process) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.ctx.Err() != nil {
-		return &StartError{Plugin: p.src.Name, Path: p.src.Path, Reason: ReasonStopped, Detail: "was stopped before it was ready", Err: errClosed}
-	}
-	for _, o := range x.manifest.Offers {
-		if other := c.offers[offerKey{o.Kind, o.Type}]; other != nil {
-			return &StartError{Plugin: p.src.Name, Path: p.src.Path, Reason: ReasonClash,
-				Detail: fmt.Sprintf("offers the %v of type %q, which plugin %s (%s) offers already", o.Kind, o.Type, other.src.Name, other.src.Path)}
-		}
-	}
-	for _, o := range x.manifest.Offers {
-		c.offers[offerKey{o.Kind, o.Type}] = p
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.live, p.manifest, p.state, p.err, p.done = x, x.manifest, StateReady, nil, make(chan struct{})
-	return nil
-}
-
 // Close stops every process and returns when none is left, nor a socket, nor a goroutine. Processes end by themselves or,
-// at the latest when ctx ends, by force. Calls that are under way fail: the caller drains them before.
+// at the latest when ctx ends, by force. Calls that are under way fail: the caller drains them before. Sets need not be
+// closed before.
 func (c *Catalog) Close(ctx context.Context) error {
 	var err error
 	c.once.Do(func() {
-		defer context.AfterFunc(ctx, func() { close(c.hurry) })()
 		c.cancel()
-		c.start.Lock() // a Start that is under way gives up at once
-		defer c.start.Unlock()
-		err = c.shut()
+		c.prepare.Lock() // a Prepare that is under way gives up at once
+		defer c.prepare.Unlock()
+		err = c.shut(ctx)
 		close(c.closed)
 	})
 	<-c.closed
 	return err
 }
 
-func (c *Catalog) shut() error {
+func (c *Catalog) shut(ctx context.Context) error {
 	c.mu.RLock()
 	plugins := slices.Clone(c.plugins)
 	c.mu.RUnlock()
-	for _, p := range plugins {
-		if p.done != nil {
-			<-p.done // each of its steps is bounded
+	defer context.AfterFunc(ctx, func() {
+		for _, p := range plugins {
+			p.rush()
 		}
+	})()
+	for _, p := range plugins {
+		<-p.done // each of its steps is bounded
 		p.set(StateStopped, nil)
 	}
 	c.starter.stop()

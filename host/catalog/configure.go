@@ -92,9 +92,9 @@ func (i *instance) at() (*binding, error) {
 // Unavailable says: they are tried again until they can be called.
 //
 // Instances that resolve secrets through others are configured after these, by a further call.
-func (c *Catalog) Configure(ctx context.Context, in []Instance) ([]Handle, []Diagnostic) {
+func (s *Set) Configure(ctx context.Context, in []Instance) ([]Handle, []Diagnostic) {
 	handles := make([]Handle, len(in))
-	group := c.groups.Add(1)
+	group := s.c.groups.Add(1)
 	type batch struct {
 		p       *supervised
 		indexes []int
@@ -104,7 +104,7 @@ func (c *Catalog) Configure(ctx context.Context, in []Instance) ([]Handle, []Dia
 	var batches []*batch
 	found := make([][]Diagnostic, len(in))
 	for n, i := range in {
-		p, err := c.find(i.Kind, i.Type)
+		p, err := s.find(i.Kind, i.Type)
 		if err != nil {
 			found[n] = []Diagnostic{{Index: n, Summary: err.Error()}}
 			continue
@@ -115,7 +115,7 @@ func (c *Catalog) Configure(ctx context.Context, in []Instance) ([]Handle, []Dia
 		}
 		b := batches[at]
 		b.indexes = append(b.indexes, n)
-		b.all = append(b.all, &instance{p: p, id: c.ids.Add(1), group: group, in: i})
+		b.all = append(b.all, &instance{p: p, id: s.c.ids.Add(1), group: group, in: i})
 	}
 	var wg sync.WaitGroup
 	for _, b := range batches {
@@ -270,7 +270,7 @@ func (p *supervised) release(ctx context.Context, x *process, ids []uint64) {
 }
 
 // Release ends instances; zero handles are passed over. Calls that are under way finish first.
-func (c *Catalog) Release(ctx context.Context, hs []Handle) {
+func (s *Set) Release(ctx context.Context, hs []Handle) {
 	type target struct {
 		p *supervised
 		x *process

@@ -21,7 +21,8 @@ type Status struct {
 	Offers         []rpc.Offer
 }
 
-// Plugins lists all plugins by name, those that failed included.
+// Plugins lists the plugins of all sets by name, those that failed or drain included: there may be two of one name, of which
+// one is on its way out.
 func (c *Catalog) Plugins() []Status {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
@@ -38,6 +39,9 @@ func (p *supervised) status() Status {
 	defer p.mu.Unlock()
 	s := Status{Name: p.src.Name, Path: p.src.Path, Bundled: p.src.Bundled, State: p.state, Restarts: p.restarts, Instances: len(p.instances),
 		Version: printable(p.manifest.Version, 64), Build: printable(p.manifest.Build, 128), Offers: slices.Clone(p.manifest.Offers)}
+	if p.drains && s.State != StateStopped {
+		s.State = StateDraining
+	}
 	if p.live != nil {
 		s.PID = p.live.child.pid()
 	}
@@ -53,9 +57,9 @@ type Offer struct {
 	rpc.Offer
 }
 
-// Find finds who offers a kind and type; *UnknownTypeError if nobody does.
-func (c *Catalog) Find(kind sdk.Kind, typ string) (Offer, error) {
-	p, err := c.find(kind, typ)
+// Find finds who offers a kind and type; *UnknownTypeError if no plugin of the set does.
+func (s *Set) Find(kind sdk.Kind, typ string) (Offer, error) {
+	p, err := s.find(kind, typ)
 	if err != nil {
 		return Offer{}, err
 	}
@@ -69,25 +73,19 @@ func (c *Catalog) Find(kind sdk.Kind, typ string) (Offer, error) {
 	return Offer{}, &UnknownTypeError{Kind: kind, Type: typ} // a restart took it away, while nobody used it
 }
 
-func (c *Catalog) find(kind sdk.Kind, typ string) (*supervised, error) {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	if p := c.offers[offerKey{kind, typ}]; p != nil {
+func (s *Set) find(kind sdk.Kind, typ string) (*supervised, error) {
+	if p := s.offers[offerKey{kind, typ}]; p != nil {
 		return p, nil
 	}
 	e := &UnknownTypeError{Kind: kind, Type: typ}
-	for k := range c.offers {
+	for k := range s.offers {
 		if k.kind == kind {
 			e.Known = append(e.Known, k.typ)
 		}
 	}
 	slices.Sort(e.Known)
-	for _, p := range c.plugins {
-		if p.done == nil {
-			if s := p.status(); s.State == StateFailed {
-				e.Broken = append(e.Broken, s.LastError)
-			}
-		}
+	for _, err := range s.failed {
+		e.Broken = append(e.Broken, err.Error())
 	}
 	slices.Sort(e.Broken)
 	return nil, e

@@ -214,6 +214,7 @@ func source(t *testing.T, name, mode string) Source {
 
 type world struct {
 	*Catalog
+	*Set    // of the sources
 	secrets *fakeSecrets
 	log     *logBuffer
 }
@@ -233,7 +234,7 @@ func newWorld(t *testing.T, change func(*Options), sources ...Source) *world {
 		t.Fatal(err)
 	}
 	w.Catalog = c
-	c.Start(t.Context(), sources)
+	w.Set = c.Prepare(t.Context(), sources)
 	t.Cleanup(func() {
 		pids := c.pids()
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
@@ -255,6 +256,9 @@ func newWorld(t *testing.T, change func(*Options), sources ...Source) *world {
 	})
 	return w
 }
+
+// Close ends the catalog.
+func (w *world) Close(ctx context.Context) error { return w.Catalog.Close(ctx) }
 
 func (c *Catalog) pids() (out []int) {
 	for _, s := range c.Plugins() {

@@ -49,7 +49,7 @@ func (p *supervised) launch(ctx context.Context) (x *process, err error) {
 		return nil, fmt.Errorf("plugin %s: %w", p.src.Name, err)
 	}
 	o := p.c.opts
-	x = &process{child: newChild(p.src, dir, &output{log: p.log}, p.c.starter, o.StartTimeout), hurry: p.c.hurry}
+	x = &process{child: newChild(p.src, dir, &output{log: p.log}, p.c.starter, o.StartTimeout), hurry: p.hurry}
 	x.session, x.end = context.WithCancel(context.Background())
 	x.client = plugin.NewClient(&plugin.ClientConfig{
 		HandshakeConfig: serve.Handshake, Plugins: serve.PluginSet(),

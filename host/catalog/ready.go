@@ -1,7 +1,7 @@
 package catalog
 
 // Ready says whether an instance can be called now; if not, the error is of ErrUnavailable and says why.
-func (c *Catalog) Ready(h Handle) error {
+func (s *Set) Ready(h Handle) error {
 	if h.inst == nil {
 		return ErrUnavailable
 	}

@@ -264,7 +264,7 @@ func TestClosed(t *testing.T) {
 	if _, err := w.mapSubject(t, h, "r1", "x"); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("%v", err)
 	}
-	w.Start(t.Context(), []Source{source(t, "q", "other")})
+	w.Prepare(t.Context(), []Source{source(t, "q", "other")})
 	for _, s := range w.Plugins() {
 		if s.PID != 0 || s.State == StateReady {
 			t.Errorf("started after Close: %+v", s)
@@ -278,7 +278,7 @@ func TestCloseEndsStart(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		w.Start(context.Background(), []Source{source(t, "p", "silent")})
+		w.Prepare(context.Background(), []Source{source(t, "p", "silent")})
 	}()
 	waitFor(t, "the process starts", func() bool {
 		left, _ := os.ReadDir(w.dir)
@@ -301,8 +301,7 @@ func TestNothingIsLeft(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w := &world{Catalog: c}
-		c.Start(t.Context(), []Source{source(t, "a", "good"), source(t, "bad", "exit"), source(t, "empty", "empty")})
+		w := &world{Catalog: c, Set: c.Prepare(t.Context(), []Source{source(t, "a", "good"), source(t, "bad", "exit"), source(t, "empty", "empty")})}
 		h := w.mapper(t, "ask")
 		w.kill(t)
 		w.ready(t)

@@ -158,7 +158,7 @@ func TestStartAgain(t *testing.T) {
 	if err := os.Symlink(self, path); err != nil {
 		t.Fatal(err)
 	}
-	w.Start(t.Context(), []Source{late, source(t, "other", "other")})
+	w.Prepare(t.Context(), []Source{late, source(t, "other", "other")})
 	after := w.Plugins()
 	if len(after) != 2 || after[0].State != StateReady || after[1].PID != before[1].PID {
 		t.Errorf("%+v", after)

@@ -26,7 +26,7 @@ type Directory interface {
 	accesskey.Store
 }
 
-// Plugins is what a generation needs of the catalog; *catalog.Catalog satisfies it.
+// Plugins is what a generation needs of the catalog; *catalog.Set satisfies it.
 type Plugins interface {
 	Find(kind sdk.Kind, typ string) (catalog.Offer, error)
 	Configure(ctx context.Context, in []catalog.Instance) ([]catalog.Handle, []catalog.Diagnostic)

@@ -59,9 +59,9 @@ func newWorld(t testing.TB, env map[string]string, more ...catalog.Source) *worl
 	if err != nil {
 		t.Fatal(err)
 	}
-	cat.Start(t.Context(), append(bundled, more...))
+	set := cat.Prepare(t.Context(), append(bundled, more...))
 	lookup := func(name string) (string, bool) { v, ok := env[name]; return v, ok }
-	return &world{generation.Deps{Plugins: cat, Directory: dir, LookupEnv: lookup, Logger: hclog.NewNullLogger()}, cat, dir}
+	return &world{generation.Deps{Plugins: set, Directory: dir, LookupEnv: lookup, Logger: hclog.NewNullLogger()}, cat, dir}
 }
 
 func load(t testing.TB, hcl string) *config.Config {

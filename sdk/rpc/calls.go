@@ -94,6 +94,13 @@ func (cs *calls) leave(c *call) {
 	}
 }
 
+// Calls counts the calls that are under way on the process, those to configure instances included.
+func (p *Process) Calls() int {
+	p.calls.mu.Lock()
+	defer p.calls.mu.Unlock()
+	return len(p.calls.open)
+}
+
 func (cs *calls) get(id uint64) *call {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()

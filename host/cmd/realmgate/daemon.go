@@ -26,6 +26,7 @@ type rooms struct {
 	log       hclog.Logger
 	directory *directory.Directory
 	catalog   *catalog.Catalog
+	set       *catalog.Set
 	gen       *generation.Generation
 	audit     *audit.Log
 }
@@ -52,14 +53,14 @@ func open(ctx context.Context, std streams, cfg *config.Config, dir directory.Co
 	}); err != nil {
 		return r, err
 	}
-	r.catalog.Start(ctx, sources)
+	r.set = r.catalog.Prepare(ctx, sources)
 	door, err := limit.New(limit.DefaultEntries, nil)
 	if err != nil {
 		return r, err
 	}
 	var diags config.Diagnostics
 	r.gen, diags = generation.Build(ctx, cfg, generation.Deps{
-		Plugins: r.catalog, Directory: r.directory, LookupEnv: os.LookupEnv, Door: door, Audit: r.audit, Logger: r.log,
+		Plugins: r.set, Directory: r.directory, LookupEnv: os.LookupEnv, Door: door, Audit: r.audit, Logger: r.log,
 	})
 	return r, report(std, diags)
 }

@@ -1,0 +1,162 @@
+package catalog
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/realmgate/realmgate/sdk"
+)
+
+// Set is a choice of plugins that never changes, made by [Catalog.Prepare]: what a configuration is built on. It is safe for
+// concurrent use. Sets share the plugins that they have in common, and must be closed.
+type Set struct {
+	c       *Catalog
+	chosen  []*supervised // in the order of the sources; those that failed included
+	offers  map[offerKey]*supervised
+	failed  []error
+	started []*supervised // that came up while it was prepared
+	changed chan struct{}
+	closed  chan struct{}
+	once    sync.Once
+}
+
+type offerKey struct {
+	kind sdk.Kind
+	typ  string
+}
+
+// Failed gives why plugins of the set did not start, in the order of the sources. It does not change when one starts later.
+func (s *Set) Failed() []error { return slices.Clone(s.failed) }
+
+// Fresh gives the names of the plugins that were started for the set and that nobody had before, in the order of the sources.
+func (s *Set) Fresh() []string {
+	out := make([]string, len(s.started))
+	for n, f := range s.started {
+		out[n] = f.src.Name
+	}
+	return out
+}
+
+// Changed gives a channel that is closed when a plugin of the set that had not started has started after all. The set goes
+// on without it: the next one has it.
+func (s *Set) Changed() <-chan struct{} { return s.changed }
+
+// watch closes changed when one of the plugins starts; it ends with the set.
+func (s *Set) watch(late []*supervised) {
+	changed := sync.OnceFunc(func() { close(s.changed) })
+	for _, p := range late {
+		go func() {
+			select {
+			case <-p.started:
+				changed()
+			case <-p.done:
+			case <-s.closed:
+			}
+		}()
+	}
+}
+
+// Close gives the set back; the instances that were configured on it are released. A plugin that no other set has ends when
+// the calls have ended that are under way, at the latest when ctx ends. Close returns when it has.
+func (s *Set) Close(ctx context.Context) {
+	s.once.Do(func() {
+		close(s.closed)
+		s.c.giveBack(ctx, s.chosen)
+	})
+}
+
+// giveBack takes one holder away from each plugin and ends those that have none left.
+func (c *Catalog) giveBack(ctx context.Context, all []*supervised) {
+	var last []*supervised
+	c.mu.Lock()
+	for _, p := range all {
+		if p.holders--; p.holders == 0 {
+			last = append(last, p)
+		}
+	}
+	c.mu.Unlock()
+	var wg sync.WaitGroup
+	for _, p := range last {
+		wg.Go(func() { p.end(ctx) })
+	}
+	wg.Wait()
+	if c.ctx.Err() != nil {
+		return // what Close stopped stays listed
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.plugins = slices.DeleteFunc(c.plugins, func(p *supervised) bool { return slices.Contains(last, p) })
+}
+
+// drainInterval is the pause between two looks at the calls that are under way.
+const drainInterval = 10 * time.Millisecond
+
+// end stops a plugin when its calls have ended, or when ctx ends.
+func (p *supervised) end(ctx context.Context) {
+	p.mu.Lock()
+	p.drains = true
+	x := p.live
+	p.mu.Unlock()
+	for x != nil && x.Calls() > 0 && !x.gone() && pause(ctx, drainInterval) && p.ctx.Err() == nil {
+	}
+	if x != nil && p.c.ctx.Err() == nil {
+		p.log.Info("plugin stops: no configuration has it any more", "pid", x.child.pid())
+	}
+	p.cancel()
+	defer context.AfterFunc(ctx, p.rush)()
+	<-p.done
+}
+
+// Healthy watches what was started for the set for as long as window, and says what is wrong with it: nil if every process
+// lived through it and answered. ctx ends it early.
+func (s *Set) Healthy(ctx context.Context, window time.Duration) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	end := time.Now().Add(window)
+	found := make(chan error, len(s.started))
+	for _, p := range s.started {
+		go func() { found <- p.healthy(ctx, end) }()
+	}
+	var first error
+	for range s.started {
+		if err := <-found; err != nil && first == nil {
+			first = err
+			cancel()
+		}
+	}
+	return first
+}
+
+// healthy is Healthy for one plugin: its first process is the one that counts.
+func (p *supervised) healthy(ctx context.Context, end time.Time) error {
+	x, o := p.came, p.c.opts
+	for misses := 0; ; {
+		select {
+		case <-time.After(min(time.Until(end), o.ProbeInterval)):
+		case <-x.child.exited:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if x.answers(ctx, o.DescribeTimeout) {
+			misses = 0
+		} else if misses++; ctx.Err() != nil {
+			return ctx.Err()
+		}
+		switch over := time.Until(end) <= 0; {
+		case x.gone():
+			<-x.child.done
+			return p.unwell(x.ended().Error())
+		case misses >= maxMisses || over && misses > 0:
+			return p.unwell("the process does not answer")
+		case over:
+			return nil
+		}
+	}
+}
+
+func (p *supervised) unwell(why string) error {
+	return fmt.Errorf("plugin %s: %s: started, but did not stay well: %s", p.src.Name, p.src.Path, why)
+}
