@@ -41,7 +41,7 @@ type Deps struct {
 // realms that name it: they are marked, see Generation.Realms.
 func Build(ctx context.Context, cfg *config.Config, deps Deps) (*Generation, config.Diagnostics) {
 	b := &builder{cfg: cfg, deps: deps, gen: &Generation{
-		plugins: deps.Plugins, secrets: secret.New(nil), realms: map[string]*realm{}, hosts: map[string]string{},
+		plugins: deps.Plugins, config: cfg, secrets: secret.New(nil), realms: map[string]*realm{}, hosts: map[string]string{},
 	}}
 	b.stores(ctx)
 	b.parts(ctx)
@@ -150,6 +150,7 @@ func (b *builder) configure(ctx context.Context, all []wanted) {
 		default:
 			w.into.handle = handles[i]
 			b.gen.handles = append(b.gen.handles, handles[i])
+			b.gen.parts = append(b.gen.parts, newPart(w, handles[i]))
 		}
 	}
 }
