@@ -42,6 +42,8 @@ const (
 	StoredSecretRead      = "stored_secret.read" // by an operator, of a secret store
 	StoredSecretWrite     = "stored_secret.write"
 	StoredSecretDelete    = "stored_secret.delete"
+
+	ConfigReload = "config.reload" // of the whole daemon
 )
 
 // Outcomes of an event.

@@ -3,6 +3,7 @@ package catalog
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -58,6 +59,7 @@ type Options struct {
 // Catalog holds all plugin processes. It is safe for concurrent use.
 type Catalog struct {
 	opts    Options
+	secret  []byte // keys fingerprints
 	redact  Redactor
 	starter *starter
 	dir     string
@@ -102,7 +104,7 @@ func New(opts Options) (*Catalog, error) {
 	if len(dir) > maxSocketDir {
 		return nil, errors.Join(fmt.Errorf("catalog: %s is too long a directory for sockets: set a runtime directory with a shorter path", dir), os.Remove(dir))
 	}
-	c := &Catalog{opts: opts, starter: newStarter(), dir: dir, closed: make(chan struct{})}
+	c := &Catalog{opts: opts, secret: []byte(rand.Text()), starter: newStarter(), dir: dir, closed: make(chan struct{})}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c, nil
 }

@@ -67,7 +67,7 @@ func (h *hostCalls) ResolveSecret(ctx context.Context, c rpc.Caller, ref sdk.Sec
 	if err != nil {
 		return sdk.Secret{}, err
 	}
-	s := i.in.Secrets
+	s := *i.secrets.Load()
 	if s == nil {
 		s = h.p.c.opts.Secrets
 	}

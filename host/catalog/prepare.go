@@ -17,7 +17,7 @@ import (
 func (c *Catalog) Prepare(ctx context.Context, sources []Source) *Set {
 	c.prepare.Lock()
 	defer c.prepare.Unlock()
-	s := &Set{c: c, offers: map[offerKey]*supervised{}, changed: make(chan struct{}), closed: make(chan struct{})}
+	s := &Set{c: c, offers: map[offerKey]*supervised{}, held: map[*instance]struct{}{}, changed: make(chan struct{}), closed: make(chan struct{})}
 	fresh := s.choose(sources)
 	var wg sync.WaitGroup
 	for _, p := range fresh {

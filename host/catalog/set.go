@@ -21,6 +21,10 @@ type Set struct {
 	changed chan struct{}
 	closed  chan struct{}
 	once    sync.Once
+
+	mu       sync.Mutex
+	unshared bool
+	held     map[*instance]struct{} // that it has and has not released
 }
 
 type offerKey struct {
@@ -64,6 +68,7 @@ func (s *Set) watch(late []*supervised) {
 func (s *Set) Close(ctx context.Context) {
 	s.once.Do(func() {
 		close(s.closed)
+		s.releaseAll(ctx)
 		s.c.giveBack(ctx, s.chosen)
 	})
 }

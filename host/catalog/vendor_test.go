@@ -153,7 +153,8 @@ func TestNobodyElseIsLentTheIdentity(t *testing.T) {
 		}
 		return l.Run(ctx, &sdk.State{Request: &sdk.Request{Realm: "r1"}, Identity: &sdk.Identity{Subject: "aws/keys"}})
 	}}
-	r1.inst.in.Secrets = nested
+	var s Secrets = nested
+	r1.inst.secrets.Store(&s)
 	const keys = "urn:realmgate-secret:store:aws/keys" // as the mapper asks for it
 	_, err := r1.Vend(t.Context(), sdk.VendRequest{Connection: connection(t, "r1", "c", keys, "", keys)})
 	if err == nil || !strings.Contains(err.Error(), "not granted") {

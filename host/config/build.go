@@ -25,12 +25,13 @@ func (l *loader) build() *Config {
 	}
 	b.prefix = b.rolePrefix()
 	cfg := &Config{
-		PublicURL:     b.publicURL(),
-		ShutdownGrace: b.root.duration("shutdown_grace", 10*time.Second, 0),
-		PluginDir:     b.root.text("plugin_dir"),
-		RolePrefix:    b.prefix,
-		ActiveRoles:   b.part(b.root.block("active_roles_provider"), b.schema.blocks["active_roles_provider"]),
-		at:            l.root,
+		PublicURL:          b.publicURL(),
+		ShutdownGrace:      b.root.duration("shutdown_grace", 10*time.Second, 0),
+		PluginHealthWindow: b.root.duration("plugin_health_window", 30*time.Second, 0),
+		PluginDir:          b.root.text("plugin_dir"),
+		RolePrefix:         b.prefix,
+		ActiveRoles:        b.part(b.root.block("active_roles_provider"), b.schema.blocks["active_roles_provider"]),
+		at:                 l.root,
 	}
 	log := b.root.block("log")
 	cfg.Log = Log{

@@ -42,7 +42,7 @@ type Deps struct {
 func Build(ctx context.Context, cfg *config.Config, deps Deps) (*Generation, config.Diagnostics) {
 	b := &builder{cfg: cfg, deps: deps, gen: &Generation{
 		plugins: deps.Plugins, config: cfg, secrets: secret.New(nil), realms: map[string]*realm{}, hosts: map[string]string{},
-	}}
+	}, bases: map[string]string{}}
 	b.stores(ctx)
 	b.parts(ctx)
 	for _, r := range cfg.Realms {
@@ -77,6 +77,7 @@ type builder struct {
 	realms  map[string]realmParts
 	vendor  map[string]*built // by the type of authentication
 	stored  map[string]secret.StoreInfo
+	bases   map[string]string // of the stores that are configured, by name
 }
 
 type tenant struct{ provider, principal, roles built }
@@ -124,7 +125,7 @@ func (b *builder) configure(ctx context.Context, all []wanted) {
 		}
 		w.into.offer = offer
 		w.setup.RolePrefix = b.cfg.RolePrefix
-		batch = append(batch, catalog.Instance{Kind: w.kind, Type: w.part.Type, Settings: w.part.Settings, Setup: w.setup, Refs: refs, Secrets: b.gen.secrets})
+		batch = append(batch, catalog.Instance{Kind: w.kind, Type: w.part.Type, Settings: w.part.Settings, Setup: w.setup, Refs: refs, Secrets: b.gen.secrets, Basis: b.basis(refs)})
 		asked = append(asked, w)
 	}
 	if len(batch) == 0 {

@@ -3,6 +3,7 @@ package generation
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -43,6 +44,7 @@ func (b *builder) stores(ctx context.Context) {
 		b.configure(ctx, batch)
 		for i, s := range now {
 			done[s.Name] = true
+			b.bases[s.Name] = b.storeBasis(s)
 			ready = append(ready, b.store(s, results[i]))
 		}
 		b.gen.secrets.SetStores(ready)
@@ -61,6 +63,27 @@ func (b *builder) dependsOnNone(s config.SecretStore, done map[string]bool) bool
 		}
 	}
 	return true
+}
+
+// basis is what a part with the references depends on beside its own settings: the same names lead to other secrets in a
+// store that is set up in another way.
+func (b *builder) basis(refs []sdk.SecretRef) string {
+	h := sha256.New()
+	for _, r := range refs {
+		fmt.Fprintf(h, "%q %q\n", r.Store(), b.bases[r.Store()])
+	}
+	return string(h.Sum(nil))
+}
+
+func (b *builder) storeBasis(s config.SecretStore) string {
+	found, _ := references(s.Part)
+	refs := make([]sdk.SecretRef, len(found))
+	for i, f := range found {
+		refs[i] = f.ref
+	}
+	h := sha256.New()
+	fmt.Fprintf(h, "%q %q %q %q", s.Type, s.Settings, s.Variables, b.basis(refs))
+	return string(h.Sum(nil))
 }
 
 func (b *builder) environment(s config.SecretStore) map[string]sdk.Secret {

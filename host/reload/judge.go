@@ -159,7 +159,13 @@ func checked(ctx context.Context, set *catalog.Set, parts []generation.Part) map
 		hs[n] = p.Handle
 	}
 	out := map[int]string{}
-	for _, d := range set.Check(ctx, hs) {
+	c, ok := any(set).(interface {
+		Check(context.Context, []catalog.Handle) []catalog.Diagnostic
+	})
+	if !ok {
+		return nil
+	}
+	for _, d := range c.Check(ctx, hs) {
 		if !d.Warning && out[d.Index] == "" {
 			out[d.Index] = d.Summary
 		}

@@ -90,6 +90,9 @@ func (r *Reloader) build(o Options, cfg *config.Config) (report Report, next Ser
 		return report, next, err
 	}
 	set := r.deps.Catalog.Prepare(r.ctx, sources)
+	if o.Fresh {
+		set.Unshared()
+	}
 	defer func() {
 		if err != nil {
 			r.close(set)

@@ -62,6 +62,7 @@ func open(ctx context.Context, std streams, cfg *config.Config, dir directory.Co
 	r.gen, diags = generation.Build(ctx, cfg, generation.Deps{
 		Plugins: r.set, Directory: r.directory, LookupEnv: os.LookupEnv, Door: door, Audit: r.audit, Logger: r.log,
 	})
+	r.set.Activate()
 	return r, report(std, diags)
 }
 

@@ -1,0 +1,100 @@
+package catalog
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/realmgate/realmgate/sdk/rpc"
+)
+
+// keep notes what the set has.
+func (s *Set) keep(hs []Handle) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, h := range hs {
+		if h.inst != nil {
+			s.held[h.inst] = struct{}{}
+		}
+	}
+}
+
+// Release gives instances of the set back; zero handles are passed over, and those that it does not have. One that no other
+// set has ends; calls that are under way on it finish first.
+func (s *Set) Release(ctx context.Context, hs []Handle) {
+	s.mu.Lock()
+	for _, h := range hs {
+		delete(s.held, h.inst)
+	}
+	s.mu.Unlock()
+	given := map[*supervised][]*instance{}
+	for _, h := range hs {
+		if h.inst != nil {
+			given[h.inst.p] = append(given[h.inst.p], h.inst)
+		}
+	}
+	var wg sync.WaitGroup
+	for p, all := range given {
+		for x, ids := range p.drop(s, all) {
+			wg.Go(func() { p.release(ctx, x, ids) })
+		}
+	}
+	wg.Wait()
+}
+
+// releaseAll is Release of all that the set has.
+func (s *Set) releaseAll(ctx context.Context) {
+	s.mu.Lock()
+	hs := make([]Handle, 0, len(s.held))
+	for i := range s.held {
+		hs = append(hs, Handle{i})
+	}
+	s.mu.Unlock()
+	s.Release(ctx, hs)
+}
+
+// drop takes instances from a set, and out of use where it was the last one that had them. It gives their ids, by process.
+func (p *supervised) drop(s *Set, all []*instance) map[*process][]uint64 {
+	ids := map[*process][]uint64{}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	gone := map[*instance]bool{}
+	for _, i := range all {
+		if !i.drop(s) {
+			continue
+		}
+		gone[i], i.life = true, released
+		if p.known[i.mark] == i {
+			delete(p.known, i.mark)
+		}
+		if b := i.bound.Swap(nil); b != nil {
+			ids[b.x] = append(ids[b.x], b.id)
+		}
+	}
+	p.instances = slices.DeleteFunc(p.instances, func(i *instance) bool { return gone[i] })
+	return ids
+}
+
+// forget releases what a process may have configured although nobody wants it any more.
+func (p *supervised) forget(ctx context.Context, x *process, specs []rpc.Instance) {
+	if x == nil || len(specs) == 0 {
+		return
+	}
+	ids := make([]uint64, len(specs))
+	for n, s := range specs {
+		ids[n] = s.ID
+	}
+	p.release(ctx, x, ids)
+}
+
+// release tells a process that instances have no further use. A process that does not answer loses them with its life.
+func (p *supervised) release(ctx context.Context, x *process, ids []uint64) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.c.opts.DescribeTimeout)
+	defer cancel()
+	if err := x.Release(ctx, ids); err != nil && !x.gone() {
+		p.log.Warn("instances could not be released", "error", p.c.clean(err))
+	}
+	for _, id := range ids {
+		p.calls.Delete(id)
+	}
+}

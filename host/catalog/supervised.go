@@ -1,0 +1,167 @@
+package catalog
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/realmgate/realmgate/sdk/rpc"
+)
+
+// State is what a plugin is doing.
+type State string
+
+// The states.
+const (
+	StateStarting   State = "starting"    // its process is being started or its instances are being configured
+	StateReady      State = "ready"       // its instances can be called
+	StateBackingOff State = "backing off" // its process ended, did not start again or offers too little; there will be a further try
+	StateFailed     State = "failed"      // it has never started; unless it clashes with another one it is tried again
+	StateDraining   State = "draining"    // no set has it any more: it ends when the calls do that are under way
+	StateStopped    State = "stopped"     // the catalog was closed
+)
+
+// supervised is one plugin: a source, and at most one process at a time. It lives for as long as a set holds it.
+type supervised struct {
+	c      *Catalog
+	src    Source
+	digest string   // of the binary that was started
+	came   *process // the first one that was taken; set, like digest, before started is closed
+	log    hclog.Logger
+	stub   bool // it clashes and is not started at all
+
+	ctx     context.Context // ends when it is to stop
+	cancel  context.CancelFunc
+	hurry   chan struct{}      // closed when there is no time left to be polite
+	rush    func()             // closes it
+	try     chan chan struct{} // asks for a try at once, as long as it has not started; what is sent is closed after the try
+	started chan struct{}      // closed when a process was taken for the first time
+	done    chan struct{}      // closed when it has stopped
+	holders int                // sets that have it; guarded by c.mu
+
+	calls sync.Map // id on the wire -> *instance, for host calls
+
+	mu        sync.Mutex
+	state     State
+	drains    bool
+	err       error // the last one
+	live      *process
+	manifest  rpc.Manifest // of the last process that was taken
+	restarts  int
+	instances []*instance               // those that live, in the order in which they were configured
+	known     map[fingerprint]*instance // of those, the latest of each kind
+}
+
+// newSupervised makes a plugin that starts when it is asked to.
+func (c *Catalog) newSupervised(s Source) *supervised {
+	p := &supervised{c: c, src: s, log: c.opts.Logger.With("plugin", s.Name), state: StateStarting,
+		hurry: make(chan struct{}), try: make(chan chan struct{}), started: make(chan struct{}), done: make(chan struct{}), known: map[fingerprint]*instance{}}
+	p.ctx, p.cancel = context.WithCancel(c.ctx)
+	p.rush = sync.OnceFunc(func() { close(p.hurry) })
+	return p
+}
+
+// newStub makes a plugin that stands for one which is not started, and why.
+func (c *Catalog) newStub(s Source, err error) *supervised {
+	p := c.newSupervised(s)
+	p.stub, p.state, p.err = true, StateFailed, err
+	p.log.Error("plugin did not start", "error", err)
+	p.cancel()
+	close(p.done)
+	return p
+}
+
+func (p *supervised) set(s State, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.state = s
+	if err != nil {
+		p.err = err
+	}
+}
+
+// hasStarted says whether a process was ever taken.
+func (p *supervised) hasStarted() bool {
+	select {
+	case <-p.started:
+		return true
+	default:
+		return false
+	}
+}
+
+// run starts the plugin and keeps a process of it running until it is to stop.
+func (p *supervised) run() {
+	defer close(p.done)
+	defer p.set(StateStopped, nil)
+	if x := p.first(); x != nil {
+		p.supervise(p.ctx, x)
+	}
+}
+
+// tryNow has a plugin that has not started tried at once, and returns when the try is over.
+func (p *supervised) tryNow(ctx context.Context) {
+	over := make(chan struct{})
+	select {
+	case p.try <- over:
+	case <-p.started:
+		return
+	case <-p.done:
+		return
+	case <-ctx.Done():
+		return
+	}
+	select {
+	case <-over:
+	case <-ctx.Done():
+	}
+}
+
+// first starts a process when it is asked to, and if that fails again with growing pauses; nil if the plugin is to stop.
+func (p *supervised) first() *process {
+	b := backoff{tries: lessEager}
+	var wait <-chan time.Time // nil: until it is asked to
+	for last := ""; ; {
+		var over chan struct{}
+		select {
+		case over = <-p.try:
+		case <-wait:
+		case <-p.ctx.Done():
+			return nil
+		}
+		digest, _ := checksum(p.src.Path)
+		x, err := p.launch(p.ctx)
+		if err == nil {
+			p.digest, p.came = digest, x
+			p.take(x)
+		} else {
+			p.set(StateFailed, err)
+			if text := err.Error(); text != last { // the same again and again tells nothing
+				last = text
+				p.log.Error("plugin did not start", "error", err)
+			}
+		}
+		if over != nil {
+			close(over)
+		}
+		if x != nil {
+			return x
+		}
+		wait = time.After(b.next())
+	}
+}
+
+// take makes x the first process.
+func (p *supervised) take(x *process) {
+	p.mu.Lock()
+	p.live, p.manifest, p.state, p.err = x, x.manifest, StateReady, nil
+	p.mu.Unlock()
+	close(p.started)
+	p.log.Info("plugin started", "version", printable(x.manifest.Version, 64), "pid", x.child.pid())
+	if u := x.manifest.Unknown; len(u) > 0 {
+		p.log.Warn("plugin offers kinds that this host does not know", "offers", p.c.safe(strings.Join(u, ", ")))
+	}
+}
