@@ -95,6 +95,10 @@ func New(ctx context.Context, d Deps, first Serving) *Reloader {
 // does: a reload that was asked for is done.
 func (r *Reloader) Reload(ctx context.Context, o Options) (Report, error) {
 	r.mu.Lock()
+	if r.ctx.Err() != nil {
+		r.mu.Unlock()
+		return Report{}, ErrStopping
+	}
 	j := r.waiting[o]
 	if j == nil {
 		j = &job{done: make(chan struct{})}
@@ -145,7 +149,11 @@ func (r *Reloader) lock() error {
 func (r *Reloader) unlock() { <-r.turn }
 
 // Wait returns when nothing that the reloader began is left to do. Its context has to have ended.
-func (r *Reloader) Wait() { r.work.Wait() }
+func (r *Reloader) Wait() {
+	r.mu.Lock() // whoever comes later sees that the daemon stops
+	r.mu.Unlock() //nolint:staticcheck // nothing is to be done under the lock
+	r.work.Wait()
+}
 
 // Sources gives the plugins of what serves.
 func (r *Reloader) Sources() []catalog.Source {

@@ -49,7 +49,7 @@ func (r *Reloader) take(o Options) (Report, error) {
 		return report, r.note(err)
 	}
 	report.Warnings = append(slices.Clone(diags), report.Warnings...).Sort()
-	return report, r.serve(next, report)
+	return report, r.serve(next, summary(report), report)
 }
 
 // note keeps an audit line of a reload that came to nothing before anything was changed. Only the first line of the reason
@@ -157,7 +157,7 @@ func plugins(old, now []catalog.Source, fresh []string) (started, replaced, stop
 
 // serve switches to next, with a line in the audit log before and after. A plugin that was started for it and does not stay
 // well undoes that.
-func (r *Reloader) serve(next Serving, report Report) error {
+func (r *Reloader) serve(next Serving, change string, report Report) error {
 	if r.deps.Before != nil {
 		if err := r.deps.Before(r.ctx, next.Held.Generation); err != nil {
 			r.drop(next)
@@ -165,9 +165,9 @@ func (r *Reloader) serve(next Serving, report Report) error {
 		}
 	}
 	took := false
-	err := r.deps.Audit.Around(r.ctx, audit.Event{Name: audit.ConfigReload, Change: summary(report)}, func() error {
+	err := r.deps.Audit.Around(r.ctx, audit.Event{Name: audit.ConfigReload, Change: change}, func() error {
 		took = true
-		return r.switchTo(next, report)
+		return r.switchTo(next, change, report)
 	}, nil)
 	if !took { // no line could be written
 		r.drop(next)
@@ -175,7 +175,7 @@ func (r *Reloader) serve(next Serving, report Report) error {
 	return err
 }
 
-func (r *Reloader) switchTo(next Serving, report Report) error {
+func (r *Reloader) switchTo(next Serving, change string, report Report) error {
 	old, _ := r.serving()
 	r.deps.Holder.Switch(next.Held)
 	next.Set.Activate()
@@ -198,7 +198,7 @@ func (r *Reloader) switchTo(next Serving, report Report) error {
 	}
 	r.moveTo(next)
 	r.retire(old)
-	r.deps.Logger.Info("configuration reloaded", "changes", summary(report), "realms", len(next.Held.Config().Realms))
+	r.deps.Logger.Info("configuration reloaded", "changes", change, "realms", len(next.Held.Config().Realms))
 	for _, why := range report.Unavailable {
 		r.deps.Logger.Warn("reloaded, although it is not available: " + why)
 	}
@@ -257,7 +257,9 @@ func summary(report Report) string {
 
 // Follow builds the configuration that serves anew when a plugin has started that had failed before, until the daemon stops.
 // The files are not read again: what an operator has begun to change is not taken.
-func (r *Reloader) Follow() {
+func (r *Reloader) Follow() { r.work.Go(r.follow) }
+
+func (r *Reloader) follow() {
 	for r.ctx.Err() == nil {
 		s, moved := r.serving()
 		select {
@@ -291,7 +293,7 @@ func (r *Reloader) rebuild(s Serving) bool {
 	}
 	report, next, err := r.build(Options{AllowUnavailable: true}, s.Held.Config())
 	if err == nil {
-		err = r.serve(next, report)
+		err = r.serve(next, "a plugin that had not started, has", report)
 	}
 	if err != nil && !errors.Is(err, ErrStopping) {
 		r.deps.Logger.Error("a plugin has started, but the configuration cannot be built with it")
