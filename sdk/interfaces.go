@@ -80,3 +80,10 @@ type SecretWriter interface {
 type RequestSigner interface {
 	Sign(context.Context, SignRequest) (SignedRequest, error)
 }
+
+// Checker is the ability of an implementation of any kind that can say whether it could do its work now: its provider is
+// reached, its store lets it in, its key can be read. The host asks when an instance is new, before it serves. An error says
+// what is missing; it is no denial. Check changes nothing, and gives up with its context.
+type Checker interface {
+	Check(context.Context) error
+}

@@ -53,6 +53,7 @@ const (
 	AbilityKeyPublisher Ability = 1 + iota
 	AbilitySecretWriter
 	AbilityRequestSigner
+	AbilityChecker // of any kind
 )
 
 // String gives the name of the ability, e.g. "key-publisher".
@@ -64,6 +65,8 @@ func (a Ability) String() string {
 		return "secret-writer"
 	case AbilityRequestSigner:
 		return "request-signer"
+	case AbilityChecker:
+		return "checker"
 	}
 	return fmt.Sprintf("ability(%d)", uint8(a))
 }

@@ -106,6 +106,7 @@ func provide[S, T any](k Kind, typ string, construct New[S, T], opts []Option) I
 		{AbilityKeyPublisher, KindTokenBroker, reflect.TypeFor[KeyPublisher]()},
 		{AbilitySecretWriter, KindSecretResolver, reflect.TypeFor[SecretWriter]()},
 		{AbilityRequestSigner, KindCredentialVendor, reflect.TypeFor[RequestSigner]()},
+		{AbilityChecker, k, reflect.TypeFor[Checker]()},
 	} {
 		if k == a.of && t.Implements(a.iface) {
 			i.abilities = append(i.abilities, a.ability)

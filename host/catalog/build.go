@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/realmgate/realmgate/host/child"
 	"github.com/realmgate/realmgate/sdk/rpc"
 )
 
@@ -54,7 +55,7 @@ func (p *supervised) request(ctx context.Context, x *process, all []*instance) [
 	}
 	for _, d := range answer {
 		if n, ok := at[d.Instance]; ok {
-			d.Summary, d.Detail, d.Path = p.c.safe(d.Summary), p.c.safe(d.Detail), printable(d.Path, 1<<10)
+			d.Summary, d.Detail, d.Path = p.c.safe(d.Summary), p.c.safe(d.Detail), child.Printable(d.Path, 1<<10)
 			out[n] = append(out[n], d)
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/realmgate/realmgate/sdk"
@@ -152,11 +151,7 @@ func (v *Vendor) CanSign() bool {
 	if v.inst == nil {
 		return false
 	}
-	v.inst.p.mu.Lock()
-	defer v.inst.p.mu.Unlock()
-	return slices.ContainsFunc(v.inst.p.manifest.Offers, func(o rpc.Offer) bool {
-		return o.Kind == v.inst.in.Kind && o.Type == v.inst.in.Type && slices.Contains(o.Abilities, sdk.AbilityRequestSigner)
-	})
+	return v.inst.can(sdk.AbilityRequestSigner)
 }
 
 // Sign signs a request to a connection of the realm, see [sdk.RequestSigner].

@@ -4,18 +4,15 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/realmgate/realmgate/host/child"
 	"github.com/realmgate/realmgate/sdk"
 )
 
@@ -53,6 +50,7 @@ type Options struct {
 	StartTimeout     time.Duration // from the start of a process to its handshake; zero: 10 s
 	DescribeTimeout  time.Duration // for the manifest, and again for the session; zero: 5 s
 	ConfigureTimeout time.Duration // for one request, of up to 1000 instances; zero: 30 s
+	CheckTimeout     time.Duration // for one instance to say whether it can do its work; zero: 10 s
 	ProbeInterval    time.Duration // between two checks that a process still answers; zero: 15 s
 }
 
@@ -60,10 +58,7 @@ type Options struct {
 type Catalog struct {
 	opts    Options
 	secret  []byte // keys fingerprints
-	redact  Redactor
-	starter *starter
-	dir     string
-	dirs    atomic.Uint64 // socket directories made
+	starter *child.Starter
 	ids     atomic.Uint64 // ids of instances given, on the wire and off
 	groups  atomic.Uint64 // calls of Configure
 
@@ -78,9 +73,6 @@ type Catalog struct {
 	plugins []*supervised // those that a set holds, and those that drain
 }
 
-// maxSocketDir is how long the directory for sockets may be: the address of a socket is limited to 104 bytes, on Linux 108.
-const maxSocketDir = 70
-
 // New makes an empty catalog. It must be closed.
 func New(opts Options) (*Catalog, error) {
 	if opts.Logger == nil {
@@ -89,34 +81,19 @@ func New(opts Options) (*Catalog, error) {
 	opts.StartTimeout = cmp.Or(opts.StartTimeout, 10*time.Second)
 	opts.DescribeTimeout = cmp.Or(opts.DescribeTimeout, 5*time.Second)
 	opts.ConfigureTimeout = cmp.Or(opts.ConfigureTimeout, 30*time.Second)
+	opts.CheckTimeout = cmp.Or(opts.CheckTimeout, 10*time.Second)
 	opts.ProbeInterval = cmp.Or(opts.ProbeInterval, 15*time.Second)
-	if err := keepInherited(); err != nil {
-		opts.Logger.Warn("plugins inherit the files that the daemon was started with", "error", err)
-	}
-	base, err := filepath.Abs(cmp.Or(opts.RuntimeDir, os.TempDir()))
+	starter, err := child.NewStarter(opts.RuntimeDir, opts.Logger)
 	if err != nil {
 		return nil, fmt.Errorf("catalog: %w", err)
 	}
-	dir, err := os.MkdirTemp(base, "rg") // its mode is 0700
-	if err != nil {
-		return nil, fmt.Errorf("catalog: %w", err)
-	}
-	if len(dir) > maxSocketDir {
-		return nil, errors.Join(fmt.Errorf("catalog: %s is too long a directory for sockets: set a runtime directory with a shorter path", dir), os.Remove(dir))
-	}
-	c := &Catalog{opts: opts, secret: []byte(rand.Text()), starter: newStarter(), dir: dir, closed: make(chan struct{})}
+	c := &Catalog{opts: opts, secret: []byte(rand.Text()), starter: starter, closed: make(chan struct{})}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c, nil
 }
 
-// socketDir makes a directory for the socket of one process.
-func (c *Catalog) socketDir() (string, error) {
-	dir := filepath.Join(c.dir, strconv.FormatUint(c.dirs.Add(1), 36))
-	return dir, os.Mkdir(dir, 0o700)
-}
-
 // safe makes text that came from a plugin fit for an error or a log.
-func (c *Catalog) safe(s string) string { return c.redact.Redact(printable(s, 4<<10)) }
+func (c *Catalog) safe(s string) string { return child.Safe(s, 4<<10) }
 
 // Close stops every process and returns when none is left, nor a socket, nor a goroutine. Processes end by themselves or,
 // at the latest when ctx ends, by force. Calls that are under way fail: the caller drains them before. Sets need not be
@@ -147,8 +124,7 @@ func (c *Catalog) shut(ctx context.Context) error {
 		<-p.done // each of its steps is bounded
 		p.set(StateStopped, nil)
 	}
-	c.starter.stop()
-	if err := os.RemoveAll(c.dir); err != nil {
+	if err := c.starter.Close(); err != nil {
 		return fmt.Errorf("catalog: %w", err)
 	}
 	return nil

@@ -49,6 +49,7 @@ type instance struct {
 	group uint64 // the call of Configure that it came with
 	in    Instance
 	mark  fingerprint
+	maker *Set // that it was made for
 	bound atomic.Pointer[binding]
 	fault atomic.Pointer[string] // why it could not be configured
 
@@ -176,7 +177,7 @@ func (s *Set) batches(in []Instance, found [][]Diagnostic) []*batch {
 			w.inst, w.said = p.share(s, mark, i)
 		}
 		if w.shared = w.inst != nil; !w.shared {
-			w.inst = &instance{p: p, id: s.c.ids.Add(1), group: group, in: i, mark: mark, uses: []use{{s, i.Secrets}}}
+			w.inst = &instance{p: p, id: s.c.ids.Add(1), group: group, in: i, mark: mark, maker: s, uses: []use{{s, i.Secrets}}}
 			w.inst.prefer(0)
 		}
 		b.wants = append(b.wants, w)

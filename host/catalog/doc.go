@@ -1,5 +1,5 @@
-// Package catalog owns the plugin processes: it finds, verifies, starts, describes, configures, supervises and stops them.
-// Nobody else holds a go-plugin client.
+// Package catalog owns the plugins: it finds them, asks what they offer, configures, supervises and stops them. Their
+// processes are made by package child.
 //
 // [Catalog.Prepare] gives a [Set]: the plugins of a list of [Source], for one configuration. It starts those that are new or
 // whose binary has changed, beside what runs, and shares the others with the sets before it; a plugin ends when the last set
@@ -9,8 +9,4 @@
 // moment. A process that dies is started again, and its instances are configured again, without the holders of handles
 // noticing more than calls that fail meanwhile. The same holds for an instance that could not be configured, the first time
 // or later, although its settings may be right.
-//
-// A plugin is given the daemon's working directory, a clean environment, a socket directory of its own and its own process
-// group. Nothing that it prints reaches a log without bounds, without being stripped of control characters, and without
-// passing the [Redactor].
 package catalog

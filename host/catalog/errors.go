@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/realmgate/realmgate/host/child"
 	"github.com/realmgate/realmgate/sdk"
 	"github.com/realmgate/realmgate/sdk/rpc"
 )
@@ -48,29 +49,17 @@ func (c *Catalog) clean(err error) error {
 	return out
 }
 
-// Reason tells the causes apart for which a plugin does not start.
-type Reason string
-
-// The reasons of a [StartError].
+// The reasons of a [StartError] beside those for which a process is refused.
 const (
-	ReasonMissing       Reason = "missing"        // there is no file at the path, or it cannot be read
-	ReasonDirectory     Reason = "directory"      // the path names no regular file
-	ReasonNotExecutable Reason = "not_executable" // nobody may execute the file
-	ReasonChecksum      Reason = "checksum"       // the file is not the one that was pinned
-	ReasonExec          Reason = "exec"           // the system refuses to execute it
-	ReasonHandshake     Reason = "handshake"      // it runs but does not speak as a plugin
-	ReasonProtocol      Reason = "protocol"       // it speaks another version of the contract
-	ReasonTimeout       Reason = "timeout"        // no handshake in time
-	ReasonDescribe      Reason = "describe"       // it does not say what it offers
-	ReasonClash         Reason = "clash"          // it offers what another plugin offers already, or has its name
-	ReasonChanged       Reason = "changed"        // after a restart it no longer offers what is in use
-	ReasonStopped       Reason = "stopped"        // the host ended the start
+	ReasonDescribe child.Reason = "describe" // it does not say what it offers
+	ReasonClash    child.Reason = "clash"    // it offers what another plugin offers already, or has its name
+	ReasonChanged  child.Reason = "changed"  // after a restart it no longer offers what is in use
 )
 
 // StartError says why a plugin could not be started. Its text is one line.
 type StartError struct {
 	Plugin, Path string
-	Reason       Reason
+	Reason       child.Reason
 	Detail       string // a predicate: "the file does not exist"
 	Err          error  // what caused it; may be nil
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/realmgate/realmgate/host/child"
 	"github.com/realmgate/realmgate/sdk"
 	"github.com/realmgate/realmgate/sdk/rpc"
 )
@@ -38,12 +39,12 @@ func (p *supervised) status() Status {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := Status{Name: p.src.Name, Path: p.src.Path, Bundled: p.src.Bundled, State: p.state, Restarts: p.restarts, Instances: len(p.instances),
-		Version: printable(p.manifest.Version, 64), Build: printable(p.manifest.Build, 128), Offers: slices.Clone(p.manifest.Offers)}
+		Version: child.Printable(p.manifest.Version, 64), Build: child.Printable(p.manifest.Build, 128), Offers: slices.Clone(p.manifest.Offers)}
 	if p.drains && s.State != StateStopped {
 		s.State = StateDraining
 	}
 	if p.live != nil {
-		s.PID = p.live.child.pid()
+		s.PID = p.live.child.PID()
 	}
 	if p.err != nil {
 		s.LastError = p.err.Error()

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/realmgate/realmgate/host/child"
 	"github.com/realmgate/realmgate/sdk"
 	"github.com/realmgate/realmgate/sdk/serve"
 )
@@ -209,7 +211,7 @@ func source(t *testing.T, name, mode string) Source {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Source{Name: name, Path: self, TLS: true, Env: map[string]string{modeVariable: mode}}
+	return Source{Name: name, Program: child.Program{Path: self, TLS: true, Env: map[string]string{modeVariable: mode}}}
 }
 
 type world struct {
@@ -217,6 +219,17 @@ type world struct {
 	*Set    // of the sources
 	secrets *fakeSecrets
 	log     *logBuffer
+	runtime string // directory
+}
+
+// sockets lists the socket directories of processes.
+func (w *world) sockets(t *testing.T) []string {
+	t.Helper()
+	all, err := filepath.Glob(filepath.Join(w.runtime, "rg*", "*", "."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
 }
 
 // newWorld makes a catalog with the sources started. At the end of the test nothing of it may be left.
@@ -229,6 +242,11 @@ func newWorld(t *testing.T, change func(*Options), sources ...Source) *world {
 	if change != nil {
 		change(&o)
 	}
+	var err error
+	if w.runtime, err = os.MkdirTemp("", "c"); err != nil { // t.TempDir is too long for a socket
+		t.Fatal(err)
+	}
+	o.RuntimeDir = w.runtime
 	c, err := New(o)
 	if err != nil {
 		t.Fatal(err)
@@ -242,8 +260,8 @@ func newWorld(t *testing.T, change func(*Options), sources ...Source) *world {
 		if err := c.Close(ctx); err != nil {
 			t.Error(err)
 		}
-		if _, err := os.Stat(c.dir); !errors.Is(err, os.ErrNotExist) {
-			t.Errorf("the socket directory is left: %v", err)
+		if err := os.Remove(w.runtime); err != nil {
+			t.Errorf("something is left: %v", err)
 		}
 		for _, pid := range pids {
 			if alive(pid) {

@@ -44,6 +44,21 @@ func newPart(ctx context.Context, su sdk.Setup, s settings) (*part, error) {
 	return &part{s, su}, nil
 }
 
+// Check says what its key says; without one the part can do its work.
+func (p *part) Check(ctx context.Context) error {
+	switch p.Do {
+	case "hang in a check":
+		time.Sleep(time.Hour)
+	case "refuse a check":
+		return sdk.Deny("no", "no,\npassword=hunter2")
+	}
+	if p.Key.IsZero() {
+		return nil
+	}
+	_, err := p.Key.Value(ctx)
+	return err
+}
+
 func (p *part) Identify(_ context.Context, r sdk.Request) (sdk.Identity, error) {
 	if r.Token == "bad" {
 		return sdk.Identity{}, sdk.Deny("bad_token", "the token is bad,\npassword=hunter2")
@@ -62,6 +77,13 @@ func (p *part) MapPrincipal(ctx context.Context, id sdk.Identity) (sdk.Principal
 		time.Sleep(time.Hour)
 	case "fail":
 		return sdk.PrincipalRef{}, errors.New("login failed: client_secret=hunter2\nand more")
+	case "await": // a file
+		for {
+			if _, err := os.Stat(id.Subject); err == nil {
+				return sdk.PrincipalRef{Name: "awaited"}, nil
+			}
+			time.Sleep(time.Millisecond)
+		}
 	case "where":
 		dir, err := os.Getwd()
 		return sdk.PrincipalRef{Name: dir}, err

@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"slices"
 	"sync"
+
+	"github.com/realmgate/realmgate/host/child"
 )
 
 // Prepare chooses the plugins of the sources. One that runs already is taken if its source is the same and its binary has
@@ -47,12 +49,19 @@ func (c *Catalog) Prepare(ctx context.Context, sources []Source) *Set {
 
 // choose takes or makes a plugin for each source. It gives those that have not started yet.
 func (s *Set) choose(sources []Source) (fresh []*supervised) {
-	digests := make([]string, len(sources))
+	images := make([]*child.Image, len(sources))
 	var wg sync.WaitGroup
 	for n, src := range sources {
-		wg.Go(func() { digests[n], _ = checksum(src.Path) }) // what cannot be read does not start, and says so then
+		wg.Go(func() { images[n], _ = child.Load(src.Program) }) // what cannot be loaded does not start, and says so then
 	}
 	wg.Wait()
+	defer func() {
+		for _, i := range images {
+			if i != nil {
+				i.Close()
+			}
+		}
+	}()
 	for n, src := range sources {
 		if src.Bundled && slices.ContainsFunc(sources, func(o Source) bool { return !o.Bundled && o.Name == src.Name }) {
 			continue
@@ -63,9 +72,10 @@ func (s *Set) choose(sources []Source) (fresh []*supervised) {
 				Detail: fmt.Sprintf("has the same name as %s", sources[first].Path)})))
 			continue
 		}
-		p := s.c.running(src, digests[n])
+		p := s.c.running(src, images[n])
 		if p == nil {
 			p = s.c.hold(s.c.newSupervised(src))
+			p.image, images[n] = images[n], nil
 			go p.run()
 		}
 		if !p.hasStarted() {
@@ -77,11 +87,11 @@ func (s *Set) choose(sources []Source) (fresh []*supervised) {
 }
 
 // running gives a plugin that another set has already, with a holder more; nil if there is none.
-func (c *Catalog) running(s Source, digest string) *supervised {
+func (c *Catalog) running(s Source, i *child.Image) *supervised {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, p := range c.plugins {
-		same := !p.hasStarted() || p.digest == digest
+		same := !p.hasStarted() || i != nil && i.Digest() == p.digest
 		if p.holders > 0 && !p.stub && same && reflect.DeepEqual(p.src, s) {
 			p.holders++
 			return p
@@ -110,7 +120,7 @@ func (p *supervised) notStarted(ctx context.Context) error {
 	if err == nil {
 		err = errClosed
 	}
-	return &StartError{Plugin: p.src.Name, Path: p.src.Path, Reason: ReasonStopped, Detail: "was stopped before it was ready", Err: err}
+	return &StartError{Plugin: p.src.Name, Path: p.src.Path, Reason: child.ReasonStopped, Detail: "was stopped before it was ready", Err: err}
 }
 
 // admit takes what a plugin offers into the set, unless it is taken.

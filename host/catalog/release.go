@@ -91,7 +91,7 @@ func (p *supervised) forget(ctx context.Context, x *process, specs []rpc.Instanc
 func (p *supervised) release(ctx context.Context, x *process, ids []uint64) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.c.opts.DescribeTimeout)
 	defer cancel()
-	if err := x.Release(ctx, ids); err != nil && !x.gone() {
+	if err := x.Release(ctx, ids); err != nil && !x.child.Gone() {
 		p.log.Warn("instances could not be released", "error", p.c.clean(err))
 	}
 	for _, id := range ids {

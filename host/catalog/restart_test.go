@@ -70,7 +70,7 @@ func TestKilledIsRestarted(t *testing.T) {
 			if _, err := w.mapSubject(t, released, "r1", "x"); !errors.Is(err, ErrUnavailable) {
 				t.Errorf("a released instance came back: %v", err)
 			}
-			if left, _ := os.ReadDir(w.dir); len(left) != 1 {
+			if left := w.sockets(t); len(left) != 1 {
 				t.Errorf("socket directories: %v", left)
 			}
 			n := 0
@@ -113,7 +113,7 @@ func TestLostSessionIsReopened(t *testing.T) {
 	}
 	waitFor(t, "the session is opened again", func() bool { return strings.Contains(w.log.String(), "session was lost and opened again") })
 	waitFor(t, "calls work", func() bool { got, err := w.mapSubject(t, h, "r1", "alice"); return err == nil && got.ID == "42" })
-	if s := w.Plugins()[0]; s.Restarts != 0 || s.PID != x.child.pid() {
+	if s := w.Plugins()[0]; s.Restarts != 0 || s.PID != x.child.PID() {
 		t.Errorf("%+v", s)
 	}
 }
@@ -281,8 +281,7 @@ func TestCloseEndsStart(t *testing.T) {
 		w.Prepare(context.Background(), []Source{source(t, "p", "silent")})
 	}()
 	waitFor(t, "the process starts", func() bool {
-		left, _ := os.ReadDir(w.dir)
-		return len(left) == 1
+		return len(w.sockets(t)) == 1
 	})
 	if err := w.Close(t.Context()); err != nil {
 		t.Error(err)

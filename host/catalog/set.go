@@ -105,10 +105,10 @@ func (p *supervised) end(ctx context.Context) {
 	p.drains = true
 	x := p.live
 	p.mu.Unlock()
-	for x != nil && x.Calls() > 0 && !x.gone() && pause(ctx, drainInterval) && p.ctx.Err() == nil {
+	for x != nil && x.Calls() > 0 && !x.child.Gone() && pause(ctx, drainInterval) && p.ctx.Err() == nil {
 	}
 	if x != nil && p.c.ctx.Err() == nil {
-		p.log.Info("plugin stops: no configuration has it any more", "pid", x.child.pid())
+		p.log.Info("plugin stops: no configuration has it any more", "pid", x.child.PID())
 	}
 	p.cancel()
 	defer context.AfterFunc(ctx, p.rush)()
@@ -141,7 +141,7 @@ func (p *supervised) healthy(ctx context.Context, end time.Time) error {
 	for misses := 0; ; {
 		select {
 		case <-time.After(min(time.Until(end), o.ProbeInterval)):
-		case <-x.child.exited:
+		case <-x.child.Exited():
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -151,9 +151,8 @@ func (p *supervised) healthy(ctx context.Context, end time.Time) error {
 			return ctx.Err()
 		}
 		switch over := time.Until(end) <= 0; {
-		case x.gone():
-			<-x.child.done
-			return p.unwell(x.ended().Error())
+		case x.child.Gone():
+			return p.unwell(x.child.Ended().Error())
 		case misses >= maxMisses || over && misses > 0:
 			return p.unwell("the process does not answer")
 		case over:

@@ -69,8 +69,9 @@ func (i *instance) use(s *Set) int {
 
 // prefer makes the secrets of a set those of the instance. p.mu is held.
 func (i *instance) prefer(n int) {
-	i.prefers = i.uses[n].set
-	i.secrets.Store(&i.uses[n].secrets)
+	u := i.uses[n] // a copy: the slice moves
+	i.prefers = u.set
+	i.secrets.Store(&u.secrets)
 }
 
 // drop takes the use of a set away. It says whether nobody is left who uses the instance. p.mu is held.

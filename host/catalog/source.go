@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/realmgate/realmgate/host/child"
 )
 
 // binaryPrefix is what the file name of every plugin binary starts with.
@@ -15,13 +17,9 @@ func BinaryName(plugin string) string { return binaryPrefix + plugin }
 
 // Source says where a plugin comes from and how it is started.
 type Source struct {
-	Name    string            // label of the plugin block, or of a bundled binary what follows realmgate-plugin-
-	Path    string            // of the binary
-	SHA256  string            // hex; empty: not pinned
-	TLS     bool              // mutual TLS with certificates made at the start; false only where the operator opted out
-	Args    []string          // arguments from the operator's block
-	Env     map[string]string // from the operator's block; a plugin sees nothing of the host's own environment
-	Bundled bool              // came with the daemon; a plugin block of the same name takes its place
+	Name    string // label of the plugin block, or of a bundled binary what follows realmgate-plugin-
+	Bundled bool   // came with the daemon; a plugin block of the same name takes its place
+	child.Program
 }
 
 // Bundled lists the realmgate-plugin-* binaries in dir, by name. What is not an executable file is passed over.
@@ -41,7 +39,7 @@ func Bundled(dir string) ([]Source, error) {
 		if err != nil || !info.Mode().IsRegular() || info.Mode().Perm()&0o111 == 0 {
 			continue
 		}
-		out = append(out, Source{Name: name, Path: path, TLS: true, Bundled: true})
+		out = append(out, Source{Name: name, Bundled: true, Program: child.Program{Path: path, TLS: true}})
 	}
 	return out, nil
 }

@@ -1,13 +1,26 @@
 package catalog
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/realmgate/realmgate/host/child"
 )
+
+func checksum(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("%x", sha256.Sum256(b))
+}
 
 func TestStartErrors(t *testing.T) {
 	t.Parallel()
@@ -22,27 +35,24 @@ func TestStartErrors(t *testing.T) {
 	}
 	zero := strings.Repeat("0", 64)
 	self, _ := os.Executable()
-	sum, err := checksum(self)
-	if err != nil {
-		t.Fatal(err)
-	}
+	sum := checksum(t, self)
 	pin := func(s Source, sum string) Source { s.SHA256 = sum; return s }
 	tests := []struct {
 		name   string
 		source Source
-		reason Reason
+		reason child.Reason
 		want   string // behind "plugin NAME: PATH: "
 	}{
-		{"missing", Source{Path: filepath.Join(dir, "none"), TLS: true}, ReasonMissing, "the file does not exist"},
-		{"directory", Source{Path: dir, TLS: true}, ReasonDirectory, "is a directory, not a binary"},
-		{"not executable", Source{Path: plain, TLS: true}, ReasonNotExecutable, "the file is not executable (-rw-r--r--)"},
-		{"exec", Source{Path: broken, TLS: true}, ReasonExec, "cannot be executed: exec format error"},
-		{"checksum", pin(source(t, "", "good"), zero), ReasonChecksum, "the SHA-256 checksum is " + sum + ", but " + zero + " is pinned"},
-		{"bad pin", pin(source(t, "", "good"), "abc"), ReasonChecksum, "sha256 is not a SHA-256 checksum of 64 hexadecimal digits"},
-		{"text", source(t, "", "text"), ReasonHandshake, `is not a plugin: it printed "hello[31m, client_secret=[hidden]" where the handshake is due`},
-		{"exit", source(t, "", "exit"), ReasonHandshake, `is not a plugin: it ended (exit status 3) without a handshake; it printed "no configuration found"`},
-		{"silent", source(t, "", "silent"), ReasonTimeout, `no handshake within 5s; it printed "waiting for a license"`},
-		{"old", source(t, "", "old"), ReasonProtocol, "speaks version 7 of the plugin contract, the host speaks 1"},
+		{"missing", Source{Program: child.Program{Path: filepath.Join(dir, "none"), TLS: true}}, child.ReasonMissing, "the file does not exist"},
+		{"directory", Source{Program: child.Program{Path: dir, TLS: true}}, child.ReasonDirectory, "is a directory, not a binary"},
+		{"not executable", Source{Program: child.Program{Path: plain, TLS: true}}, child.ReasonNotExecutable, "the file is not executable (-rw-r--r--)"},
+		{"exec", Source{Program: child.Program{Path: broken, TLS: true}}, child.ReasonExec, "cannot be executed: exec format error"},
+		{"checksum", pin(source(t, "", "good"), zero), child.ReasonChecksum, "the SHA-256 checksum is " + sum + ", but " + zero + " is pinned"},
+		{"bad pin", pin(source(t, "", "good"), "abc"), child.ReasonChecksum, "sha256 is not a SHA-256 checksum of 64 hexadecimal digits"},
+		{"text", source(t, "", "text"), child.ReasonHandshake, `is not a plugin: it printed "hello[31m, client_secret=[hidden]" where the handshake is due`},
+		{"exit", source(t, "", "exit"), child.ReasonHandshake, `is not a plugin: it ended (exit status 3) without a handshake; it printed "no configuration found"`},
+		{"silent", source(t, "", "silent"), child.ReasonTimeout, `no handshake within 5s; it printed "waiting for a license"`},
+		{"old", source(t, "", "old"), child.ReasonProtocol, "speaks version 7 of the plugin contract, the host speaks 1"},
 		{"mute", source(t, "", "mute"), ReasonDescribe, "does not say what it offers within 5s"},
 	}
 	for _, tt := range tests {
@@ -51,7 +61,7 @@ func TestStartErrors(t *testing.T) {
 			s := tt.source
 			s.Name = "p"
 			w := newWorld(t, func(o *Options) {
-				if tt.reason == ReasonTimeout {
+				if tt.reason == child.ReasonTimeout {
 					o.StartTimeout = 5 * time.Second
 				}
 				if tt.reason == ReasonDescribe {
@@ -69,7 +79,7 @@ func TestStartErrors(t *testing.T) {
 			if p := w.plugins[0]; !as(p.err, &e) || e.Reason != tt.reason {
 				t.Errorf("reason of %#v", p.err)
 			}
-			if n, _ := os.ReadDir(w.dir); len(n) > 0 {
+			if n := w.sockets(t); len(n) > 0 {
 				t.Errorf("left: %v", n)
 			}
 		})
@@ -79,10 +89,7 @@ func TestStartErrors(t *testing.T) {
 func TestPinnedStarts(t *testing.T) {
 	t.Parallel()
 	s := source(t, "good", "good")
-	sum, err := checksum(s.Path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	sum := checksum(t, s.Path)
 	s.SHA256 = strings.ToUpper(sum)
 	w := newWorld(t, nil, s)
 	got := w.Plugins()[0]

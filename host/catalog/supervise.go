@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/realmgate/realmgate/host/child"
 	"github.com/realmgate/realmgate/sdk/rpc"
 )
 
@@ -19,7 +20,7 @@ func (p *supervised) supervise(ctx context.Context, x *process) {
 		if ctx.Err() != nil {
 			return
 		}
-		p.log.Error("plugin process is gone", "pid", x.child.pid(), "error", err)
+		p.log.Error("plugin process is gone", "pid", x.child.PID(), "error", err)
 		if time.Since(since) >= healthyAfter {
 			b.reset()
 		}
@@ -39,7 +40,7 @@ func (p *supervised) serve(ctx context.Context, x *process) error {
 	err := p.watch(ctx, x)
 	cancel()
 	p.detach(x, err)
-	x.stop(stopGrace)
+	x.stop(child.StopGrace)
 	return err
 }
 
@@ -56,7 +57,7 @@ func (p *supervised) again(ctx context.Context, b *backoff) *process {
 				continue
 			}
 			p.attach(x)
-			p.log.Info("plugin restarted", "pid", x.child.pid())
+			p.log.Info("plugin restarted", "pid", x.child.PID())
 			return x
 		}
 		if ctx.Err() != nil {
@@ -126,7 +127,7 @@ func (p *supervised) unbound() []*instance {
 // reconfigure configures instances on x group by group in the order of old: a constructor may resolve secrets through an
 // instance that was configured before it. Each group can be called as soon as it is ready.
 func (p *supervised) reconfigure(ctx context.Context, x *process, all []*instance) {
-	for len(all) > 0 && !x.gone() {
+	for len(all) > 0 && !x.child.Gone() {
 		n := slices.IndexFunc(all, func(i *instance) bool { return i.group != all[0].group })
 		if n < 0 {
 			n = len(all)
@@ -169,15 +170,14 @@ func (p *supervised) watch(ctx context.Context, x *process) error {
 		select {
 		case <-ctx.Done():
 			return errClosed
-		case <-x.child.exited:
-			<-x.child.done
-			return x.ended()
+		case <-x.child.Exited():
+			return x.child.Ended()
 		case <-x.SessionLost():
 			if time.Since(opened) >= healthyAfter {
 				reopen.reset()
 			}
 			select {
-			case <-x.child.exited:
+			case <-x.child.Exited():
 				continue
 			case <-time.After(max(lostGrace, reopen.next())):
 			case <-ctx.Done():
@@ -187,17 +187,7 @@ func (p *supervised) watch(ctx context.Context, x *process) error {
 				return fmt.Errorf("plugin %s: the session cannot be opened again: %w", p.src.Name, p.c.clean(err))
 			}
 			opened = time.Now()
-			p.log.Warn("plugin session was lost and opened again", "pid", x.child.pid())
+			p.log.Warn("plugin session was lost and opened again", "pid", x.child.PID())
 		}
 	}
-}
-
-func (x *process) ended() error {
-	x.child.mu.Lock()
-	state, refused := x.child.cmd.ProcessState.String(), x.child.refused
-	x.child.mu.Unlock()
-	if refused != nil {
-		return fmt.Errorf("the process %s", refused.detail)
-	}
-	return fmt.Errorf("the process ended: %s%s", state, x.child.said())
 }

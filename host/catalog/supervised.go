@@ -8,6 +8,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/realmgate/realmgate/host/child"
 	"github.com/realmgate/realmgate/sdk/rpc"
 )
 
@@ -28,8 +29,9 @@ const (
 type supervised struct {
 	c      *Catalog
 	src    Source
-	digest string   // of the binary that was started
-	came   *process // the first one that was taken; set, like digest, before started is closed
+	image  *child.Image // what it is started from; nil until it is loaded. It is the supervisor's
+	digest string       // of the image that has started
+	came   *process     // the first one that was taken; set, like digest, before started is closed
 	log    hclog.Logger
 	stub   bool // it clashes and is not started at all
 
@@ -97,6 +99,7 @@ func (p *supervised) hasStarted() bool {
 func (p *supervised) run() {
 	defer close(p.done)
 	defer p.set(StateStopped, nil)
+	defer p.unload()
 	if x := p.first(); x != nil {
 		p.supervise(p.ctx, x)
 	}
@@ -132,12 +135,11 @@ func (p *supervised) first() *process {
 		case <-p.ctx.Done():
 			return nil
 		}
-		digest, _ := checksum(p.src.Path)
 		x, err := p.launch(p.ctx)
 		if err == nil {
-			p.digest, p.came = digest, x
 			p.take(x)
 		} else {
+			p.unload() // it may be another one next time
 			p.set(StateFailed, err)
 			if text := err.Error(); text != last { // the same again and again tells nothing
 				last = text
@@ -159,8 +161,9 @@ func (p *supervised) take(x *process) {
 	p.mu.Lock()
 	p.live, p.manifest, p.state, p.err = x, x.manifest, StateReady, nil
 	p.mu.Unlock()
+	p.digest, p.came = p.image.Digest(), x
 	close(p.started)
-	p.log.Info("plugin started", "version", printable(x.manifest.Version, 64), "pid", x.child.pid())
+	p.log.Info("plugin started", "version", child.Printable(x.manifest.Version, 64), "pid", x.child.PID())
 	if u := x.manifest.Unknown; len(u) > 0 {
 		p.log.Warn("plugin offers kinds that this host does not know", "offers", p.c.safe(strings.Join(u, ", ")))
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/realmgate/realmgate/host/catalog"
+	"github.com/realmgate/realmgate/host/child"
 	"github.com/realmgate/realmgate/host/connection"
 	"github.com/realmgate/realmgate/host/generation"
 	"github.com/realmgate/realmgate/sdk/egress"
@@ -118,7 +119,7 @@ realm "a" {
 
 // A store whose plugin does not start is unavailable, and says so; the configuration is not to blame.
 func TestStoreOfABrokenPlugin(t *testing.T) {
-	w := newWorld(t, nil, catalog.Source{Name: "acme", Path: "/nonexistent/acme", TLS: true})
+	w := newWorld(t, nil, catalog.Source{Name: "acme", Program: child.Program{Path: "/nonexistent/acme", TLS: true}})
 	gen := w.build(t, strings.Replace(sealed(t.TempDir()), "sealed-file", "acme", 1)+`
 realm "a" {
   connections {

@@ -16,6 +16,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/realmgate/realmgate/host/catalog"
+	"github.com/realmgate/realmgate/host/child"
 	"github.com/realmgate/realmgate/host/config"
 	"github.com/realmgate/realmgate/host/directory"
 	"github.com/realmgate/realmgate/host/generation"
@@ -209,7 +210,7 @@ realm "bad" {
   }
 }
 `
-	w := newWorld(t, nil, catalog.Source{Name: "acme", Path: "/nonexistent/acme", TLS: true})
+	w := newWorld(t, nil, catalog.Source{Name: "acme", Program: child.Program{Path: "/nonexistent/acme", TLS: true}})
 	gen := w.build(t, hcl)
 	if d := decide(t, gen, "good", w.token(t, gen, "good")); d.Verdict != pipeline.Allowed {
 		t.Errorf("%v %v", d.Verdict, d.Err)

@@ -61,6 +61,7 @@ func TestFaultsAreFound(t *testing.T) {
 		"host/pipeline/pipeline.go":     "package pipeline\n\nfunc init() {}\n\ntype t struct{}\n\nfunc (t) init() {}\n",
 		"host/fetch/fetch.go":           "package fetch\n\nimport _ \"net/http\"\n",
 		"host/catalog/doc.go":           strings.ReplaceAll(doc, "%s", "catalog") + "import _ \"" + modulePath + "/host/pipeline\"\n",
+		"host/child/doc.go":             strings.ReplaceAll(doc, "%s", "child") + "import _ \"" + modulePath + "/host/catalog\"\n",
 		"host/catalog/catalog_test.go":  "package catalog\n\nimport _ \"" + modulePath + "/host/server\"\n",
 		"host/generation/doc.go":        strings.ReplaceAll(doc, "%s", "generation") + "import _ \"" + modulePath + "/host/server\"\n",
 		"host/server/doc.go":            strings.ReplaceAll(doc, "%s", "server") + "import _ \"github.com/hashicorp/hcl/v2\"\n",
@@ -85,6 +86,7 @@ func TestFaultsAreFound(t *testing.T) {
 	want := []string{
 		"host/config must not import sdk/rpc: ",
 		"host/pipeline must not import net/http: ",
+		"host/child must not import host/catalog: ",
 		"host/catalog must not import host/pipeline: ",
 		"host/generation must not import host/server: ",
 		"host/token must not import github.com/hashicorp/hcl/v2: ",

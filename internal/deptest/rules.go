@@ -35,6 +35,10 @@ var rules = []rule{
 		reason: "a decision is made from nouns and interfaces, whatever carries them",
 	},
 	{
+		rooms: []string{"./host/child"}, deny: []string{hcl, "./host/catalog", "./host/config", "./host/generation", "./host/server", "./host/pipeline"},
+		reason: "a process is started and ended without knowing what it is for",
+	},
+	{
 		rooms: []string{"./host/catalog"}, deny: []string{hcl, "./host/server", "./host/pipeline"},
 		reason: "plugin processes are run without knowing where their settings come from or what calls them",
 	},

@@ -105,7 +105,7 @@ func offerFromProto(x *pluginv1.Implementation) (Offer, error) {
 		if !known || a < 0 || a > 255 {
 			continue
 		}
-		if of != o.Kind {
+		if of != 0 && of != o.Kind {
 			return Offer{}, fmt.Errorf("a %v cannot be a %v", o.Kind, sdk.Ability(a))
 		}
 		if !slices.Contains(o.Abilities, sdk.Ability(a)) {
@@ -119,6 +119,7 @@ var abilityKinds = map[sdk.Ability]sdk.Kind{
 	sdk.AbilityKeyPublisher:  sdk.KindTokenBroker,
 	sdk.AbilitySecretWriter:  sdk.KindSecretResolver,
 	sdk.AbilityRequestSigner: sdk.KindCredentialVendor,
+	sdk.AbilityChecker:       0, // any
 }
 
 func isName(s string) bool {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/realmgate/realmgate/host/audit"
 	"github.com/realmgate/realmgate/host/catalog"
+	"github.com/realmgate/realmgate/host/child"
 	"github.com/realmgate/realmgate/host/config"
 	"github.com/realmgate/realmgate/host/directory"
 	"github.com/realmgate/realmgate/host/generation"
@@ -136,7 +137,7 @@ func sources(cfg *config.Config) ([]catalog.Source, error) {
 		if path, err = filepath.Abs(path); err != nil {
 			return nil, fmt.Errorf("plugin %s: %w", p.Name, err)
 		}
-		own = append(own, catalog.Source{Name: p.Name, Path: path, SHA256: p.SHA256, TLS: p.TLS != "none", Args: p.Args, Env: p.Env})
+		own = append(own, catalog.Source{Name: p.Name, Program: child.Program{Path: path, SHA256: p.SHA256, TLS: p.TLS != "none", Args: p.Args, Env: p.Env}})
 	}
 	bundled, err := catalog.Bundled(dir)
 	if err != nil {

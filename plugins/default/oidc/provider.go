@@ -50,6 +50,12 @@ func (p *Provider) Close() error {
 	return nil
 }
 
+// Check says whether the provider's keys can be had.
+func (p *Provider) Check(ctx context.Context) error {
+	_, err := p.keys.current(ctx)
+	return err
+}
+
 // Identify verifies a bearer token; another scheme is sdk.NotMine.
 //
 // A token is denied for one of token_malformed, token_opaque, type_not_allowed, algorithm_not_allowed, issuer_mismatch,

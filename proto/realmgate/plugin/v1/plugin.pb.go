@@ -87,6 +87,8 @@ const (
 	Ability_ABILITY_KEY_PUBLISHER  Ability = 1
 	Ability_ABILITY_SECRET_WRITER  Ability = 2
 	Ability_ABILITY_REQUEST_SIGNER Ability = 3
+	// Of any kind: Plugin.Check.
+	Ability_ABILITY_CHECKER Ability = 4
 )
 
 // Enum value maps for Ability.
@@ -96,12 +98,14 @@ var (
 		1: "ABILITY_KEY_PUBLISHER",
 		2: "ABILITY_SECRET_WRITER",
 		3: "ABILITY_REQUEST_SIGNER",
+		4: "ABILITY_CHECKER",
 	}
 	Ability_value = map[string]int32{
 		"ABILITY_UNSPECIFIED":    0,
 		"ABILITY_KEY_PUBLISHER":  1,
 		"ABILITY_SECRET_WRITER":  2,
 		"ABILITY_REQUEST_SIGNER": 3,
+		"ABILITY_CHECKER":        4,
 	}
 )
 
@@ -1166,6 +1170,86 @@ func (x *Diagnostic) GetSensitive() bool {
 	return false
 }
 
+type CheckRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Call          *Call                  `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckRequest) Reset() {
+	*x = CheckRequest{}
+	mi := &file_realmgate_plugin_v1_plugin_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckRequest) ProtoMessage() {}
+
+func (x *CheckRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_realmgate_plugin_v1_plugin_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckRequest.ProtoReflect.Descriptor instead.
+func (*CheckRequest) Descriptor() ([]byte, []int) {
+	return file_realmgate_plugin_v1_plugin_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *CheckRequest) GetCall() *Call {
+	if x != nil {
+		return x.Call
+	}
+	return nil
+}
+
+type CheckResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckResponse) Reset() {
+	*x = CheckResponse{}
+	mi := &file_realmgate_plugin_v1_plugin_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckResponse) ProtoMessage() {}
+
+func (x *CheckResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_realmgate_plugin_v1_plugin_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckResponse.ProtoReflect.Descriptor instead.
+func (*CheckResponse) Descriptor() ([]byte, []int) {
+	return file_realmgate_plugin_v1_plugin_proto_rawDescGZIP(), []int{16}
+}
+
 type ReleaseRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	InstanceIds   []uint64               `protobuf:"varint,1,rep,packed,name=instance_ids,json=instanceIds,proto3" json:"instance_ids,omitempty"`
@@ -1175,7 +1259,7 @@ type ReleaseRequest struct {
 
 func (x *ReleaseRequest) Reset() {
 	*x = ReleaseRequest{}
-	mi := &file_realmgate_plugin_v1_plugin_proto_msgTypes[15]
+	mi := &file_realmgate_plugin_v1_plugin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1187,7 +1271,7 @@ func (x *ReleaseRequest) String() string {
 func (*ReleaseRequest) ProtoMessage() {}
 
 func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_realmgate_plugin_v1_plugin_proto_msgTypes[15]
+	mi := &file_realmgate_plugin_v1_plugin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1200,7 +1284,7 @@ func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseRequest) Descriptor() ([]byte, []int) {
-	return file_realmgate_plugin_v1_plugin_proto_rawDescGZIP(), []int{15}
+	return file_realmgate_plugin_v1_plugin_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ReleaseRequest) GetInstanceIds() []uint64 {
@@ -1218,7 +1302,7 @@ type ReleaseResponse struct {
 
 func (x *ReleaseResponse) Reset() {
 	*x = ReleaseResponse{}
-	mi := &file_realmgate_plugin_v1_plugin_proto_msgTypes[16]
+	mi := &file_realmgate_plugin_v1_plugin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1230,7 +1314,7 @@ func (x *ReleaseResponse) String() string {
 func (*ReleaseResponse) ProtoMessage() {}
 
 func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_realmgate_plugin_v1_plugin_proto_msgTypes[16]
+	mi := &file_realmgate_plugin_v1_plugin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1243,7 +1327,7 @@ func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseResponse) Descriptor() ([]byte, []int) {
-	return file_realmgate_plugin_v1_plugin_proto_rawDescGZIP(), []int{16}
+	return file_realmgate_plugin_v1_plugin_proto_rawDescGZIP(), []int{18}
 }
 
 var File_realmgate_plugin_v1_plugin_proto protoreflect.FileDescriptor
@@ -1325,23 +1409,28 @@ const file_realmgate_plugin_v1_plugin_proto_rawDesc = "" +
 	"\bSeverity\x12\x18\n" +
 	"\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eSEVERITY_ERROR\x10\x01\x12\x14\n" +
-	"\x10SEVERITY_WARNING\x10\x02\"3\n" +
+	"\x10SEVERITY_WARNING\x10\x02\"=\n" +
+	"\fCheckRequest\x12-\n" +
+	"\x04call\x18\x01 \x01(\v2\x19.realmgate.plugin.v1.CallR\x04call\"\x0f\n" +
+	"\rCheckResponse\"3\n" +
 	"\x0eReleaseRequest\x12!\n" +
 	"\finstance_ids\x18\x01 \x03(\x04R\vinstanceIds\"\x11\n" +
 	"\x0fReleaseResponse*_\n" +
 	"\vSessionMode\x12\x1c\n" +
 	"\x18SESSION_MODE_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17SESSION_MODE_HOST_CALLS\x10\x01\x12\x15\n" +
-	"\x11SESSION_MODE_LEGS\x10\x02*t\n" +
+	"\x11SESSION_MODE_LEGS\x10\x02*\x89\x01\n" +
 	"\aAbility\x12\x17\n" +
 	"\x13ABILITY_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15ABILITY_KEY_PUBLISHER\x10\x01\x12\x19\n" +
 	"\x15ABILITY_SECRET_WRITER\x10\x02\x12\x1a\n" +
-	"\x16ABILITY_REQUEST_SIGNER\x10\x032\x93\x02\n" +
+	"\x16ABILITY_REQUEST_SIGNER\x10\x03\x12\x13\n" +
+	"\x0fABILITY_CHECKER\x10\x042\xe3\x02\n" +
 	"\x06Plugin\x12W\n" +
 	"\bDescribe\x12$.realmgate.plugin.v1.DescribeRequest\x1a%.realmgate.plugin.v1.DescribeResponse\x12Z\n" +
 	"\tConfigure\x12%.realmgate.plugin.v1.ConfigureRequest\x1a&.realmgate.plugin.v1.ConfigureResponse\x12T\n" +
-	"\aRelease\x12#.realmgate.plugin.v1.ReleaseRequest\x1a$.realmgate.plugin.v1.ReleaseResponseBCZAgithub.com/realmgate/realmgate/proto/realmgate/plugin/v1;pluginv1b\x06proto3"
+	"\aRelease\x12#.realmgate.plugin.v1.ReleaseRequest\x1a$.realmgate.plugin.v1.ReleaseResponse\x12N\n" +
+	"\x05Check\x12!.realmgate.plugin.v1.CheckRequest\x1a\".realmgate.plugin.v1.CheckResponseBCZAgithub.com/realmgate/realmgate/proto/realmgate/plugin/v1;pluginv1b\x06proto3"
 
 var (
 	file_realmgate_plugin_v1_plugin_proto_rawDescOnce sync.Once
@@ -1356,7 +1445,7 @@ func file_realmgate_plugin_v1_plugin_proto_rawDescGZIP() []byte {
 }
 
 var file_realmgate_plugin_v1_plugin_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_realmgate_plugin_v1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_realmgate_plugin_v1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_realmgate_plugin_v1_plugin_proto_goTypes = []any{
 	(SessionMode)(0),          // 0: realmgate.plugin.v1.SessionMode
 	(Ability)(0),              // 1: realmgate.plugin.v1.Ability
@@ -1376,42 +1465,48 @@ var file_realmgate_plugin_v1_plugin_proto_goTypes = []any{
 	(*ConfigureResponse)(nil), // 15: realmgate.plugin.v1.ConfigureResponse
 	(*InstanceResult)(nil),    // 16: realmgate.plugin.v1.InstanceResult
 	(*Diagnostic)(nil),        // 17: realmgate.plugin.v1.Diagnostic
-	(*ReleaseRequest)(nil),    // 18: realmgate.plugin.v1.ReleaseRequest
-	(*ReleaseResponse)(nil),   // 19: realmgate.plugin.v1.ReleaseResponse
-	nil,                       // 20: realmgate.plugin.v1.StoreScope.EnvironmentEntry
-	(Kind)(0),                 // 21: realmgate.plugin.v1.Kind
-	(*Failure)(nil),           // 22: realmgate.plugin.v1.Failure
+	(*CheckRequest)(nil),      // 18: realmgate.plugin.v1.CheckRequest
+	(*CheckResponse)(nil),     // 19: realmgate.plugin.v1.CheckResponse
+	(*ReleaseRequest)(nil),    // 20: realmgate.plugin.v1.ReleaseRequest
+	(*ReleaseResponse)(nil),   // 21: realmgate.plugin.v1.ReleaseResponse
+	nil,                       // 22: realmgate.plugin.v1.StoreScope.EnvironmentEntry
+	(Kind)(0),                 // 23: realmgate.plugin.v1.Kind
+	(*Failure)(nil),           // 24: realmgate.plugin.v1.Failure
+	(*Call)(nil),              // 25: realmgate.plugin.v1.Call
 }
 var file_realmgate_plugin_v1_plugin_proto_depIdxs = []int32{
 	5,  // 0: realmgate.plugin.v1.DescribeResponse.manifest:type_name -> realmgate.plugin.v1.Manifest
 	6,  // 1: realmgate.plugin.v1.Manifest.implementations:type_name -> realmgate.plugin.v1.Implementation
 	0,  // 2: realmgate.plugin.v1.Manifest.session:type_name -> realmgate.plugin.v1.SessionMode
-	21, // 3: realmgate.plugin.v1.Implementation.kind:type_name -> realmgate.plugin.v1.Kind
+	23, // 3: realmgate.plugin.v1.Implementation.kind:type_name -> realmgate.plugin.v1.Kind
 	1,  // 4: realmgate.plugin.v1.Implementation.abilities:type_name -> realmgate.plugin.v1.Ability
 	8,  // 5: realmgate.plugin.v1.ConfigureRequest.instances:type_name -> realmgate.plugin.v1.InstanceSpec
-	21, // 6: realmgate.plugin.v1.InstanceSpec.kind:type_name -> realmgate.plugin.v1.Kind
+	23, // 6: realmgate.plugin.v1.InstanceSpec.kind:type_name -> realmgate.plugin.v1.Kind
 	9,  // 7: realmgate.plugin.v1.InstanceSpec.scope:type_name -> realmgate.plugin.v1.Scope
 	10, // 8: realmgate.plugin.v1.Scope.daemon:type_name -> realmgate.plugin.v1.DaemonScope
 	11, // 9: realmgate.plugin.v1.Scope.realm:type_name -> realmgate.plugin.v1.RealmScope
 	12, // 10: realmgate.plugin.v1.Scope.tenant:type_name -> realmgate.plugin.v1.TenantScope
 	13, // 11: realmgate.plugin.v1.Scope.store:type_name -> realmgate.plugin.v1.StoreScope
 	14, // 12: realmgate.plugin.v1.Scope.vendor:type_name -> realmgate.plugin.v1.VendorScope
-	20, // 13: realmgate.plugin.v1.StoreScope.environment:type_name -> realmgate.plugin.v1.StoreScope.EnvironmentEntry
+	22, // 13: realmgate.plugin.v1.StoreScope.environment:type_name -> realmgate.plugin.v1.StoreScope.EnvironmentEntry
 	16, // 14: realmgate.plugin.v1.ConfigureResponse.results:type_name -> realmgate.plugin.v1.InstanceResult
 	17, // 15: realmgate.plugin.v1.InstanceResult.diagnostics:type_name -> realmgate.plugin.v1.Diagnostic
-	22, // 16: realmgate.plugin.v1.InstanceResult.failure:type_name -> realmgate.plugin.v1.Failure
+	24, // 16: realmgate.plugin.v1.InstanceResult.failure:type_name -> realmgate.plugin.v1.Failure
 	2,  // 17: realmgate.plugin.v1.Diagnostic.severity:type_name -> realmgate.plugin.v1.Diagnostic.Severity
-	3,  // 18: realmgate.plugin.v1.Plugin.Describe:input_type -> realmgate.plugin.v1.DescribeRequest
-	7,  // 19: realmgate.plugin.v1.Plugin.Configure:input_type -> realmgate.plugin.v1.ConfigureRequest
-	18, // 20: realmgate.plugin.v1.Plugin.Release:input_type -> realmgate.plugin.v1.ReleaseRequest
-	4,  // 21: realmgate.plugin.v1.Plugin.Describe:output_type -> realmgate.plugin.v1.DescribeResponse
-	15, // 22: realmgate.plugin.v1.Plugin.Configure:output_type -> realmgate.plugin.v1.ConfigureResponse
-	19, // 23: realmgate.plugin.v1.Plugin.Release:output_type -> realmgate.plugin.v1.ReleaseResponse
-	21, // [21:24] is the sub-list for method output_type
-	18, // [18:21] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	25, // 18: realmgate.plugin.v1.CheckRequest.call:type_name -> realmgate.plugin.v1.Call
+	3,  // 19: realmgate.plugin.v1.Plugin.Describe:input_type -> realmgate.plugin.v1.DescribeRequest
+	7,  // 20: realmgate.plugin.v1.Plugin.Configure:input_type -> realmgate.plugin.v1.ConfigureRequest
+	20, // 21: realmgate.plugin.v1.Plugin.Release:input_type -> realmgate.plugin.v1.ReleaseRequest
+	18, // 22: realmgate.plugin.v1.Plugin.Check:input_type -> realmgate.plugin.v1.CheckRequest
+	4,  // 23: realmgate.plugin.v1.Plugin.Describe:output_type -> realmgate.plugin.v1.DescribeResponse
+	15, // 24: realmgate.plugin.v1.Plugin.Configure:output_type -> realmgate.plugin.v1.ConfigureResponse
+	21, // 25: realmgate.plugin.v1.Plugin.Release:output_type -> realmgate.plugin.v1.ReleaseResponse
+	19, // 26: realmgate.plugin.v1.Plugin.Check:output_type -> realmgate.plugin.v1.CheckResponse
+	23, // [23:27] is the sub-list for method output_type
+	19, // [19:23] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_realmgate_plugin_v1_plugin_proto_init() }
@@ -1433,7 +1528,7 @@ func file_realmgate_plugin_v1_plugin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_realmgate_plugin_v1_plugin_proto_rawDesc), len(file_realmgate_plugin_v1_plugin_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   18,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

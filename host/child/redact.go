@@ -1,4 +1,4 @@
-package catalog
+package child
 
 import (
 	"regexp"
@@ -40,6 +40,9 @@ func (Redactor) Redact(s string) string {
 	s = userPattern.ReplaceAllString(s, "${1}"+hidden+"@")
 	return redactPairs(s)
 }
+
+// Safe makes text of a plugin fit for one line of an error or a log: printable, redacted, and no longer than limit bytes.
+func Safe(s string, limit int) string { return Redactor{}.Redact(Printable(s, limit)) }
 
 // Secret says whether a key of a structured log line is named like one whose value is a secret.
 func (Redactor) Secret(key string) bool { return keyPattern.MatchString(key) }

@@ -1,4 +1,4 @@
-package catalog
+package child
 
 import (
 	"errors"

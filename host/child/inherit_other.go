@@ -1,5 +1,5 @@
 //go:build unix && !linux
 
-package catalog
+package child
 
 func keepInherited() error { return nil }

@@ -1,4 +1,4 @@
-package catalog
+package child
 
 import (
 	"fmt"
@@ -17,38 +17,32 @@ import (
 // minCertificate is the length from which go-plugin takes the sixth field of a handshake for a certificate.
 const minCertificate = 51
 
-// refusal says why a process is not a plugin of ours.
-type refusal struct {
-	reason Reason
-	detail string
-}
-
 // checkHandshake checks the first line that a process printed, CORE|APP|NETWORK|ADDRESS|PROTOCOL|CERTIFICATE, and gives it
 // in the form that go-plugin may see: a certificate that was not asked for would make it panic. dir is where the process is
 // to have its socket: the host connects to no other, whoever listens there.
-func checkHandshake(line string, tls bool, dir string) (string, *refusal) {
-	bad := func(r Reason, format string, args ...any) (string, *refusal) {
-		return "", &refusal{r, fmt.Sprintf(format, args...)}
+func checkHandshake(line string, tls bool, dir string) (string, *Refusal) {
+	bad := func(r Reason, format string, args ...any) (string, *Refusal) {
+		return "", &Refusal{Reason: r, Detail: fmt.Sprintf(format, args...)}
 	}
 	f := strings.Split(strings.TrimSpace(line), "|")
 	if len(f) < 4 {
-		return bad(ReasonHandshake, "is not a plugin: it printed %q where the handshake is due", Redactor{}.Redact(printable(line, maxTail)))
+		return bad(ReasonHandshake, "is not a plugin: it printed %q where the handshake is due", Safe(line, maxTail))
 	}
 	core, err := strconv.Atoi(f[0])
 	if err != nil {
-		return bad(ReasonHandshake, "is not a plugin: it printed %q where the handshake is due", Redactor{}.Redact(printable(line, maxTail)))
+		return bad(ReasonHandshake, "is not a plugin: it printed %q where the handshake is due", Safe(line, maxTail))
 	}
 	if core != plugin.CoreProtocolVersion {
 		return bad(ReasonProtocol, "speaks version %d of go-plugin's handshake, the host speaks %d", core, plugin.CoreProtocolVersion)
 	}
 	if app, err := strconv.ParseUint(f[1], 10, 31); err != nil || app != uint64(serve.Handshake.ProtocolVersion) {
-		return bad(ReasonProtocol, "speaks version %s of the plugin contract, the host speaks %d", printable(f[1], 16), serve.Handshake.ProtocolVersion)
+		return bad(ReasonProtocol, "speaks version %s of the plugin contract, the host speaks %d", Printable(f[1], 16), serve.Handshake.ProtocolVersion)
 	}
 	if len(f) < 5 || f[4] != string(plugin.ProtocolGRPC) {
 		return bad(ReasonProtocol, "does not speak gRPC")
 	}
 	if fault := unfit(f[2], f[3], dir); fault != "" {
-		return bad(ReasonHandshake, "listens on %s %q, which is %s", printable(f[2], 16), printable(f[3], 256), fault)
+		return bad(ReasonHandshake, "listens on %s %q, which is %s", Printable(f[2], 16), Printable(f[3], 256), fault)
 	}
 	certificate := ""
 	if len(f) > 5 {

@@ -1,4 +1,4 @@
-package catalog
+package child
 
 import (
 	"bytes"
@@ -45,9 +45,9 @@ func (w *lineWriter) flush() {
 	w.buf, w.over = w.buf[:0], false
 }
 
-// printable makes text of foreign origin fit for one line of a log or an error: white space becomes a blank, control and
+// Printable makes text of foreign origin fit for one line of a log or an error: white space becomes a blank, control and
 // invisible format characters go, and no more than limit bytes stay.
-func printable(s string, limit int) string {
+func Printable(s string, limit int) string {
 	cut := false
 	if len(s) > limit {
 		s, cut = s[:limit], true

@@ -1,4 +1,4 @@
-package catalog
+package child
 
 import (
 	"bytes"
@@ -19,8 +19,7 @@ const (
 // output takes what a plugin prints and writes it to the host's log, made safe. Each of its methods is called by one
 // goroutine at a time, but they may be called by several together.
 type output struct {
-	log    hclog.Logger // has the plugin's name
-	redact Redactor
+	log hclog.Logger // has the plugin's name
 
 	mu    sync.Mutex
 	last  string // last line of plain text on stderr
@@ -59,7 +58,7 @@ func (o *output) stdout(line []byte, cut bool) {
 }
 
 func (o *output) text(line []byte, cut bool) string {
-	s := o.redact.Redact(printable(string(line), maxLine))
+	s := Safe(string(line), maxLine)
 	if cut {
 		s += cutMark
 	}
@@ -70,7 +69,7 @@ func (o *output) text(line []byte, cut bool) string {
 func (o *output) lastWords() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return printable(o.last, maxTail)
+	return Printable(o.last, maxTail)
 }
 
 // structured logs a line in the JSON format of hclog with its level; false if it is something else.
@@ -97,9 +96,9 @@ func (o *output) structured(line []byte) bool {
 	keys = keys[:min(len(keys), maxPairs)]
 	args := make([]any, 0, 2*len(keys))
 	for _, k := range keys {
-		args = append(args, printable(k, 64), o.value(k, entry[k]))
+		args = append(args, Printable(k, 64), o.value(k, entry[k]))
 	}
-	o.log.Log(level, o.redact.Redact(printable(message, maxLine)), args...)
+	o.log.Log(level, Safe(message, maxLine), args...)
 	return true
 }
 
@@ -108,12 +107,12 @@ func (o *output) value(key string, v any) any {
 	case nil, bool:
 		return v
 	case string:
-		if o.redact.Secret(key) && v != "" {
+		if (Redactor{}).Secret(key) && v != "" {
 			return hidden
 		}
-		return o.redact.Redact(printable(v, maxLine))
+		return Safe(v, maxLine)
 	}
-	if o.redact.Secret(key) {
+	if (Redactor{}).Secret(key) {
 		return hidden
 	}
 	if n, ok := v.(json.Number); ok {
@@ -123,5 +122,5 @@ func (o *output) value(key string, v any) any {
 	if err != nil {
 		return fmt.Sprintf("(%T)", v)
 	}
-	return o.redact.Redact(printable(string(b), maxLine))
+	return Safe(string(b), maxLine)
 }

@@ -1,4 +1,4 @@
-package catalog
+package child
 
 import (
 	"bufio"
@@ -27,12 +27,12 @@ const (
 // checked handshake line: the pipes belong to the child, so that neither junk nor a grandchild that holds them open can
 // wedge anything. Executing a binary is here only.
 type child struct {
-	path, dir string // dir is for the socket
-	args, env []string
-	tls       bool
-	timeout   time.Duration // for the handshake
-	start     *starter
-	out       *output
+	image   *Image
+	dir     string // for the socket
+	env     []string
+	timeout time.Duration // for the handshake
+	starter *Starter
+	out     *output
 
 	lineR  *io.PipeReader // the handshake, as go-plugin reads it; ends with the process
 	lineW  *io.PipeWriter
@@ -44,12 +44,12 @@ type child struct {
 	killed  bool      // a kill came before the start
 	reaped  bool
 	exit    error
-	refused *refusal
+	refused *Refusal
 }
 
-func newChild(s Source, dir string, o *output, st *starter, timeout time.Duration) *child {
-	c := &child{path: s.Path, dir: dir, args: s.Args, tls: s.TLS, timeout: timeout, start: st, out: o, exited: make(chan struct{}), done: make(chan struct{})}
-	for k, v := range s.Env {
+func newChild(i *Image, dir string, o *output, s *Starter, timeout time.Duration) *child {
+	c := &child{image: i, dir: dir, timeout: timeout, starter: s, out: o, exited: make(chan struct{}), done: make(chan struct{})}
+	for k, v := range i.program.Env {
 		c.env = append(c.env, k+"="+v)
 	}
 	c.lineR, c.lineW = io.Pipe()
@@ -67,11 +67,11 @@ func (c *child) Start(context.Context) (err error) {
 	if err != nil {
 		return errors.Join(err, outR.Close(), outW.Close())
 	}
-	cmd := exec.Command(c.path, c.args...)
+	cmd := exec.Command(c.image.program.Path, c.image.program.Args...)
 	cmd.Env = append(c.env, serve.LogLevelVariable+"="+c.out.log.GetLevel().String(), plugin.EnvUnixSocketDir+"="+c.dir)
 	cmd.Stdout, cmd.Stderr = outW, errW // files: no goroutine of exec waits for their end
 	isolate(cmd)
-	err = c.start.do(func() error {
+	err = c.starter.do(func() error {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if c.killed {
@@ -109,7 +109,7 @@ func (c *child) readStdout(r io.Reader) {
 	b := bufio.NewReaderSize(r, maxHandshake)
 	line, err := b.ReadSlice('\n')
 	overdue.Stop()
-	switch checked, refused := checkHandshake(string(line), c.tls, c.dir); {
+	switch checked, refused := checkHandshake(string(line), c.image.program.TLS, c.dir); {
 	case err != nil && len(line) == 0:
 		select { // what there is to say is known when it has ended
 		case <-c.exited:
@@ -118,7 +118,7 @@ func (c *child) readStdout(r io.Reader) {
 		_ = c.lineW.Close()
 		c.kill()
 	case refused != nil:
-		c.refuse(refused.reason, refused.detail)
+		c.refuse(refused.Reason, refused.Detail)
 		_ = c.lineW.Close()
 		c.kill()
 	default:
@@ -175,21 +175,21 @@ func (c *child) refuse(r Reason, detail string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.refused == nil {
-		c.refused = &refusal{r, detail}
+		c.refused = &Refusal{Reason: r, Detail: detail}
 	}
 }
 
 // why says why a start failed with err. The process has ended.
-func (c *child) why(err error) *refusal {
+func (c *child) why(err error) *Refusal {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case c.refused != nil:
-		return c.refused
+		return &Refusal{Reason: c.refused.Reason, Detail: c.refused.Detail, Err: err}
 	case c.cmd != nil:
-		return &refusal{ReasonHandshake, fmt.Sprintf("is not a plugin: it ended (%s) without a handshake%s", c.cmd.ProcessState, c.said())}
+		return &Refusal{Reason: ReasonHandshake, Err: err, Detail: fmt.Sprintf("is not a plugin: it ended (%s) without a handshake%s", c.cmd.ProcessState, c.said())}
 	}
-	return &refusal{ReasonHandshake, c.out.redact.Redact(printable(err.Error(), maxTail))}
+	return &Refusal{Reason: ReasonHandshake, Err: err, Detail: Safe(err.Error(), maxTail)}
 }
 
 func (c *child) said() string {
@@ -218,7 +218,7 @@ func (c *child) Stdout() io.ReadCloser { return c.lineR }
 func (c *child) Stderr() io.ReadCloser { return io.NopCloser(strings.NewReader("")) }
 
 // Name gives the path of the binary.
-func (c *child) Name() string { return c.path }
+func (c *child) Name() string { return c.image.program.Path }
 
 // ID gives the process id, and nothing before the start: go-plugin kills only what has an id.
 func (c *child) ID() string {
@@ -261,4 +261,14 @@ func (c *child) await(most time.Duration) {
 	case <-c.done:
 	case <-time.After(most):
 	}
+}
+
+// ended says why the process ended.
+func (c *child) ended() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.refused != nil {
+		return fmt.Errorf("the process %s", c.refused.Detail)
+	}
+	return fmt.Errorf("the process ended: %s%s", c.cmd.ProcessState, c.said())
 }

@@ -1,0 +1,70 @@
+package catalog
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/realmgate/realmgate/sdk"
+	"github.com/realmgate/realmgate/sdk/rpc"
+)
+
+// checksAtOnce is how many instances are checked at a time.
+const checksAtOnce = 32
+
+// Check asks the instances that were made for this set whether they can do their work now: whether their provider is reached,
+// their store lets them in. What is wrong is a diagnostic each, in the order of hs, Index being the place there: the settings
+// may be right. Instances that are shared pass, as do those that cannot tell, since they lack [sdk.Checker].
+func (s *Set) Check(ctx context.Context, hs []Handle) []Diagnostic {
+	found := make([]*Diagnostic, len(hs))
+	slots := make(chan struct{}, checksAtOnce)
+	var wg sync.WaitGroup
+	for n, h := range hs {
+		if h.inst == nil || h.inst.maker != s {
+			continue
+		}
+		slots <- struct{}{} // each takes CheckTimeout at most
+		wg.Go(func() {
+			defer func() { <-slots }()
+			if err := h.inst.check(ctx); err != nil {
+				found[n] = &Diagnostic{Index: n, Unavailable: true, Summary: err.Error()}
+			}
+		})
+	}
+	wg.Wait()
+	var out []Diagnostic
+	for _, d := range found {
+		if d != nil {
+			out = append(out, *d)
+		}
+	}
+	return out
+}
+
+func (i *instance) check(ctx context.Context) error {
+	at, err := i.at()
+	if err != nil {
+		return err
+	}
+	if !i.can(sdk.AbilityChecker) {
+		return nil
+	}
+	limit := i.p.c.opts.CheckTimeout
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("it does not say within %v whether it can do its work", limit))
+	defer cancel()
+	err = at.x.Check(ctx, i.in.Setup.Realm, i.in.Kind, at.id)
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return i.p.c.clean(err)
+}
+
+// can says whether the instance has an ability.
+func (i *instance) can(a sdk.Ability) bool {
+	i.p.mu.Lock()
+	defer i.p.mu.Unlock()
+	return slices.ContainsFunc(i.p.manifest.Offers, func(o rpc.Offer) bool {
+		return o.Kind == i.in.Kind && o.Type == i.in.Type && slices.Contains(o.Abilities, a)
+	})
+}

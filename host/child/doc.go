@@ -1,0 +1,11 @@
+// Package child owns one operating-system process that runs a plugin: what is executed, what the process is given and may
+// use, what it prints, and its end. Nobody else starts a plugin or holds a go-plugin client.
+//
+// A [Program] says what is run; [Load] verifies it and gives an [Image], of which a [Starter] makes processes. A [Process]
+// has shaken hands and can be called through its connection; it is ended by [Process.Stop], by [Process.Kill], or with its
+// Starter.
+//
+// A process is given the host's working directory, a clean environment, a socket directory of its own and its own process
+// group. Nothing that it prints reaches a log without bounds, without being stripped of control characters, and without
+// passing the [Redactor].
+package child

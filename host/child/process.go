@@ -1,0 +1,173 @@
+package child
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/go-plugin"
+	"github.com/hashicorp/go-plugin/runner"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
+
+	"github.com/realmgate/realmgate/sdk/rpc"
+	"github.com/realmgate/realmgate/sdk/serve"
+)
+
+const (
+	// StopGrace is how long a process may take to end by itself; go-plugin waits no longer than that either.
+	StopGrace = 2 * time.Second
+	// KillGrace is how long the system may take to end a process that was killed.
+	KillGrace = 5 * time.Second
+)
+
+// Options is how a process is started.
+type Options struct {
+	Logger    hclog.Logger  // has the plugin's name; takes what the process prints
+	Handshake time.Duration // from the start to the handshake
+	Connect   time.Duration // from the handshake to the first connection
+}
+
+// Process is a plugin process that has shaken hands. It is safe for concurrent use.
+type Process struct {
+	child  *child
+	client *plugin.Client
+	conn   grpc.ClientConnInterface
+	health grpc_health_v1.HealthClient
+}
+
+// Start starts a process of an image and shakes hands with it. The error is a [*Refusal] where the process is at fault, and
+// nothing is left of it then. The end of ctx ends the start, not a process that has started.
+func (s *Starter) Start(ctx context.Context, i *Image, o Options) (p *Process, err error) {
+	if err := i.again(); err != nil {
+		return nil, err
+	}
+	dir, err := s.socketDir()
+	if err != nil {
+		return nil, err
+	}
+	c := newChild(i, dir, &output{log: o.Logger}, s, o.Handshake)
+	p = &Process{child: c}
+	p.client = plugin.NewClient(&plugin.ClientConfig{
+		HandshakeConfig:  serve.Handshake,
+		Plugins:          serve.PluginSet(),
+		RunnerFunc:       c.run,
+		UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: dir},
+		SkipHostEnv:      true,
+		AutoMTLS:         i.program.TLS,
+		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
+		StartTimeout:     o.Handshake + KillGrace, // the child's own is what counts
+		Logger:           hclog.NewNullLogger(),
+		SyncStdout:       &lineWriter{emit: c.out.stdout},
+		SyncStderr:       &lineWriter{emit: c.out.stderr},
+		GRPCDialOptions: []grpc.DialOption{grpc.WithDefaultCallOptions(
+			grpc.MaxCallRecvMsgSize(rpc.MaxMessage), grpc.MaxCallSendMsgSize(rpc.MaxMessage))},
+	})
+	defer func() {
+		if err != nil {
+			p.Stop(0, nil)
+			p = nil
+		}
+	}()
+	defer context.AfterFunc(ctx, func() { p.End(ReasonStopped, "was stopped before it was ready") })()
+	return p, p.connect(o)
+}
+
+// run hands the child to go-plugin, with what go-plugin adds to the environment.
+func (c *child) run(_ hclog.Logger, cmd *exec.Cmd, _ string) (runner.Runner, error) {
+	c.env = append(c.env, cmd.Env...)
+	return c, nil
+}
+
+// connect shakes hands within the time: go-plugin's client cannot be given one for the whole of it.
+func (p *Process) connect(o Options) error {
+	slow := time.AfterFunc(o.Handshake+o.Connect, func() { p.End(ReasonTimeout, "shook hands but does not take connections") })
+	client, err := p.client.Client()
+	slow.Stop()
+	if err != nil {
+		p.child.kill()
+		p.child.await(KillGrace)
+		return p.child.why(err)
+	}
+	raw, err := client.Dispense(serve.PluginName)
+	if err != nil {
+		return &Refusal{Reason: ReasonHandshake, Detail: "cannot be used: " + Safe(err.Error(), maxTail), Err: err}
+	}
+	conn, ok := raw.(grpc.ClientConnInterface)
+	if !ok {
+		return &Refusal{Reason: ReasonHandshake, Detail: fmt.Sprintf("cannot be used: go-plugin gave a %T", raw)}
+	}
+	p.conn, p.health = conn, grpc_health_v1.NewHealthClient(conn)
+	return nil
+}
+
+// Conn is where the process is called.
+func (p *Process) Conn() grpc.ClientConnInterface { return p.conn }
+
+// PID gives the process id.
+func (p *Process) PID() int { return p.child.pid() }
+
+// Exited is closed when the process has ended.
+func (p *Process) Exited() <-chan struct{} { return p.child.exited }
+
+// Gone says whether the process has ended.
+func (p *Process) Gone() bool {
+	select {
+	case <-p.child.exited:
+		return true
+	default:
+		return false
+	}
+}
+
+// Kill ends the process and what it started, at once. It may be called at any time and more than once.
+func (p *Process) Kill() { p.child.kill() }
+
+// End kills the process and keeps the reason, a predicate, unless there was one before.
+func (p *Process) End(r Reason, detail string) {
+	p.child.refuse(r, detail)
+	p.child.kill()
+}
+
+// Ended waits until a process that has ended is read to its end and says why it ended: a sentence about "the process".
+func (p *Process) Ended() error {
+	<-p.child.done
+	return p.child.ended()
+}
+
+// Answers says whether the process answers before ctx ends. Any answer of its own will do, also that it knows no such
+// service; that nobody can be reached is none.
+func (p *Process) Answers(ctx context.Context) bool {
+	_, err := p.health.Check(ctx, &grpc_health_v1.HealthCheckRequest{Service: plugin.GRPCServiceName})
+	code := status.Code(err)
+	return code != codes.DeadlineExceeded && code != codes.Unavailable
+}
+
+// Stop ends the process: politely within grace, or until hurry is closed, then by force. When it returns nothing is left of
+// the process, unless the system cannot end it.
+func (p *Process) Stop(grace time.Duration, hurry <-chan struct{}) {
+	killed := make(chan struct{})
+	go func() { // Kill has no deadline of its own
+		defer close(killed)
+		p.client.Kill()
+	}()
+	if grace > 0 {
+		select {
+		case <-killed:
+		case <-time.After(grace):
+		case <-hurry:
+		}
+	}
+	p.child.kill()
+	p.child.await(KillGrace)
+	select {
+	case <-killed:
+	case <-time.After(KillGrace):
+	}
+	_ = os.RemoveAll(p.child.dir) // what is left is removed with the starter's own directory
+}

@@ -1,0 +1,94 @@
+package child
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"sync"
+	"sync/atomic"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// ErrClosed answers what is asked of a closed [Starter].
+var ErrClosed = errors.New("no plugin is started any more")
+
+// maxSocketDir is how long the directory for sockets may be: the address of a socket is limited to 104 bytes, on Linux 108.
+const maxSocketDir = 70
+
+// Starter starts processes from one thread that lives as long as itself: the system ties a child's death signal to the
+// death of the thread that started it, not of the process. It is safe for concurrent use and must be closed.
+type Starter struct {
+	dir  string        // the sockets are in directories below it
+	dirs atomic.Uint64 // directories made
+
+	jobs chan func()
+	quit chan struct{}
+	once sync.Once
+	done chan struct{}
+}
+
+// NewStarter makes a starter whose processes have their sockets in a directory of mode 0700 below dir; empty is the
+// system's directory for temporary files.
+func NewStarter(dir string, log hclog.Logger) (*Starter, error) {
+	if err := keepInherited(); err != nil {
+		log.Warn("plugins inherit the files that the daemon was started with", "error", err)
+	}
+	if dir == "" {
+		dir = os.TempDir()
+	}
+	base, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	own, err := os.MkdirTemp(base, "rg") // its mode is 0700
+	if err != nil {
+		return nil, err
+	}
+	if len(own) > maxSocketDir {
+		return nil, errors.Join(fmt.Errorf("%s is too long a directory for sockets: set a runtime directory with a shorter path", own), os.Remove(own))
+	}
+	s := &Starter{dir: own, jobs: make(chan func()), quit: make(chan struct{}), done: make(chan struct{})}
+	go s.run()
+	return s, nil
+}
+
+func (s *Starter) run() {
+	defer close(s.done)
+	runtime.LockOSThread() // and never unlocked: the thread ends with this goroutine
+	for {
+		select {
+		case f := <-s.jobs:
+			f()
+		case <-s.quit:
+			return
+		}
+	}
+}
+
+// do runs f on the thread; ErrClosed if the starter was closed.
+func (s *Starter) do(f func() error) error {
+	result := make(chan error, 1)
+	select {
+	case s.jobs <- func() { result <- f() }:
+		return <-result
+	case <-s.quit:
+		return ErrClosed
+	}
+}
+
+// socketDir makes a directory for the socket of one process.
+func (s *Starter) socketDir() (string, error) {
+	dir := filepath.Join(s.dir, strconv.FormatUint(s.dirs.Add(1), 36))
+	return dir, os.Mkdir(dir, 0o700)
+}
+
+// Close ends the thread, and with it every process that it started and that still runs, and removes the directory.
+func (s *Starter) Close() error {
+	s.once.Do(func() { close(s.quit) })
+	<-s.done
+	return os.RemoveAll(s.dir)
+}
