@@ -31,8 +31,10 @@ type Deps struct {
 	// LookupEnv reads the environment of the daemon for secret stores, as os.LookupEnv does.
 	LookupEnv func(string) (string, bool)
 	// Door guards the token endpoints; it outlives generations, which bring their own rules. nil: they are not guarded.
-	Door   *limit.Door
-	Audit  *audit.Log // of the token endpoints; nil: none
+	Door  *limit.Door
+	Audit *audit.Log // of the token endpoints; nil: none
+	// Former is the generation that serves now; nil: none. Token services of brokers that both have know what they knew there.
+	Former *Generation
 	Logger hclog.Logger
 }
 
@@ -253,6 +255,10 @@ func (b *builder) realm(r config.Realm) {
 			return
 		}
 		c.Guard = guard
+	}
+	out.broker = x.handle
+	if f := b.deps.Former; f != nil && f.realms[r.Name] != nil && f.realms[r.Name].broker == x.handle {
+		c.Former = f.realms[r.Name].tokens
 	}
 	out.tokens, out.err = token.New(c)
 }

@@ -150,7 +150,7 @@ func (r *Reloader) unlock() { <-r.turn }
 
 // Wait returns when nothing that the reloader began is left to do. Its context has to have ended.
 func (r *Reloader) Wait() {
-	r.mu.Lock() // whoever comes later sees that the daemon stops
+	r.mu.Lock()   // whoever comes later sees that the daemon stops
 	r.mu.Unlock() //nolint:staticcheck // nothing is to be done under the lock
 	r.work.Wait()
 }

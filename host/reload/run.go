@@ -104,7 +104,7 @@ func (r *Reloader) build(o Options, cfg *config.Config) (report Report, next Ser
 		return report, next, err
 	}
 	deps := r.deps.Build
-	deps.Plugins = set
+	deps.Plugins, deps.Former = set, old.Held.Generation
 	gen, diags := generation.Build(r.ctx, cfg, deps)
 	if err := diags.Err(); err != nil {
 		return report, next, err

@@ -29,6 +29,18 @@ func (d *gate) edit(old, to string) {
 	}
 }
 
+// output runs a command and gives what it prints on the standard output.
+func (d *gate) output(args ...string) []byte {
+	d.t.Helper()
+	cmd := exec.Command("realmgate", args...)
+	cmd.Dir = d.dir
+	out, err := cmd.Output()
+	if err != nil {
+		d.t.Fatalf("realmgate %s: %v", strings.Join(args, " "), err)
+	}
+	return out
+}
+
 // refused runs a command that has to fail, and gives what it prints.
 func (d *gate) refused(args ...string) string {
 	d.t.Helper()
@@ -55,7 +67,7 @@ func has(t *testing.T, text string, parts ...string) {
 func (d *gate) pids() map[string][]int {
 	d.t.Helper()
 	var got []admin.Plugin
-	if err := json.Unmarshal([]byte(d.command("plugin", "list", "--json")), &got); err != nil {
+	if err := json.Unmarshal(d.output("plugin", "list", "--json"), &got); err != nil {
 		d.t.Fatal(err)
 	}
 	out := map[string][]int{}
@@ -73,7 +85,7 @@ func TestReload(t *testing.T) {
 	token, before := d.rootToken("demo"), d.pids()
 	d.edit(`realm "other" {}`, "realm \"new\" {}\n")
 	dry := d.command("reload", "--dry-run")
-	has(t, dry, `realm "new": added (`, `config.hcl:9:1)`, `realm "other": removed`, "nothing has")
+	has(t, dry, `realm "new": added (`, `config.hcl:13:1)`, `realm "other": removed`, "nothing has")
 	if a := d.check("new", ""); a.status != http.StatusNotFound {
 		t.Errorf("a dry run added a realm: %d", a.status)
 	}
@@ -106,13 +118,13 @@ func TestReload(t *testing.T) {
 	t.Run("JSON", func(t *testing.T) {
 		d.edit("realm \"third\" {}", "realm \"third\" {\n  hosts = [\"third.example\"]\n}")
 		var got admin.ReloadReport
-		if err := json.Unmarshal([]byte(d.command("reload", "--dry-run", "--json")), &got); err != nil {
+		if err := json.Unmarshal(d.output("reload", "--dry-run", "--json"), &got); err != nil {
 			t.Fatal(err)
 		}
 		if len(got.Blocks) != 1 || got.Blocks[0].String() != `realm "third"` || len(got.Blocks[0].Keys) != 1 {
 			t.Fatalf("%+v", got)
 		}
-		if k := got.Blocks[0].Keys[0]; !got.DryRun || k.Key != "hosts" || k.New != `["third.example"]` || k.Old != "" || !strings.Contains(k.At, "config.hcl:10:3") {
+		if k := got.Blocks[0].Keys[0]; !got.DryRun || k.Key != "hosts" || k.New != `["third.example"]` || k.Old != "" || !strings.Contains(k.At, "config.hcl:14:3") {
 			t.Errorf("%+v", k)
 		}
 	})
