@@ -86,7 +86,7 @@ func (c *call) reload(reload func(context.Context, ReloadOptions) (ReloadReport,
 	if err := c.decode(&o); err != nil {
 		return err
 	}
-	if err := c.takeTime(); err != nil {
+	if err := http.NewResponseController(c.w).SetWriteDeadline(time.Time{}); err != nil {
 		return err
 	}
 	report, err := reload(c.r.Context(), o)
@@ -98,12 +98,6 @@ func (c *call) reload(reload func(context.Context, ReloadOptions) (ReloadReport,
 	}
 	report.Blocks = nonNil(report.Blocks)
 	return c.write(http.StatusOK, report)
-}
-
-// takeTime lifts the limits of the server for a request: that to read, too, at which the request's context would end.
-func (c *call) takeTime() error {
-	rc := http.NewResponseController(c.w)
-	return errors.Join(rc.SetReadDeadline(time.Time{}), rc.SetWriteDeadline(time.Time{}))
 }
 
 // Reload has the daemon take its configuration as it is now. The error is an *Error of the code [CodeRefused] if the daemon
