@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 
 	"github.com/hashicorp/go-hclog"
@@ -69,10 +70,11 @@ func FuzzOutput(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, line []byte) {
 		var b strings.Builder
-		o := &output{log: hclog.New(&hclog.LoggerOptions{Output: &b, Level: hclog.Trace, JSONFormat: true})}
+		o := newOutput(hclog.New(&hclog.LoggerOptions{Output: &b, Level: hclog.Trace, JSONFormat: true}), newBudget())
 		w := &lineWriter{emit: o.stderr}
 		_, _ = w.Write(line)
 		w.flush()
+		o.close(time.Minute)
 		for l := range strings.Lines(b.String()) {
 			var entry map[string]any
 			if err := json.Unmarshal([]byte(l), &entry); err != nil {
