@@ -256,7 +256,7 @@ func TestBefore(t *testing.T) {
 // Many reloads leave no more behind than one.
 func TestReloadsLeaveNothing(t *testing.T) {
 	w := newWorld(t, "realm \"a\" {}\nrealm \"b\" {}\n", nil)
-	for n := range 20 {
+	for n := range 8 {
 		w.set(fmt.Sprintf("realm \"a\" {}\nrealm \"b%d\" {}\n", n))
 		if _, err := w.Reload(t.Context(), Options{}); err != nil {
 			t.Fatal(err)

@@ -111,7 +111,7 @@ func TestReload(t *testing.T) {
 		t.Errorf("a plugin was started anew: %v, then %v", before, after)
 	}
 	has(t, d.command("reload"), "nothing changed")
-	has(t, d.audit(), `"event":"config.reload","outcome":"attempted","change":"+realm new, -realm other"`, `"event":"config.reload","outcome":"done"`)
+	has(t, d.audit(), `"listener":"admin"`, `"event":"config.reload","outcome":"attempted","change":"+realm new, -realm other"`, `"event":"config.reload","outcome":"done"`)
 
 	t.Run("SIGHUP", func(t *testing.T) {
 		d.edit(`realm "new" {}`, "realm \"third\" {}\n")
