@@ -80,8 +80,8 @@ func TestRetireWaits(t *testing.T) {
 	retired := make(chan error)
 	go func() { retired <- old.Retire(t.Context()) }()
 	select {
-	case <-retired:
-		t.Fatal("it was retired under a request")
+	case err := <-retired:
+		t.Fatalf("it was retired under a request: %v", err)
 	case <-time.After(20 * time.Millisecond):
 	}
 	if state.released.Load() {

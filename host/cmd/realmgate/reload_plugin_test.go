@@ -134,7 +134,9 @@ func TestReloadIsRefused(t *testing.T) {
 		if err := d.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 			t.Fatal(err)
 		}
-		await(t, func() bool { return strings.Count(d.log.String(), "the former one serves on") > strings.Count(before, "the former one serves on") })
+		await(t, func() bool {
+			return strings.Count(d.log.String(), "the former one serves on") > strings.Count(before, "the former one serves on")
+		})
 		await(t, func() bool {
 			said := strings.TrimPrefix(d.log.String(), before)
 			return !slices.ContainsFunc(tt.say[:2], func(s string) bool { return !strings.Contains(said, s) })
