@@ -140,6 +140,7 @@ const (
 	CodeMethodNotAllowed = "method_not_allowed"
 	CodeExists           = "exists"       // 409
 	CodeConflict         = "conflict"     // 409: the version is not the current one
+	CodeRefused          = "refused"      // 409: the daemon does not take its configuration
 	CodeTooLarge         = "too_large"    // 413
 	CodeInternal         = "internal"     // 500; the log says more
 	CodeStoreFailed      = "store_failed" // 502: a secret store did not do what was asked of it

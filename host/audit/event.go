@@ -43,6 +43,8 @@ const (
 	StoredSecretWrite     = "stored_secret.write"
 	StoredSecretDelete    = "stored_secret.delete"
 	PluginRefused         = "plugin.refused" // a plugin asked the daemon for what it is not allowed
+
+	ConfigReload = "config.reload" // of the whole daemon
 )
 
 // Outcomes of an event.

@@ -14,6 +14,7 @@ type builder struct {
 	schema *block
 	broken bool
 	prefix string // role_prefix
+	blocks []effective
 }
 
 func (l *loader) build() *Config {
@@ -24,12 +25,13 @@ func (l *loader) build() *Config {
 	}
 	b.prefix = b.rolePrefix()
 	cfg := &Config{
-		PublicURL:     b.publicURL(),
-		ShutdownGrace: b.root.duration("shutdown_grace", 10*time.Second, 0),
-		PluginDir:     b.root.text("plugin_dir"),
-		RolePrefix:    b.prefix,
-		ActiveRoles:   b.part(b.root.block("active_roles_provider"), b.schema.blocks["active_roles_provider"]),
-		at:            l.root,
+		PublicURL:          b.publicURL(),
+		ShutdownGrace:      b.root.duration("shutdown_grace", 10*time.Second, 0),
+		PluginHealthWindow: b.root.duration("plugin_health_window", 30*time.Second, 0),
+		PluginDir:          b.root.text("plugin_dir"),
+		RolePrefix:         b.prefix,
+		ActiveRoles:        b.part(b.root.block("active_roles_provider"), b.schema.blocks["active_roles_provider"]),
+		at:                 l.root,
 	}
 	log := b.root.block("log")
 	cfg.Log = Log{
@@ -50,6 +52,8 @@ func (l *loader) build() *Config {
 	cfg.Identities = b.identities(b.root)
 	cfg.Vendors = b.vendors()
 	b.custody(cfg)
+	b.keepTop()
+	cfg.blocks = b.blocks
 	return cfg
 }
 
@@ -106,6 +110,7 @@ func (b *builder) tenants() []Tenant {
 	for _, own := range b.root.labelled("tenant") {
 		n := inherit(s, own, above)
 		n.at.src, n.at.line, n.at.column = own.at.src, own.at.line, own.at.column
+		b.keep("tenant", own.label, n.values, n.at)
 		out = append(out, Tenant{
 			Name:                 own.label,
 			IdentityProvider:     b.part(n.block("identity_provider"), s.blocks["identity_provider"]),

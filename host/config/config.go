@@ -10,23 +10,27 @@ import (
 type Config struct {
 	PublicURL     string        // base of the default issuers, without a trailing slash
 	ShutdownGrace time.Duration // how long running requests may go on after a stop signal
-	PluginDir     string        // where the bundled plugins are; empty means beside the binary
-	RolePrefix    string        // what a requested role starts with, in scopes and tokens
-	Folder        string        // of the first configuration file, or the first one itself if it is a folder; the current one without files
-	Log           Log
-	Admin         Admin
-	Directory     Directory
-	Audit         Audit
-	Listeners     []Listener        // sorted by name, at least one
-	Plugins       []Plugin          // sorted by name
-	SecretStores  []SecretStore     // sorted by name
-	Identities    []ServiceIdentity // of every realm that has none of the type, sorted by type
-	Vendors       []Vendor          // one for each type of authentication, sorted by it
-	ActiveRoles   Part              // the active roles provider, one per daemon
-	Tenants       []Tenant          // sorted by name
-	Realms        []Realm           // sorted by name
+	// PluginHealthWindow is how long plugins that a reload has started are watched before the former generation is given up;
+	// zero: not at all.
+	PluginHealthWindow time.Duration
+	PluginDir          string // where the bundled plugins are; empty means beside the binary
+	RolePrefix         string // what a requested role starts with, in scopes and tokens
+	Folder             string // of the first configuration file, or the first one itself if it is a folder; the current one without files
+	Log                Log
+	Admin              Admin
+	Directory          Directory
+	Audit              Audit
+	Listeners          []Listener        // sorted by name, at least one
+	Plugins            []Plugin          // sorted by name
+	SecretStores       []SecretStore     // sorted by name
+	Identities         []ServiceIdentity // of every realm that has none of the type, sorted by type
+	Vendors            []Vendor          // one for each type of authentication, sorted by it
+	ActiveRoles        Part              // the active roles provider, one per daemon
+	Tenants            []Tenant          // sorted by name
+	Realms             []Realm           // sorted by name
 
-	at *trace
+	at     *trace
+	blocks []effective // for Diff
 }
 
 // Log says what the daemon logs about itself.

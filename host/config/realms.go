@@ -28,6 +28,7 @@ func (b *builder) realms(publicURL string) []Realm {
 		r.Identities = b.identities(n)
 		r.Connections = b.connections(n)
 		b.modes(n, own, auth, &r)
+		b.keepRealm(n, auth, r)
 		out = append(out, r)
 	}
 	b.distinctRealms(nodes, out)

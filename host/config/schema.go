@@ -97,7 +97,7 @@ func rootSchema() *block {
 	vendor := part()
 	vendor.form = labelled
 	return &block{
-		attrs: map[string]kind{"public_url": text, "shutdown_grace": text, "plugin_dir": text, "role_prefix": text},
+		attrs: map[string]kind{"public_url": text, "shutdown_grace": text, "plugin_health_window": text, "plugin_dir": text, "role_prefix": text},
 		blocks: map[string]*block{
 			"log":       {attrs: map[string]kind{"level": text, "format": text}},
 			"admin":     {attrs: map[string]kind{"socket": text}},
@@ -160,12 +160,13 @@ const (
 
 func defaults() map[string]any {
 	return map[string]any{
-		"public_url":     defaultPublicURL,
-		"shutdown_grace": "10s",
-		"role_prefix":    defaultRolePrefix,
-		"log":            map[string]any{"level": "info", "format": "text"},
-		"admin":          map[string]any{"socket": "data/admin.sock"},
-		"directory":      map[string]any{"type": "sqlite", "path": "data/realmgate.db"},
+		"public_url":           defaultPublicURL,
+		"shutdown_grace":       "10s",
+		"plugin_health_window": "30s",
+		"role_prefix":          defaultRolePrefix,
+		"log":                  map[string]any{"level": "info", "format": "text"},
+		"admin":                map[string]any{"socket": "data/admin.sock"},
+		"directory":            map[string]any{"type": "sqlite", "path": "data/realmgate.db"},
 		"authentication": map[string]any{
 			"type":    Internal,
 			"timeout": "3s",

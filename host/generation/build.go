@@ -31,8 +31,10 @@ type Deps struct {
 	// LookupEnv reads the environment of the daemon for secret stores, as os.LookupEnv does.
 	LookupEnv func(string) (string, bool)
 	// Door guards the token endpoints; it outlives generations, which bring their own rules. nil: they are not guarded.
-	Door   *limit.Door
-	Audit  *audit.Log // of the token endpoints; nil: none
+	Door  *limit.Door
+	Audit *audit.Log // of the token endpoints; nil: none
+	// Former is the generation that serves now; nil: none. Token services of brokers that both have know what they knew there.
+	Former *Generation
 	Logger hclog.Logger
 }
 
@@ -41,7 +43,7 @@ type Deps struct {
 // realms that name it: they are marked, see Generation.Realms.
 func Build(ctx context.Context, cfg *config.Config, deps Deps) (*Generation, config.Diagnostics) {
 	b := &builder{cfg: cfg, deps: deps, gen: &Generation{
-		plugins: deps.Plugins, secrets: secret.New(nil), realms: map[string]*realm{}, hosts: map[string]string{},
+		plugins: deps.Plugins, config: cfg, secrets: secret.New(nil), realms: map[string]*realm{}, hosts: map[string]string{},
 	}, bases: map[string]string{}}
 	b.stores(ctx)
 	b.parts(ctx)
@@ -155,6 +157,7 @@ func (b *builder) configure(ctx context.Context, all []wanted) {
 		default:
 			w.into.handle = handles[i]
 			b.gen.handles = append(b.gen.handles, handles[i])
+			b.gen.parts = append(b.gen.parts, newPart(w, handles[i]))
 		}
 	}
 }
@@ -256,6 +259,10 @@ func (b *builder) realm(r config.Realm) {
 			return
 		}
 		c.Guard = guard
+	}
+	out.broker = x.handle
+	if f := b.deps.Former; f != nil && f.realms[r.Name] != nil && f.realms[r.Name].broker == x.handle {
+		c.Former = f.realms[r.Name].tokens
 	}
 	out.tokens, out.err = token.New(c)
 }

@@ -181,13 +181,22 @@ func (g *Generation) AccessKeys(name string) (*accesskey.Service, error) {
 	return r.keys, nil
 }
 
-// Custodies gives what keeps the secrets of the realms.
-func (g *Generation) Custodies() map[string]*custody.Custody {
-	out := map[string]*custody.Custody{}
+// Custodies gives the names of the realms of which something keeps the secrets, sorted.
+func (g *Generation) Custodies() []string {
+	var out []string
 	for name, r := range g.realms {
 		if r.custody != nil {
-			out[name] = r.custody
+			out = append(out, name)
 		}
 	}
+	slices.Sort(out)
 	return out
+}
+
+// Custody gives what keeps the secrets of a realm; nil if nothing does.
+func (g *Generation) Custody(name string) *custody.Custody {
+	if r := g.realms[name]; r != nil {
+		return r.custody
+	}
+	return nil
 }

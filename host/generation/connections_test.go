@@ -171,7 +171,7 @@ realm "b" {}
 	if _, err := gen.AccessKeys("a"); err != nil {
 		t.Error(err)
 	}
-	if c := gen.Custodies(); len(c) != 2 || c["a"] == nil {
+	if c := gen.Custodies(); len(c) != 2 || gen.Custody("a") == nil || gen.Custody("nowhere") != nil {
 		t.Errorf("stores for secrets: %v", c)
 	}
 }

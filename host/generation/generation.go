@@ -7,6 +7,7 @@ import (
 
 	"github.com/realmgate/realmgate/host/accesskey"
 	"github.com/realmgate/realmgate/host/catalog"
+	"github.com/realmgate/realmgate/host/config"
 	"github.com/realmgate/realmgate/host/connection"
 	"github.com/realmgate/realmgate/host/custody"
 	"github.com/realmgate/realmgate/host/limit"
@@ -41,8 +42,10 @@ type Plugins interface {
 // Generation is one configuration, built. It is immutable and safe for concurrent use.
 type Generation struct {
 	plugins Plugins
+	config  *config.Config
 	secrets *secret.Service
 	handles []catalog.Handle
+	parts   []Part
 	realms  map[string]*realm
 	hosts   map[string]string
 }
@@ -52,6 +55,7 @@ type realm struct {
 	handles []catalog.Handle // of every part that its plan goes through
 	plan    *pipeline.Plan
 	tokens  *token.Service
+	broker  catalog.Handle // of tokens
 
 	connections *connection.Service
 	keys        *accesskey.Service

@@ -12,7 +12,8 @@ import (
 
 // serveCheck is the forward-auth door: who is the caller, and which roles are active.
 func (s *Server) serveCheck(w http.ResponseWriter, r *http.Request, l Listener, pathRealm, appended string) {
-	snap := s.deps.Current()
+	snap, leave := s.deps.Enter()
+	defer leave()
 	if snap == nil {
 		unavailable(w, r)
 		return

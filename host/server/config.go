@@ -28,7 +28,7 @@ type Listener struct {
 	// or ForwardedNone. Headers of another dialect are never read: a proxy lets pass what it does not know, so they may be
 	// the caller's.
 	Forwarded string
-	TLS       *tls.Config // nil: plain HTTP
+	TLS       *tls.Config // nil: plain HTTP; see [Server.SetTLS]
 }
 
 // The dialects of Listener.Forwarded.
@@ -43,7 +43,8 @@ type Config struct {
 	Listeners []Listener
 	// AdminSocket is the path of the admin API's unix socket; empty: no admin API.
 	AdminSocket string
-	// Grace is how long requests in flight may take once the server is told to stop; zero: they are cut off.
+	// Grace is how long requests in flight may take once the server is told to stop; zero: they are cut off. See
+	// [Server.SetGrace].
 	Grace time.Duration
 }
 
@@ -71,8 +72,9 @@ type Pinger interface {
 
 // Deps is what the server works on.
 type Deps struct {
-	// Current gives the current generation, nil before there is one. It is asked once per request.
-	Current func() Snapshot
+	// Enter gives the current generation, nil before there is one, and what says that the request is done with it. It is
+	// called once per request.
+	Enter func() (s Snapshot, leave func())
 	// Realms lists the configured realms, for readyz.
 	Realms func() []admin.Realm
 	// Directory is asked by readyz.

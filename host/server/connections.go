@@ -11,7 +11,8 @@ import (
 // serveConnections lets a caller of the realm to its connections. Who that is is decided as at the check door, each time and
 // with nothing remembered, for bearer tokens only: a signature that was made for some other request opens nothing here.
 func (s *Server) serveConnections(w http.ResponseWriter, r *http.Request, l Listener, pathRealm, rest string) {
-	snap := s.deps.Current()
+	snap, leave := s.deps.Enter()
+	defer leave()
 	if snap == nil {
 		unavailable(w, r)
 		return

@@ -28,7 +28,9 @@ func (s *Server) serveReady(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		s.deps.Logger.Warn("the directory does not answer", "request_id", sdk.RequestID(r.Context()), "error", err)
 	}
-	if s.deps.Current() != nil {
+	snap, leave := s.deps.Enter()
+	leave()
+	if snap != nil {
 		for _, realm := range s.deps.Realms() {
 			if realm.Served {
 				b.Realms.Served++

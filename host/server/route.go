@@ -119,7 +119,8 @@ func isRealmName(s string) bool {
 
 // serveToken hands a request to its realm's token service. Refusals have the form that OAuth clients read.
 func (s *Server) serveToken(w http.ResponseWriter, r *http.Request, l Listener, pathRealm string, d door) {
-	snap := s.deps.Current()
+	snap, leave := s.deps.Enter()
+	defer leave()
 	if snap == nil {
 		tokenUnavailable(w, r)
 		return

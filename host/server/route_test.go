@@ -243,7 +243,7 @@ func TestHealthAndReadiness(t *testing.T) {
 func TestBeforeTheFirstGeneration(t *testing.T) {
 	w := newWorld(t, false)
 	d := w.deps()
-	d.Current = func() Snapshot { return nil }
+	d.Enter = func() (Snapshot, func()) { return nil, func() {} }
 	s, err := New(Config{Listeners: []Listener{{Name: "x"}}}, d)
 	if err != nil {
 		t.Fatal(err)
@@ -272,7 +272,7 @@ func oauthShape(t *testing.T, rec *httptest.ResponseRecorder) {
 // A panic is answered in the shape of the door that it was at.
 func TestPanicAtTheTokenEndpoint(t *testing.T) {
 	d := newWorld(t, false).deps()
-	d.Current = func() Snapshot { panic("a generation") }
+	d.Enter = func() (Snapshot, func()) { panic("a generation") }
 	s, err := New(Config{Listeners: []Listener{{Name: "x"}}}, d)
 	if err != nil {
 		t.Fatal(err)

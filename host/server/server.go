@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -17,6 +19,7 @@ import (
 type Server struct {
 	config Config
 	deps   Deps
+	grace  atomic.Int64 // a time.Duration
 	bound  []bound
 }
 
@@ -24,14 +27,15 @@ type Server struct {
 type bound struct {
 	name string
 	ln   net.Listener
+	tls  *certified // nil: plain HTTP
 	http *http.Server
 }
 
 // New checks a config and makes a server of it; nothing is opened yet.
 func New(c Config, d Deps) (*Server, error) {
 	switch {
-	case d.Current == nil || d.Realms == nil || d.Directory == nil:
-		return nil, errors.New("server: Current, Realms and Directory are needed")
+	case d.Enter == nil || d.Realms == nil || d.Directory == nil:
+		return nil, errors.New("server: Enter, Realms and Directory are needed")
 	case c.Grace < 0:
 		return nil, errors.New("server: the grace is negative")
 	case len(c.Listeners) == 0:
@@ -52,7 +56,9 @@ func New(c Config, d Deps) (*Server, error) {
 	if d.Logger == nil {
 		d.Logger = hclog.NewNullLogger()
 	}
-	return &Server{config: c, deps: d}, nil
+	s := &Server{config: c, deps: d}
+	s.SetGrace(c.Grace)
+	return s, nil
 }
 
 // Listen opens all listeners, or none. A caller that is root may give up its rights afterwards.
@@ -68,19 +74,52 @@ func (s *Server) Listen(ctx context.Context) (err error) {
 		if err != nil {
 			return fmt.Errorf("server: listener %q: %w", l.Name, err)
 		}
+		b := bound{name: l.Name, ln: ln, http: s.httpServer(s.Handler(l))}
 		if l.TLS != nil {
-			ln = tls.NewListener(ln, withProtocols(l.TLS))
+			b.tls = &certified{Listener: ln}
+			b.tls.config.Store(withProtocols(l.TLS))
+			b.ln = b.tls
 		}
-		s.bound = append(s.bound, bound{l.Name, ln, s.httpServer(s.Handler(l))})
+		s.bound = append(s.bound, b)
 	}
 	if s.config.AdminSocket != "" {
 		ln, err := socket.Listen(s.config.AdminSocket)
 		if err != nil {
 			return fmt.Errorf("server: admin %w", err)
 		}
-		s.bound = append(s.bound, bound{"admin", ln, s.httpServer(s.guard(Listener{Name: "admin"}, s.deps.Admin.ServeHTTP))})
+		s.bound = append(s.bound, bound{name: "admin", ln: ln, http: s.httpServer(s.guard(Listener{Name: "admin"}, s.deps.Admin.ServeHTTP))})
 	}
 	return nil
+}
+
+// SetTLS gives a listener that serves TLS other certificates and rules, for the connections that are made from now on.
+func (s *Server) SetTLS(listener string, c *tls.Config) error {
+	for _, b := range s.bound {
+		if b.name == listener && b.tls != nil && c != nil {
+			b.tls.config.Store(withProtocols(c))
+			return nil
+		}
+	}
+	return fmt.Errorf("server: listener %q does not serve TLS", listener)
+}
+
+// SetGrace says anew how long requests in flight may take once the server is told to stop.
+func (s *Server) SetGrace(d time.Duration) { s.grace.Store(int64(d)) }
+
+// certified is a listener of TLS whose configuration can be replaced. A session is resumed under the one that it was made
+// under only, since each has ticket keys of its own: who may no longer connect does not get in by an old session.
+type certified struct {
+	net.Listener
+	config atomic.Pointer[tls.Config]
+}
+
+// Accept gives the next connection under the configuration of this moment.
+func (c *certified) Accept() (net.Conn, error) {
+	conn, err := c.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return tls.Server(conn, c.config.Load()), nil
 }
 
 // withProtocols offers HTTP/2 beside HTTP/1.1, as ServeTLS would.
@@ -135,7 +174,7 @@ func (s *Server) Serve(ctx context.Context) error {
 }
 
 func (s *Server) drain(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, s.config.Grace)
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(s.grace.Load()))
 	defer cancel()
 	done := make(chan error, len(s.bound))
 	for _, b := range s.bound {

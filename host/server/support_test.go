@@ -126,7 +126,7 @@ func (w *world) RealmOfHost(host string) (string, bool) {
 func (w *world) Ping(context.Context) error { return w.ping }
 
 func (w *world) deps() Deps {
-	return Deps{Current: func() Snapshot { return w }, Realms: func() []admin.Realm { return w.realms }, Directory: w}
+	return Deps{Enter: func() (Snapshot, func()) { return w, func() {} }, Realms: func() []admin.Realm { return w.realms }, Directory: w}
 }
 
 func (w *world) server(t *testing.T, c Config) *Server {

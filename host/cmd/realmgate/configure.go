@@ -26,11 +26,15 @@ func (c *cli) files() ([]string, string) {
 // load reads the configuration and prints its diagnostics. flags override single keys, see config.Options.
 func (c *cli) load(std streams, flags map[string]any) (*config.Config, string, error) {
 	files, name := c.files()
-	cfg, diags := config.Load(config.Options{Files: files, Environ: os.Environ(), Flags: flags, Default: config.Default(), DefaultName: config.DefaultName})
+	cfg, diags := read(files, flags)
 	if err := report(std, diags); err != nil {
 		return nil, "", err
 	}
 	return cfg, name, nil
+}
+
+func read(files []string, flags map[string]any) (*config.Config, config.Diagnostics) {
+	return config.Load(config.Options{Files: files, Environ: os.Environ(), Flags: flags, Default: config.Default(), DefaultName: config.DefaultName})
 }
 
 // report prints diagnostics and gives an error that is already shown if one of them is an error.

@@ -21,6 +21,7 @@ import (
 	"github.com/realmgate/realmgate/host/directory"
 	"github.com/realmgate/realmgate/host/generation"
 	"github.com/realmgate/realmgate/host/limit"
+	"github.com/realmgate/realmgate/host/reload"
 )
 
 // rooms are what a configuration needs to be built and served.
@@ -28,15 +29,17 @@ type rooms struct {
 	log       hclog.Logger
 	directory *directory.Directory
 	catalog   *catalog.Catalog
-	set       *catalog.Set
-	gen       *generation.Generation
 	audit     *audit.Log
+	build     generation.Deps // for a generation, but for its plugins
+	holder    generation.Holder
+	first     reload.Serving
+	reloader  *reload.Reloader // nil until there is a server
 }
 
 // open opens the directory, starts the plugins and builds the configuration. Diagnostics are printed. The audit log, nil if
 // nothing is audited, belongs to the rooms. On an error nothing is left open.
-func open(ctx context.Context, std streams, cfg *config.Config, dir directory.Config, audited *audit.Log) (r *rooms, err error) {
-	r = &rooms{log: logger(cfg.Log, std), audit: audited}
+func open(ctx context.Context, std streams, cfg *config.Config, log hclog.Logger, dir directory.Config, audited *audit.Log) (r *rooms, err error) {
+	r = &rooms{log: log, audit: audited}
 	if err := child.AdoptOrphans(); err != nil { // nothing else starts processes from here on
 		r.log.Warn("what plugins leave behind may outlive them", "error", err)
 	}
@@ -49,8 +52,7 @@ func open(ctx context.Context, std streams, cfg *config.Config, dir directory.Co
 	if r.directory, err = directory.Open(ctx, dir); err != nil {
 		return r, err
 	}
-	sources, err := sources(cfg)
-	if err != nil {
+	if r.first.Sources, err = sources(cfg); err != nil {
 		return r, err
 	}
 	if r.catalog, err = catalog.New(catalog.Options{
@@ -58,28 +60,33 @@ func open(ctx context.Context, std streams, cfg *config.Config, dir directory.Co
 	}); err != nil {
 		return r, err
 	}
-	r.set = r.catalog.Prepare(ctx, sources)
+	r.first.Set = r.catalog.Prepare(ctx, r.first.Sources)
 	door, err := limit.New(limit.DefaultEntries, nil)
 	if err != nil {
 		return r, err
 	}
-	var diags config.Diagnostics
-	r.gen, diags = generation.Build(ctx, cfg, generation.Deps{
-		Plugins: r.set, Directory: r.directory, LookupEnv: os.LookupEnv, Door: door, Audit: r.audit, Logger: r.log,
-	})
-	r.set.Activate()
-	return r, report(std, diags)
+	r.build = generation.Deps{Directory: r.directory, LookupEnv: os.LookupEnv, Door: door, Audit: r.audit, Logger: r.log}
+	deps := r.build
+	deps.Plugins = r.first.Set
+	gen, diags := generation.Build(ctx, cfg, deps)
+	if err := report(std, diags); err != nil {
+		return r, err
+	}
+	r.first.Set.Activate()
+	r.first.Held = generation.Hold(gen)
+	r.holder.Switch(r.first.Held)
+	return r, nil
 }
 
 // closeLimit bounds the end of the plugins when a start fails.
 const closeLimit = 10 * time.Second
 
 // openAudit opens the audit log of a configuration.
-func openAudit(cfg *config.Config, std streams) (*audit.Log, error) {
+func openAudit(cfg *config.Config, std streams, log hclog.Logger) (*audit.Log, error) {
 	c := cfg.Audit
 	return audit.Open(audit.Config{
 		Path: c.Path, Refuse: c.Refuse, MaxSizeMB: c.MaxSizeMB, MaxBackups: c.MaxBackups, MaxAgeDays: c.MaxAgeDays, Compress: c.Compress,
-		Stdout: std.out, Logger: logger(cfg.Log, std).Named("audit"),
+		Stdout: std.out, Logger: log.Named("audit"),
 	})
 }
 
@@ -98,9 +105,9 @@ func (r *rooms) close(ctx context.Context, limit time.Duration) error {
 	return errors.Join(errs...)
 }
 
-// broken gives the realms that cannot be served now, as one error.
+// broken gives the realms that could not be served at the start, as one error.
 func (r *rooms) broken() error {
-	state := r.gen.Realms()
+	state := r.first.Held.Realms()
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(state)) {
 		if err := state[name]; err != nil {

@@ -29,6 +29,7 @@ func TestMain(m *testing.M) {
 		"realmgate-plugin-hostile": hostile,
 		"realmgate-plugin-echo":    echoPlugin,
 		"realmgate-plugin-asker":   askerPlugin,
+		"realmgate-plugin-moody":   moodyPlugin,
 	})
 }
 

@@ -20,6 +20,7 @@ type cli struct {
 	ShowVersion kong.VersionFlag `name:"version" help:"Print the version."`
 
 	Serve      serveCmd      `cmd:"" help:"Run the daemon."`
+	Reload     reloadCmd     `cmd:"" help:"Have the running daemon take its configuration as it is now, through its admin socket."`
 	Validate   validateCmd   `cmd:"" help:"Check a configuration, with the plugins that it names, and exit."`
 	Principal  principalCmd  `cmd:"" help:"Manage the principals of a realm, through the daemon's admin socket."`
 	Role       roleCmd       `cmd:"" help:"Manage the principal roles of a realm, through the daemon's admin socket."`

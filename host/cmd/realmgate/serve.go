@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -18,11 +20,14 @@ import (
 	"github.com/realmgate/realmgate/host/audit"
 	"github.com/realmgate/realmgate/host/config"
 	"github.com/realmgate/realmgate/host/directory"
+	"github.com/realmgate/realmgate/host/generation"
+	"github.com/realmgate/realmgate/host/reload"
 	"github.com/realmgate/realmgate/host/server"
 )
 
 type serveCmd struct {
 	Strict   bool   `help:"Do not start if a plugin does not start, or a part has to wait for what it needs; without it only the realms that name it are unavailable. Wrong settings never start."`
+	Watch    bool   `help:"Reload by itself when a configuration file, a plugin's binary or a listener's certificate changes."`
 	LogLevel string `enum:",trace,debug,info,warn,error" default:"" help:"Overrides log { level }: trace, debug, info, warn or error."`
 }
 
@@ -47,6 +52,8 @@ func (s serveCmd) Run(ctx context.Context, c *cli, std streams) (err error) {
 	if err != nil {
 		return err
 	}
+	files, _ := c.files() // those that are there now, also later
+	log := logger(cfg.Log, std)
 	listeners, err := listeners(cfg)
 	if err != nil {
 		return err
@@ -61,11 +68,11 @@ func (s serveCmd) Run(ctx context.Context, c *cli, std streams) (err error) {
 	// A reader of our output that goes away ends neither us nor, if it read the audit log, the rules for one that is full.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 
-	audited, err := openAudit(cfg, std)
+	audited, err := openAudit(cfg, std, log)
 	if err != nil {
 		return err
 	}
-	r, err := open(ctx, std, cfg, directory.Config{Type: cfg.Directory.Type, Path: cfg.Directory.Path}, audited)
+	r, err := open(ctx, std, cfg, log, directory.Config{Type: cfg.Directory.Type, Path: cfg.Directory.Path}, audited)
 	if err != nil {
 		return err
 	}
@@ -88,15 +95,20 @@ func (s serveCmd) Run(ctx context.Context, c *cli, std streams) (err error) {
 	if err := srv.Listen(ctx); err != nil {
 		return err
 	}
-	if err := r.bootstrap(ctx, cfg, std); err != nil {
+	if err := r.bootstrap(ctx, std, r.first.Held.Generation, nil); err != nil {
 		return err
 	}
+	r.reloads(ctx, std, srv, files, flags)
+	defer func() { stop(); r.reloader.Wait() }()
 	for _, l := range cfg.Listeners {
 		r.log.Info("listening", "listener", l.Name, "address", srv.Addr(l.Name), "tls", l.TLS != nil)
 	}
 	go r.hangups(ctx, hangup, attached, stop)
 	go r.follow(ctx)
 	go r.sweep(ctx)
+	if s.Watch {
+		go r.watch(ctx, files)
+	}
 	r.notify(daemon.SdNotifyReady)
 	err = srv.Serve(ctx)
 	r.notify(daemon.SdNotifyStopping)
@@ -107,8 +119,10 @@ func (s serveCmd) Run(ctx context.Context, c *cli, std streams) (err error) {
 	return nil
 }
 
-// bootstrap creates the root principals of realms that have none yet, and shows their secrets.
-func (r *rooms) bootstrap(ctx context.Context, cfg *config.Config, std streams) error {
+// bootstrap creates the root principals of the realms of a generation that have none yet, and shows their secrets. Realms of
+// the generation before, if there is one, have been seen to.
+func (r *rooms) bootstrap(ctx context.Context, std streams, gen, before *generation.Generation) error {
+	cfg := gen.Config()
 	show := rootCredentials{
 		out: std.out, note: std.err, file: filepath.Join(filepath.Dir(cfg.Directory.Path), rootCredentialsFile),
 		endpoint: func(realm string) string { return endpoint(cfg, realm) },
@@ -117,7 +131,14 @@ func (r *rooms) bootstrap(ctx context.Context, cfg *config.Config, std streams) 
 	if cfg.Audit.Path == audit.Stdout { // whoever reads the log, be it a terminal, gets lines and nothing else
 		show.out, _ = std.err.(*os.File)
 	}
-	for _, realm := range r.gen.Internal() {
+	var seen []string
+	if before != nil {
+		seen = before.Internal()
+	}
+	for _, realm := range gen.Internal() {
+		if _, found := slices.BinarySearch(seen, realm); found {
+			continue
+		}
 		created, err := r.createRoot(ctx, realm, show.show)
 		if err != nil {
 			return fmt.Errorf("realm %s: create the root principal: %w", realm, err)
@@ -151,24 +172,40 @@ func (r *rooms) createRoot(ctx context.Context, realm string, show func(director
 }
 
 func (r *rooms) server(cfg *config.Config, listeners []server.Listener) (*server.Server, error) {
-	realms := func() []admin.Realm { return realmList(cfg, r.gen.Realms()) }
 	var decisions server.Auditor
 	if cfg.Audit.Decisions {
 		decisions = r.audit
 	}
 	return server.New(server.Config{Listeners: listeners, AdminSocket: cfg.Admin.Socket, Grace: cfg.ShutdownGrace}, server.Deps{
-		Current:   func() server.Snapshot { return r.gen },
-		Realms:    realms,
+		Enter: func() (server.Snapshot, func()) { return r.holder.Enter() },
+		Realms: func() []admin.Realm {
+			gen, leave := r.holder.Enter()
+			defer leave()
+			return realmList(gen)
+		},
 		Directory: r.directory,
 		Audit:     decisions,
-		Admin: admin.Handler(admin.Deps{
-			Directory: admin.Audited(r.directory, r.audit), Realms: realms, Plugins: r.pluginList,
-			Connections: r.gen.Connections, AccessKeys: r.gen.AccessKeys,
-			Secrets: func() admin.Secrets { return admin.AuditedSecrets(r.gen.Secrets(), r.audit) },
-			Logger:  r.log.Named("admin"),
-		}),
-		Logger: r.log.Named("server"),
+		Admin:     http.HandlerFunc(r.serveAdmin),
+		Logger:    r.log.Named("server"),
 	})
+}
+
+// serveAdmin serves an operator's request with the generation of the moment, and one for a reload without: that waits for
+// the requests that began before.
+func (r *rooms) serveAdmin(w http.ResponseWriter, req *http.Request) {
+	log := r.log.Named("admin")
+	if req.URL.Path == admin.ReloadPath {
+		admin.ReloadHandler(r.reload, log).ServeHTTP(w, req)
+		return
+	}
+	gen, leave := r.holder.Enter()
+	defer leave()
+	admin.Handler(admin.Deps{
+		Directory: admin.Audited(r.directory, r.audit), Realms: func() []admin.Realm { return realmList(gen) }, Plugins: r.pluginList,
+		Connections: gen.Connections, AccessKeys: gen.AccessKeys,
+		Secrets: func() admin.Secrets { return admin.AuditedSecrets(gen.Secrets(), r.audit) },
+		Logger:  log,
+	}).ServeHTTP(w, req)
 }
 
 func listeners(cfg *config.Config) ([]server.Listener, error) {
@@ -183,9 +220,10 @@ func listeners(cfg *config.Config) ([]server.Listener, error) {
 	return out, nil
 }
 
-func realmList(cfg *config.Config, state map[string]error) []admin.Realm {
+func realmList(gen *generation.Generation) []admin.Realm {
 	var out []admin.Realm
-	for _, r := range cfg.Realms {
+	state := gen.Realms()
+	for _, r := range gen.Config().Realms {
 		x := admin.Realm{Name: r.Name, Type: r.Authentication.Type, Tenant: r.Tenant, Served: state[r.Name] == nil}
 		if !x.Served {
 			x.Reason = state[r.Name].Error()
@@ -233,7 +271,7 @@ func (r *rooms) follow(ctx context.Context) {
 }
 
 // hangups answers SIGHUP. With a terminal it says that the terminal is gone, and the daemon stops; without one it is an
-// operator's wish for a new configuration, which has to wait for a restart.
+// operator's wish for a new configuration.
 func (r *rooms) hangups(ctx context.Context, hangup <-chan os.Signal, attached bool, stop func()) {
 	for {
 		select {
@@ -243,7 +281,8 @@ func (r *rooms) hangups(ctx context.Context, hangup <-chan os.Signal, attached b
 				stop()
 				return
 			}
-			r.log.Warn("SIGHUP: a running daemon cannot take a new configuration yet; `realmgate validate` checks one, a restart takes it")
+			r.log.Info("SIGHUP: reloading the configuration")
+			_, _ = r.reloader.Reload(ctx, reload.Options{}) // it tells the log what comes of it
 		case <-ctx.Done():
 			return
 		}

@@ -17,17 +17,31 @@ func (r *rooms) sweep(ctx context.Context) {
 	tick := time.NewTicker(sweepInterval)
 	defer tick.Stop()
 	for {
-		for realm, c := range r.gen.Custodies() {
-			limited, cancel := context.WithTimeout(ctx, sweepLimit)
-			if _, err := c.Sweep(limited); err != nil && ctx.Err() == nil { // it tells itself what it leaves
-				r.log.Warn("secrets that are left over cannot be looked for now; it is tried again", "realm", realm, "error", err)
-			}
-			cancel()
+		gen, leave := r.holder.Enter()
+		realms := gen.Custodies()
+		leave()
+		for _, realm := range realms {
+			r.sweepRealm(ctx, realm)
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+// sweepRealm sweeps one realm. It keeps a generation that is no longer current for that long at the most.
+func (r *rooms) sweepRealm(ctx context.Context, realm string) {
+	gen, leave := r.holder.Enter()
+	defer leave()
+	c := gen.Custody(realm)
+	if c == nil {
+		return
+	}
+	limited, cancel := context.WithTimeout(ctx, sweepLimit)
+	defer cancel()
+	if _, err := c.Sweep(limited); err != nil && ctx.Err() == nil { // it tells itself what it leaves
+		r.log.Warn("secrets that are left over cannot be looked for now; it is tried again", "realm", realm, "error", err)
 	}
 }

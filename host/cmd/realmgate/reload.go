@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/realmgate/realmgate/host/admin"
+	"github.com/realmgate/realmgate/host/config"
+	"github.com/realmgate/realmgate/host/generation"
+	"github.com/realmgate/realmgate/host/reload"
+	"github.com/realmgate/realmgate/host/server"
+)
+
+// reloads readies the daemon to take new configurations, from the same files, environment and flags.
+func (r *rooms) reloads(ctx context.Context, std streams, srv *server.Server, files []string, flags map[string]any) {
+	apply := func(cfg *config.Config, all []server.Listener) func() {
+		return func() {
+			r.log.SetLevel(hclog.LevelFromString(cfg.Log.Level))
+			srv.SetGrace(cfg.ShutdownGrace)
+			for _, l := range all {
+				if l.TLS == nil {
+					continue
+				}
+				if err := srv.SetTLS(l.Name, l.TLS); err != nil {
+					r.log.Error("the certificates of a listener were not replaced", "listener", l.Name, "error", err)
+				}
+			}
+		}
+	}
+	now := r.first.Held.Config()
+	first, err := listeners(now)
+	if err != nil { // they were read a moment ago
+		r.log.Warn("the certificates of a listener cannot be read any more", "error", err)
+	}
+	r.first.Apply = apply(now, first)
+	r.reloader = reload.New(ctx, reload.Deps{
+		Load:    func() (*config.Config, config.Diagnostics) { return read(files, flags) },
+		Sources: sources, Catalog: r.catalog, Build: r.build, Holder: &r.holder,
+		Outside: func(cfg *config.Config) (func(), error) {
+			all, err := listeners(cfg)
+			return apply(cfg, all), err
+		},
+		Before: func(ctx context.Context, gen *generation.Generation) error {
+			old, leave := r.holder.Enter()
+			defer leave()
+			return r.bootstrap(ctx, std, gen, old)
+		},
+		Notify: func(begun bool) {
+			if begun {
+				r.notify(daemon.SdNotifyReloading + "\n" + daemon.SdNotifyMonotonicUsec())
+				return
+			}
+			r.notify(daemon.SdNotifyReady)
+		},
+		Audit: r.audit, Logger: r.log.Named("reload"),
+	}, r.first)
+	r.reloader.Follow()
+}
+
+// watch reloads when a file changes that the configuration is made of, until ctx ends.
+func (r *rooms) watch(ctx context.Context, files []string) {
+	log := r.log.Named("watch")
+	reload.Watch(ctx, func() []string {
+		paths := append([]string{}, files...)
+		for _, s := range r.reloader.Sources() {
+			paths = append(paths, s.Path)
+		}
+		gen, leave := r.holder.Enter()
+		defer leave()
+		for _, l := range gen.Config().Listeners {
+			if l.TLS != nil {
+				paths = append(paths, l.TLS.CertFile, l.TLS.KeyFile, l.TLS.ClientCAFile)
+			}
+		}
+		return paths
+	}, func(changed []string) {
+		log.Info("changed: reloading the configuration", "paths", list(changed))
+		_, _ = r.reloader.Reload(ctx, reload.Options{}) // it tells the log what comes of it
+	})
+}
+
+// reload serves a reload that came over the admin socket.
+func (r *rooms) reload(ctx context.Context, o admin.ReloadOptions) (admin.ReloadReport, error) {
+	got, err := r.reloader.Reload(ctx, reload.Options(o))
+	out := admin.ReloadReport{
+		DryRun: o.DryRun, Plugins: admin.PluginChanges{Started: got.Started, Replaced: got.Replaced, Stopped: got.Stopped}, Unavailable: got.Unavailable,
+	}
+	for _, d := range got.Warnings {
+		out.Warnings = append(out.Warnings, d.String())
+	}
+	for _, b := range got.Blocks {
+		x := admin.BlockChange{Kind: b.Kind, Name: b.Name, Change: b.Change, At: b.Pos.String()}
+		for _, k := range b.Keys {
+			x.Keys = append(x.Keys, admin.KeyChange{Key: k.Key, Old: k.Old, New: k.New, At: k.Pos.String()})
+		}
+		out.Blocks = append(out.Blocks, x)
+	}
+	return out, err
+}
+
+type reloadCmd struct {
+	door
+	DryRun           bool `help:"Check the configuration, with the plugins that it names, and print what would change. Nothing does."`
+	Fresh            bool `help:"Build every part anew, also those whose settings have not changed."`
+	AllowUnavailable bool `help:"Reload also if a part cannot do its work now, or a plugin does not start; without it that is refused, unless it was so before."`
+}
+
+// Run has the daemon take its configuration, and prints what has changed.
+func (r reloadCmd) Run(ctx context.Context, c *cli, std streams) error {
+	cl, err := r.client(c, std)
+	if err != nil {
+		return err
+	}
+	got, err := cl.Reload(ctx, admin.ReloadOptions{DryRun: r.DryRun, Fresh: r.Fresh, AllowUnavailable: r.AllowUnavailable})
+	if err != nil {
+		return fmt.Errorf("not reloaded; the daemon serves what it did before\n%w", err)
+	}
+	for _, w := range got.Warnings {
+		fmt.Fprintln(std.err, w)
+	}
+	return r.print(std, got, func(w io.Writer) { reloadRows(w, got) })
+}
+
+func reloadRows(w io.Writer, got admin.ReloadReport) {
+	verb := "changed"
+	if got.DryRun {
+		verb = "would change"
+	}
+	n := 0
+	for _, b := range got.Blocks {
+		n++
+		fmt.Fprintf(w, "%s: %s%s\n", b, b.Change, place(b.At))
+		for _, k := range b.Keys {
+			fmt.Fprintf(w, "    %s: %s -> %s%s\n", k.Key, orUnset(k.Old), orUnset(k.New), place(k.At))
+		}
+	}
+	for _, p := range []struct {
+		what  string
+		names []string
+	}{{"started", got.Plugins.Started}, {"replaced: its binary or its block changed", got.Plugins.Replaced}, {"stopped", got.Plugins.Stopped}} {
+		for _, name := range p.names {
+			n++
+			fmt.Fprintf(w, "plugin process %s: %s\n", name, p.what)
+		}
+	}
+	for _, why := range got.Unavailable {
+		fmt.Fprintf(w, "not checked, it is not available: %s\n", why)
+	}
+	if n == 0 {
+		fmt.Fprintf(w, "nothing %s\n", verb)
+	} else if got.DryRun {
+		fmt.Fprintln(w, "this is what would change; nothing has")
+	}
+}
+
+func place(at string) string {
+	if at == "" {
+		return ""
+	}
+	return " (" + at + ")"
+}
+
+func orUnset(value string) string {
+	if value == "" {
+		return "unset"
+	}
+	return value
+}

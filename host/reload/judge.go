@@ -1,0 +1,170 @@
+package reload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/realmgate/realmgate/host/catalog"
+	"github.com/realmgate/realmgate/host/config"
+	"github.com/realmgate/realmgate/host/generation"
+	"github.com/realmgate/realmgate/sdk"
+)
+
+// judge finds what is worse in a generation to be than in the one that serves.
+type judge struct {
+	old     Serving
+	cfg     *config.Config
+	set     *catalog.Set
+	sources []catalog.Source
+
+	refused   config.Diagnostics
+	tolerated []string // it was so before, or is allowed
+}
+
+// refusal says that a reload is refused for what may be passed over.
+type refusal struct{ config.Diagnostics }
+
+// Error lists what is wrong, and how to go on all the same.
+func (r refusal) Error() string {
+	return r.Err().Error() + "\nWith --allow-unavailable it is taken all the same."
+}
+
+// Unwrap gives the diagnostics.
+func (r refusal) Unwrap() error { return r.Err() }
+
+// verdict gives what was found so far as an error, unless o allows it.
+func (j *judge) verdict(o Options) error {
+	j.refused = j.refused.Sort()
+	if len(j.refused) == 0 {
+		return nil
+	}
+	if !o.AllowUnavailable {
+		return refusal{j.refused}
+	}
+	for _, d := range j.refused {
+		j.tolerated = append(j.tolerated, d.String())
+	}
+	j.refused = nil
+	return nil
+}
+
+// plugins looks for plugins that do not start, unless they did not before, from the same source.
+func (j *judge) plugins() {
+	before := map[string]bool{}
+	for _, err := range j.old.Set.Failed() {
+		if e, ok := errors.AsType[*catalog.StartError](err); ok {
+			before[e.Plugin] = reflect.DeepEqual(source(j.old.Sources, e), source(j.sources, e))
+		}
+	}
+	for _, err := range j.set.Failed() {
+		e, ok := errors.AsType[*catalog.StartError](err)
+		if ok && before[e.Plugin] {
+			j.tolerated = append(j.tolerated, err.Error())
+			continue
+		}
+		d := config.Diagnostic{Summary: err.Error()}
+		if ok {
+			if n := slices.IndexFunc(j.cfg.Plugins, func(p config.Plugin) bool { return p.Name == e.Plugin }); n >= 0 {
+				d = j.cfg.Plugins[n].Diagnose("", err.Error(), "")
+			}
+		}
+		j.refused = append(j.refused, d)
+	}
+}
+
+// source gives the source that an error is about.
+func source(all []catalog.Source, e *catalog.StartError) catalog.Source {
+	for _, s := range all {
+		if s.Name == e.Plugin && s.Path == e.Path {
+			return s
+		}
+	}
+	return catalog.Source{}
+}
+
+// generation looks for parts that cannot do their work now, and realms that would no longer be served.
+func (j *judge) generation(ctx context.Context, gen *generation.Generation) {
+	blamed := j.parts(ctx, gen)
+	was, is := j.old.Held.Realms(), gen.Realms()
+	for _, name := range slices.Sorted(maps.Keys(is)) {
+		err := is[name]
+		if err == nil || blamed || len(j.set.Failed()) > 0 {
+			continue // said already, where it can be mended
+		}
+		if before, known := was[name]; known && before != nil {
+			continue
+		}
+		j.refused = append(j.refused, realm(j.cfg, name).Diagnose("", fmt.Sprintf("realm %q would not be served: %v", name, err), ""))
+	}
+}
+
+func realm(cfg *config.Config, name string) config.Realm {
+	for _, r := range cfg.Realms {
+		if r.Name == name {
+			return r
+		}
+	}
+	return config.Realm{}
+}
+
+// parts checks the parts that are new. It says whether one is to blame for something.
+func (j *judge) parts(ctx context.Context, gen *generation.Generation) (blamed bool) {
+	known := map[catalog.Handle]bool{}
+	old := j.old.Held.Parts()
+	for _, p := range old {
+		known[p.Handle] = true
+	}
+	var fresh []generation.Part
+	for _, p := range gen.Parts() {
+		err := gen.Ready(p)
+		if err == nil && !known[p.Handle] {
+			fresh = append(fresh, p)
+		}
+		if err == nil {
+			continue
+		}
+		blamed = true
+		before := func(o generation.Part) bool { return o.Is(p) && j.old.Held.Ready(o) != nil }
+		j.blame(p, "is not available: "+err.Error(), known[p.Handle] || slices.ContainsFunc(old, before))
+	}
+	return j.check(ctx, fresh) || blamed
+}
+
+// check asks the parts that are new whether they can do their work.
+func (j *judge) check(ctx context.Context, fresh []generation.Part) (blamed bool) {
+	hs := make([]catalog.Handle, len(fresh))
+	for n, p := range fresh {
+		hs[n] = p.Handle
+	}
+	for _, d := range j.set.Check(ctx, hs) {
+		if !d.Warning {
+			blamed = true
+			j.blame(fresh[d.Index], "cannot do its work now: "+d.Summary, false)
+		}
+	}
+	return blamed
+}
+
+func (j *judge) blame(p generation.Part, what string, before bool) {
+	d := p.Diagnose("", fmt.Sprintf("%v %q %s", p.Kind, p.Type, what), "", false, true)
+	if before {
+		j.tolerated = append(j.tolerated, d.String())
+		return
+	}
+	j.refused = append(j.refused, d)
+}
+
+// kindOf gives the kind of a plugin's offer by its name.
+func kindOf(name string) (sdk.Kind, bool) {
+	for _, k := range sdk.Kinds() {
+		if k.String() == strings.ToLower(name) {
+			return k, true
+		}
+	}
+	return 0, false
+}

@@ -1,0 +1,182 @@
+package reload
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/realmgate/realmgate/host/audit"
+	"github.com/realmgate/realmgate/host/catalog"
+	"github.com/realmgate/realmgate/host/config"
+	"github.com/realmgate/realmgate/host/generation"
+)
+
+// Options say how to reload. Two that are equal ask for the same.
+type Options struct {
+	DryRun           bool // only say what would change
+	Fresh            bool // build every part anew, also those whose settings have not changed
+	AllowUnavailable bool // also if a part cannot do its work now, or a plugin does not start
+}
+
+// Report says what a reload changed, or would change.
+type Report struct {
+	Blocks []config.BlockChange
+	// Started, Replaced and Stopped are plugins by name; one is replaced if its binary or its block has changed.
+	Started, Replaced, Stopped []string
+	// Unavailable is what could not be checked, or cannot be used, of a reload that went on all the same.
+	Unavailable []string
+	Warnings    config.Diagnostics
+}
+
+// Deps is what a Reloader works on.
+type Deps struct {
+	// Load reads the configuration from where the daemon was started with.
+	Load func() (*config.Config, config.Diagnostics)
+	// Sources lists the plugins of a configuration.
+	Sources func(*config.Config) ([]catalog.Source, error)
+	Catalog *catalog.Catalog
+	// Build is what a generation is built on; its Plugins are left out.
+	Build  generation.Deps
+	Holder *generation.Holder
+	// Outside readies what the daemon has outside of generations, such as the certificates of its listeners, and gives what
+	// puts that into force.
+	Outside func(*config.Config) (apply func(), err error)
+	// Before is called before a generation serves for the first time; nil: nothing.
+	Before func(context.Context, *generation.Generation) error
+	// Notify is told when a reload begins (true) and when it has ended; nil: nobody is.
+	Notify func(begun bool)
+	Audit  *audit.Log   // gets a line per reload; nil: none
+	Logger hclog.Logger // nil: silent
+}
+
+// Serving is what the daemon serves at a time.
+type Serving struct {
+	Held    *generation.Held
+	Set     *catalog.Set
+	Sources []catalog.Source
+	Apply   func() // puts what is outside of the generation into force once more
+}
+
+// Reloader reloads, one at a time. It is safe for concurrent use.
+type Reloader struct {
+	deps Deps
+	ctx  context.Context // ends when the daemon stops
+	turn chan struct{}   // holds one value while a reload runs
+
+	mu      sync.Mutex
+	waiting map[Options]*job
+	current Serving
+	moved   chan struct{} // closed at the next switch
+	work    sync.WaitGroup
+}
+
+// job is a reload that has not begun, or runs.
+type job struct {
+	done   chan struct{}
+	report Report
+	err    error
+}
+
+// ErrStopping says that the daemon stops and takes no configuration any more.
+var ErrStopping = errors.New("the daemon is stopping")
+
+// New gives a reloader of a daemon that serves first. What it does ends with ctx; see [Reloader.Wait].
+func New(ctx context.Context, d Deps, first Serving) *Reloader {
+	if d.Logger == nil {
+		d.Logger = hclog.NewNullLogger()
+	}
+	return &Reloader{deps: d, ctx: ctx, turn: make(chan struct{}, 1), waiting: map[Options]*job{}, current: first, moved: make(chan struct{})}
+}
+
+// Reload takes the configuration as it is now. One that comes while another one runs waits for it; a further one that asks
+// for the same joins the one that waits. The error says why the daemon stays with what it had. When ctx ends only the waiting
+// does: a reload that was asked for is done.
+func (r *Reloader) Reload(ctx context.Context, o Options) (Report, error) {
+	r.mu.Lock()
+	if r.ctx.Err() != nil {
+		r.mu.Unlock()
+		return Report{}, ErrStopping
+	}
+	j := r.waiting[o]
+	if j == nil {
+		j = &job{done: make(chan struct{})}
+		r.waiting[o] = j
+		r.work.Go(func() { r.do(context.WithoutCancel(ctx), j, o) })
+	}
+	r.mu.Unlock()
+	select {
+	case <-j.done:
+		return j.report, j.err
+	case <-ctx.Done():
+		return Report{}, ctx.Err()
+	}
+}
+
+// do does what was asked for with ctx, which tells the audit log who did.
+func (r *Reloader) do(ctx context.Context, j *job, o Options) {
+	defer close(j.done)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(r.ctx, cancel)()
+	if j.err = r.lock(); j.err != nil {
+		r.begin(o)
+		return
+	}
+	defer r.unlock()
+	r.begin(o)
+	j.report, j.err = r.reload(ctx, o)
+}
+
+// begin takes a job out of those that others may join.
+func (r *Reloader) begin(o Options) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.waiting, o)
+}
+
+func (r *Reloader) lock() error {
+	select {
+	case <-r.ctx.Done():
+		return ErrStopping
+	default:
+	}
+	select {
+	case r.turn <- struct{}{}:
+		return nil
+	case <-r.ctx.Done():
+		return ErrStopping
+	}
+}
+
+func (r *Reloader) unlock() { <-r.turn }
+
+// Wait returns when nothing that the reloader began is left to do. Its context has to have ended.
+func (r *Reloader) Wait() {
+	r.mu.Lock()   // whoever comes later sees that the daemon stops
+	r.mu.Unlock() //nolint:staticcheck // nothing is to be done under the lock
+	r.work.Wait()
+}
+
+// Sources gives the plugins of what serves.
+func (r *Reloader) Sources() []catalog.Source {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.current.Sources
+}
+
+func (r *Reloader) serving() (Serving, <-chan struct{}) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.current, r.moved
+}
+
+// moveTo notes what serves from now on.
+func (r *Reloader) moveTo(s Serving) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.current = s
+	close(r.moved)
+	r.moved = make(chan struct{})
+}

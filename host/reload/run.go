@@ -1,0 +1,303 @@
+package reload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/realmgate/realmgate/host/audit"
+	"github.com/realmgate/realmgate/host/catalog"
+	"github.com/realmgate/realmgate/host/config"
+	"github.com/realmgate/realmgate/host/generation"
+)
+
+// reload does what was asked for, and tells of it.
+func (r *Reloader) reload(ctx context.Context, o Options) (Report, error) {
+	if o.DryRun {
+		return r.dryRun(ctx, o)
+	}
+	if r.deps.Notify != nil {
+		r.deps.Notify(true)
+		defer r.deps.Notify(false)
+	}
+	report, err := r.take(ctx, o)
+	if err != nil {
+		r.refused(err)
+	}
+	return report, err
+}
+
+// refused tells why the daemon stays with what it had.
+func (r *Reloader) refused(err error) {
+	r.deps.Logger.Error("the configuration was not reloaded; the former one serves on")
+	for line := range strings.Lines(err.Error()) {
+		r.deps.Logger.Error("not reloaded: " + strings.TrimRight(line, "\n"))
+	}
+}
+
+// take loads the configuration and serves it.
+func (r *Reloader) take(ctx context.Context, o Options) (Report, error) {
+	cfg, diags := r.deps.Load()
+	if err := diags.Err(); err != nil {
+		return Report{}, r.note(ctx, err)
+	}
+	report, next, err := r.build(ctx, o, cfg)
+	if err != nil {
+		return report, r.note(ctx, err)
+	}
+	report.Warnings = append(slices.Clone(diags), report.Warnings...).Sort()
+	return report, r.serve(ctx, next, summary(report), report)
+}
+
+// note keeps an audit line of a reload that came to nothing before anything was changed. Only the first line of the reason
+// is kept: the others are from the configuration.
+func (r *Reloader) note(ctx context.Context, err error) error {
+	why, _, _ := strings.Cut(err.Error(), "\n")
+	_ = r.deps.Audit.Record(ctx, audit.Event{Name: audit.ConfigReload, Outcome: audit.Refused, Detail: why})
+	return err
+}
+
+// dryRun builds the configuration, says what is different, and leaves nothing behind.
+func (r *Reloader) dryRun(ctx context.Context, o Options) (Report, error) {
+	cfg, diags := r.deps.Load()
+	if err := diags.Err(); err != nil {
+		return Report{}, err
+	}
+	report, next, err := r.build(ctx, o, cfg)
+	if err != nil {
+		return report, err
+	}
+	report.Warnings = append(slices.Clone(diags), report.Warnings...).Sort()
+	r.drop(next)
+	return report, nil
+}
+
+// build makes what cfg asks for beside what serves, and checks it. On an error nothing is left of it.
+func (r *Reloader) build(ctx context.Context, o Options, cfg *config.Config) (report Report, next Serving, err error) {
+	old, _ := r.serving()
+	if err := config.Restart(old.Held.Config(), cfg).Err(); err != nil {
+		return report, next, err
+	}
+	apply, err := r.deps.Outside(cfg)
+	if err != nil {
+		return report, next, err
+	}
+	sources, err := r.deps.Sources(cfg)
+	if err != nil {
+		return report, next, err
+	}
+	set := r.deps.Catalog.Prepare(ctx, sources)
+	if o.Fresh {
+		set.Unshared()
+	}
+	defer func() {
+		if err != nil {
+			r.close(set)
+		}
+	}()
+	j := judge{old: old, cfg: cfg, set: set, sources: sources}
+	j.plugins()
+	if err := j.verdict(o); err != nil {
+		return report, next, err
+	}
+	deps := r.deps.Build
+	deps.Plugins, deps.Former = set, old.Held.Generation
+	gen, diags := generation.Build(ctx, cfg, deps)
+	if err := diags.Err(); err != nil {
+		return report, next, err
+	}
+	j.generation(ctx, gen)
+	if err := j.verdict(o); err != nil {
+		gen.Release(context.WithoutCancel(ctx))
+		return report, next, err
+	}
+	if err := ctx.Err(); err != nil {
+		gen.Release(context.WithoutCancel(ctx))
+		return report, next, ErrStopping
+	}
+	report = Report{Blocks: config.Diff(old.Held.Config(), cfg, shown(set, sources)), Unavailable: j.tolerated, Warnings: diags}
+	report.Started, report.Replaced, report.Stopped = plugins(old.Sources, sources, set.Fresh())
+	return report, Serving{Held: generation.Hold(gen), Set: set, Sources: sources, Apply: apply}, nil
+}
+
+// shown lets the settings of the parts be seen that came with the daemon: these take secrets as references only.
+func shown(set *catalog.Set, sources []catalog.Source) config.Shown {
+	return func(kind, typ string) bool {
+		k, ok := kindOf(kind)
+		if !ok {
+			return false
+		}
+		offer, err := set.Find(k, typ)
+		return err == nil && slices.ContainsFunc(sources, func(s catalog.Source) bool { return s.Name == offer.Plugin && s.Bundled })
+	}
+}
+
+// plugins says what becomes of which plugin.
+func plugins(old, now []catalog.Source, fresh []string) (started, replaced, stopped []string) {
+	has := func(all []catalog.Source, name string) bool {
+		return slices.ContainsFunc(all, func(s catalog.Source) bool { return s.Name == name })
+	}
+	for _, name := range fresh {
+		if has(old, name) {
+			replaced = append(replaced, name)
+		} else {
+			started = append(started, name)
+		}
+	}
+	for _, s := range old {
+		if !has(now, s.Name) && !slices.Contains(stopped, s.Name) {
+			stopped = append(stopped, s.Name)
+		}
+	}
+	return started, replaced, stopped
+}
+
+// serve switches to next, with a line in the audit log before and after. A plugin that was started for it and does not stay
+// well undoes that.
+func (r *Reloader) serve(ctx context.Context, next Serving, change string, report Report) error {
+	if r.deps.Before != nil {
+		if err := r.deps.Before(ctx, next.Held.Generation); err != nil {
+			r.drop(next)
+			return r.note(ctx, err)
+		}
+	}
+	took := false
+	err := r.deps.Audit.Around(ctx, audit.Event{Name: audit.ConfigReload, Change: change}, func() error {
+		took = true
+		return r.switchTo(ctx, next, change, report)
+	}, nil)
+	if !took { // no line could be written
+		r.drop(next)
+	}
+	return err
+}
+
+func (r *Reloader) switchTo(ctx context.Context, next Serving, change string, report Report) error {
+	old, _ := r.serving()
+	r.deps.Holder.Switch(next.Held)
+	next.Set.Activate()
+	next.Apply()
+	window := next.Held.Config().PluginHealthWindow
+	if fresh := next.Set.Fresh(); len(fresh) > 0 && window > 0 {
+		r.deps.Logger.Info("the new configuration serves; plugins that were started for it are watched", "plugins", strings.Join(fresh, ","), "for", window)
+		err := next.Set.Healthy(ctx, window)
+		if ctx.Err() != nil { // both end with the daemon
+			r.moveTo(next)
+			return ErrStopping
+		}
+		if err != nil {
+			r.deps.Holder.Switch(old.Held)
+			old.Set.Activate()
+			old.Apply()
+			r.retire(next)
+			return fmt.Errorf("switched back to the former configuration: %w", err)
+		}
+	}
+	r.moveTo(next)
+	r.retire(old)
+	r.deps.Logger.Info("configuration reloaded", "changes", change, "realms", len(next.Held.Config().Realms))
+	for _, why := range report.Unavailable {
+		r.deps.Logger.Warn("reloaded, although it is not available: " + why)
+	}
+	for _, d := range report.Warnings {
+		r.deps.Logger.Warn(d.String())
+	}
+	return nil
+}
+
+// retire ends what no longer serves, when the requests have left that began with it, at the latest after the grace.
+func (r *Reloader) retire(s Serving) {
+	r.work.Go(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), max(s.Held.Config().ShutdownGrace, time.Second))
+		defer cancel()
+		if err := s.Held.Retire(ctx); err != nil {
+			r.deps.Logger.Warn("requests that began before the reload are cut off", "error", err)
+		}
+		s.Set.Close(ctx)
+	})
+}
+
+// drop ends what never served.
+func (r *Reloader) drop(s Serving) {
+	s.Held.Release(context.WithoutCancel(r.ctx))
+	r.close(s.Set)
+}
+
+// closeLimit bounds the end of plugins that were started in vain.
+const closeLimit = 10 * time.Second
+
+func (r *Reloader) close(set *catalog.Set) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), closeLimit)
+	defer cancel()
+	set.Close(ctx)
+}
+
+// summary says in one line what a reload changes: names, never values.
+func summary(report Report) string {
+	var out []string
+	for _, b := range report.Blocks {
+		out = append(out, map[string]string{config.Added: "+", config.Removed: "-", config.Changed: "~"}[b.Change]+strings.TrimRight(b.Kind+" "+b.Name, " "))
+	}
+	for _, p := range []struct {
+		sign  string
+		names []string
+	}{{"start ", report.Started}, {"replace ", report.Replaced}, {"stop ", report.Stopped}} {
+		for _, name := range p.names {
+			out = append(out, p.sign+name)
+		}
+	}
+	if len(out) == 0 {
+		return "nothing"
+	}
+	return strings.Join(out, ", ")
+}
+
+// Follow builds the configuration that serves anew when a plugin has started that had failed before, until the daemon stops.
+// The files are not read again: what an operator has begun to change is not taken.
+func (r *Reloader) Follow() { r.work.Go(r.follow) }
+
+func (r *Reloader) follow() {
+	for r.ctx.Err() == nil {
+		s, moved := r.serving()
+		select {
+		case <-r.ctx.Done():
+			return
+		case <-moved:
+			continue
+		case <-s.Set.Changed():
+		}
+		if r.rebuild(s) {
+			continue
+		}
+		select { // what refused it may pass
+		case <-r.ctx.Done():
+		case <-moved:
+		case <-time.After(rebuildPause):
+		}
+	}
+}
+
+const rebuildPause = 30 * time.Second
+
+// rebuild builds s anew, unless it serves no more. It says whether there is a new generation.
+func (r *Reloader) rebuild(s Serving) bool {
+	if r.lock() != nil {
+		return false
+	}
+	defer r.unlock()
+	if now, _ := r.serving(); now.Held != s.Held {
+		return true
+	}
+	report, next, err := r.build(r.ctx, Options{AllowUnavailable: true}, s.Held.Config())
+	if err == nil {
+		err = r.serve(r.ctx, next, "a plugin that had not started, has", report)
+	}
+	if err != nil && !errors.Is(err, ErrStopping) {
+		r.deps.Logger.Error("a plugin has started, but the configuration cannot be built with it")
+		r.refused(err)
+	}
+	return err == nil
+}
