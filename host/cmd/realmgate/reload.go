@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/hashicorp/go-hclog"
@@ -68,6 +70,7 @@ func (r *rooms) watch(ctx context.Context, files []string) {
 		paths := append([]string{}, files...)
 		for _, s := range r.reloader.Sources() {
 			paths = append(paths, s.Path)
+			paths = slices.AppendSeq(paths, maps.Keys(s.Files))
 		}
 		gen, leave := r.holder.Enter()
 		defer leave()
