@@ -51,6 +51,24 @@ func TestImplementation(t *testing.T) {
 	}
 }
 
+// checker is a part of any kind.
+type checker struct{ parts }
+
+func (checker) Check(context.Context) error { return nil }
+
+func TestCheckersOfAnyKind(t *testing.T) {
+	t.Parallel()
+	build := func(context.Context, Setup, struct{}) (checker, error) { return checker{}, nil }
+	for _, i := range []Implementation{PrincipalMapperType("m", build), TokenBrokerType("b", build)} {
+		if !slices.Equal(i.Abilities(), []Ability{AbilityChecker}) {
+			t.Errorf("%v: %v", i.Kind(), i.Abilities())
+		}
+	}
+	if s := AbilityChecker.String(); s != "checker" {
+		t.Error(s)
+	}
+}
+
 func TestDenials(t *testing.T) {
 	t.Parallel()
 	if AsDenial(nil) != nil || AsDenial(errors.New("x")) != nil {

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -205,13 +206,14 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
+// source has no limit of memory: the race detector uses terabytes of what is never touched.
 func source(t *testing.T, name, mode string) Source {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Source{Name: name, Program: child.Program{Path: self, TLS: true, Env: map[string]string{modeVariable: mode}}}
+	return Source{Name: name, Program: child.Program{Path: self, TLS: true, Limits: child.Limits{Memory: child.Unlimited}, Env: map[string]string{modeVariable: mode}}}
 }
 
 type world struct {
@@ -225,11 +227,14 @@ type world struct {
 // sockets lists the socket directories of processes.
 func (w *world) sockets(t *testing.T) []string {
 	t.Helper()
-	all, err := filepath.Glob(filepath.Join(w.runtime, "rg*", "*", "."))
+	all, err := filepath.Glob(filepath.Join(w.runtime, "rg*", "*"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return all
+	return slices.DeleteFunc(all, func(path string) bool {
+		info, err := os.Stat(path)
+		return err != nil || !info.IsDir()
+	})
 }
 
 // newWorld makes a catalog with the sources started. At the end of the test nothing of it may be left.

@@ -123,6 +123,17 @@ func (p *supervised) notStarted(ctx context.Context) error {
 	return &StartError{Plugin: p.src.Name, Path: p.src.Path, Reason: child.ReasonStopped, Detail: "was stopped before it was ready", Err: err}
 }
 
+// proof gives the process by which a plugin is judged that nobody had before: the first one, also if it has ended since, of one
+// that was started just now; the current one of one that took longer, perhaps with several tries.
+func (p *supervised) proof(fresh bool) *process {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if fresh || p.live == nil {
+		return p.came
+	}
+	return p.live
+}
+
 // admit takes what a plugin offers into the set, unless it is taken.
 func (s *Set) admit(p *supervised, fresh bool) error {
 	p.mu.Lock()
@@ -137,8 +148,9 @@ func (s *Set) admit(p *supervised, fresh bool) error {
 	for _, o := range offers {
 		s.offers[offerKey{o.Kind, o.Type}] = p
 	}
-	if fresh {
-		s.started = append(s.started, p)
+	if !p.had {
+		p.had = true
+		s.started = append(s.started, start{p, p.proof(fresh)})
 	}
 	return nil
 }

@@ -17,7 +17,7 @@ type Set struct {
 	chosen  []*supervised // in the order of the sources; those that failed included
 	offers  map[offerKey]*supervised
 	failed  []error
-	started []*supervised // that came up while it was prepared
+	started []start
 	changed chan struct{}
 	closed  chan struct{}
 	once    sync.Once
@@ -32,14 +32,20 @@ type offerKey struct {
 	typ  string
 }
 
+// start is a plugin that no set had before, and the process that it has to prove itself with.
+type start struct {
+	p *supervised
+	x *process
+}
+
 // Failed gives why plugins of the set did not start, in the order of the sources. It does not change when one starts later.
 func (s *Set) Failed() []error { return slices.Clone(s.failed) }
 
-// Fresh gives the names of the plugins that were started for the set and that nobody had before, in the order of the sources.
+// Fresh gives the names of the plugins that the set is the first to have, in the order of the sources.
 func (s *Set) Fresh() []string {
 	out := make([]string, len(s.started))
 	for n, f := range s.started {
-		out[n] = f.src.Name
+		out[n] = f.p.src.Name
 	}
 	return out
 }
@@ -115,15 +121,15 @@ func (p *supervised) end(ctx context.Context) {
 	<-p.done
 }
 
-// Healthy watches what was started for the set for as long as window, and says what is wrong with it: nil if every process
-// lived through it and answered. ctx ends it early.
+// Healthy watches the plugins that the set is the first to have for as long as window, and says what is wrong with them: nil
+// if every process lived through it and answered. ctx ends it early.
 func (s *Set) Healthy(ctx context.Context, window time.Duration) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	end := time.Now().Add(window)
 	found := make(chan error, len(s.started))
-	for _, p := range s.started {
-		go func() { found <- p.healthy(ctx, end) }()
+	for _, f := range s.started {
+		go func() { found <- f.healthy(ctx, end) }()
 	}
 	var first error
 	for range s.started {
@@ -135,9 +141,9 @@ func (s *Set) Healthy(ctx context.Context, window time.Duration) error {
 	return first
 }
 
-// healthy is Healthy for one plugin: its first process is the one that counts.
-func (p *supervised) healthy(ctx context.Context, end time.Time) error {
-	x, o := p.came, p.c.opts
+// healthy is Healthy for one plugin.
+func (f start) healthy(ctx context.Context, end time.Time) error {
+	p, x, o := f.p, f.x, f.p.c.opts
 	for misses := 0; ; {
 		select {
 		case <-time.After(min(time.Until(end), o.ProbeInterval)):

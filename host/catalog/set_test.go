@@ -228,6 +228,12 @@ func TestStartsLate(t *testing.T) {
 	if _, err := second.Find(sdk.KindPrincipalMapper, "badge"); err != nil {
 		t.Error(err)
 	}
+	if got := second.Fresh(); !slices.Equal(got, []string{"p"}) {
+		t.Errorf("nobody had it before: %v", got)
+	}
+	if got := w.prepare(t, s).Fresh(); len(got) != 0 {
+		t.Errorf("somebody had it before: %v", got)
+	}
 	if n := strings.Count(w.log.String(), "plugin did not start"); n != 1 {
 		t.Errorf("the same failure was logged %d times", n)
 	}

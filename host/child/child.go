@@ -2,6 +2,7 @@ package child
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,12 +44,14 @@ type child struct {
 	cmd     *exec.Cmd // nil until started
 	killed  bool      // a kill came before the start
 	reaped  bool
+	group   *group // nil where there are none
 	exit    error
 	refused *Refusal
 }
 
 func newChild(i *Image, dir string, o *output, s *Starter, timeout time.Duration) *child {
 	c := &child{image: i, dir: dir, timeout: timeout, starter: s, out: o, exited: make(chan struct{}), done: make(chan struct{})}
+	c.env = i.program.Limits.environment() // the operator's own wins
 	for k, v := range i.program.Env {
 		c.env = append(c.env, k+"="+v)
 	}
@@ -67,21 +70,25 @@ func (c *child) Start(context.Context) (err error) {
 	if err != nil {
 		return errors.Join(err, outR.Close(), outW.Close())
 	}
-	cmd := exec.Command(c.image.program.Path, c.image.program.Args...)
+	cmd := &exec.Cmd{Args: append([]string{c.image.program.Path}, c.image.program.Args...)}
 	cmd.Env = append(c.env, serve.LogLevelVariable+"="+c.out.log.GetLevel().String(), plugin.EnvUnixSocketDir+"="+c.dir)
 	cmd.Stdout, cmd.Stderr = outW, errW // files: no goroutine of exec waits for their end
 	isolate(cmd)
+	c.group.enter(cmd.SysProcAttr)
 	err = c.starter.do(func() error {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if c.killed {
 			return context.Canceled
 		}
-		if err := cmd.Start(); err != nil {
-			return err
-		}
-		c.cmd = cmd
-		return nil
+		return c.image.use(func(path string) error {
+			cmd.Path = path
+			if err := cmd.Start(); err != nil {
+				return err
+			}
+			c.cmd = cmd
+			return nil
+		})
 	})
 	if err = errors.Join(err, outW.Close(), errW.Close()); err != nil {
 		c.refuse(ReasonExec, fmt.Sprintf("cannot be executed: %v", pathless(err)))
@@ -90,6 +97,7 @@ func (c *child) Start(context.Context) (err error) {
 		close(c.done)
 		return errors.Join(err, outR.Close(), errR.Close())
 	}
+	c.restrict()
 	var pipes sync.WaitGroup
 	pipes.Go(func() { c.readStdout(outR) })
 	pipes.Go(func() {
@@ -122,6 +130,7 @@ func (c *child) readStdout(r io.Reader) {
 		_ = c.lineW.Close()
 		c.kill()
 	default:
+		c.restrict()                                 // once more: a runtime may have raised what it was given before, where root lets it
 		_, _ = io.WriteString(c.lineW, checked+"\n") // fails if go-plugin gave up
 	}
 	w := &lineWriter{emit: c.out.stdout}
@@ -135,6 +144,7 @@ func (c *child) reap(pipes *sync.WaitGroup, files ...*os.File) {
 	if waitable(pid) { // then Wait does not block, and until then the id is not given to a stranger
 		c.mu.Lock()
 		killGroup(pid)
+		c.group.kill()
 		c.exit, c.reaped = c.cmd.Wait(), true
 		c.mu.Unlock()
 	} else {
@@ -142,6 +152,9 @@ func (c *child) reap(pipes *sync.WaitGroup, files ...*os.File) {
 		c.mu.Lock()
 		c.exit, c.reaped = err, true
 		c.mu.Unlock()
+	}
+	if c.group.exhausted() {
+		c.refuse(ReasonLimit, "used more memory than its limit and was killed")
 	}
 	close(c.exited)
 
@@ -160,6 +173,19 @@ func (c *child) reap(pipes *sync.WaitGroup, files ...*os.File) {
 	close(c.done)
 }
 
+// restrict sets the process's limits. What cannot be limited does not run.
+func (c *child) restrict() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.reaped {
+		return
+	}
+	if err := restrict(c.cmd.Process.Pid, c.image.program.Limits, c.group); err != nil {
+		c.refused = cmp.Or(c.refused, &Refusal{Reason: ReasonLimit, Detail: fmt.Sprintf("cannot be limited: %v", err), Err: err})
+		killGroup(c.cmd.Process.Pid)
+	}
+}
+
 // kill ends the process and its whole group at once. It may be called at any time and more than once.
 func (c *child) kill() {
 	c.mu.Lock()
@@ -167,6 +193,7 @@ func (c *child) kill() {
 	c.killed = true
 	if c.cmd != nil && !c.reaped {
 		killGroup(c.cmd.Process.Pid)
+		c.group.kill()
 	}
 }
 

@@ -7,6 +7,9 @@ import (
 	"syscall"
 )
 
+// renounce can be had on Linux only.
+func renounce() error { return nil }
+
 // isolate gives the process its own group. A death signal is known to Linux only: elsewhere a host that is killed leaves
 // its plugins behind.
 func isolate(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }

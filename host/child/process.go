@@ -2,9 +2,11 @@ package child
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -51,7 +53,13 @@ func (s *Starter) Start(ctx context.Context, i *Image, o Options) (p *Process, e
 	if err != nil {
 		return nil, err
 	}
+	g, err := s.groups.of(filepath.Base(dir), i.program.Limits)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("no control group: %w", err), os.Remove(dir))
+	}
+	admit(o.Logger, i.program.Limits, g)
 	c := newChild(i, dir, &output{log: o.Logger}, s, o.Handshake)
+	c.group = g
 	p = &Process{child: c}
 	p.client = plugin.NewClient(&plugin.ClientConfig{
 		HandshakeConfig:  serve.Handshake,
@@ -169,5 +177,6 @@ func (p *Process) Stop(grace time.Duration, hurry <-chan struct{}) {
 	case <-killed:
 	case <-time.After(KillGrace):
 	}
+	p.child.group.close()
 	_ = os.RemoveAll(p.child.dir) // what is left is removed with the starter's own directory
 }

@@ -13,6 +13,7 @@ const (
 	ReasonHandshake     Reason = "handshake"      // it runs but does not speak as a plugin
 	ReasonProtocol      Reason = "protocol"       // it speaks another version of the contract
 	ReasonTimeout       Reason = "timeout"        // no handshake in time
+	ReasonLimit         Reason = "limit"          // it used more than it may
 	ReasonStopped       Reason = "stopped"        // the host ended the start
 )
 

@@ -22,8 +22,9 @@ const maxSocketDir = 70
 // Starter starts processes from one thread that lives as long as itself: the system ties a child's death signal to the
 // death of the thread that started it, not of the process. It is safe for concurrent use and must be closed.
 type Starter struct {
-	dir  string        // the sockets are in directories below it
-	dirs atomic.Uint64 // directories made
+	place  *place        // the sockets are in directories below it
+	dirs   atomic.Uint64 // directories made
+	groups *groups       // nil where the host may make none
 
 	jobs chan func()
 	quit chan struct{}
@@ -44,21 +45,29 @@ func NewStarter(dir string, log hclog.Logger) (*Starter, error) {
 	if err != nil {
 		return nil, err
 	}
-	own, err := os.MkdirTemp(base, "rg") // its mode is 0700
+	own, err := newPlace(base)
 	if err != nil {
 		return nil, err
 	}
-	if len(own) > maxSocketDir {
-		return nil, errors.Join(fmt.Errorf("%s is too long a directory for sockets: set a runtime directory with a shorter path", own), os.Remove(own))
+	if len(own.path) > maxSocketDir {
+		return nil, errors.Join(fmt.Errorf("%s is too long a directory for sockets: set a runtime directory with a shorter path", own.path), own.remove())
 	}
-	s := &Starter{dir: own, jobs: make(chan func()), quit: make(chan struct{}), done: make(chan struct{})}
-	go s.run()
+	s := &Starter{place: own, jobs: make(chan func()), quit: make(chan struct{}), done: make(chan struct{})}
+	if s.groups, err = newGroups(filepath.Base(own.path)); err != nil {
+		log.Info("plugins have no control groups of their own: each process is limited by itself", "reason", err)
+	}
+	ready := make(chan error)
+	go s.run(ready)
+	if err := <-ready; err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
 	return s, nil
 }
 
-func (s *Starter) run() {
+func (s *Starter) run(ready chan<- error) {
 	defer close(s.done)
 	runtime.LockOSThread() // and never unlocked: the thread ends with this goroutine
+	ready <- renounce()
 	for {
 		select {
 		case f := <-s.jobs:
@@ -82,7 +91,7 @@ func (s *Starter) do(f func() error) error {
 
 // socketDir makes a directory for the socket of one process.
 func (s *Starter) socketDir() (string, error) {
-	dir := filepath.Join(s.dir, strconv.FormatUint(s.dirs.Add(1), 36))
+	dir := filepath.Join(s.place.path, strconv.FormatUint(s.dirs.Add(1), 36))
 	return dir, os.Mkdir(dir, 0o700)
 }
 
@@ -90,5 +99,6 @@ func (s *Starter) socketDir() (string, error) {
 func (s *Starter) Close() error {
 	s.once.Do(func() { close(s.quit) })
 	<-s.done
-	return os.RemoveAll(s.dir)
+	s.groups.close()
+	return s.place.remove()
 }

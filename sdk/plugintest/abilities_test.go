@@ -262,3 +262,29 @@ func TestSigners(t *testing.T) {
 	c.Sign = nil
 	wantFinding(t, tellers(""), checkSign, c, "no Sign")
 }
+
+// checker is a mapper that says whether it could do its work.
+type checker struct {
+	badge
+	check func(context.Context) error
+}
+
+func (c *checker) Check(ctx context.Context) error { return c.check(ctx) }
+
+func TestCheckers(t *testing.T) {
+	t.Parallel()
+	for want, check := range map[string]func(context.Context) error{
+		"":                         func(context.Context) error { return errors.New("the provider is not reached from here") },
+		"panic: boom":              func(context.Context) error { panic("boom") },
+		"it does not say within 1": func(context.Context) error { select {} },
+	} {
+		c := Case{Kind: sdk.KindPrincipalMapper, Type: "badge", Settings: `{"claim":"badge"}`}
+		impls := []sdk.Implementation{sdk.PrincipalMapperType("badge", func(_ context.Context, _ sdk.Setup, s settings) (*checker, error) {
+			return &checker{badge: badge{settings: s}, check: check}, nil
+		})}
+		t.Run(want, func(t *testing.T) {
+			t.Parallel()
+			wantFinding(t, impls, checkChecker, c, want)
+		})
+	}
+}

@@ -36,6 +36,7 @@ var checks = []struct {
 	{"credentials", checkVend},
 	{"signatures", checkSign},
 	{"written secrets", checkWriter},
+	{"whether it can work", checkChecker},
 }
 
 func checkCall(ctx context.Context, s *suite, c Case) error {

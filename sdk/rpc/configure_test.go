@@ -253,13 +253,13 @@ func TestManifest(t *testing.T) {
 	good := func() *pluginv1.Manifest {
 		return &pluginv1.Manifest{Name: "n", Version: "1", Session: pluginv1.SessionMode_SESSION_MODE_LEGS, Implementations: []*impl{
 			{Kind: pluginv1.Kind_KIND_TOKEN_BROKER, Type: "t", SettingsSchema: []byte(`{}`), Schemes: []string{"bearer"}, NeedsHttp: true,
-				Abilities: []pluginv1.Ability{pluginv1.Ability_ABILITY_KEY_PUBLISHER, pluginv1.Ability_ABILITY_KEY_PUBLISHER, 99, 257}},
+				Abilities: []pluginv1.Ability{pluginv1.Ability_ABILITY_KEY_PUBLISHER, pluginv1.Ability_ABILITY_KEY_PUBLISHER, 99, 257, pluginv1.Ability_ABILITY_CHECKER}},
 		}}
 	}
 	m, err := manifestFromProto(good())
 	want := Manifest{Name: "n", Version: "1", Session: SessionLegs, Offers: []Offer{{
 		Kind: sdk.KindTokenBroker, Type: "t", SettingsSchema: []byte(`{}`), Schemes: []string{"bearer"}, NeedsHTTP: true,
-		Abilities: []sdk.Ability{sdk.AbilityKeyPublisher},
+		Abilities: []sdk.Ability{sdk.AbilityKeyPublisher, sdk.AbilityChecker},
 	}}}
 	if err != nil || !reflect.DeepEqual(m, want) {
 		t.Errorf("%+v %v", m, err)

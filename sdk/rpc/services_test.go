@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"reflect"
 	"strings"
@@ -76,6 +77,58 @@ func (v *vendor) Vend(_ context.Context, r sdk.VendRequest) (sdk.ConnectionCrede
 func (v *vendor) Sign(_ context.Context, r sdk.SignRequest) (sdk.SignedRequest, error) {
 	v.signs <- r
 	return sdk.SignedRequest{URL: "https://x", Header: []sdk.Header{{Name: "a", Value: "b"}}, Expires: until, AuditID: "log-1"}, nil
+}
+
+// checked is a mapper that says whether it could do its work.
+type checked struct {
+	fake
+	check func(context.Context) error
+}
+
+func (c *checked) Check(ctx context.Context) error { return c.check(ctx) }
+
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	ref := mustRef(t, "urn:realmgate-secret:s:a")
+	c := &checked{}
+	host := &fakeHost{resolve: func(_ context.Context, by Caller, _ sdk.SecretRef) (sdk.Secret, error) {
+		return sdk.Secret{}, fmt.Errorf("instance %d of realm %s asks", by.Instance, by.Realm)
+	}}
+	p := start(t, &Server{Implementations: []sdk.Implementation{
+		sdk.PrincipalMapperType("c", func(context.Context, sdk.Setup, none) (*checked, error) { return c, nil }),
+		sdk.PrincipalMapperType("plain", func(context.Context, sdk.Setup, none) (*fake, error) { return &c.fake, nil }),
+	}}, host)
+	const k = sdk.KindPrincipalMapper
+	if ds, err := p.Configure(t.Context(), []Instance{{ID: 1, Kind: k, Type: "c"}, {ID: 2, Kind: k, Type: "plain"}}); err != nil || len(ds) > 0 {
+		t.Fatal(ds, err)
+	}
+	for name, tt := range map[string]struct {
+		instance uint64
+		check    func(context.Context) error
+		code     Code
+		want     string // empty: no error
+	}{
+		"well":      {1, func(context.Context) error { return nil }, 0, ""},
+		"not well":  {1, func(context.Context) error { return errors.New("no login") }, CodeError, "no login"},
+		"a denial":  {1, func(context.Context) error { return sdk.Deny("x", "y") }, CodeError, "denied: x: y"},
+		"a panic":   {1, func(context.Context) error { panic("boom") }, CodePanic, "boom"},
+		"asks":      {1, func(ctx context.Context) error { _, err := ref.Value(ctx); return err }, CodeError, "instance 1 of realm r asks"},
+		"no such":   {9, nil, CodeUnknownInstance, "there is no instance 9"},
+		"no answer": {2, nil, CodeUnsupported, "cannot be checked"},
+	} {
+		c.check = tt.check
+		err := p.Check(t.Context(), "r", k, tt.instance)
+		var f *Failure
+		if tt.want == "" && err != nil || tt.want != "" && (!errors.As(err, &f) || f.Code != tt.code || !strings.Contains(err.Error(), tt.want) || sdk.AsDenial(err) != nil) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	c.check = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := p.Check(ctx, "", k, 1); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v", err)
+	}
 }
 
 // plainVendor is a vendor that cannot sign.

@@ -49,6 +49,38 @@ func identify(t *testing.T, p *Provider, text, want string) {
 	}
 }
 
+// A provider is well if its keys can be had: its metadata are its own, and there are keys.
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		change func(*fakeIssuer)
+		want   string
+	}{
+		"well":      {func(*fakeIssuer) {}, ""},
+		"down":      {func(f *fakeIssuer) { f.down = true }, "502"},
+		"another's": {func(f *fakeIssuer) { f.metadata = map[string]any{"issuer": "https://other.example"} }, "issuer"},
+		"keys are no keys": {func(f *fakeIssuer) {
+			f.fault = func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("x")) }
+		}, "/jwks"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFakeIssuer(t, jwk("rsa", "", "", rsaKey().Public()))
+			f.change(func() { tt.change(f) })
+			err := f.provider(t, nil).Check(t.Context())
+			if (err == nil) != (tt.want == "") || err != nil && (!strings.Contains(err.Error(), tt.want) || sdk.AsDenial(err) != nil) {
+				t.Errorf("%v, want %q", err, tt.want)
+			}
+		})
+	}
+	gone := newFakeIssuer(t)
+	p := gone.provider(t, nil)
+	gone.Close()
+	if err := p.Check(t.Context()); err == nil {
+		t.Error("a provider that cannot be reached is well")
+	}
+}
+
 func TestFloodOfKeyIDs(t *testing.T) {
 	t.Parallel()
 	f := newFakeIssuer(t, jwk("rsa", "", "", rsaKey().Public()))

@@ -1,0 +1,146 @@
+package child
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func openFiles(_, err io.Writer) {
+	for n := 0; ; n++ {
+		if _, fault := os.Open("/dev/null"); fault != nil {
+			_, _ = fmt.Fprintf(err, "opened %d: %v\n", n, fault)
+			return
+		}
+	}
+}
+
+// TestFiles: who leaks files runs out of their own.
+func TestFiles(t *testing.T) {
+	t.Parallel()
+	n := newNursery(t)
+	s := program(t, "files")
+	s.Limits.OpenFiles = 100
+	if _, err := n.try(t, load(t, s)); err == nil {
+		t.Error("a process without files served")
+	}
+	waitFor(t, "the process has no more files", func() bool { return strings.Contains(n.log.String(), "too many open files") })
+	_, count, _ := strings.Cut(n.log.String(), "opened ")
+	count, _, _ = strings.Cut(count, ":")
+	if got, err := strconv.Atoi(count); err != nil || got > 100 {
+		t.Errorf("%d, %v", got, err)
+	}
+}
+
+// shell gives a program that runs a script of the shell, which is no plugin: what it prints last is in the error. It has no
+// race detector in it, so that its memory can be limited.
+func shell(t testing.TB, lines string, l Limits) Program {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "script")
+	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+lines+"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return Program{Path: path, TLS: true, Env: map[string]string{"PATH": os.Getenv("PATH")}, Limits: l}
+}
+
+// limited waits until the limits are set, of which that of files is the last.
+const limited = `until [ "$(ulimit -Hn)" -le 4096 ]; do :; done; `
+
+func TestMemory(t *testing.T) {
+	t.Parallel()
+	n := newNursery(t)
+	const hog = limited + "dd if=/dev/zero of=/dev/null bs=%dM count=1"
+	for megabytes, want := range map[int]bool{32: true, 512: false} {
+		_, err := n.try(t, load(t, shell(t, fmt.Sprintf(hog+" 2>/dev/null && echo it fits >&2 || echo it does not fit >&2", megabytes), Limits{Memory: 256 << 20})))
+		if err == nil || strings.Contains(err.Error(), "it fits") != want {
+			t.Errorf("%d megabytes: %v", megabytes, err)
+		}
+	}
+}
+
+// TestLimitsAreSet reads what a process is held to, without limits of its own and with them.
+func TestLimitsAreSet(t *testing.T) {
+	t.Parallel()
+	n := newNursery(t)
+	const tell = limited + `echo "core $(ulimit -c) files $(ulimit -n) $(ulimit -Hn) data $(ulimit -d) heap $GOMEMLIMIT" >&2; grep NoNewPrivs /proc/self/status | tr -d '\t' | tr : ' ' >&2`
+	for want, l := range map[string]Limits{
+		"core 0 files 4096 4096 data 1048576 heap 966367620":      {},
+		"core 0 files 64 64 data 65536 heap 60397920":             {OpenFiles: 64, Memory: 64 << 20},
+		"core 0 files 4096 4096 data " + dataLimit(t) + " heap\"": {Memory: Unlimited},
+	} {
+		if _, err := n.try(t, load(t, shell(t, tell, l))); err == nil || !strings.Contains(err.Error(), `"NoNewPrivs 1"`) {
+			t.Errorf("privileges may be gained: %v", err)
+		}
+		if log := n.log.String(); !strings.Contains(log, want) {
+			t.Errorf("no %q in %s", want, log)
+		}
+	}
+}
+
+// dataLimit is what the test itself is held to.
+func dataLimit(t *testing.T) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "/bin/sh", "-c", "ulimit -Hd").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// TestForkBomb needs a user of its own: processes are counted by user, and root's are not.
+func TestForkBomb(t *testing.T) {
+	t.Parallel()
+	const most = 60
+	if self := os.Getenv("CHILD_TEST_FORKS"); self != "" {
+		n := newNursery(t)
+		if n.groups != nil && n.groups.processes {
+			t.Skip("processes are limited by a control group")
+		}
+		s := program(t, "forks")
+		s.Path, s.Limits.Processes = self, most
+		if p, err := n.try(t, load(t, s)); err == nil {
+			p.Stop(0, nil)
+		}
+		log := n.log.String()
+		_, count, _ := strings.Cut(log, "forked ")
+		count, _, _ = strings.Cut(count, ":")
+		if got, err := strconv.Atoi(count); err != nil || got < 5 || got > most {
+			t.Errorf("%d, %v: %s", got, err, log)
+		}
+		return
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, to be another user")
+	}
+	const nobodyElse = 54321
+	self := copyOf(t, "/proc/self/exe")
+	if err := os.Chmod(filepath.Dir(self), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(filepath.Dir(filepath.Dir(self)), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), self, "-test.run=^TestForkBomb$", "-test.v")
+	cmd.Env = []string{"CHILD_TEST_FORKS=" + self, "PATH=" + os.Getenv("PATH")}
+	cmd.Dir = "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobodyElse, Gid: nobodyElse}}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func fork(_, err io.Writer) {
+	for n := 0; n < 1000; n++ {
+		if fault := exec.Command("/bin/sleep", "3600").Start(); fault != nil { //nolint:noctx // it is to stay
+			_, _ = fmt.Fprintf(err, "forked %d: %v\n", n, fault)
+			os.Exit(5)
+		}
+	}
+	_, _ = fmt.Fprintln(err, "forked 1000: no limit")
+}

@@ -1,0 +1,12 @@
+package child
+
+import "io"
+
+var modes = map[string]func(out, err io.Writer){
+	"good":     func(io.Writer, io.Writer) {},
+	"files":    openFiles,
+	"forks":    fork,
+	"child":    escape(true, true),
+	"detached": escape(false, true),
+	"escaped":  escape(false, false),
+}
