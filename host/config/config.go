@@ -17,6 +17,7 @@ type Config struct {
 	RolePrefix         string // what a requested role starts with, in scopes and tokens
 	Log                Log
 	Admin              Admin
+	Metrics            Metrics
 	Directory          Directory
 	Audit              Audit
 	Listeners          []Listener        // sorted by name, at least one
@@ -41,6 +42,11 @@ type Log struct {
 // Admin is the door for the operator's commands.
 type Admin struct {
 	Socket string // path of the unix socket; empty means that there is none
+}
+
+// Metrics is the door for what the daemon tells in numbers.
+type Metrics struct {
+	Address string // host:port of a listener for them; empty means that there is none beside the admin socket
 }
 
 // Directory says where principals, roles and revocations are kept.

@@ -31,9 +31,11 @@ type Deps struct {
 	// LookupEnv reads the environment of the daemon for secret stores, as os.LookupEnv does.
 	LookupEnv func(string) (string, bool)
 	// Door guards the token endpoints; it outlives generations, which bring their own rules. nil: they are not guarded.
-	Door   *limit.Door
-	Audit  *audit.Log // of the token endpoints; nil: none
-	Logger hclog.Logger
+	Door  *limit.Door
+	Audit *audit.Log // of the token endpoints; nil: none
+	// SecretCounts counts the reads of secrets, over all generations; nil: nothing does.
+	SecretCounts *secret.Counts
+	Logger       hclog.Logger
 }
 
 // Build builds a configuration. Diagnostics with an error mean that the configuration is at fault; the generation is nil
@@ -43,6 +45,7 @@ func Build(ctx context.Context, cfg *config.Config, deps Deps) (*Generation, con
 	b := &builder{cfg: cfg, deps: deps, gen: &Generation{
 		plugins: deps.Plugins, config: cfg, secrets: secret.New(nil), realms: map[string]*realm{}, hosts: map[string]string{},
 	}, bases: map[string]string{}}
+	b.gen.secrets.CountIn(deps.SecretCounts)
 	b.stores(ctx)
 	b.parts(ctx)
 	for _, r := range cfg.Realms {

@@ -103,6 +103,9 @@ func (s serveCmd) Run(ctx context.Context, c *cli, std streams) (err error) {
 	for _, l := range cfg.Listeners {
 		r.log.Info("listening", "listener", l.Name, "address", srv.Addr(l.Name), "tls", l.TLS != nil)
 	}
+	if a := srv.Addr(server.MetricsListener); a != nil {
+		r.log.Info("listening for scrapes", "address", a, "path", metricsPath)
+	}
 	go r.hangups(ctx, hangup, attached, stop)
 	go r.follow(ctx)
 	go r.sweep(ctx)
@@ -176,7 +179,7 @@ func (r *rooms) server(cfg *config.Config, listeners []server.Listener) (*server
 	if cfg.Audit.Decisions {
 		decisions = r.audit
 	}
-	return server.New(server.Config{Listeners: listeners, AdminSocket: cfg.Admin.Socket, Grace: cfg.ShutdownGrace}, server.Deps{
+	return server.New(server.Config{Listeners: listeners, AdminSocket: cfg.Admin.Socket, MetricsAddress: cfg.Metrics.Address, Grace: cfg.ShutdownGrace}, server.Deps{
 		Enter: func() (server.Snapshot, func()) { return r.holder.Enter() },
 		Realms: func() []admin.Realm {
 			gen, leave := r.holder.Enter()
@@ -186,9 +189,14 @@ func (r *rooms) server(cfg *config.Config, listeners []server.Listener) (*server
 		Directory: r.directory,
 		Audit:     decisions,
 		Admin:     http.HandlerFunc(r.serveAdmin),
+		Metrics:   r.metrics,
+		Meter:     r.metrics,
 		Logger:    r.log.Named("server"),
 	})
 }
+
+// metricsPath is where the admin socket has the metrics.
+const metricsPath = "/metrics"
 
 // serveAdmin serves an operator's request with the generation of the moment, and one for a reload without: that waits for
 // the requests that began before.
@@ -196,6 +204,10 @@ func (r *rooms) serveAdmin(w http.ResponseWriter, req *http.Request) {
 	log := r.log.Named("admin")
 	if req.URL.Path == admin.ReloadPath {
 		admin.ReloadHandler(r.reload, log).ServeHTTP(w, req)
+		return
+	}
+	if req.URL.Path == metricsPath {
+		r.metrics.ServeHTTP(w, req)
 		return
 	}
 	gen, leave := r.holder.Enter()
