@@ -248,7 +248,10 @@ func realmList(gen *generation.Generation) []admin.Realm {
 func (r *rooms) pluginList() []admin.Plugin {
 	var out []admin.Plugin
 	for _, s := range r.catalog.Plugins() {
-		p := admin.Plugin{Name: s.Name, Version: s.Version, Path: s.Path, State: string(s.State), PID: s.PID, Restarts: s.Restarts, Instances: s.Instances, Reason: s.LastError}
+		p := admin.Plugin{
+			Name: s.Name, Version: s.Version, Path: s.Path, Digest: s.Digest, State: string(s.State), Since: s.Since, PID: s.PID, Restarts: s.Restarts,
+			Instances: s.Instances, Calls: s.Calls, Stuck: s.Stuck, BreakerOpen: s.BreakerOpen, Reason: s.LastError,
+		}
 		for _, o := range s.Offers {
 			p.Implementations = append(p.Implementations, admin.Implementation{Kind: o.Kind.String(), Type: o.Type})
 		}
