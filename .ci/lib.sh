@@ -74,19 +74,27 @@ buf() {
 }
 
 # vault: the path of the Vault server that internal/vaulttest/server pins, built on first use. It is for tests alone: nothing
-# of it is linked into a binary of ours, and it is no module of the tree.
+# of it is linked into a binary of ours, and it is no module of the tree. What is half built is removed, also after an interrupt.
 vault() {
-  local pins=internal/vaulttest/server dir work
-  dir=$CACHE/tools/vault-$(cat $pins/go.mod.pinned $pins/go.sum.pinned | git hash-object --stdin | cut -c1-16)
+  local pins=internal/vaulttest/server name dir
+  name=$(cat $pins/go.mod.pinned $pins/go.sum.pinned | git hash-object --stdin) || return 1 # as internal/vaulttest names it
+  dir=$CACHE/tools/vault-${name:0:16}
   if [ ! -x "$dir/vault" ]; then
-    say 'building the Vault server (a quarter of an hour, once)' >&2
-    mkdir -p "$CACHE/tools" && work=$(mktemp -d "$CACHE/tools/install-XXXXXX") || return 1
-    if ! { cp $pins/go.mod.pinned "$work/go.mod" && cp $pins/go.sum.pinned "$work/go.sum" &&
-      (cd "$work" && GOWORK=off GOFLAGS=-mod=readonly CGO_ENABLED=0 "$GO" build -trimpath -ldflags '-s -w' -o vault github.com/hashicorp/vault >&2) &&
-      rm -rf "$dir" && mv "$work" "$dir"; }; then
-      rm -rf "$work"
+    command -v "$GO" >/dev/null || {
+      echo "error: the Vault server cannot be built: there is no $GO on PATH" >&2
       return 1
-    fi
+    }
+    say 'building the Vault server: ten minutes of work for one processor and 3 GB of modules, once' >&2
+    (
+      mkdir -p "$CACHE/tools" && work=$(mktemp -d "$CACHE/tools/install-XXXXXX") || exit 1
+      trap 'rm -rf "$work"' EXIT
+      cp $pins/go.mod.pinned "$work/go.mod" && cp $pins/go.sum.pinned "$work/go.sum" &&
+        (cd "$work" && GOWORK=off GOFLAGS=-mod=readonly CGO_ENABLED=0 "$GO" build -trimpath -ldflags '-s -w' -o vault github.com/hashicorp/vault >&2) &&
+        "$work/vault" version >&2 && rm -rf "$dir" && mv "$work" "$dir"
+    ) || {
+      echo "error: the Vault server is not built; what the go command says above is why. Without it the tests of test/vault are skipped, and fail where CI=true" >&2
+      return 1
+    }
   fi
   echo "$dir/vault"
 }

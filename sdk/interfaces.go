@@ -52,8 +52,9 @@ type TokenBroker interface {
 	Issue(context.Context, Grant) (Token, error)
 }
 
-// SecretResolver gives the value of a reference into its store. A reference that names nothing is an error, not a denial:
-// the configuration is at fault, not a caller.
+// SecretResolver gives the value of a reference into its store: the whole secret. The reference never names a field: the host
+// takes the one that is wanted out of what it was given ([Secret.Field]), so that all fields are of one reading. A reference
+// that names nothing is an error, not a denial: the configuration is at fault, not a caller.
 type SecretResolver interface {
 	Resolve(context.Context, SecretRef) (Secret, error)
 }
@@ -69,8 +70,9 @@ type KeyPublisher interface {
 	Keys(context.Context) (jwks []byte, until time.Time, err error)
 }
 
-// SecretWriter is the ability of a secret resolver that can also keep secrets. WriteSecret answers the version that it
-// wrote, empty where no reference can name it. A value that the store cannot hold byte by byte is refused, not changed. Deleting what is not there is not an error.
+// SecretWriter is the ability of a secret resolver that can also keep secrets. The reference names neither a version nor a
+// field. WriteSecret answers the version that it wrote, empty where no reference can name it. A value that the store cannot
+// hold byte by byte is refused, not changed. Deleting what is not there is not an error.
 type SecretWriter interface {
 	WriteSecret(ctx context.Context, ref SecretRef, value []byte) (version string, err error)
 	DeleteSecret(ctx context.Context, ref SecretRef) error

@@ -23,6 +23,28 @@ func NewSecret(value []byte) Secret { return Secret{value: value} }
 // Reveal gives the value. The caller must not change it.
 func (s Secret) Reveal() []byte { return s.value }
 
+// Field gives a field of a secret that is a JSON object, which has to be a string, and the whole secret where name is empty.
+// Version and CacheUntil are those of the whole. An error never repeats a part of the value.
+func (s Secret) Field(name string) (Secret, error) {
+	if name == "" {
+		return s, nil
+	}
+	var object map[string]json.RawMessage
+	if json.Unmarshal(s.value, &object) != nil || object == nil {
+		return Secret{}, fmt.Errorf("the reference names the field %q, but the secret is not a JSON object", name)
+	}
+	raw, ok := object[name]
+	if !ok {
+		return Secret{}, fmt.Errorf("the secret has no field %q", name)
+	}
+	var text *string
+	if json.Unmarshal(raw, &text) != nil || text == nil {
+		return Secret{}, fmt.Errorf("the field %q of the secret is not a string", name)
+	}
+	s.value = []byte(*text)
+	return s, nil
+}
+
 const redacted = "[secret]"
 
 // String hides the value.
@@ -123,6 +145,12 @@ func (r SecretRef) Version() string { return r.version }
 
 // Field gives the field of a secret that has several, empty for the whole.
 func (r SecretRef) Field() string { return r.field }
+
+// Whole gives the reference without its field.
+func (r SecretRef) Whole() SecretRef {
+	r.field = ""
+	return r
+}
 
 // IsZero says whether r refers to nothing.
 func (r SecretRef) IsZero() bool { return r == SecretRef{} }

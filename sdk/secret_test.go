@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestSecretNeverPrints(t *testing.T) {
@@ -30,11 +31,42 @@ func TestSecretNeverPrints(t *testing.T) {
 	}
 }
 
+func TestFieldOfASecret(t *testing.T) {
+	t.Parallel()
+	for value, fields := range map[string]map[string]string{
+		`{"user":"alice","pass.word":"p\u003c","empty":"","port":1,"none":null,"deep":{"user":"x"}}`: {
+			"user": "alice", "pass.word": "p<", "empty": "", "port": `!the field "port" of the secret is not a string`, "none": "!is not a string",
+			"deep": "!is not a string", "nobody": `!the secret has no field "nobody"`, "USER": `!no field "USER"`,
+		},
+		"hunter2": {"user": `!the reference names the field "user", but the secret is not a JSON object`}, "null": {"user": "!not a JSON object"},
+		`["alice"]`: {"0": "!not a JSON object"}, "\x00\xff": {"x": "!not a JSON object"}, "": {"x": "!not a JSON object"}, `{"user":"alice"}}`: {"user": "!not a JSON object"},
+	} {
+		whole := NewSecret([]byte(value))
+		whole.Version, whole.CacheUntil = "3", time.Unix(7, 0)
+		if s, err := whole.Field(""); err != nil || string(s.Reveal()) != value {
+			t.Errorf("%s: the whole is %q, %v", value, s.Reveal(), err)
+		}
+		for name, want := range fields {
+			s, err := whole.Field(name)
+			part, fails := strings.CutPrefix(want, "!")
+			switch {
+			case !fails && (err != nil || string(s.Reveal()) != want || s.Version != "3" || !s.CacheUntil.Equal(whole.CacheUntil)):
+				t.Errorf("%s: %q is %q of version %q until %v, %v", value, name, s.Reveal(), s.Version, s.CacheUntil, err)
+			case fails && (err == nil || !strings.Contains(err.Error(), part) || s.Reveal() != nil || strings.Contains(err.Error(), "alice") || strings.Contains(err.Error(), "hunter2")):
+				t.Errorf("%s: %q: %q, %v", value, name, s.Reveal(), err)
+			}
+		}
+	}
+}
+
 func TestParseSecretRef(t *testing.T) {
 	t.Parallel()
 	r, err := ParseSecretRef("urn:polaris-secret:vault-prod:kv2/secret/a?=version=12#pass.word")
 	if err != nil || r.Store() != "vault-prod" || r.Path() != "kv2/secret/a" || r.Version() != "12" || r.Field() != "pass.word" {
 		t.Errorf("%+v %v", r, err)
+	}
+	if w := r.Whole(); w.String() != "urn:realmgate-secret:vault-prod:kv2/secret/a?=version=12" || r.Field() == "" {
+		t.Errorf("the whole of %v is %v", r, w)
 	}
 	r, err = ParseSecretRef("urn:realmgate-secret:aws:arn:aws:secretsmanager:eu:1:secret:x")
 	if err != nil || r.Store() != "aws" || r.Path() != "arn:aws:secretsmanager:eu:1:secret:x" {

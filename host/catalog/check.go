@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -21,7 +22,7 @@ func (s *Set) Check(ctx context.Context, hs []Handle) []Diagnostic {
 	slots := make(chan struct{}, checksAtOnce)
 	var wg sync.WaitGroup
 	for n, h := range hs {
-		if h.inst == nil || h.inst.maker != s {
+		if h.inst == nil || !h.inst.madeFor(s) {
 			continue
 		}
 		slots <- struct{}{} // each takes CheckTimeout at most
@@ -50,14 +51,16 @@ func (i *instance) check(ctx context.Context) error {
 	if !i.can(sdk.AbilityChecker) {
 		return nil
 	}
-	limit := i.p.c.opts.CheckTimeout
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("it does not say within %v whether it can do its work", limit))
+	limited, cancel := context.WithTimeout(ctx, i.p.c.opts.CheckTimeout)
 	defer cancel()
-	err = at.x.Check(ctx, i.in.Setup.Realm, i.in.Kind, at.id)
-	if err != nil && ctx.Err() != nil {
-		return context.Cause(ctx)
+	err = i.p.c.clean(at.x.Check(limited, i.in.Setup.Realm, i.in.Kind, at.id))
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("it does not say within %v whether it can do its work: %w", i.p.c.opts.CheckTimeout, err)
 	}
-	return i.p.c.clean(err)
+	return err
 }
 
 // can says whether the instance has an ability.

@@ -46,10 +46,9 @@ type Diagnostic struct {
 type instance struct {
 	p     *supervised
 	id    uint64
-	group uint64 // the call of Configure that it came with
-	in    Instance
+	group uint64   // the call of Configure that it came with
+	in    Instance // without Secrets
 	mark  fingerprint
-	maker *Set // that it was made for
 	bound atomic.Pointer[binding]
 	fault atomic.Pointer[string] // why it could not be configured
 
@@ -177,8 +176,10 @@ func (s *Set) batches(in []Instance, found [][]Diagnostic) []*batch {
 			w.inst, w.said = p.share(s, mark, i)
 		}
 		if w.shared = w.inst != nil; !w.shared {
-			w.inst = &instance{p: p, id: s.c.ids.Add(1), group: group, in: i, mark: mark, maker: s, uses: []use{{s, i.Secrets}}}
+			w.inst = &instance{p: p, id: s.c.ids.Add(1), group: group, mark: mark, uses: []use{{s, i.Secrets, true}}}
 			w.inst.prefer(0)
+			i.Secrets = nil // they may be given up before the instance
+			w.inst.in = i
 		}
 		b.wants = append(b.wants, w)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/realmgate/realmgate/host/secret"
 	"github.com/realmgate/realmgate/sdk"
 	"github.com/realmgate/realmgate/sdk/rpc"
 )
@@ -81,6 +82,9 @@ func (h *hostCalls) ResolveSecret(ctx context.Context, c rpc.Caller, ref sdk.Sec
 	}
 	return sdk.Secret{}, errNotGranted
 }
+
+// Scope sees to it that the fields of one secret that a call is given belong together.
+func (*hostCalls) Scope(ctx context.Context) context.Context { return secret.Together(ctx) }
 
 // Epoch gives the realm's epoch.
 func (h *hostCalls) Epoch(realm string) uint64 {

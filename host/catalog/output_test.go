@@ -49,6 +49,9 @@ func TestLogsAndEnvironment(t *testing.T) {
 			t.Fatal(err)
 		}
 		message := entry["@message"].(string)
+		if strings.HasPrefix(message, "plugins have no control groups") { // the host's own
+			continue
+		}
 		if entry["plugin"] != "p" {
 			t.Errorf("plugin %v: %s", entry["plugin"], l)
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -105,6 +106,20 @@ func (p *part) MapPrincipal(ctx context.Context, id sdk.Identity) (sdk.Principal
 	case "resolve":
 		s, err := p.Key.Value(ctx)
 		return sdk.PrincipalRef{Name: string(s.Reveal())}, err
+	case "resolve a pair":
+		var all []string
+		for _, field := range []string{"user", "password", "user"} {
+			ref, err := sdk.ParseSecretRef("urn:realmgate-secret:store:" + id.Subject + "#" + field)
+			if err != nil {
+				return sdk.PrincipalRef{}, err
+			}
+			s, err := ref.Value(ctx)
+			if err != nil {
+				return sdk.PrincipalRef{}, err
+			}
+			all = append(all, string(s.Reveal()))
+		}
+		return sdk.PrincipalRef{Name: strings.Join(all, " ")}, nil
 	case "resolve other":
 		ref, err := sdk.ParseSecretRef("urn:realmgate-secret:store:" + id.Subject)
 		if err != nil {

@@ -148,6 +148,8 @@ func (s *Set) admit(p *supervised, fresh bool) error {
 	for _, o := range offers {
 		s.offers[offerKey{o.Kind, o.Type}] = p
 	}
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
 	if !p.had {
 		p.had = true
 		s.started = append(s.started, start{p, p.proof(fresh)})

@@ -24,6 +24,7 @@ type Set struct {
 
 	mu       sync.Mutex
 	unshared bool
+	active   bool                   // once
 	held     map[*instance]struct{} // that it has and has not released
 }
 
@@ -41,7 +42,8 @@ type start struct {
 // Failed gives why plugins of the set did not start, in the order of the sources. It does not change when one starts later.
 func (s *Set) Failed() []error { return slices.Clone(s.failed) }
 
-// Fresh gives the names of the plugins that the set is the first to have, in the order of the sources.
+// Fresh gives the names of the plugins that the set is the first to have, in the order of the sources. One that was closed
+// without having been activated does not count.
 func (s *Set) Fresh() []string {
 	out := make([]string, len(s.started))
 	for n, f := range s.started {
@@ -75,8 +77,24 @@ func (s *Set) Close(ctx context.Context) {
 	s.once.Do(func() {
 		close(s.closed)
 		s.releaseAll(ctx)
+		s.disown()
 		s.c.giveBack(ctx, s.chosen)
 	})
+}
+
+// disown leaves plugins to the next set to be the first that has them, if this one never served.
+func (s *Set) disown() {
+	s.mu.Lock()
+	active := s.active
+	s.mu.Unlock()
+	if active {
+		return
+	}
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	for _, f := range s.started {
+		f.p.had = false
+	}
 }
 
 // giveBack takes one holder away from each plugin and ends those that have none left.

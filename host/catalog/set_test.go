@@ -221,6 +221,11 @@ func TestStartsLate(t *testing.T) {
 	if _, err := w.Find(sdk.KindPrincipalMapper, "badge"); !as(err, &unknown) || len(unknown.Broken) != 1 {
 		t.Errorf("%v", err)
 	}
+	trial := w.prepare(t, s)
+	if got := trial.Fresh(); !slices.Equal(got, []string{"p"}) {
+		t.Errorf("nobody had it before: %v", got)
+	}
+	trial.Close(t.Context())
 	second := w.prepare(t, s, source(t, "other", "other"))
 	if got := second.Failed(); len(got) != 0 {
 		t.Errorf("%v", got)
@@ -229,8 +234,10 @@ func TestStartsLate(t *testing.T) {
 		t.Error(err)
 	}
 	if got := second.Fresh(); !slices.Equal(got, []string{"p"}) {
-		t.Errorf("nobody had it before: %v", got)
+		t.Errorf("nobody served with it before: %v", got)
 	}
+	second.Activate()
+	second.Close(t.Context())
 	if got := w.prepare(t, s).Fresh(); len(got) != 0 {
 		t.Errorf("somebody had it before: %v", got)
 	}

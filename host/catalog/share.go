@@ -47,6 +47,7 @@ func (c *Catalog) fingerprint(i *Instance) (out fingerprint) {
 type use struct {
 	set     *Set
 	secrets Secrets
+	made    bool // the instance was made for the set
 }
 
 // share gives the set an instance that lives already, if there is one like it that the set does not have yet; nil
@@ -58,13 +59,21 @@ func (p *supervised) share(s *Set, mark fingerprint, in Instance) (i *instance, 
 	if i == nil || i.use(s) >= 0 {
 		return nil, nil
 	}
-	i.uses = append(i.uses, use{s, in.Secrets})
+	i.uses = append(i.uses, use{set: s, secrets: in.Secrets})
 	return i, slices.Clone(i.said)
 }
 
 // use finds the use of an instance by a set; -1 if there is none. p.mu is held.
 func (i *instance) use(s *Set) int {
 	return slices.IndexFunc(i.uses, func(u use) bool { return u.set == s })
+}
+
+// madeFor says whether the instance was made for a set.
+func (i *instance) madeFor(s *Set) bool {
+	i.p.mu.Lock()
+	defer i.p.mu.Unlock()
+	n := i.use(s)
+	return n >= 0 && i.uses[n].made
 }
 
 // prefer makes the secrets of a set those of the instance. p.mu is held.
@@ -102,6 +111,7 @@ func (s *Set) Unshared() {
 func (s *Set) Activate() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.active = true
 	for i := range s.held {
 		i.p.mu.Lock()
 		if n := i.use(s); n >= 0 {

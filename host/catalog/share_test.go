@@ -203,3 +203,22 @@ func TestSharedAndUnavailable(t *testing.T) {
 		t.Errorf("%d instances may call the host", n)
 	}
 }
+
+// What two tries build at the same time is there once: the second one is given back.
+func TestBuiltTwice(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil, source(t, "p", "good"))
+	h := w.mapper(t, "")
+	p, before := w.plugins[0], h.inst.bound.Load()
+	if ds := p.configure(t.Context(), p.live, []*instance{h.inst}); firstError(ds[0]) != nil {
+		t.Fatal(ds)
+	}
+	if h.inst.bound.Load() != before {
+		t.Error("an instance that is served was built anew in its place")
+	}
+	n := 0
+	p.calls.Range(func(any, any) bool { n++; return true })
+	if n != 1 {
+		t.Errorf("%d instances may call the host", n)
+	}
+}

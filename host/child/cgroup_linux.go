@@ -39,7 +39,7 @@ func newGroups(name string) (*groups, error) {
 	}
 	g := &groups{dir: filepath.Join(parent, name)}
 	g.enable(parent)
-	if err := os.Mkdir(g.dir, 0o755); err != nil { //nolint:gosec // the system shows it to everybody anyway
+	if err := os.Mkdir(g.dir, 0o755); err != nil {
 		return nil, err
 	}
 	g.memory, g.processes = g.enable(g.dir)
@@ -80,7 +80,7 @@ func delegated() (string, error) {
 		return "", fmt.Errorf("%s: there are other processes beside the daemon", own)
 	}
 	leaf := filepath.Join(own, daemonGroup)
-	if err := os.Mkdir(leaf, 0o755); err != nil && !errors.Is(err, os.ErrExist) { //nolint:gosec // the system shows it to everybody anyway
+	if err := os.Mkdir(leaf, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
 		return "", err
 	}
 	return own, write(leaf, "cgroup.procs", strconv.Itoa(os.Getpid()))
@@ -137,7 +137,7 @@ func (g *groups) of(name string, l Limits) (*group, error) {
 		return nil, nil //nolint:nilnil // a process without a group of its own
 	}
 	p := &group{groups: g, dir: filepath.Join(g.dir, name)}
-	if err := os.Mkdir(p.dir, 0o755); err != nil { //nolint:gosec // the system shows it to everybody anyway
+	if err := os.Mkdir(p.dir, 0o755); err != nil {
 		return nil, err
 	}
 	l = l.effective()

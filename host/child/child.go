@@ -83,11 +83,13 @@ func (c *child) Start(context.Context) (err error) {
 		}
 		return c.image.use(func(path string) error {
 			cmd.Path = path
-			if err := cmd.Start(); err != nil {
-				return err
-			}
-			c.cmd = cmd
-			return nil
+			return born(c.dir, func() (int, error) {
+				if err := cmd.Start(); err != nil {
+					return 0, err
+				}
+				c.cmd = cmd
+				return cmd.Process.Pid, nil
+			})
 		})
 	})
 	if err = errors.Join(err, outW.Close(), errW.Close()); err != nil {
@@ -153,6 +155,7 @@ func (c *child) reap(pipes *sync.WaitGroup, files ...*os.File) {
 		c.exit, c.reaped = err, true
 		c.mu.Unlock()
 	}
+	buried(pid)
 	if c.group.exhausted() {
 		c.refuse(ReasonLimit, "used more memory than its limit and was killed")
 	}
@@ -164,12 +167,15 @@ func (c *child) reap(pipes *sync.WaitGroup, files ...*os.File) {
 		}
 	})
 	_ = c.lineR.CloseWithError(io.EOF)
+	killMarked(c.dir) // what left the process group
+	killOrphans()
 	pipes.Wait()
 	late.Stop()
 	for _, f := range files {
 		_ = f.Close() // closed twice after a late end
 	}
 	_ = c.lineW.Close()
+	c.out.close(pipeGrace)
 	close(c.done)
 }
 
@@ -192,8 +198,9 @@ func (c *child) kill() {
 	defer c.mu.Unlock()
 	c.killed = true
 	if c.cmd != nil && !c.reaped {
-		killGroup(c.cmd.Process.Pid)
 		c.group.kill()
+		killDescendants(c.cmd.Process.Pid) // while they are: those that left the process group, too
+		killGroup(c.cmd.Process.Pid)
 	}
 }
 

@@ -5,6 +5,9 @@
 // has shaken hands and can be called through its connection; it is ended by [Process.Stop], by [Process.Kill], or with its
 // Starter.
 //
+// A process takes with it all that it started, also what left its process group: with a control group nothing gets away,
+// without one what hid where it came from does. What a host that was killed left behind is ended when the next one starts.
+//
 // A process is given the host's working directory, a clean environment, a socket directory of its own and its own process
 // group. Nothing that it prints reaches a log without bounds, without being stripped of control characters, and without
 // passing the [Redactor].

@@ -1,6 +1,9 @@
 package child
 
 import (
+	"bufio"
+	"crypto/sha256"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -10,6 +13,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/hashicorp/go-hclog"
 	"golang.org/x/sys/unix"
 )
 
@@ -47,7 +51,7 @@ func (n *nursery) escaped(t testing.TB, mode string) (p *Process, pid int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if pid, err = strconv.Atoi(strings.TrimSpace(string(text))); err != nil || !alive(pid) {
+	if pid, err = strconv.Atoi(strings.TrimSpace(string(text))); err != nil || pid < 2 || !alive(pid) {
 		t.Fatal(pid, err)
 	}
 	t.Cleanup(func() { // it must not outlive the test, whatever fails
@@ -137,5 +141,148 @@ func inControlGroup(t *testing.T) {
 	} else {
 		_, err := n.try(t, load(t, shell(t, "dd if=/dev/zero of=/dev/null bs=512M count=1", Limits{Memory: 64 << 20})))
 		refusal(t, err, ReasonLimit, "used more memory than its limit")
+	}
+}
+
+// TestEscape: what a plugin started ends with it, also when it has left its process group and session.
+func TestEscape(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []string{"child", "detached"} {
+		for name, end := range map[string]func(*Process){
+			"killed": (*Process).Kill, "crashed": func(p *Process) { _ = syscall.Kill(p.PID(), syscall.SIGKILL) },
+			"stopped": func(p *Process) { p.Stop(StopGrace, nil) },
+		} {
+			t.Run(mode+" "+name, func(t *testing.T) {
+				t.Parallel()
+				n := newNursery(t)
+				p, pid := n.escaped(t, mode)
+				other, stays := n.escaped(t, mode)
+				end(p)
+				waitFor(t, "what had left is gone", func() bool { return !alive(pid) })
+				if !alive(stays) || !alive(other.PID()) {
+					t.Error("another plugin's process was ended")
+				}
+			})
+		}
+	}
+}
+
+// inHost runs a test again, in a process of its own that is a host.
+func inHost(t *testing.T, env ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^"+t.Name()+"$", "-test.v")
+	cmd.Env = append(os.Environ(), env...)
+	return cmd
+}
+
+// TestAdoptOrphans: a host that starts nothing but plugins ends what hid where it came from, and leaves no zombies.
+func TestAdoptOrphans(t *testing.T) {
+	t.Parallel()
+	if os.Getenv("CHILD_TEST_ADOPT") == "" {
+		if out, err := inHost(t, "CHILD_TEST_ADOPT=1").CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+		return
+	}
+	for range 2 {
+		if err := AdoptOrphans(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n := newNursery(t)
+	other, stays := n.escaped(t, "detached")
+	p, pid := n.escaped(t, "escaped")
+	p.Kill()
+	waitFor(t, "what had escaped is gone", func() bool { return syscall.Kill(pid, 0) != nil })
+	if !alive(stays) || !alive(other.PID()) {
+		t.Error("another plugin's process was ended")
+	}
+	if err := syscall.Kill(stays, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the zombie is gone", func() bool { return syscall.Kill(stays, 0) != nil })
+	answers(t, other)
+}
+
+// TestKilledHost: what a host left that was killed is ended and removed when the next one starts, and nothing of one that
+// lives is.
+func TestKilledHost(t *testing.T) {
+	t.Parallel()
+	if os.Getenv("CHILD_TEST_HOST") != "" {
+		n := newNursery(t)
+		p, pid := n.escaped(t, "detached")
+		f, err := os.Open("/bin/true")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := sealFile(f, sha256.New()); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Println("host", p.PID(), pid, n.place.path)
+		select {} // until it is killed
+	}
+	base, err := os.MkdirTemp("", "k")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = os.RemoveAll(base) }()
+	host := inHost(t, "CHILD_TEST_HOST=1", "TMPDIR="+base)
+	out, err := host.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := host.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var pid, escaped int
+	var dir string
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		if n, _ := fmt.Sscanf(lines.Text(), "host %d %d %s", &pid, &escaped, &dir); n == 3 {
+			break
+		}
+	}
+	if escaped == 0 {
+		t.Fatal("the host did not start its plugin")
+	}
+	defer func() { _ = syscall.Kill(escaped, syscall.SIGKILL) }() // whatever fails
+
+	base2 := filepath.Dir(dir)
+	log := &logBuffer{}
+	next := func() {
+		s, err := NewStarter(base2, hclog.New(&hclog.LoggerOptions{Output: log}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	next()
+	if _, err := os.Stat(dir); err != nil || !alive(pid) || !alive(escaped) {
+		t.Errorf("a living host was swept: %v", err)
+	}
+	if err := host.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = host.Wait() // killed
+	waitFor(t, "the plugin ends with its host", func() bool { return !alive(pid) })
+	if !alive(escaped) {
+		t.Error("nothing was left to sweep")
+	}
+	next()
+	if _, err := os.Stat(dir); !os.IsNotExist(err) || alive(escaped) {
+		t.Errorf("swept, but the directory is left (%v), or the process is (%v)", err, alive(escaped))
+	}
+	if !strings.Contains(log.String(), "processes=1") {
+		t.Error(log.String())
+	}
+	copies := stale(base) // of binaries: swept where the next host keeps its own
+	for _, p := range copies {
+		if err := p.remove(); err != nil {
+			t.Error(err)
+		}
+	}
+	if len(copies) != 1 {
+		t.Errorf("copies of binaries are left in %v", copies)
 	}
 }

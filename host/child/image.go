@@ -27,6 +27,7 @@ import (
 type Image struct {
 	program Program
 	digest  string
+	budget  *budget // for all processes that are made of it
 
 	mu   sync.RWMutex
 	copy *sealed // nil for what is executed by path, and once closed
@@ -41,7 +42,7 @@ type sealed struct {
 
 // Load reads and verifies a program. The error is a [*Refusal].
 func Load(p Program) (*Image, error) {
-	i := &Image{program: p.clone(), open: true}
+	i := &Image{program: p.clone(), budget: newBudget(), open: true}
 	f, err := openProgram(p.Path)
 	if err != nil {
 		return nil, err

@@ -72,7 +72,7 @@ func TestSealedFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	i := &Image{program: s, digest: hexSum(sum), open: true, copy: kept}
+	i := &Image{program: s, budget: newBudget(), digest: hexSum(sum), open: true, copy: kept}
 	defer i.Close()
 	if i.Digest() != sumOf(t, kept.path) || i.Digest() != sumOf(t, s.Path) {
 		t.Error("the copy is another one")

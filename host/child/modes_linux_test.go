@@ -5,6 +5,7 @@ import "io"
 var modes = map[string]func(out, err io.Writer){
 	"good":     func(io.Writer, io.Writer) {},
 	"files":    openFiles,
+	"flood":    flood,
 	"forks":    fork,
 	"child":    escape(true, true),
 	"detached": escape(false, true),

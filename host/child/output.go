@@ -7,57 +7,138 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 )
 
 const (
-	maxTail  = 512 // bytes of a plugin's last words that an error repeats
-	maxPairs = 64  // keys of one structured log line
+	maxTail  = 512  // bytes of a plugin's last words that an error repeats
+	maxPairs = 64   // keys of one structured log line
+	maxQueue = 1024 // lines that wait for a log that is slow
 )
 
-// output takes what a plugin prints and writes it to the host's log, made safe. Each of its methods is called by one
-// goroutine at a time, but they may be called by several together.
+// output takes what a process prints and writes it to the host's log: made safe, within the plugin's budget, and without
+// ever waiting for the log. It may be used by several goroutines.
 type output struct {
-	log hclog.Logger // has the plugin's name
+	log    hclog.Logger // has the plugin's name
+	budget *budget
+	done   chan struct{} // closed when all that was taken is logged
 
-	mu    sync.Mutex
-	last  string // last line of plain text on stderr
-	panic bool   // a stack trace is being printed
+	mu     sync.Mutex
+	queue  chan entry
+	closed bool
+	last   []byte // last line of plain text on stderr, as it came
+	panic  bool   // a stack trace is being printed
+}
+
+type entry struct {
+	level hclog.Level
+	text  string
+	args  []any
+}
+
+func newOutput(log hclog.Logger, b *budget) *output {
+	o := &output{log: log, budget: b, queue: make(chan entry, maxQueue), done: make(chan struct{})}
+	go func() {
+		defer close(o.done)
+		for e := range o.queue {
+			o.log.Log(e.level, e.text, e.args...)
+		}
+	}()
+	return o
+}
+
+// close takes no more, says what was dropped, and waits for the log for no longer than most.
+func (o *output) close(most time.Duration) {
+	o.budget.settle(o.tell)
+	o.mu.Lock()
+	if !o.closed {
+		o.closed = true
+		close(o.queue)
+	}
+	o.mu.Unlock()
+	select {
+	case <-o.done:
+	case <-time.After(most):
+	}
+}
+
+// tell logs what was dropped, past the budget.
+func (o *output) tell(lines, bytes int) {
+	o.put(entry{hclog.Warn, "plugin prints too much: lines were dropped", []any{"lines", lines, "bytes", bytes}})
+}
+
+// put has a line logged; what a slow log has no room for is dropped.
+func (o *output) put(e entry) {
+	if o.log.GetLevel() > e.level {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closed {
+		return
+	}
+	select {
+	case o.queue <- e:
+	default:
+		o.budget.drop(len(e.text), o.tell)
+	}
 }
 
 // stderr takes one line of the standard error. go-plugin's own parser is not used: it panics on {"@message":1}.
 func (o *output) stderr(line []byte, cut bool) {
-	if !cut && bytes.HasPrefix(line, []byte{'{'}) && o.structured(line) {
+	plain := !bytes.HasPrefix(line, []byte{'{'})
+	level := hclog.Info
+	if plain {
+		level = o.remember(line)
+	}
+	if !o.budget.take(len(line)) { // before anything is made of it, which costs more than to print it
+		o.budget.drop(len(line), o.tell)
 		return
 	}
-	text := o.text(line, cut)
-	if text == "" {
-		return
+	if !plain {
+		if !cut && o.structured(line) {
+			return
+		}
+		level = o.remember(line)
 	}
+	if text := safeLine(line, cut); text != "" {
+		o.put(entry{level: level, text: text})
+	}
+}
+
+// remember keeps a line of plain text for the error that may come, and says which level it has.
+func (o *output) remember(line []byte) hclog.Level {
 	o.mu.Lock()
-	if !o.panic { // what follows is the stack
-		o.last = text
+	defer o.mu.Unlock()
+	if !o.panic && len(bytes.TrimSpace(line)) > 0 { // what follows a panic is the stack
+		o.last = append(o.last[:0], line[:min(len(line), maxLine)]...)
 	}
-	if strings.HasPrefix(text, "panic: ") || strings.HasPrefix(text, "fatal error: ") {
+	if bytes.HasPrefix(line, []byte("panic: ")) || bytes.HasPrefix(line, []byte("fatal error: ")) {
 		o.panic = true
 	}
-	level := hclog.Info
 	if o.panic {
-		level = hclog.Error
+		return hclog.Error
 	}
-	o.mu.Unlock()
-	o.log.Log(level, text)
+	return hclog.Info
 }
 
 // stdout takes one line that was printed to the standard output behind the handshake.
 func (o *output) stdout(line []byte, cut bool) {
-	if text := o.text(line, cut); text != "" {
-		o.log.Debug(text, "stream", "stdout")
+	if o.log.GetLevel() > hclog.Debug {
+		return
+	}
+	if !o.budget.take(len(line)) {
+		o.budget.drop(len(line), o.tell)
+		return
+	}
+	if text := safeLine(line, cut); text != "" {
+		o.put(entry{hclog.Debug, text, []any{"stream", "stdout"}})
 	}
 }
 
-func (o *output) text(line []byte, cut bool) string {
+func safeLine(line []byte, cut bool) string {
 	s := Safe(string(line), maxLine)
 	if cut {
 		s += cutMark
@@ -69,25 +150,25 @@ func (o *output) text(line []byte, cut bool) string {
 func (o *output) lastWords() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return Printable(o.last, maxTail)
+	return Printable(Safe(string(o.last), maxLine), maxTail)
 }
 
 // structured logs a line in the JSON format of hclog with its level; false if it is something else.
 func (o *output) structured(line []byte) bool {
-	var entry map[string]any
+	var fields map[string]any
 	d := json.NewDecoder(bytes.NewReader(line))
 	d.UseNumber()
-	if d.Decode(&entry) != nil || d.More() {
+	if d.Decode(&fields) != nil || d.More() {
 		return false
 	}
-	message, isMessage := entry["@message"].(string)
-	name, isLevel := entry["@level"].(string)
+	message, isMessage := fields["@message"].(string)
+	name, isLevel := fields["@level"].(string)
 	level := hclog.LevelFromString(name)
 	if !isMessage || !isLevel || level == hclog.NoLevel || level == hclog.Off {
 		return false
 	}
-	keys := make([]string, 0, len(entry))
-	for k := range entry {
+	keys := make([]string, 0, len(fields))
+	for k := range fields {
 		if k != "plugin" && !strings.HasPrefix(k, "@") { // the host says itself which plugin it was
 			keys = append(keys, k)
 		}
@@ -96,9 +177,9 @@ func (o *output) structured(line []byte) bool {
 	keys = keys[:min(len(keys), maxPairs)]
 	args := make([]any, 0, 2*len(keys))
 	for _, k := range keys {
-		args = append(args, Printable(k, 64), o.value(k, entry[k]))
+		args = append(args, Printable(k, 64), o.value(k, fields[k]))
 	}
-	o.log.Log(level, Safe(message, maxLine), args...)
+	o.put(entry{level, Safe(message, maxLine), args})
 	return true
 }
 

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 
 	"github.com/hashicorp/go-hclog"
@@ -36,6 +37,8 @@ func TestRedact(t *testing.T) {
 		{"", ""},
 		{"verify token: expired", "verify token: expired"},
 		{"the key \"client_secret\" is required", "the key \"client_secret\" is required"},
+		{"/private_key: secret store vault: urn:realmgate-secret:vault:kv/a#pem: there is no such secret", "/private_key: secret store vault: urn:realmgate-secret:vault:kv/a#pem: there is no such secret"},
+		{"/client_secret: hunter2 store", "/client_secret: [hidden] store"},
 		{"urn:realmgate-secret:store:a/b is not there", "urn:realmgate-secret:store:a/b is not there"},
 		{"urn:polaris-secret:store:a/b", "urn:polaris-secret:store:a/b"},
 		{"https://idp.example.com:8443/jwks", "https://idp.example.com:8443/jwks"},
@@ -69,10 +72,11 @@ func FuzzOutput(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, line []byte) {
 		var b strings.Builder
-		o := &output{log: hclog.New(&hclog.LoggerOptions{Output: &b, Level: hclog.Trace, JSONFormat: true})}
+		o := newOutput(hclog.New(&hclog.LoggerOptions{Output: &b, Level: hclog.Trace, JSONFormat: true}), newBudget())
 		w := &lineWriter{emit: o.stderr}
 		_, _ = w.Write(line)
 		w.flush()
+		o.close(time.Minute)
 		for l := range strings.Lines(b.String()) {
 			var entry map[string]any
 			if err := json.Unmarshal([]byte(l), &entry); err != nil {

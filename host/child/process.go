@@ -58,7 +58,7 @@ func (s *Starter) Start(ctx context.Context, i *Image, o Options) (p *Process, e
 		return nil, errors.Join(fmt.Errorf("no control group: %w", err), os.Remove(dir))
 	}
 	admit(o.Logger, i.program.Limits, g)
-	c := newChild(i, dir, &output{log: o.Logger}, s, o.Handshake)
+	c := newChild(i, dir, newOutput(o.Logger, i.budget), s, o.Handshake)
 	c.group = g
 	p = &Process{child: c}
 	p.client = plugin.NewClient(&plugin.ClientConfig{
@@ -178,5 +178,6 @@ func (p *Process) Stop(grace time.Duration, hurry <-chan struct{}) {
 	case <-time.After(KillGrace):
 	}
 	p.child.group.close()
+	p.child.out.close(pipeGrace)
 	_ = os.RemoveAll(p.child.dir) // what is left is removed with the starter's own directory
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -56,6 +57,7 @@ func NewStarter(dir string, log hclog.Logger) (*Starter, error) {
 	if s.groups, err = newGroups(filepath.Base(own.path)); err != nil {
 		log.Info("plugins have no control groups of their own: each process is limited by itself", "reason", err)
 	}
+	s.sweep(base, log)
 	ready := make(chan error)
 	go s.run(ready)
 	if err := <-ready; err != nil {
@@ -86,6 +88,20 @@ func (s *Starter) do(f func() error) error {
 		return <-result
 	case <-s.quit:
 		return ErrClosed
+	}
+}
+
+// sweep ends and removes what hosts left that could not do so themselves.
+func (s *Starter) sweep(base string, log hclog.Logger) {
+	for _, dir := range slices.Compact(slices.Sorted(slices.Values([]string{base, os.TempDir()}))) { // sealed files are in the latter
+		for _, p := range stale(dir) {
+			s.groups.sweep(filepath.Base(p.path))
+			n := killMarked(p.path)
+			log.Info("cleaned up behind a daemon that was killed", "directory", p.path, "processes", n)
+			if err := p.remove(); err != nil {
+				log.Warn("what a daemon left cannot be removed", "error", err)
+			}
+		}
 	}
 }
 

@@ -105,27 +105,6 @@ func (b *builder) part(n node, s *block) Part {
 	return p
 }
 
-func (b *builder) plugins() []Plugin {
-	var out []Plugin
-	for _, n := range b.root.labelled("plugin") {
-		p := Plugin{
-			Name: n.label, Path: n.text("path"), SHA256: strings.ToLower(n.text("sha256")), TLS: n.enum("tls", "auto", "auto", "none"),
-			Args: n.texts("args"), Env: n.textMap("env"), Pos: n.at.position(), at: n.at,
-		}
-		if n.has("sha256") && p.SHA256 != "" && !sha256Syntax.MatchString(p.SHA256) {
-			n.fault("sha256", "sha256 is not a SHA-256 digest", "Write 64 hexadecimal digits, as sha256sum prints them.")
-		}
-		for name := range p.Env {
-			if !variableSyntax.MatchString(name) {
-				n.fault("env", "env has a name that no environment variable can have", "Use letters, digits and _.")
-				break
-			}
-		}
-		out = append(out, p)
-	}
-	return out
-}
-
 func (b *builder) tenants() []Tenant {
 	s, above := b.schema.blocks["tenant"], b.root.block("tenant_defaults")
 	var out []Tenant

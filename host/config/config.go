@@ -87,15 +87,18 @@ type TLS struct {
 	MinVersion   uint16 // tls.VersionTLS12 or tls.VersionTLS13
 }
 
-// Plugin is a plugin binary.
+// Plugin is a plugin binary, or a command that is one.
 type Plugin struct {
-	Name   string
-	Path   string            // of the binary; empty means realmgate-plugin-<name> in the plugin directory
-	SHA256 string            // lower-case hex of the binary's bytes; empty means unchecked
-	TLS    string            // auto (mutual TLS with keys made at start) or none
-	Args   []string          // arguments of the process
-	Env    map[string]string // the variables of the process; nothing else of the daemon's environment reaches it
-	Pos    Position
+	Name    string
+	Path    string            // of the binary; empty without a command means realmgate-plugin-<name> in the plugin directory
+	Command string            // path of a runtime that is executed as it is installed, instead of a binary
+	SHA256  string            // lower-case hex of the bytes of the binary or the command; empty means unchecked
+	Files   map[string]string // lower-case hex of SHA-256 digests of further files, by path
+	TLS     string            // auto (mutual TLS with keys made at start) or none
+	Args    []string          // arguments of the process
+	Env     map[string]string // the variables of the process; nothing else of the daemon's environment reaches it
+	Limits  Limits
+	Pos     Position
 
 	at *trace
 }

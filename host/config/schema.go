@@ -115,8 +115,8 @@ func rootSchema() *block {
 				}}},
 			},
 			"plugin": {form: labelled, attrs: map[string]kind{
-				"path": text, "sha256": text, "tls": text, "args": texts, "env": textMap,
-			}},
+				"path": text, "command": text, "sha256": text, "files": textMap, "tls": text, "args": texts, "env": textMap,
+			}, blocks: map[string]*block{"limits": {attrs: map[string]kind{"memory": text, "open_files": number, "processes": number}}}},
 			"secret_store":          store,
 			"service_identity":      identitySchema(),
 			"credential_vendor":     vendor,

@@ -31,7 +31,7 @@ const (
 	defaultLife = 30 * time.Second // where the resolver names no time
 	maxLife     = 5 * time.Minute
 	maxEntries  = 4096             // places
-	maxVariants = 64               // references to one place
+	maxVersions = 64               // of one place
 	fetchLimit  = 10 * time.Second // of one fetch, which may serve several callers
 )
 
@@ -70,13 +70,15 @@ type Service struct {
 // table is the stores of one configuration with what is remembered of them: a new configuration starts afresh.
 type table struct {
 	stores map[string]Store
-	kept   *otter.Cache[string, map[string]kept] // by place, then by reference; the maps are not changed
+	kept   *otter.Cache[string, map[string]kept] // by place, then by version; the maps are not changed
 	flight singleflight.Group
 
 	mu    sync.Mutex
 	reads map[string]*reads // by place; of places that nobody reads now there is nothing
 }
 
+// kept is a whole secret. A field is taken out of it when it is asked for: two fields that are given while it is kept belong
+// together.
 type kept struct {
 	secret sdk.Secret
 	until  time.Time
@@ -122,17 +124,17 @@ func (t *table) keep(ref sdk.SecretRef, since uint64, k kept) {
 		return
 	}
 	all, _ := t.kept.GetIfPresent(place(ref))
-	if all = maps.Clone(all); all == nil || len(all) >= maxVariants {
+	if all = maps.Clone(all); all == nil || len(all) >= maxVersions {
 		all = map[string]kept{}
 	}
-	all[ref.String()] = k
+	all[ref.Version()] = k
 	t.kept.Set(place(ref), all)
 }
 
 // remembered gives a value that is remembered, and until when.
 func (t *table) remembered(ref sdk.SecretRef) (kept, bool) {
 	all, _ := t.kept.GetIfPresent(place(ref))
-	k, ok := all[ref.String()]
+	k, ok := all[ref.Version()]
 	return k, ok
 }
 
@@ -172,7 +174,7 @@ func (s *Service) Resolve(ctx context.Context, ref sdk.SecretRef) (sdk.Secret, e
 	if err != nil {
 		return sdk.Secret{}, err
 	}
-	return s.fetch(ctx, t, st, ref)
+	return s.value(ctx, t, st, ref)
 }
 
 // ResolveGranted gives the value of a reference that came in with a call for a realm. Without a grant that covers it the
@@ -183,7 +185,7 @@ func (s *Service) ResolveGranted(ctx context.Context, realm string, ref sdk.Secr
 	if err != nil {
 		return sdk.Secret{}, err
 	}
-	return s.fetch(ctx, t, st, ref)
+	return s.value(ctx, t, st, ref)
 }
 
 func (t *table) store(ref sdk.SecretRef) (Store, error) {
@@ -204,6 +206,20 @@ func (t *table) granted(realm string, ref sdk.SecretRef) (Store, error) {
 	return st, nil
 }
 
+// value gives what a reference names of the secret that it is in.
+func (s *Service) value(ctx context.Context, t *table, st Store, ref sdk.SecretRef) (sdk.Secret, error) {
+	whole, err := together(ctx, t, ref.Whole(), func() (sdk.Secret, error) { return s.fetch(ctx, t, st, ref.Whole()) })
+	if err != nil {
+		return sdk.Secret{}, fmt.Errorf("secret store %s: %w", st.Name, err)
+	}
+	v, err := whole.Field(ref.Field())
+	if err != nil {
+		return sdk.Secret{}, fmt.Errorf("secret store %s: %s: %w", st.Name, ref, err)
+	}
+	return v, nil
+}
+
+// fetch gives a whole secret, of those that are kept or from the store.
 func (s *Service) fetch(ctx context.Context, t *table, st Store, ref sdk.SecretRef) (sdk.Secret, error) {
 	remembered := func() (sdk.Secret, bool) {
 		k, ok := t.remembered(ref)
@@ -227,7 +243,7 @@ func (s *Service) fetch(ctx context.Context, t *table, st Store, ref sdk.SecretR
 		s.counts.ask()
 		v, err := st.Resolver.Resolve(ctx, ref)
 		if err != nil {
-			return nil, fmt.Errorf("secret store %s: %w", st.Name, err)
+			return nil, err
 		}
 		if until := s.keepUntil(v); until.After(s.now()) {
 			t.keep(ref, since, kept{v, until})
@@ -241,7 +257,7 @@ func (s *Service) fetch(ctx context.Context, t *table, st Store, ref sdk.SecretR
 		}
 		return r.Val.(sdk.Secret), nil
 	case <-ctx.Done():
-		return sdk.Secret{}, fmt.Errorf("secret store %s: %w", st.Name, ctx.Err())
+		return sdk.Secret{}, ctx.Err()
 	}
 }
 

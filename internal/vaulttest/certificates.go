@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -61,6 +62,16 @@ func (a *Authority) ClientCertificate(t testing.TB, name string) (certFile, keyF
 	template := newTemplate(t, name)
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
 	return a.issue(t, "client-"+name, template)
+}
+
+// clientTLS is how a test itself reaches a server.
+func (a *Authority) clientTLS(t testing.TB) *tls.Config {
+	t.Helper()
+	cert, err := tls.LoadX509KeyPair(a.ClientCertificate(t, "test"))
+	if err != nil {
+		t.Fatalf("vaulttest: %v", err)
+	}
+	return &tls.Config{RootCAs: a.Pool, Certificates: []tls.Certificate{cert}}
 }
 
 func (a *Authority) issue(t testing.TB, file string, template *x509.Certificate) (certFile, keyFile string) {

@@ -2,7 +2,6 @@ package vaulttest
 
 import (
 	"crypto/rand"
-	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
@@ -48,10 +47,21 @@ func Dev(t testing.TB) *Server {
 // It is initialised and unsealed.
 func Start(t testing.TB) *Server {
 	t.Helper()
+	return start(t, false)
+}
+
+// StartMutual is [Start] with a server that talks to nobody without a client certificate of its [Authority].
+func StartMutual(t testing.TB) *Server {
+	t.Helper()
+	return start(t, true)
+}
+
+func start(t testing.TB, mutual bool) *Server {
+	t.Helper()
 	s := newServer(t, "https")
 	s.Authority = NewAuthority(t)
 	cert, key := s.ServerCertificate(t)
-	s.http.Transport = &http.Transport{TLSClientConfig: &tls.Config{RootCAs: s.Pool}}
+	s.http.Transport = &http.Transport{TLSClientConfig: s.clientTLS(t)}
 	config := fmt.Sprintf(`storage "file" {
   path = %q
 }
@@ -59,10 +69,12 @@ listener "tcp" {
   address       = %q
   tls_cert_file = %q
   tls_key_file  = %q
+  tls_require_and_verify_client_cert = %t
+  tls_client_ca_file = %q
 }
 disable_mlock = true
 api_addr      = %q
-`, filepath.Join(s.dir, "storage"), s.address, cert, key, s.URL)
+`, filepath.Join(s.dir, "storage"), s.address, cert, key, mutual, s.CAFile, s.URL)
 	path := filepath.Join(s.dir, "vault.hcl")
 	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
 		t.Fatalf("vaulttest: %v", err)
@@ -154,6 +166,3 @@ func (s *Server) await(t testing.TB, status int) {
 		}
 	}
 }
-
-// Log gives what the server wrote.
-func (s *Server) Log() string { return s.log.String() }

@@ -101,8 +101,8 @@ func storeCases(t *testing.T) []plugintest.Case {
 			Elsewhere: settings(map[string]any{"region": "eu-central-1", "endpoint": others.URL, "credentials": keysRef}),
 			Secrets:   map[string]string{keysRef: "AKIDSERVICE:service-secret"},
 			Call: func(ctx context.Context, i *plugintest.Instance) error {
-				s, err := i.Resolve(ctx, awstest.Ref("urn:realmgate-secret:s:db#password"))
-				if err == nil && string(s.Reveal()) != "hunter2" {
+				s, err := i.Resolve(ctx, awstest.Ref("urn:realmgate-secret:s:db"))
+				if err == nil && string(s.Reveal()) != `{"password":"hunter2"}` {
 					err = errors.New("another secret")
 				}
 				return err

@@ -301,7 +301,7 @@ func fileCase(t *testing.T) plugintest.Case {
 		Call: func(ctx context.Context, i *plugintest.Instance) error {
 			name := "written/" + rand.Text()
 			_, err := i.WriteSecret(ctx, ref(name), []byte("hunter2\n"))
-			return errors.Join(err, resolve(ctx, i, name, "hunter2\n"), i.DeleteSecret(ctx, ref(name)), resolve(ctx, i, "json#user", "alice"))
+			return errors.Join(err, resolve(ctx, i, name, "hunter2\n"), i.DeleteSecret(ctx, ref(name)), resolve(ctx, i, "json", `{"user":"alice"}`))
 		},
 	}
 }
@@ -316,7 +316,7 @@ func sealedCase(t *testing.T) plugintest.Case {
 		Call: func(ctx context.Context, i *plugintest.Instance) error {
 			name := "written/" + rand.Text()
 			_, err := i.WriteSecret(ctx, ref(name), []byte(`{"user":"alice"}`))
-			return errors.Join(err, resolve(ctx, i, name+"#user", "alice"), i.DeleteSecret(ctx, ref(name)))
+			return errors.Join(err, resolve(ctx, i, name, `{"user":"alice"}`), i.DeleteSecret(ctx, ref(name)))
 		},
 	}
 }

@@ -11,7 +11,6 @@ require (
 	github.com/maypok86/otter/v2 v2.4.0
 	github.com/openbao/openbao/api/v2 v2.7.1
 	github.com/realmgate/realmgate/sdk v0.1.0
-	golang.org/x/sync v0.24.0
 	golang.org/x/time v0.16.0
 )
 

@@ -52,7 +52,9 @@ func checkBits(n int) error {
 	return nil
 }
 
-// ID names a public key by its SHA-256 thumbprint (RFC 7638 section 3, RFC 8037 section 2), the kid of its tokens.
+// ID names a public key by its SHA-256 thumbprint (RFC 7638 section 3, RFC 8037 section 2), the kid of its tokens. It takes RSA
+// keys, Ed25519 keys, and those on P-256 and P-384: a key has one name, whoever signs with it. [Algorithm] says which ones a
+// folder may have.
 func ID(public crypto.PublicKey) (string, error) {
 	var members string
 	switch k := public.(type) {
@@ -60,15 +62,15 @@ func ID(public crypto.PublicKey) (string, error) {
 		members = fmt.Sprintf(`{"e":%q,"kty":"RSA","n":%q}`, text64(big.NewInt(int64(k.E)).Bytes()), text64(k.N.Bytes()))
 	case *ecdsa.PublicKey:
 		point, err := k.Bytes()
-		if err != nil || k.Curve != elliptic.P256() {
-			return "", errors.New("the key is no point on P-256")
+		if err != nil || k.Curve != elliptic.P256() && k.Curve != elliptic.P384() {
+			return "", errors.New("the key is no point on P-256 or P-384")
 		}
 		half := len(point) / 2
-		members = fmt.Sprintf(`{"crv":"P-256","kty":"EC","x":%q,"y":%q}`, text64(point[1:1+half]), text64(point[1+half:]))
+		members = fmt.Sprintf(`{"crv":%q,"kty":"EC","x":%q,"y":%q}`, k.Curve.Params().Name, text64(point[1:1+half]), text64(point[1+half:]))
 	case ed25519.PublicKey:
 		members = fmt.Sprintf(`{"crv":"Ed25519","kty":"OKP","x":%q}`, text64(k))
 	default:
-		return "", errors.New("the key is neither an RSA, a P-256 nor an Ed25519 key")
+		return "", errors.New("the key is neither an RSA, an elliptic curve nor an Ed25519 key")
 	}
 	sum := sha256.Sum256([]byte(members))
 	return text64(sum[:]), nil

@@ -25,7 +25,7 @@ func bytes64(t *testing.T, text string) []byte {
 }
 
 // The examples of RFC 7638 section 3.1 and RFC 8037 appendix A.3, and the key of RFC 7515 appendix A.3, whose thumbprint was
-// computed apart from this code.
+// computed apart from this code, as was that of the key on P-384, whose x begins with a zero.
 func TestIDOfExamples(t *testing.T) {
 	t.Parallel()
 	n := "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw"
@@ -35,13 +35,28 @@ func TestIDOfExamples(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	x, y = "AH8YJ5UD8L4AkRWQl67RZKD7kbz9ex9SIenEKc8_7Fwxp-7lFSZn-e65rGCuxc59", "ISk6WFM-NyeqzYWMGHXGFZjxWkdeSD2AArhs3lqCmUS5OY2bwJc1YN4FwRbFcYvs"
+	p384, err := ecdsa.ParseUncompressedPublicKey(elliptic.P384(), append(append([]byte{4}, bytes64(t, x)...), bytes64(t, y)...))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for want, k := range map[string]crypto.PublicKey{
+		"FrQq0G3b_l43ZDvEwFVez2sJT7kvoFcXqZ1C4lmhDbo": p384,
 		"NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs": &rsa.PublicKey{N: new(big.Int).SetBytes(bytes64(t, n)), E: 65537},
 		"kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k": ed25519.PublicKey(bytes64(t, "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo")),
 		"oKIywvGUpTVTyxMQ3bwIIeQUudfr_CkLMjCE19ECD-U": ec,
 	} {
 		if got, err := ID(k); got != want || err != nil {
 			t.Errorf("%T: %s, %v, want %s", k, got, err, want)
+		}
+	}
+	p521, err := ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range []crypto.PublicKey{p521.Public(), "a key", nil} {
+		if got, err := ID(k); err == nil || got != "" {
+			t.Errorf("%T: %q", k, got)
 		}
 	}
 }

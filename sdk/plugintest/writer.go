@@ -22,7 +22,7 @@ func checkWriter(ctx context.Context, s *suite, c Case) error {
 		return err
 	}
 	return errors.Join(
-		checkVersions(ctx, s, i), checkField(ctx, s, i), checkDelete(ctx, s, i), checkConcurrentWrites(ctx, s, i), checkElsewhere(ctx, s, c, i),
+		checkVersions(ctx, s, i), checkDelete(ctx, s, i), checkConcurrentWrites(ctx, s, i), checkElsewhere(ctx, s, c, i),
 		s.release(ctx, i),
 	)
 }
@@ -116,12 +116,6 @@ func checkVersions(ctx context.Context, s *suite, i *Instance) error {
 		}
 	}
 	return errors.Join(faults, i.remove(ctx, at))
-}
-
-func checkField(ctx context.Context, s *suite, i *Instance) error {
-	at, value := i.place(), rand.Text()
-	_, err := s.write(ctx, i, at, `{"user":"`+value+`","none":null}`)
-	return errors.Join(err, i.reads(ctx, "a field", at+"#user", value), i.readsNothing(ctx, "a field that is not there", at+"#nobody"), i.remove(ctx, at))
 }
 
 func checkDelete(ctx context.Context, s *suite, i *Instance) error {

@@ -123,15 +123,19 @@ func (c *call) caller(instance uint64) (Caller, bool) {
 	return Caller{}, false
 }
 
-// hostContext gives the context of the call's host calls; false once the call has ended.
-func (c *call) hostContext() (context.Context, bool) {
+// hostContext gives the context of the call's host calls, which host answers; false once the call has ended.
+func (c *call) hostContext(host HostServices) (context.Context, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ended {
 		return nil, false
 	}
 	if c.host == nil {
-		c.host, c.cancel = context.WithCancel(context.WithValue(c.ctx, depthKey{}, c.depth+1))
+		ctx := context.WithValue(c.ctx, depthKey{}, c.depth+1)
+		if s, ok := host.(CallScoper); ok {
+			ctx = s.Scope(ctx)
+		}
+		c.host, c.cancel = context.WithCancel(ctx)
 	}
 	return c.host, true
 }

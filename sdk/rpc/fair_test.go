@@ -36,7 +36,7 @@ func hanging(deaf bool) (f *fake, started *atomic.Int32, release func()) {
 	return f, started, sync.OnceFunc(func() { close(gate) })
 }
 
-func eventually(t *testing.T, what string, ok func() bool) {
+func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -45,29 +45,26 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-func TestBlockedLegsCostTheOthersAMomentAtMost(t *testing.T) {
-	t.Parallel()
-	const legs = 800 // one behind the other they take 800 ms at least
-	took := time.Hour
-	for try := 0; try < 5 && took > legs*patience/2; try++ {
+// BenchmarkBlockedLegs is how long 800 legs that block hold the stream up. One behind the other they would take 800 times the
+// reader's patience, which is reported beside it.
+func BenchmarkBlockedLegs(b *testing.B) {
+	const legs = 800
+	for b.Loop() {
 		f, started, release := hanging(false)
-		p := startFake(t, f, &fakeHost{}, false)
+		p := startFake(b, f, &fakeHost{}, false)
 		began := time.Now()
 		var all sync.WaitGroup
 		for n := range legs {
 			all.Go(func() {
-				if err := p.Run(t.Context(), "realm"+string(rune('a'+n%4)), external[:1], request("hang")); err != nil {
-					t.Error(err)
+				if err := p.Run(b.Context(), "realm"+string(rune('a'+n%4)), external[:1], request("hang")); err != nil {
+					b.Error(err)
 				}
 			})
 		}
-		eventually(t, "all legs have begun", func() bool { return started.Load() == legs })
-		took = min(took, time.Since(began))
+		eventually(b, "all legs have begun", func() bool { return started.Load() == legs })
+		b.ReportMetric(float64(time.Since(began))/float64(legs*patience), "of-one-behind-the-other")
 		release()
 		all.Wait()
-	}
-	if took > legs*patience/2 {
-		t.Errorf("%d blocked legs hold up the stream for %v", legs, took)
 	}
 }
 

@@ -53,3 +53,9 @@ type HostServices interface {
 	// Epoch gives the realm's epoch; 0 means that the plugin must not remember answers.
 	Epoch(realm string) uint64
 }
+
+// CallScoper is the ability of HostServices to hold on to something for as long as a call of the plugin lasts: from the context
+// of a call Scope makes the one that all of that call's host calls have. It is asked once for each call, before the first.
+type CallScoper interface {
+	Scope(context.Context) context.Context
+}

@@ -63,7 +63,7 @@ func TestWhatHasEndedIsNotUsed(t *testing.T) {
 	if err := cs.enter(c); err != nil {
 		t.Fatal(err)
 	}
-	ctx, ok := c.hostContext()
+	ctx, ok := c.hostContext(&fakeHost{})
 	if !ok || ctx.Err() != nil {
 		t.Error("a call under way may not ask the host")
 	}
@@ -71,7 +71,7 @@ func TestWhatHasEndedIsNotUsed(t *testing.T) {
 	if ctx.Err() == nil {
 		t.Error("the host calls of a call outlive it")
 	}
-	if _, ok := c.hostContext(); ok {
+	if _, ok := c.hostContext(&fakeHost{}); ok {
 		t.Error("a call that has ended may ask the host")
 	}
 

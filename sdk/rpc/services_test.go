@@ -191,6 +191,21 @@ func TestServices(t *testing.T) {
 		if err != nil || string(got.Reveal()) != "hunter2" || got.Version != "3" || !got.CacheUntil.Equal(until) {
 			t.Errorf("%v %v", got.Version, err)
 		}
+		// A resolver must not have to know of fields, nor a writer of versions: neither reaches it.
+		if got, err := p.Resolve(ctx, 3, mustRef(t, "urn:realmgate-secret:s:a/b#f")); err == nil || !strings.Contains(err.Error(), "whole secrets") || got.Reveal() != nil {
+			t.Errorf("%q %v", got.Reveal(), err)
+		}
+		for _, pinned := range []string{"urn:realmgate-secret:s:a/b#f", "urn:realmgate-secret:s:a/b?=version=3"} {
+			_, err := p.WriteSecret(ctx, 3, mustRef(t, pinned), []byte("x"))
+			for _, err := range []error{err, p.DeleteSecret(ctx, 3, mustRef(t, pinned))} {
+				if err == nil || !strings.Contains(err.Error(), "neither written nor deleted") {
+					t.Errorf("%s: %v", pinned, err)
+				}
+			}
+		}
+		if got, err := p.Resolve(ctx, 3, ref); err != nil || string(got.Reveal()) != "hunter2" {
+			t.Errorf("it was changed: %v", err)
+		}
 		if err := p.DeleteSecret(ctx, 3, ref); err != nil {
 			t.Error(err)
 		}

@@ -114,7 +114,7 @@ func (s *hostSession) hostCall(hc *pluginv1.HostCall) {
 		refuse("the instance takes no part in the call that the host is asked for")
 		return
 	}
-	parent, ok := c.hostContext()
+	parent, ok := c.hostContext(s.process.host)
 	if !ok {
 		refuse("the call that the host is asked for has ended")
 		return

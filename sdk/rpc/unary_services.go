@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"errors"
 
 	pluginv1 "github.com/realmgate/realmgate/proto/realmgate/plugin/v1"
 
@@ -40,6 +41,9 @@ func (u *unary) Resolve(ctx context.Context, r *pluginv1.ResolveRequest) (*plugi
 	out := &pluginv1.ResolveResponse{}
 	d, err := on(ctx, u, sdk.KindSecretResolver, r.GetCall(), func(ctx context.Context, s sdk.SecretResolver) error {
 		ref, err := sdk.ParseSecretRef(r.GetReference())
+		if err == nil && ref.Field() != "" {
+			err = errField
+		}
 		if err != nil {
 			return err
 		}
@@ -60,11 +64,25 @@ func nobody(d *pluginv1.Denial, err error) error {
 	return err
 }
 
+var (
+	errField  = errors.New("a resolver gives whole secrets: to take a field out is up to the host")
+	errPinned = errors.New("a single version or field of a secret can be neither written nor deleted")
+)
+
+// writable parses a reference to what can be written and deleted.
+func writable(text string) (sdk.SecretRef, error) {
+	ref, err := sdk.ParseSecretRef(text)
+	if err == nil && (ref.Version() != "" || ref.Field() != "") {
+		err = errPinned
+	}
+	return ref, err
+}
+
 // WriteSecret is the contract's SecretWriter.WriteSecret.
 func (u *unary) WriteSecret(ctx context.Context, r *pluginv1.WriteSecretRequest) (*pluginv1.WriteSecretResponse, error) {
 	out := &pluginv1.WriteSecretResponse{}
 	d, err := on(ctx, u, sdk.KindSecretResolver, r.GetCall(), func(ctx context.Context, s sdk.SecretWriter) error {
-		ref, err := sdk.ParseSecretRef(r.GetReference())
+		ref, err := writable(r.GetReference())
 		if err != nil {
 			return err
 		}
@@ -77,7 +95,7 @@ func (u *unary) WriteSecret(ctx context.Context, r *pluginv1.WriteSecretRequest)
 // DeleteSecret is the contract's SecretWriter.DeleteSecret.
 func (u *unary) DeleteSecret(ctx context.Context, r *pluginv1.DeleteSecretRequest) (*pluginv1.DeleteSecretResponse, error) {
 	d, err := on(ctx, u, sdk.KindSecretResolver, r.GetCall(), func(ctx context.Context, s sdk.SecretWriter) error {
-		ref, err := sdk.ParseSecretRef(r.GetReference())
+		ref, err := writable(r.GetReference())
 		if err != nil {
 			return err
 		}

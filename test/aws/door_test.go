@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"net/url"
 	"strings"
 	"testing"
 
@@ -23,25 +22,12 @@ import (
 func (d *daemon) token(realm, name, role string) string {
 	d.t.Helper()
 	var made admin.CreatedPrincipal
-	d.operate("role", "create", "--realm", realm, role)
-	if err := json.Unmarshal([]byte(d.operate("principal", "create", "--realm", realm, name, "--json")), &made); err != nil || made.Credentials == nil {
+	d.Operate("role", "create", "--realm", realm, role)
+	if err := json.Unmarshal([]byte(d.Operate("principal", "create", "--realm", realm, name, "--json")), &made); err != nil || made.Credentials == nil {
 		d.t.Fatalf("no client secret: %v", err)
 	}
-	d.operate("role", "grant", "--realm", realm, role, name)
-	res, err := http.PostForm(d.url+"/realms/"+realm+"/v1/oauth/tokens", url.Values{
-		"grant_type": {"client_credentials"}, "client_id": {made.Credentials.ClientID}, "client_secret": {made.Credentials.ClientSecret}, "scope": {"PRINCIPAL_ROLE:" + role},
-	})
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	defer res.Body.Close()
-	var got struct {
-		Token string `json:"access_token"`
-	}
-	if err := json.NewDecoder(res.Body).Decode(&got); err != nil || got.Token == "" {
-		d.t.Fatalf("no token: %d %v", res.StatusCode, err)
-	}
-	return got.Token
+	d.Operate("role", "grant", "--realm", realm, role, name)
+	return d.TokenIn(d.Grant(realm, made.Credentials.ClientID, made.Credentials.ClientSecret, "PRINCIPAL_ROLE:"+role))
 }
 
 // signOver asks a daemon for a signature, as a client does.
@@ -51,7 +37,7 @@ func (d *daemon) signOver(token string, body map[string]any) (int, sdk.SignedReq
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	r, err := http.NewRequestWithContext(d.t.Context(), http.MethodPost, d.url+"/realms/demo/v1/connections/lake/sign", bytes.NewReader(raw))
+	r, err := http.NewRequestWithContext(d.t.Context(), http.MethodPost, d.URL+"/realms/demo/v1/connections/lake/sign", bytes.NewReader(raw))
 	if err != nil {
 		d.t.Fatal(err)
 	}

@@ -70,10 +70,10 @@ realm "mixed" {
   }
 }
 `, audience, sts.URL))
-	d.principal("one", roleARN, "deploy")
-	d.principal("mixed", roleARN, "deploy")
+	d.Principal("one", roleARN, "deploy")
+	d.Principal("mixed", roleARN, "deploy")
 	token := func(c ststest.Caller, args ...string) string {
-		out, faults, err := d.run(environment(t, c), append([]string{"login", "aws", "--config", "config.hcl", "--audience", audience, "--sts-endpoint", sts.URL}, args...)...)
+		out, faults, err := d.Run(environment(t, c), append([]string{"login", "aws", "--config", "config.hcl", "--audience", audience, "--sts-endpoint", sts.URL}, args...)...)
 		if err != nil {
 			t.Fatalf("%v\n%s", err, faults)
 		}
@@ -121,7 +121,7 @@ realm "mixed" {
 		t.Errorf("STS is throttling: %d %s", status, why)
 	}
 	for _, file := range []string{"data/audit.log", "data/realmgate.db"} {
-		if raw, err := os.ReadFile(filepath.Join(d.dir, file)); err == nil && (strings.Contains(string(raw), parsed.Token[40:80]) || strings.Contains(string(raw), deployer.SessionToken)) {
+		if raw, err := os.ReadFile(filepath.Join(d.Dir, file)); err == nil && (strings.Contains(string(raw), parsed.Token[40:80]) || strings.Contains(string(raw), deployer.SessionToken)) {
 			t.Errorf("%s has a proof in it", file)
 		}
 	}
@@ -129,7 +129,7 @@ realm "mixed" {
 
 func TestLoginSaysWhatIsMissing(t *testing.T) {
 	t.Parallel()
-	d := &daemon{t: t, dir: t.TempDir(), command: commandAlone(t)}
+	d := newDaemon(t, "", "")
 	env := environment(t, deployer)
 	for name, tt := range map[string]struct {
 		env  []string
@@ -141,7 +141,7 @@ func TestLoginSaysWhatIsMissing(t *testing.T) {
 		"no profile":     {env, []string{"--profile", "nobody"}, "nobody"},
 		"an endpoint":    {env, []string{"--sts-endpoint", "sts.example.com"}, "is not the URL of an STS endpoint"},
 	} {
-		out, faults, err := d.run(tt.env, append([]string{"login", "aws", "--audience", "a"}, tt.args...)...)
+		out, faults, err := d.Run(tt.env, append([]string{"login", "aws", "--audience", "a"}, tt.args...)...)
 		if err == nil || out != "" || !strings.Contains(faults, tt.want) || strings.Contains(faults, deployer.Secret) {
 			t.Errorf("%s: %v, %q, %q", name, err, out, faults)
 		}

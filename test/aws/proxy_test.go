@@ -64,7 +64,7 @@ func lakeDaemon(t *testing.T, minio *miniotest.Server) *daemon {
 		t.Fatal(err)
 	}
 	d := startDaemon(t, "", fmt.Sprintf(lakeConfig, secrets, minio.URL))
-	d.operate("connection", "create", "--realm", "demo", "lake", "--uri", minio.URL, "--sigv4-role-arn", "arn:aws:iam::210987654321:role/lake",
+	d.Operate("connection", "create", "--realm", "demo", "lake", "--uri", minio.URL, "--sigv4-role-arn", "arn:aws:iam::210987654321:role/lake",
 		"--region", miniotest.Region, "--signing-name", "s3")
 	return d
 }
@@ -75,10 +75,10 @@ func startLake(t *testing.T, args ...string) *lakeProxy {
 	d := lakeDaemon(t, l.minio)
 	l.run(t, d, args)
 	l.plain = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(d.dir, "p", "lake.sock"))
+		return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(d.Dir, "p", "lake.sock"))
 	}}}
 	at := regexp.MustCompile(`at=(127\.0\.0\.1:\d+)`).FindStringSubmatch(l.log.String())
-	token, err := os.ReadFile(filepath.Join(d.dir, "p", "token"))
+	token, err := os.ReadFile(filepath.Join(d.Dir, "p", "token"))
 	if err != nil || at == nil {
 		t.Fatalf("%v\n%s", err, l.log)
 	}
@@ -101,8 +101,8 @@ func startLake(t *testing.T, args ...string) *lakeProxy {
 // run runs the proxy, on a socket and on a loopback address.
 func (l *lakeProxy) run(t *testing.T, d *daemon, args []string) {
 	t.Helper()
-	cmd := exec.Command(d.command, append([]string{"proxy", "--realm", "demo", "--dir", "p", "--connection", "lake", "--connection", "lake=127.0.0.1:0"}, args...)...)
-	cmd.Dir, cmd.Stdout, cmd.Stderr = d.dir, l.log, l.log
+	cmd := exec.Command(d.Command, append([]string{"proxy", "--realm", "demo", "--dir", "p", "--connection", "lake", "--connection", "lake=127.0.0.1:0"}, args...)...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = d.Dir, l.log, l.log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -80,7 +80,7 @@ func signedProxy(t *testing.T, d *daemon, realm, upstream string) string {
 		t.Fatal(err)
 	}
 	const ask = "auth_request /_realmgate;"
-	config := strings.NewReplacer("127.0.0.1:8080", `{{listen "proxy"}}`, "127.0.0.1:8642/realms/demo", strings.TrimPrefix(d.url, "http://")+"/realms/"+realm,
+	config := strings.NewReplacer("127.0.0.1:8080", `{{listen "proxy"}}`, "127.0.0.1:8642/realms/demo", strings.TrimPrefix(d.URL, "http://")+"/realms/"+realm,
 		"http://127.0.0.1:9000", upstream, ask, ask+`
 			auth_request_set $reason $upstream_http_realmgate_reason;
 			add_header Realmgate-Reason $reason always;`).Replace(string(example))
@@ -118,7 +118,7 @@ func (d *daemon) accessKey(realm, principal string) sdkaws.Credentials {
 		ID     string `json:"id"`
 		Secret string `json:"secret"`
 	}
-	out := d.operate("principal", "access-key", "create", "--realm", realm, principal, "--json")
+	out := d.Operate("principal", "access-key", "create", "--realm", realm, principal, "--json")
 	if err := json.Unmarshal([]byte(out), &made); err != nil || made.ID == "" || made.Secret == "" {
 		d.t.Fatalf("no access key: %v", err)
 	}
@@ -159,8 +159,8 @@ func call(t *testing.T, proxy string, keys sdkaws.Credentials, method, target, b
 func TestSignedRequestsBehindNginx(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, "trusted_proxies = [\"127.0.0.1\"]\n  forwarded = \"x-original\"", signedConfig)
-	d.principal("api", "alice", "reader")
-	d.principal("objects", "alice", "reader")
+	d.Principal("api", "alice", "reader")
+	d.Principal("objects", "alice", "reader")
 	keys := d.accessKey("api", "alice")
 	proxy := signedProxy(t, d, "api", service(t).URL)
 	const target = "/v1/ns%1Fa/t:b//../c?x=a%20b%2B&y=2" // the SDK sorts the query
@@ -211,12 +211,12 @@ func TestSignedRequestsBehindNginx(t *testing.T) {
 	presigned(t, proxy, keys)
 	t.Run("curl", func(t *testing.T) { curl(t, proxy, keys) })
 
-	d.operate("principal", "disable", "--realm", "api", "alice")
+	d.Operate("principal", "disable", "--realm", "api", "alice")
 	if status, got := call(t, proxy, keys, http.MethodGet, target, "", nil); status != 403 || got != "principal_disabled" {
 		t.Errorf("a disabled principal: %d %s", status, got)
 	}
-	d.operate("principal", "enable", "--realm", "api", "alice")
-	d.operate("principal", "access-key", "delete", "--realm", "api", "alice", keys.AccessKeyID)
+	d.Operate("principal", "enable", "--realm", "api", "alice")
+	d.Operate("principal", "access-key", "delete", "--realm", "api", "alice", keys.AccessKeyID)
 	if status, got := call(t, proxy, keys, http.MethodGet, target, "", nil); status != 401 || got != "signature_invalid" {
 		t.Errorf("a deleted key: %d %s", status, got)
 	}
@@ -309,7 +309,7 @@ func curl(t *testing.T, proxy string, keys sdkaws.Credentials) {
 func TestS3ClientBehindNginx(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, "trusted_proxies = [\"127.0.0.1\"]\n  forwarded = \"x-original\"", signedConfig)
-	d.principal("objects", "alice", "reader")
+	d.Principal("objects", "alice", "reader")
 	keys := d.accessKey("objects", "alice")
 	proxy := signedProxy(t, d, "objects", service(t).URL)
 	client := func(k sdkaws.Credentials) *s3.Client {

@@ -48,8 +48,8 @@ func storeCase(t *testing.T, name string, w, elsewhere *world) plugintest.Case {
 		Name: name, Kind: sdk.KindSecretResolver, Type: "vault", Setup: sdk.Setup{Store: "s"}, Settings: string(w.asRoot().json(t)), Secrets: known,
 		Elsewhere: string(elsewhere.base().with(settings{"token": other}).json(t)),
 		Call: func(ctx context.Context, i *plugintest.Instance) error {
-			s, err := i.Resolve(ctx, ref("s:plugintest/x#a"))
-			if err == nil && string(s.Reveal()) != "1" {
+			s, err := i.Resolve(ctx, ref("s:plugintest/x"))
+			if err == nil && string(s.Reveal()) != `{"a":"1"}` {
 				err = fmt.Errorf("it is %d bytes of something else", len(s.Reveal()))
 			}
 			return err

@@ -1,177 +1,91 @@
 package vault
 
 import (
-	"encoding/json"
 	"fmt"
-	"io"
 	"io/fs"
-	"net"
 	"net/http"
-	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
-	"github.com/realmgate/realmgate/internal/buildtest"
-	"github.com/realmgate/realmgate/internal/capture"
+	"github.com/realmgate/realmgate/internal/daemontest"
 )
 
-// gate is a running daemon with the plugins default, aws and vault.
+// gate is a daemon with the plugins default, aws and vault, of which every trace is searched for secrets.
 type gate struct {
+	*daemontest.Daemon
 	t    *testing.T
-	dir  string
-	url  string
-	root map[string]struct { // by realm
-		ID     string `json:"client_id"`
-		Secret string `json:"client_secret"`
-	}
-	cmd  *exec.Cmd
-	log  *capture.Buffer
-	said strings.Builder // every answer
+	said strings.Builder // answers in which no secret may be
 }
 
-// newGate builds what is needed and writes the configuration.
 func newGate(t *testing.T, hcl string) *gate {
 	t.Helper()
-	daemon := buildtest.Command(t, "host/cmd/realmgate", "realmgate")
-	for _, name := range []string{"default", "aws", "vault"} {
-		buildtest.Command(t, "plugins/"+name, "realmgate-plugin-"+name)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	_ = l.Close()
-	g := &gate{t: t, dir: t.TempDir(), url: "http://" + address, log: &capture.Buffer{}}
-	text := fmt.Sprintf("public_url = %q\nplugin_dir = %q\nlog {\n  level = \"trace\"\n}\nlistener \"main\" {\n  address = %q\n}\nadmin {\n  socket = \"admin.sock\"\n}\n",
-		g.url, filepath.Dir(daemon), address)
-	if err := os.WriteFile(filepath.Join(g.dir, "config.hcl"), []byte(text+hcl), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	g.cmd = exec.Command(daemon, "serve", "--config", "config.hcl")
-	g.cmd.Dir, g.cmd.Stdout, g.cmd.Stderr = g.dir, g.log, g.log
-	return g
+	return &gate{t: t, Daemon: daemontest.New(t, daemontest.Options{Plugins: []string{"aws", "vault"}, HCL: "log {\n  level = \"trace\"\n}\n" + hcl})}
 }
 
-// start runs the daemon until the test ends and waits until it serves.
-func (g *gate) start() {
-	t := g.t
+// bootstrap gives a store of that name in a folder, with secrets.
+func bootstrap(t *testing.T, secrets map[string]string) string {
 	t.Helper()
-	if err := g.cmd.Start(); err != nil {
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	done := make(chan struct{})
-	go func() {
-		_ = g.cmd.Wait() // how it ended is in its log
-		close(done)
-	}()
-	t.Cleanup(func() {
-		_ = g.cmd.Process.Signal(syscall.SIGTERM)
-		select {
-		case <-done:
-		case <-time.After(30 * time.Second):
-			_ = g.cmd.Process.Kill()
-			<-done
-			t.Error("the daemon did not end after SIGTERM")
+	for name, value := range secrets {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(value), 0o600); err != nil {
+			t.Fatal(err)
 		}
-		if t.Failed() {
-			t.Logf("log of the daemon:\n%s", g.log)
-		}
-	})
-	eventually(t, "the daemon is ready", func() bool {
-		answer, err := http.Get(g.url + "/readyz")
-		if err != nil {
-			return false
-		}
-		_ = answer.Body.Close()
-		return answer.StatusCode == http.StatusOK
-	})
-	raw, err := os.ReadFile(filepath.Join(g.dir, "data", "root-credentials.json"))
-	if err != nil {
-		t.Fatal(err)
 	}
-	var file struct{ Realms json.RawMessage }
-	if err := json.Unmarshal(raw, &file); err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(file.Realms, &g.root); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// answered is an answer of the daemon.
-type answered struct {
-	status int
-	text   string
-	body   map[string]any
-}
-
-func (g *gate) ask(method, path, token, contentType, body string) answered {
-	g.t.Helper()
-	r, err := http.NewRequestWithContext(g.t.Context(), method, g.url+path, strings.NewReader(body))
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	if token != "" {
-		r.Header.Set("Authorization", "Bearer "+token)
-	}
-	if contentType != "" {
-		r.Header.Set("Content-Type", contentType)
-	}
-	res, err := http.DefaultTransport.RoundTrip(r)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	defer func() { _ = res.Body.Close() }()
-	raw, err := io.ReadAll(res.Body)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	a := answered{status: res.StatusCode, text: string(raw)}
-	_ = json.Unmarshal(raw, &a.body)
-	return a
+	return fmt.Sprintf("secret_store \"bootstrap\" {\n  type = \"file\"\n  dir  = %q\n}\n", dir)
 }
 
 // check asks the forward-auth door of a realm.
-func (g *gate) check(realm, token string) answered {
-	a := g.ask(http.MethodGet, "/realms/"+realm+"/v1/check", token, "", "")
-	fmt.Fprintln(&g.said, a.text)
+func (g *gate) check(realm, token string) daemontest.Answer {
+	g.t.Helper()
+	a := g.Check(realm, token)
+	fmt.Fprintln(&g.said, a.Header, a.Text)
 	return a
 }
 
-// issue asks for a token of the root principal of a realm.
-func (g *gate) issue(realm string) answered {
+// fails asks for a token of a realm whose key cannot be had.
+func (g *gate) fails(realm string) bool {
 	g.t.Helper()
-	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {g.root[realm].ID}, "client_secret": {g.root[realm].Secret}, "scope": {"PRINCIPAL_ROLE:ALL"}}
-	return g.ask(http.MethodPost, "/realms/"+realm+"/v1/oauth/tokens", "", "application/x-www-form-urlencoded", form.Encode())
-}
-
-func (g *gate) token(realm string) string {
-	g.t.Helper()
-	a := g.issue(realm)
-	token, _ := a.body["access_token"].(string)
-	if token == "" {
-		g.t.Fatalf("no token of %s: %d %s", realm, a.status, a.text)
-	}
-	return token
+	a := g.Issue(realm)
+	fmt.Fprintln(&g.said, a.Header, a.Text)
+	return a.Status == http.StatusServiceUnavailable
 }
 
 // connection asks about connections of a realm.
-func (g *gate) connection(method, realm, rest, token, body string) answered {
+func (g *gate) connection(method, realm, rest, token, body string) daemontest.Answer {
 	g.t.Helper()
-	return g.ask(method, "/realms/"+realm+"/v1/connections"+rest, token, "application/json", body)
+	return g.Ask(method, "/realms/"+realm+"/v1/connections"+rest, token, "application/json", body)
+}
+
+// says waits until the log says what is wrong, and of which reference.
+func (g *gate) says(t *testing.T, words string) {
+	t.Helper()
+	eventually(t, "the log says "+words, func() bool { return strings.Contains(g.Log.String(), words) })
+}
+
+// explains waits until a line of the log has the name of a realm, or of a store that is called so too, and what is wrong.
+func (g *gate) explains(realm, words string) {
+	g.t.Helper()
+	eventually(g.t, "a line of the log has "+realm+" and says "+words, func() bool {
+		for line := range strings.Lines(g.Log.String()) {
+			if strings.Contains(line, realm) && strings.Contains(line, words) {
+				return true
+			}
+		}
+		return false
+	})
 }
 
 // processes are the daemon and its plugins, by name.
 func (g *gate) processes() map[string]int {
 	g.t.Helper()
-	out := map[string]int{"realmgate": g.cmd.Process.Pid}
+	out := map[string]int{"realmgate": g.PID()}
 	all, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil || len(all) == 0 {
 		g.t.Skip("there is no /proc")
@@ -183,7 +97,7 @@ func (g *gate) processes() map[string]int {
 		}
 		_, rest, _ := strings.Cut(string(raw), ") ")
 		fields := strings.Fields(rest)
-		if len(fields) < 2 || fields[1] != strconv.Itoa(g.cmd.Process.Pid) {
+		if len(fields) < 2 || fields[1] != strconv.Itoa(g.PID()) {
 			continue
 		}
 		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
@@ -200,7 +114,7 @@ func (g *gate) processes() map[string]int {
 // written gives everything that the daemon and its plugins wrote, answered, or keep in their environment and folder, by place.
 func (g *gate) written() map[string]string {
 	g.t.Helper()
-	out := map[string]string{"the log": g.log.String(), "the answers": g.said.String()}
+	out := map[string]string{"the log": g.Log.String(), "the answers": g.said.String()}
 	for name, pid := range g.processes() {
 		for _, file := range []string{"environ", "cmdline"} {
 			raw, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), file))
@@ -209,7 +123,7 @@ func (g *gate) written() map[string]string {
 			}
 		}
 	}
-	err := filepath.WalkDir(g.dir, func(path string, e fs.DirEntry, err error) error {
+	err := filepath.WalkDir(g.Dir, func(path string, e fs.DirEntry, err error) error {
 		if err != nil || !e.Type().IsRegular() {
 			return err
 		}
@@ -222,3 +136,50 @@ func (g *gate) written() map[string]string {
 	}
 	return out
 }
+
+// search ends the daemon and finds no secret in anything that it and its plugins wrote, answered by mistake, or dumped.
+func (g *gate) search(secrets map[string]string) {
+	t := g.t
+	t.Helper()
+	processes, places := g.processes(), g.written() // environments before the processes end
+	for name := range processes {
+		if len(places[name+"'s environ"]) == 0 || !strings.Contains(places[name+"'s cmdline"], name) {
+			t.Errorf("%s was not searched", name)
+		}
+	}
+	for name, pid := range processes {
+		if name == "realmgate" {
+			continue
+		}
+		if err := syscall.Kill(pid, syscall.SIGQUIT); err != nil { // it dumps its goroutines and ends
+			t.Error(err)
+		}
+	}
+	eventually(t, "the plugins are started again", func() bool {
+		again := g.processes()
+		for name, pid := range processes {
+			if at := again[name]; at == 0 || name != "realmgate" && at == pid {
+				return false
+			}
+		}
+		return true
+	})
+	eventually(t, "the plugins' dumps are in the log", func() bool { return g.dumps() == len(processes)-1 })
+	g.Dump()
+	if got := g.dumps(); got != len(processes) {
+		t.Errorf("%d dumps of %d processes", got, len(processes))
+	}
+	for at, text := range g.written() {
+		places[at+", at the end"] = text
+	}
+	for at, text := range places {
+		for name, secret := range secrets {
+			if secret == "" || strings.Contains(text, secret) {
+				t.Errorf("%s is in %s", name, at)
+			}
+		}
+	}
+}
+
+// dumps counts the dumps of goroutines in the log.
+func (g *gate) dumps() int { return strings.Count(g.Log.String(), "SIGQUIT: quit") }

@@ -4,21 +4,21 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
 	"github.com/realmgate/realmgate/internal/miniotest"
 	"github.com/realmgate/realmgate/internal/oidctest"
 	"github.com/realmgate/realmgate/internal/vaulttest"
 )
 
-// everything is a daemon whose secrets are all in a real server: realms with their tokens signed by a key of a transit engine
-// and by a key that is a secret, foreign tokens of an OpenID provider and of the server itself, connections whose secrets are
-// written there, and an identity towards AWS.
+// everything is a daemon whose secrets are all in a real server. The realm whole has there the key of its broker, its client
+// secret at the OpenID provider, the keys of its identity towards AWS, and what its connections keep; the tokens of the realm
+// signed are signed by a key of a transit engine; the realm people takes tokens of the server.
 type everything struct {
 	*gate
 	vault  *world
@@ -41,8 +41,8 @@ func newEverything(t *testing.T) *everything {
 	v.Do(t, http.MethodPost, "kv/data/operator/aws", map[string]any{"data": map[string]any{"access_key_id": e.minio.AccessKey, "secret_access_key": e.minio.SecretKey}})
 	v.Policy(t, "realmgate", `
 path "kv/data/operator/*"     { capabilities = ["read"] }
-path "kv/data/keyed/*"        { capabilities = ["create", "read", "update"] }
-path "kv/metadata/keyed/*"    { capabilities = ["delete"] }
+path "kv/data/whole/*"        { capabilities = ["create", "read", "update"] }
+path "kv/metadata/whole/*"    { capabilities = ["delete"] }
 path "transit/keys/realm1"    { capabilities = ["read"] }
 path "transit/sign/realm1"    { capabilities = ["update"] }
 path "identity/entity/id/*"   { capabilities = ["read"] }
@@ -50,13 +50,6 @@ path "identity/entity/id/*"   { capabilities = ["read"] }
 	v.Do(t, http.MethodPost, "sys/auth/approle", map[string]any{"type": "approle"})
 	role := v.approle(t, "realmgate", map[string]any{"token_policies": "realmgate", "token_ttl": "20s"})
 	secretID := v.secretID(t, "realmgate")
-	bootstrap := t.TempDir()
-	if err := os.Chmod(bootstrap, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(bootstrap, "secret-id"), []byte(secretID), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	e.secret = map[string]string{
 		"the broker's key": strings.Split(pem, "\n")[1], "the client secret at the provider": e.idp.ClientSecret, "the keys for AWS": e.minio.SecretKey,
 		"the secret id": secretID, "the root token": v.Token, "a token of the server": "hvs.", "the connection's secret": "canary-" + rand.Text(),
@@ -70,31 +63,23 @@ path "identity/entity/id/*"   { capabilities = ["read"] }
       role_id   = %q
       secret_id = "urn:realmgate-secret:bootstrap:secret-id"
     }`, v.URL, v.CAFile, role)
-	e.gate = newGate(t, fmt.Sprintf(`
-secret_store "bootstrap" {
-  type = "file"
-  dir  = %q
-}
+	e.gate = newGate(t, bootstrap(t, map[string]string{"secret-id": secretID})+fmt.Sprintf(`
 secret_store "vault" {
   type    = "vault"
   max_age = "PT2S"
-  %s
+  %[1]s
   grant {
-    realm  = "keyed"
-    prefix = "kv/keyed/"
+    realm  = "whole"
+    prefix = "kv/whole/"
   }
-}
-service_identity "aws_iam" {
-  iam_arn     = "arn:aws:iam::123456789012:user/realmgate"
-  credentials = "urn:realmgate-secret:vault:kv/operator/aws"
 }
 credential_vendor "SIGV4" {
   type         = "sigv4"
-  sts_endpoint = %q
+  sts_endpoint = %[2]q
 }
 connections {
   manage_roles = ["service_admin"]
-  use_roles    = ["service_admin"]
+  use_roles    = ["service_admin", "reader"]
 }
 realm "plain" {}
 realm "signed" {
@@ -104,29 +89,26 @@ realm "signed" {
       key           = "realm1"
       refresh       = "PT1S"
       publish_ahead = "PT4S"
-      %[2]s
+      %[1]s
     }
   }
 }
-realm "keyed" {
+realm "whole" {
+  tenant = "idp"
   authentication {
+    type = "mixed"
     token_broker {
       type        = "key-pair"
       private_key = "urn:realmgate-secret:vault:kv/operator/broker#pem"
     }
   }
+  service_identity "aws_iam" {
+    iam_arn     = "arn:aws:iam::123456789012:user/realmgate"
+    credentials = "urn:realmgate-secret:vault:kv/operator/aws"
+  }
   connections {
     secret_store  = "vault"
-    secret_prefix = "kv/keyed/"
-  }
-}
-realm "foreign" {
-  tenant = "idp"
-  authentication {
-    type = "external"
-    authenticator {
-      type = "claims"
-    }
+    secret_prefix = "kv/whole/"
   }
 }
 realm "people" {
@@ -141,10 +123,10 @@ realm "people" {
 tenant "idp" {
   identity_provider {
     type            = "introspection"
-    endpoint        = %[4]q
-    client_id       = %[5]q
+    endpoint        = %[3]q
+    client_id       = %[4]q
     client_secret   = "urn:realmgate-secret:vault:kv/operator/idp#secret"
-    audience        = [%[6]q]
+    audience        = [%[5]q]
     role_claim_path = "roles"
     max_age         = "PT0S"
   }
@@ -165,7 +147,7 @@ tenant "vault" {
     type       = "vault-token"
     auth_paths = ["auth/userpass/"]
     max_age    = "PT0S"
-    %[2]s
+    %[1]s
   }
   principal_mapper {
     type            = "default"
@@ -179,7 +161,7 @@ tenant "vault" {
     }
   }
 }
-`, bootstrap, reach, e.minio.URL, e.idp.IntrospectionURL, e.idp.ClientID, e.idp.Audience))
+`, reach, e.minio.URL, e.idp.IntrospectionURL, e.idp.ClientID, e.idp.Audience))
 	return e
 }
 
@@ -199,40 +181,43 @@ func TestEndToEnd(t *testing.T) {
 	user := newUser(t, e.vault)
 	// The server is away when the daemon starts: what needs it is unavailable, and nothing else.
 	e.vault.Stop()
-	e.start()
-	if a := e.check("plain", e.token("plain")); a.status != http.StatusOK {
-		t.Errorf("the realm that needs no server: %d %s", a.status, a.text)
+	e.Start()
+	if a := e.check("plain", e.Token("plain")); a.Status != http.StatusOK {
+		t.Errorf("the realm that needs no server: %d %s", a.Status, a.Text)
 	}
-	for realm, token := range map[string]string{"signed": "x.y.z", "keyed": "x.y.z", "foreign": e.opaque(), "people": user} {
+	for realm, token := range map[string]string{"signed": "x.y.z", "whole": e.opaque(), "people": user} {
 		want := http.StatusServiceUnavailable
 		if realm == "signed" {
 			want = http.StatusUnauthorized // what is not a token of the realm is known without a key
 		}
-		if a := e.check(realm, token); a.status != want {
-			t.Errorf("%s, while the server is away: %d %s", realm, a.status, a.text)
+		if a := e.check(realm, token); a.Status != want {
+			t.Errorf("%s, while the server is away: %d %s", realm, a.Status, a.Text)
 		}
 	}
-	if a := e.issue("signed"); a.status != http.StatusServiceUnavailable {
-		t.Errorf("a token, while the server is away: %d %s", a.status, a.text)
+	if a := e.Issue("signed"); a.Status != http.StatusServiceUnavailable {
+		t.Errorf("a token, while the server is away: %d %s", a.Status, a.Text)
 	}
 	// It comes back, sealed at first, and all recovers by itself.
 	e.vault.Resume(t)
 	e.vault.Unseal(t)
-	for _, realm := range []string{"signed", "keyed"} {
-		eventually(t, realm+" recovers", func() bool { return e.issue(realm).status == http.StatusOK })
-		if a := e.check(realm, e.token(realm)); a.status != http.StatusOK {
-			t.Errorf("%s: %d %s", realm, a.status, a.text)
+	for _, realm := range []string{"signed", "whole"} {
+		eventually(t, realm+" recovers", func() bool { return e.Issue(realm).Status == http.StatusOK })
+		if a := e.check(realm, e.Token(realm)); a.Status != http.StatusOK {
+			t.Errorf("%s: %d %s", realm, a.Status, a.Text)
 		}
 	}
-	eventually(t, "the foreign tokens' realm recovers", func() bool { return e.check("foreign", e.opaque()).status == http.StatusOK })
-	eventually(t, "the realm of the server's tokens recovers", func() bool { return e.check("people", user).status == http.StatusOK })
-	if a := e.check("people", "hvs."+rand.Text()); a.status != http.StatusUnauthorized {
-		t.Errorf("a made up token of the server: %d %s", a.status, a.text)
+	eventually(t, "the realm of the server's tokens recovers", func() bool { return e.check("people", user).Status == http.StatusOK })
+	if a := e.check("people", "hvs."+rand.Text()); a.Status != http.StatusUnauthorized {
+		t.Errorf("a made up token of the server: %d %s", a.Status, a.Text)
 	}
 	e.rotation(t)
+	e.threeReferences(t)
 	e.connections(t)
 	e.gone(t)
-	e.search(t)
+	if len(e.processes()) != 4 {
+		t.Errorf("not the daemon and three plugins: %v", e.processes())
+	}
+	e.search(e.secret)
 }
 
 // newUser gives a token of a user of the server.
@@ -246,121 +231,146 @@ func newUser(t *testing.T, w *world) string {
 // rotation: a rotation in the server refuses no token.
 func (e *everything) rotation(t *testing.T) {
 	t.Helper()
-	first := e.token("signed")
+	first := e.Token("signed")
 	e.vault.rotate(t, "realm1")
 	eventually(t, "the new version signs", func() bool {
-		token := e.token("signed")
+		token := e.Token("signed")
 		for _, x := range []string{first, token} {
-			if a := e.check("signed", x); a.status != http.StatusOK {
-				t.Fatalf("a token is refused through a rotation: %d %s", a.status, a.text)
+			if a := e.check("signed", x); a.Status != http.StatusOK {
+				t.Fatalf("a token is refused through a rotation: %d %s", a.Status, a.Text)
 			}
 		}
 		return kid(t, token) != kid(t, first)
 	})
-	keys := e.ask(http.MethodGet, "/realms/signed/v1/jwks", "", "", "")
-	if !strings.Contains(keys.text, kid(t, first)) {
-		t.Errorf("the former version is not published: %d %s", keys.status, keys.text)
+	keys := e.Ask(http.MethodGet, "/realms/signed/v1/jwks", "", "", "")
+	if !strings.Contains(keys.Text, kid(t, first)) {
+		t.Errorf("the former version is not published: %d %s", keys.Status, keys.Text)
 	}
 }
 
-// connections: secrets of a connection are written to the server and go with it; a role is taken on with keys that are there.
+// threeReferences: tokens of the realm itself, whose key is in the server, and of the provider, for which a client secret is
+// there, are known; who has either takes a role on at a real STS, with keys that are there; a real S3 takes what comes of it.
+func (e *everything) threeReferences(t *testing.T) {
+	t.Helper()
+	root := e.Token("whole")
+	e.Principal("whole", e.idp.ClientID, "reader")
+	if a := e.connection(http.MethodPost, "whole", "", root, lakehouse); a.Status != http.StatusCreated {
+		t.Fatalf("create: %d %s", a.Status, a.Text)
+	}
+	for token, want := range map[string]string{root: "root service_admin", e.opaque(): e.idp.ClientID + " reader"} {
+		who, roles := e.check("whole", token).Who()
+		if who+" "+roles != want {
+			t.Errorf("%s %s, want %s", who, roles, want)
+		}
+		a := e.connection(http.MethodPost, "whole", "/lake/credentials", token, "{}")
+		if a.Status != http.StatusOK || strings.Contains(a.Text, e.minio.SecretKey) {
+			t.Errorf("%s takes a role on: %d %s", who, a.Status, a.Text)
+			continue
+		}
+		keys, _ := a.Body["properties"].(map[string]any)
+		at := func(name string) string { v, _ := keys["s3."+name].(string); return v }
+		for _, x := range []struct {
+			keys aws.Credentials
+			want int
+		}{
+			{aws.Credentials{AccessKeyID: at("access-key-id"), SecretAccessKey: at("secret-access-key"), SessionToken: at("session-token")}, http.StatusOK},
+			{aws.Credentials{AccessKeyID: at("access-key-id"), SecretAccessKey: at("secret-access-key")}, http.StatusForbidden},
+		} {
+			if got := e.listBuckets(x.keys); got != x.want {
+				t.Errorf("%s at S3: %d, want %d: %s", who, got, x.want, a.Text)
+			}
+		}
+	}
+}
+
+// listBuckets gives the status of MinIO's answer.
+func (e *everything) listBuckets(keys aws.Credentials) int {
+	e.t.Helper()
+	r, err := http.NewRequestWithContext(e.t.Context(), http.MethodGet, e.minio.URL+"/", nil)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	nothing := sha256hex(nil)
+	r.Header.Set("X-Amz-Content-Sha256", nothing)
+	if err := v4.NewSigner().SignHTTP(r.Context(), keys, r, nothing, "s3", miniotest.Region, time.Now()); err != nil {
+		e.t.Fatal(err)
+	}
+	return e.Send(r).Status
+}
+
+// connections: secrets of a connection are written to the server and go with it, and no other one can be reached through it.
 func (e *everything) connections(t *testing.T) {
 	t.Helper()
-	root, value := e.token("keyed"), e.secret["the connection's secret"]
-	made := e.connection(http.MethodPost, "keyed", "", root, fmt.Sprintf(`{"name":"glue","connectionConfigInfo":{"connectionType":"GENERIC_HTTP","uri":"https://203.0.113.7/api",`+
+	root, value := e.Token("whole"), e.secret["the connection's secret"]
+	made := e.connection(http.MethodPost, "whole", "", root, fmt.Sprintf(`{"name":"glue","connectionConfigInfo":{"connectionType":"GENERIC_HTTP","uri":"https://203.0.113.7/api",`+
 		`"authenticationParameters":{"authenticationType":"BEARER","bearerToken":%q}}}`, value))
-	if made.status != http.StatusCreated || strings.Contains(made.text, value) {
-		t.Fatalf("create: %d %s", made.status, made.text)
+	if made.Status != http.StatusCreated || strings.Contains(made.Text, value) {
+		t.Fatalf("create: %d %s", made.Status, made.Text)
 	}
-	if a := e.connection(http.MethodPost, "keyed", "/glue/credentials", root, "{}"); a.status != http.StatusOK || !strings.Contains(a.text, value) {
-		t.Errorf("credentials: %d %s", a.status, a.text)
+	if a := e.connection(http.MethodPost, "whole", "/glue/credentials", root, "{}"); a.Status != http.StatusOK || !strings.Contains(a.Text, value) {
+		t.Errorf("credentials: %d %s", a.Status, a.Text)
 	}
-	if list := e.vault.Status(t, "LIST", "kv/metadata/keyed", e.vault.Token); list != http.StatusOK {
+	if list := e.vault.Status(t, "LIST", "kv/metadata/whole", e.vault.Token); list != http.StatusOK {
 		t.Errorf("the secret is not in the server: %d", list)
 	}
-	if a := e.connection(http.MethodDelete, "keyed", "/glue", root, ""); a.status != http.StatusNoContent {
-		t.Errorf("delete: %d %s", a.status, a.text)
+	if a := e.connection(http.MethodDelete, "whole", "/glue", root, ""); a.Status != http.StatusNoContent {
+		t.Errorf("delete: %d %s", a.Status, a.Text)
 	}
 	eventually(t, "the secret goes with the connection", func() bool {
-		return e.vault.Status(t, "LIST", "kv/metadata/keyed", e.vault.Token) == http.StatusNotFound
+		return e.vault.Status(t, "LIST", "kv/metadata/whole", e.vault.Token) == http.StatusNotFound
 	})
-	if a := e.connection(http.MethodPost, "keyed", "", root, lakehouse); a.status != http.StatusCreated {
-		t.Fatalf("create: %d %s", a.status, a.text)
-	}
-	a := e.connection(http.MethodPost, "keyed", "/lake/credentials", root, "{}")
-	if a.status != http.StatusOK || !strings.Contains(a.text, "s3.session-token") || strings.Contains(a.text, e.minio.SecretKey) {
-		t.Errorf("a role that is taken on: %d %s", a.status, a.text)
-	}
-	b := e.connection(http.MethodPost, "keyed", "", root, `{"name":"thief","connectionConfigInfo":{"connectionType":"GENERIC_HTTP","uri":"https://203.0.113.7/api",`+
+	b := e.connection(http.MethodPost, "whole", "", root, `{"name":"thief","connectionConfigInfo":{"connectionType":"GENERIC_HTTP","uri":"https://203.0.113.7/api",`+
 		`"authenticationParameters":{"authenticationType":"BEARER","bearerTokenReference":"urn:realmgate-secret:vault:kv/operator/aws#secret_access_key"}}}`)
-	if b.status < 400 || b.status >= 500 {
-		t.Errorf("a reference to what is not the realm's: %d %s", b.status, b.text)
+	if b.Status < 400 || b.Status >= 500 {
+		t.Errorf("a reference to what is not the realm's: %d %s", b.Status, b.Text)
 	}
 }
 
 // gone: the server goes while the daemon is at work.
 func (e *everything) gone(t *testing.T) {
 	t.Helper()
-	signed, keyed := e.token("signed"), e.token("keyed")
-	e.vault.Seal(t)
-	for _, x := range [][2]string{{"signed", signed}, {"keyed", keyed}} { // their keys are known
-		if a := e.check(x[0], x[1]); a.status != http.StatusOK {
-			t.Errorf("%s, while the server is sealed: %d %s", x[0], a.status, a.text)
+	signed, whole := e.Token("signed"), e.Token("whole")
+	e.vault.Stop()
+	for _, x := range [][2]string{{"signed", signed}, {"whole", whole}} { // their keys are known
+		if a := e.check(x[0], x[1]); a.Status != http.StatusOK {
+			t.Errorf("%s, while the server is away: %d %s", x[0], a.Status, a.Text)
 		}
 	}
-	if a := e.issue("keyed"); a.status != http.StatusOK {
-		t.Errorf("a token whose key is known: %d %s", a.status, a.text)
+	if a := e.Issue("whole"); a.Status != http.StatusOK {
+		t.Errorf("a token whose key is known: %d %s", a.Status, a.Text)
 	}
-	if a := e.issue("signed"); a.status != http.StatusServiceUnavailable {
-		t.Errorf("a token whose key is in the server: %d %s", a.status, a.text)
+	if a := e.Issue("signed"); a.Status != http.StatusServiceUnavailable {
+		t.Errorf("a token whose key is in the server: %d %s", a.Status, a.Text)
 	}
-	root := keyed
+	root := whole
 	eventually(t, "a secret is unavailable after its configured life", func() bool {
-		a := e.connection(http.MethodPost, "keyed", "", root, strings.ReplaceAll(lakehouse, "lake", "lake"+rand.Text()[:6]))
-		if a.status != http.StatusCreated {
-			t.Fatalf("%d %s", a.status, a.text)
+		a := e.connection(http.MethodPost, "whole", "", root, strings.ReplaceAll(lakehouse, "lake", "lake"+rand.Text()[:6]))
+		if a.Status != http.StatusCreated {
+			t.Fatalf("%d %s", a.Status, a.Text)
 		}
-		name, _ := a.body["name"].(string)
-		c := e.connection(http.MethodPost, "keyed", "/"+name+"/credentials", root, "{}")
-		if c.status != http.StatusOK && c.status != http.StatusServiceUnavailable {
-			t.Fatalf("%d %s", c.status, c.text)
+		name, _ := a.Body["name"].(string)
+		c := e.connection(http.MethodPost, "whole", "/"+name+"/credentials", root, "{}")
+		if c.Status != http.StatusOK && c.Status != http.StatusServiceUnavailable {
+			t.Fatalf("%d %s", c.Status, c.Text)
 		}
-		fmt.Fprintln(&e.said, map[bool]string{true: c.text}[c.status != http.StatusOK])
-		return c.status == http.StatusServiceUnavailable
+		fmt.Fprintln(&e.said, map[bool]string{true: c.Text}[c.Status != http.StatusOK])
+		return c.Status == http.StatusServiceUnavailable
 	})
-	eventually(t, "the log says which reference could not be resolved, and why", func() bool {
-		return strings.Contains(e.log.String(), "secret store(vault): urn:realmgate-secret:vault:kv/operator/aws: the server is sealed (status 503)")
-	})
+	e.says(t, "urn:realmgate-secret:vault:kv/operator/aws: the server cannot be reached: dial tcp ")
+	for token, words := range map[string]string{whole: "kv/operator/broker#pem", e.opaque(): "kv/operator/idp#secret"} { // what read its own goes on with it
+		if a := e.check("whole", token); a.Status != http.StatusOK {
+			t.Errorf("%s, when it is not kept any more: %d %s", words, a.Status, a.Text)
+		}
+		e.says(t, "urn:realmgate-secret:vault:"+words+": the server cannot be reached: dial tcp ")
+	}
+	e.vault.Resume(t) // sealed, as after each start
+	if c := e.connection(http.MethodPost, "whole", "/lake/credentials", root, "{}"); c.Status != http.StatusServiceUnavailable {
+		t.Errorf("while the server is sealed: %d %s", c.Status, c.Text)
+	}
+	e.says(t, "urn:realmgate-secret:vault:kv/operator/aws: the server is sealed (status 503)")
 	e.vault.Unseal(t)
-	eventually(t, "all recovers", func() bool { return e.issue("signed").status == http.StatusOK })
-}
-
-// search: no secret is found in anything that was written, answered by mistake, or dumped.
-func (e *everything) search(t *testing.T) {
-	t.Helper()
-	places := e.written() // environments before the processes end
-	for name, pid := range e.processes() {
-		if name == "realmgate" {
-			continue
-		}
-		if err := syscall.Kill(pid, syscall.SIGQUIT); err != nil { // it dumps its goroutines and ends
-			t.Error(err)
-		}
-	}
-	eventually(t, "the plugins' dumps are in the log", func() bool { return strings.Count(e.log.String(), "SIGQUIT") >= 3 })
-	eventually(t, "the plugins are started again", func() bool { return len(e.processes()) == 4 })
-	time.Sleep(100 * time.Millisecond) // the rest of the dumps
-	for at, text := range e.written() {
-		places[at+", at the end"] = text
-	}
-	for at, text := range places {
-		for name, secret := range e.secret {
-			if strings.Contains(text, secret) {
-				t.Errorf("%s is in %s", name, at)
-			}
-		}
-	}
-	if len(places["realmgate-plugin-vault's environ"]) == 0 || !strings.Contains(places["the log"], "realmgate") {
-		t.Error("nothing was searched")
-	}
+	eventually(t, "all recovers", func() bool {
+		return e.Issue("signed").Status == http.StatusOK && e.check("whole", e.opaque()).Status == http.StatusOK &&
+			e.connection(http.MethodPost, "whole", "/lake/credentials", root, "{}").Status == http.StatusOK
+	})
 }

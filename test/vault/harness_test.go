@@ -45,6 +45,12 @@ func (h *host) set(path, value string) {
 	h.values[path] = value
 }
 
+func (h *host) get(path string) string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.values[path]
+}
+
 // ResolveSecret is sdk.Host's.
 func (h *host) ResolveSecret(_ context.Context, ref sdk.SecretRef) (sdk.Secret, error) {
 	h.mu.Lock()
@@ -128,9 +134,14 @@ func (w *world) newStore(t testing.TB, s settings) *secrets.Store {
 	return st
 }
 
+// read gives what a reference names, as the daemon takes it out of the whole secret.
 func (w *world) read(t testing.TB, st sdk.SecretResolver, path string) string {
 	t.Helper()
-	s, err := st.Resolve(w.ctx, ref("s:"+path))
+	r := ref("s:" + path)
+	s, err := st.Resolve(w.ctx, r.Whole())
+	if err == nil {
+		s, err = s.Field(r.Field())
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"reflect"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/realmgate/realmgate/internal/vaulttest"
+	"github.com/realmgate/realmgate/plugins/vault/client"
 	"github.com/realmgate/realmgate/plugins/vault/identity"
 	"github.com/realmgate/realmgate/sdk"
 )
@@ -232,6 +234,38 @@ func TestVaultTokenFlood(t *testing.T) {
 	}
 }
 
+// What something in between says, in place of the server, denies nobody.
+func TestVaultTokenBehindAProxyThatSaysNo(t *testing.T) {
+	t.Parallel()
+	w := newPeople(t, vaulttest.Dev(t))
+	for what, answer := range map[string]string{"a page": "<html><title>403 Forbidden</title></html>", "JSON of its own": `{"message":"Forbidden"}`} {
+		wall := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+			rw.WriteHeader(http.StatusForbidden)
+			fmt.Fprint(rw, answer)
+		}))
+		t.Cleanup(wall.Close)
+		p := w.newProvider(t, w.base().with(settings{"address": wall.URL, "max_retries": 0}))
+		if _, err := p.Identify(w.ctx, bearer(w.token)); reason(err) != "unavailable" || !strings.Contains(err.Error(), "something between here and the server answers 403") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+// A token without the default policy is one as any other if its policies let it look itself up; else nothing is known of it.
+func TestVaultTokenWithoutTheDefaultPolicy(t *testing.T) {
+	t.Parallel()
+	w := newPeople(t, vaulttest.Dev(t))
+	w.Policy(t, "looks", `path "auth/token/lookup-self" { capabilities = ["read"] }`)
+	p := w.newProvider(t, w.base().with(settings{"require_entity": false}))
+	for policy, want := range map[string]string{"looks": "", "ops": "token_inactive"} {
+		token := w.NewToken(t, map[string]any{"policies": []string{policy}, "ttl": "1h", "no_default_policy": true})
+		id, err := p.Identify(w.ctx, bearer(token))
+		if reason(err) != want || err == nil && !slices.Equal(id.Roles, []string{policy}) {
+			t.Errorf("%s: %v %v", policy, id.Roles, err)
+		}
+	}
+}
+
 // A server that does not answer makes a decision unavailable, and denies nobody.
 func TestVaultTokenWhileTheServerIsAway(t *testing.T) {
 	t.Parallel()
@@ -277,5 +311,29 @@ func TestVaultTokenSettings(t *testing.T) {
 		if problems := sdk.Problems(err); len(problems) != 1 || problems[0].Path != at {
 			t.Errorf("%v: %v, want a fault at %q", x, err, at)
 		}
+	}
+}
+
+// A caller's token is shorter than one that Realmgate itself may have, whatever the server says of it.
+func TestLongTokens(t *testing.T) {
+	t.Parallel()
+	w := newPeople(t, vaulttest.Dev(t))
+	p := w.newProvider(t, w.base().with(settings{"require_entity": false}))
+	batch := func(n int) string {
+		return w.NewToken(t, map[string]any{"type": "batch", "policies": []string{"default"}, "ttl": "1h", "meta": map[string]any{"x": strings.Repeat("x", n)}})
+	}
+	short, long := batch(2500), batch(4500)
+	if len(short) < 3<<10 || len(short) > 4<<10 || len(long) < 5<<10 || len(long) > 8<<10 {
+		t.Fatalf("they have %d and %d bytes", len(short), len(long))
+	}
+	if _, err := p.Identify(w.ctx, bearer(short)); err != nil {
+		t.Error(err)
+	}
+	if _, err := p.Identify(w.ctx, bearer(long)); reason(err) != "token_malformed" || !strings.Contains(err.Error(), "longer than 4096 bytes") {
+		t.Error(err)
+	}
+	w.host.set("long", long)
+	if _, err := w.open(t, w.base().with(settings{"token": "urn:realmgate-secret:ops:long"})).Do(w.ctx, client.Request{Method: http.MethodGet, Path: "auth/token/lookup-self"}); err != nil {
+		t.Errorf("as a login: %v", err)
 	}
 }

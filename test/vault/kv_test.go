@@ -43,15 +43,13 @@ func TestReadKV(t *testing.T) {
 		st                 sdk.SecretResolver
 		ref, want, version string
 	}{
-		{auto, "kv1/app/db#password", "p<1>", ""},
 		{auto, "kv1/app/db", `{"n":12345678901234567,"password":"p<1>","user":"alice"}`, ""},
-		{auto, "kv2/app/db#password", "new", "2"},
-		{auto, "kv2/app/db?=version=1#password", "old", "1"},
+		{auto, "kv2/app/db?=version=1", `{"password":"old","user":"alice"}`, "1"},
 		{auto, "kv2/app/db", `{"password":"new","user":"alice"}`, "2"},
-		{auto, "team/kv2/app/db#password", "new", "2"},
-		{explicit, "team/kv2/app/db#password", "new", "2"},
-		{explicit, "kv2/app/db?=version=1#user", "alice", "1"},
-		{first, "kv1/app/db#user", "alice", ""},
+		{auto, "team/kv2/app/db", `{"password":"new","user":"alice"}`, "2"},
+		{explicit, "team/kv2/app/db", `{"password":"new","user":"alice"}`, "2"},
+		{explicit, "kv2/app/db?=version=1", `{"password":"old","user":"alice"}`, "1"},
+		{first, "kv1/app/db", `{"n":12345678901234567,"password":"p<1>","user":"alice"}`, ""},
 	} {
 		s, err := x.st.Resolve(w.ctx, ref("s:"+x.ref))
 		if err != nil || string(s.Reveal()) != x.want || s.Version != x.version {
@@ -69,19 +67,17 @@ func TestReadKV(t *testing.T) {
 		{auto, "kv2/gone", "version 2 of the secret was deleted"},
 		{auto, "kv2/gone?=version=1", "version 1 of the secret was destroyed"},
 		{auto, "kv1/app/db?=version=1", "only a key-value store of version 2"},
-		{auto, "kv1/app/db#none", `no field "none"`},
-		{auto, "kv1/app/db#n", `field "n" of the secret is not a string`},
 		{auto, "nowhere/x", "give nothing at nowhere/x"},
 		{auto, "kv2", "no secret in it"},
-		{auto, "auth/token/lookup-self#id", "no secrets of an engine"},
+		{auto, "auth/token/lookup-self", "no secrets of an engine"},
 		{auto, "sys/mounts/kv1/tune", "no secrets of an engine"},
 		{auto, "identity/entity/id", "no secrets of an engine"},
 		{auto, "cubbyhole/x", "no secrets of an engine"},
-		{first, "auth/token/lookup-self#id", "no secrets of an engine"},
-		{explicit, "auth/token/lookup-self#id", "no secrets of an engine"},
-		{explicit, "ns1/auth/token/lookup-self#id", "no secrets of an engine"},
+		{first, "auth/token/lookup-self", "no secrets of an engine"},
+		{explicit, "auth/token/lookup-self", "no secrets of an engine"},
+		{explicit, "ns1/auth/token/lookup-self", "no secrets of an engine"},
 		{explicit, "ns1/ns2/sys/mounts", "no secrets of an engine"},
-		{first, "ns1/auth/token/lookup-self#id", "no secrets of an engine"},
+		{first, "ns1/auth/token/lookup-self", "no secrets of an engine"},
 		{first, "ns1/cubbyhole/x", "needs its mount in kv_mounts"},
 	} {
 		s, err := x.st.Resolve(w.ctx, ref("s:"+x.ref))
@@ -131,7 +127,7 @@ func TestWriteKV(t *testing.T) {
 	if v, err := st.WriteSecret(w.ctx, ref("s:strict/x"), []byte("2")); err != nil || v != "2" {
 		t.Errorf("version %q, %v", v, err)
 	}
-	for text, want := range map[string]string{"kv2/a?=version=1": "a single version", "kv2/a#f": "a single field", "kv2": "no secret in it", "auth/a": "no secrets of an engine"} {
+	for text, want := range map[string]string{"kv2": "no secret in it", "auth/a": "no secrets of an engine"} {
 		_, err := st.WriteSecret(w.ctx, ref("s:"+text), []byte("x"))
 		for _, err := range []error{err, st.DeleteSecret(w.ctx, ref("s:"+text))} {
 			if err == nil || !strings.Contains(err.Error(), want) {
@@ -168,7 +164,7 @@ func TestPermissionDenied(t *testing.T) {
 	}
 	// The policy goes while the store is at work.
 	w.Policy(t, "reader", `path "kv2/data/none" { capabilities = ["read"] }`)
-	if _, err := st.Resolve(w.ctx, ref("s:kv2/a/x#x")); err == nil || strings.Contains(err.Error(), "canary") || !strings.Contains(err.Error(), "permission denied") {
+	if _, err := st.Resolve(w.ctx, ref("s:kv2/a/x")); err == nil || strings.Contains(err.Error(), "canary") || !strings.Contains(err.Error(), "permission denied") {
 		t.Errorf("after the policy was changed: %v", err)
 	}
 }

@@ -20,10 +20,10 @@ import (
 	"github.com/realmgate/realmgate/plugins/vault/client"
 )
 
-// The API server of a cluster is what the Vault server asks about a pod's token; this one knows one token.
-func TestKubernetesLogin(t *testing.T) {
-	t.Parallel()
-	w := logins(t, vaulttest.Dev(t))
+// podToken gives the token of a pod's service account. The API server of its cluster is what the Vault server asks about it; this one
+// knows no other. The role is gate.
+func (w *world) podToken(t *testing.T) string {
+	t.Helper()
 	key, _ := newSigner(t)
 	token := signJWT(t, key, jwt.MapClaims{
 		"iss": "https://kubernetes.default.svc", "sub": "system:serviceaccount:gate:realmgate", "iat": time.Now().Unix(), "exp": time.Now().Add(time.Hour).Unix(),
@@ -45,6 +45,13 @@ func TestKubernetesLogin(t *testing.T) {
 	w.Do(t, http.MethodPost, "auth/kubernetes/role/gate", map[string]any{
 		"bound_service_account_names": "realmgate", "bound_service_account_namespaces": "gate", "token_policies": "p", "token_ttl": "1h",
 	})
+	return token
+}
+
+func TestKubernetesLogin(t *testing.T) {
+	t.Parallel()
+	w := logins(t, vaulttest.Dev(t))
+	token := w.podToken(t)
 	path := filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(path, []byte(token), 0o644); err != nil {
 		t.Fatal(err)

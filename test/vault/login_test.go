@@ -114,6 +114,10 @@ func TestTokens(t *testing.T) {
 			t.Errorf("with a revoked token: %v", err)
 		}
 		w.host.set("rotated", w.NewToken(t, map[string]any{"policies": []string{"p"}, "ttl": "1h"}))
+		eventually(t, "it is another token", func() bool {
+			_, err := l.Do(w.ctx, client.Request{Method: http.MethodGet, Path: "kv/x"})
+			return err == nil
+		})
 		if after, _ := w.whoami(t, l); after == before {
 			t.Error("it is the same token")
 		}
@@ -134,16 +138,22 @@ func TestTokens(t *testing.T) {
 			t.Errorf("without a file: %v", err)
 		}
 		write(w.NewToken(t, map[string]any{"policies": []string{"p"}, "ttl": "1h"}), 0o644)
-		if _, err := l.Do(w.ctx, client.Request{Method: http.MethodGet, Path: "kv/x"}); err == nil || !strings.Contains(err.Error(), "accessible to others") {
-			t.Errorf("readable by all: %v", err)
-		}
+		eventually(t, "readable by all", func() bool {
+			_, err := l.Do(w.ctx, client.Request{Method: http.MethodGet, Path: "kv/x"})
+			return err != nil && strings.Contains(err.Error(), "accessible to others")
+		})
 		one := w.NewToken(t, map[string]any{"policies": []string{"p"}, "ttl": "1h"})
 		write(one, 0o600)
+		eventually(t, "it is taken", func() bool {
+			_, err := l.Do(w.ctx, client.Request{Method: http.MethodGet, Path: "kv/x"})
+			return err == nil
+		})
 		before, _ := w.whoami(t, l)
 		write(w.NewToken(t, map[string]any{"policies": []string{"p"}, "ttl": "1h"}), 0o600)
-		if after, _ := w.whoami(t, l); after == before {
-			t.Error("the changed file is not read")
-		}
+		eventually(t, "the changed file is read", func() bool {
+			after, _ := w.whoami(t, l)
+			return after != before
+		})
 		l.Close()
 		if status := w.Status(t, http.MethodGet, "kv/x", one); status != http.StatusOK {
 			t.Errorf("somebody else's token was revoked: %d", status)

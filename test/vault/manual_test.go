@@ -37,20 +37,20 @@ func TestManual(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(g.dir, "vault-ca.pem"), ca, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(g.Dir, "vault-ca.pem"), ca, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	sh := exec.CommandContext(t.Context(), "sh", "-e", "-c", block(t, "A whole example", "sh"))
-	sh.Dir = g.dir
+	sh.Dir = g.Dir
 	sh.Env = []string{
 		"PATH=" + filepath.Dir(vaulttest.Binary(t)) + ":" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "VAULT_ADDR=" + w.URL, "VAULT_TOKEN=" + w.Token, "VAULT_CACERT=" + w.CAFile,
 	}
 	if out, err := sh.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	g.start()
-	token := g.token("realm1")
-	if a := g.check("realm1", token); a.status != http.StatusOK {
-		t.Errorf("%d %s", a.status, a.text)
+	g.Start()
+	token := g.Token("realm1")
+	if a := g.check("realm1", token); a.Status != http.StatusOK {
+		t.Errorf("%d %s", a.Status, a.Text)
 	}
 }

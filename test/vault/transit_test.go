@@ -5,15 +5,9 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"io"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"reflect"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -356,103 +350,6 @@ func TestTransitWhileTheServerIsAway(t *testing.T) {
 	}
 	if _, err := b.Verify(w.ctx, bearer(token.Value)); err != nil {
 		t.Errorf("without a policy: %v", err)
-	}
-}
-
-// meddler stands between a broker and the server, counts questions and changes answers.
-type meddler struct {
-	*httptest.Server
-	asked  atomic.Int64
-	change atomic.Pointer[func(body []byte) []byte]
-}
-
-func newMeddler(t *testing.T, w *world) *meddler {
-	t.Helper()
-	target, err := url.Parse(w.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := &meddler{}
-	proxy := &httputil.ReverseProxy{
-		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target); m.asked.Add(1) },
-		ModifyResponse: func(r *http.Response) error {
-			f := m.change.Load()
-			if f == nil || !strings.Contains(r.Request.URL.Path, "/sign/") {
-				return nil
-			}
-			body, err := io.ReadAll(r.Body)
-			if err != nil {
-				return err
-			}
-			body = (*f)(body)
-			r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
-			r.Header.Del("Content-Length")
-			return nil
-		},
-	}
-	m.Server = httptest.NewServer(proxy)
-	t.Cleanup(m.Close)
-	return m
-}
-
-// A signature of another version, or none, never gets into a token.
-func TestSignaturesAreNotBelieved(t *testing.T) {
-	t.Parallel()
-	w := transitWorld(t, vaulttest.Dev(t))
-	w.newKey(t, "k", "ecdsa-p256")
-	m := newMeddler(t, w)
-	b := w.newBroker(t, w.signing("k", settings{"address": m.URL}))
-	if _, err := b.Issue(w.ctx, grant()); err != nil {
-		t.Fatal(err)
-	}
-	for what, x := range map[string]struct{ old, new, want string }{
-		"another version":      {"vault:v1:", "vault:v2:", "asked to sign with version 1 of the key, and answers something else"},
-		"no prefix":            {"vault:v1:", "", "answers something else"},
-		"another signature":    {"vault:v1:", "vault:v1:AAAA", "is not one of version 1"},
-		"another encoding":     {"vault:v1:", "vault:v1:+", "not in base64url"},
-		"none":                 {"signature", "x", "answers something else"},
-		"a longer number":      {"vault:v1:", "vault:v11:", "answers something else"},
-		"no answer of Vault's": {"{", "hunter2", "not Vault's"},
-	} {
-		f := func(body []byte) []byte { return bytes.ReplaceAll(body, []byte(x.old), []byte(x.new)) }
-		m.change.Store(&f)
-		token, err := b.Issue(w.ctx, grant())
-		if err == nil || token.Value != "" || !strings.Contains(err.Error(), x.want) || strings.Contains(err.Error(), "hunter2") {
-			t.Errorf("%s: %v, want %q", what, err, x.want)
-		}
-	}
-}
-
-// Made up key ids cost the server a handful of questions, whoever sends how many of them.
-func TestUnknownKeysAskSeldom(t *testing.T) {
-	t.Parallel()
-	w := transitWorld(t, vaulttest.Dev(t))
-	w.newKey(t, "k", "ecdsa-p256")
-	m := newMeddler(t, w)
-	b := w.newBroker(t, w.signing("k", settings{"address": m.URL}))
-	token, err := b.Issue(w.ctx, grant())
-	if err != nil {
-		t.Fatal(err)
-	}
-	parts := strings.Split(token.Value, ".")
-	before := m.asked.Load()
-	var all sync.WaitGroup
-	for g := range 8 {
-		all.Go(func() {
-			for i := range 250 {
-				header, _ := json.Marshal(map[string]any{"alg": "ES256", "typ": "at+jwt", "kid": []int{g, i}, "n": i})
-				header = bytes.Replace(header, []byte(`"kid":[`), []byte(`"kid":"`), 1)
-				header = bytes.Replace(header, []byte(`]`), []byte(`"`), 1)
-				_, err := b.Verify(w.ctx, bearer(base64.RawURLEncoding.EncodeToString(header)+"."+parts[1]+"."+parts[2]))
-				if reason(err) != "key_unknown" {
-					t.Errorf("%s: %v", header, err)
-				}
-			}
-		})
-	}
-	all.Wait()
-	if n := m.asked.Load() - before; n > 4 {
-		t.Errorf("2000 tokens cause %d questions", n)
 	}
 }
 

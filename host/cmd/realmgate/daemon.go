@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,6 +43,9 @@ type rooms struct {
 // nothing is audited, belongs to the rooms. On an error nothing is left open.
 func open(ctx context.Context, std streams, cfg *config.Config, log hclog.Logger, dir directory.Config, audited *audit.Log) (r *rooms, err error) {
 	r = &rooms{log: log, audit: audited}
+	if err := child.AdoptOrphans(); err != nil { // nothing else starts processes from here on
+		r.log.Warn("what plugins leave behind may outlive them", "error", err)
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, r.close(context.WithoutCancel(ctx), closeLimit))
@@ -135,14 +139,11 @@ func sources(cfg *config.Config) ([]catalog.Source, error) {
 	var own []catalog.Source
 	for _, p := range cfg.Plugins {
 		declared[p.Name] = true
-		path := p.Path
-		if path == "" {
-			path = filepath.Join(dir, catalog.BinaryName(p.Name))
-		}
-		if path, err = filepath.Abs(path); err != nil {
+		run, err := program(p, dir)
+		if err != nil {
 			return nil, fmt.Errorf("plugin %s: %w", p.Name, err)
 		}
-		own = append(own, catalog.Source{Name: p.Name, Program: child.Program{Path: path, SHA256: p.SHA256, TLS: p.TLS != "none", Args: p.Args, Env: p.Env}})
+		own = append(own, catalog.Source{Name: p.Name, Program: run})
 	}
 	bundled, err := catalog.Bundled(dir)
 	if err != nil {
@@ -155,6 +156,29 @@ func sources(cfg *config.Config) ([]catalog.Source, error) {
 		}
 	}
 	return append(all, own...), nil
+}
+
+// program is what a plugin block has run; dir is where it looks without a path.
+func program(p config.Plugin, dir string) (child.Program, error) {
+	run := child.Program{
+		Path: cmp.Or(p.Command, p.Path, filepath.Join(dir, catalog.BinaryName(p.Name))), SHA256: p.SHA256, Command: p.Command != "",
+		TLS: p.TLS != "none", Args: p.Args, Env: p.Env,
+		Limits: child.Limits{Memory: p.Limits.Memory, OpenFiles: p.Limits.OpenFiles, Processes: p.Limits.Processes},
+	}
+	var err error
+	if run.Path, err = filepath.Abs(run.Path); err != nil {
+		return run, err
+	}
+	for path, sum := range p.Files {
+		if run.Files == nil {
+			run.Files = map[string]string{}
+		}
+		if path, err = filepath.Abs(path); err != nil {
+			return run, err
+		}
+		run.Files[path] = sum
+	}
+	return run, nil
 }
 
 // pluginDir is where the bundled plugins are: configured, or the folder of the running binary.

@@ -79,6 +79,9 @@ func TestHostilePlugin(t *testing.T) {
 	d := start(t, fmt.Sprintf(`
 plugin "hostile" {
   path = %q
+  limits {
+    memory = "unlimited" # for the race detector
+  }
 }
 active_roles_provider {
   type = "generous"

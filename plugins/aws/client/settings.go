@@ -1,13 +1,11 @@
 package client
 
 import (
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -35,7 +33,6 @@ type Endpoint struct {
 const (
 	minTimeout = 100 * time.Millisecond
 	maxTimeout = time.Minute
-	maxCAFile  = 1 << 20
 	// maxAnswer bounds what is read of an answer; the largest are secrets of 64 KiB in JSON.
 	maxAnswer = 1 << 20
 )
@@ -58,7 +55,7 @@ func (s *Settings) Client(e Endpoint) (*http.Client, error) {
 	if d := s.Timeout.Std(); d < minTimeout || d > maxTimeout {
 		faults = append(faults, sdk.At(errors.New("the time-out lies between 100ms and PT1M"), "timeout"))
 	}
-	roots, err := authorities(s.CAFile)
+	roots, err := egress.Authorities(s.CAFile)
 	faults = append(faults, sdk.At(err, "ca_file"))
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
@@ -104,29 +101,6 @@ func checkEndpoint(text string, deny egress.List) error {
 		return errors.New("the URL must not have a query or a fragment")
 	}
 	return egress.CheckSecret(u)
-}
-
-func authorities(file string) (*x509.CertPool, error) {
-	if file == "" {
-		return nil, nil
-	}
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close() //nolint:errcheck // it was only read
-	raw, err := egress.ReadAll(f, maxCAFile)
-	if err != nil {
-		return nil, err
-	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		pool = x509.NewCertPool()
-	}
-	if !pool.AppendCertsFromPEM(raw) {
-		return nil, fmt.Errorf("%s holds no certificate in PEM", file)
-	}
-	return pool, nil
 }
 
 // bounded ends an answer that is too long with an error.

@@ -75,7 +75,7 @@ func (m *Manager) service(ctx context.Context) (*secretsmanager.Client, error) {
 	}), nil
 }
 
-// Resolve gives the current version of a secret, or the one that is asked for, and of it the field if one is named.
+// Resolve gives the current version of a secret, or the one that is asked for.
 func (m *Manager) Resolve(ctx context.Context, ref sdk.SecretRef) (sdk.Secret, error) {
 	s, err := m.resolve(ctx, ref)
 	return s, m.wrap(ref, err)
@@ -107,7 +107,7 @@ func (m *Manager) resolve(ctx context.Context, ref sdk.SecretRef) (sdk.Secret, e
 	if out.SecretString != nil {
 		value = []byte(*out.SecretString)
 	}
-	if value, err = field(value, ref.Field()); err != nil {
+	if err := bounded(value); err != nil {
 		return sdk.Secret{}, err
 	}
 	s := sdk.NewSecret(value)
@@ -131,7 +131,7 @@ func (m *Manager) write(ctx context.Context, ref sdk.SecretRef, value []byte) (s
 	ctx, cancel := context.WithTimeout(ctx, m.timeout)
 	defer cancel()
 	name, err := secretID(ref.Path())
-	if err := errors.Join(err, whole(ref, value)); err != nil {
+	if err := errors.Join(err, bounded(value)); err != nil {
 		return "", err
 	}
 	c, err := m.service(ctx)
@@ -193,7 +193,7 @@ func (m *Manager) remove(ctx context.Context, ref sdk.SecretRef) error {
 	ctx, cancel := context.WithTimeout(ctx, m.timeout)
 	defer cancel()
 	name, err := secretID(ref.Path())
-	if err := errors.Join(err, whole(ref, nil)); err != nil {
+	if err != nil {
 		return err
 	}
 	c, err := m.service(ctx)

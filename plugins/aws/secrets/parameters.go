@@ -55,7 +55,7 @@ func (p *Parameters) service(ctx context.Context) (*ssm.Client, error) {
 	}), nil
 }
 
-// Resolve gives the current version of a parameter, or the one of a number or a label, and of it the field if one is named.
+// Resolve gives the current version of a parameter, or the one of a number or a label.
 func (p *Parameters) Resolve(ctx context.Context, ref sdk.SecretRef) (sdk.Secret, error) {
 	s, err := p.resolve(ctx, ref)
 	return s, p.wrap(ref, err)
@@ -82,8 +82,8 @@ func (p *Parameters) resolve(ctx context.Context, ref sdk.SecretRef) (sdk.Secret
 	if out.Parameter == nil || out.Parameter.Value == nil {
 		return sdk.Secret{}, errors.New("the answer of Systems Manager has no value")
 	}
-	value, err := field([]byte(*out.Parameter.Value), ref.Field())
-	if err != nil {
+	value := []byte(*out.Parameter.Value)
+	if err := bounded(value); err != nil {
 		return sdk.Secret{}, err
 	}
 	s := sdk.NewSecret(value)
@@ -101,7 +101,7 @@ func (p *Parameters) write(ctx context.Context, ref sdk.SecretRef, value []byte)
 	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
 	name, err := parameter(ref.Path())
-	if err := errors.Join(err, whole(ref, value)); err != nil {
+	if err := errors.Join(err, bounded(value)); err != nil {
 		return "", err
 	}
 	if !utf8.Valid(value) || len(value) == 0 {
@@ -134,7 +134,7 @@ func (p *Parameters) remove(ctx context.Context, ref sdk.SecretRef) error {
 	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
 	name, err := parameter(ref.Path())
-	if err := errors.Join(err, whole(ref, nil)); err != nil {
+	if err != nil {
 		return err
 	}
 	c, err := p.service(ctx)

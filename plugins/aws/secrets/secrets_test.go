@@ -68,24 +68,24 @@ func TestResolve(t *testing.T) {
 	f := newFixture(t)
 	const arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:db-AbCdEf"
 	for _, name := range []string{"prod/db", arn, "/prod/db", "flat"} {
-		f.stores.Put(name, `{"user":"alice","password":"old","n":7}`)
-		f.stores.Put(name, `{"user":"alice","password":"new","n":7}`)
+		f.stores.Put(name, "old")
+		f.stores.Put(name, "new")
 	}
 	for _, tt := range []struct {
 		r               resolver
 		ref, want, vers string
 	}{
-		{f.manager, "prod/db#password", "new", "00000000-0000-0000-0000-000000000002"},
-		{f.manager, "prod/db?=version=AWSPREVIOUS#password", "old", "00000000-0000-0000-0000-000000000001"},
-		{f.manager, "prod/db?=version=AWSCURRENT#password", "new", "00000000-0000-0000-0000-000000000002"},
-		{f.manager, "prod/db?=version=00000000-0000-0000-0000-000000000001#password", "old", "00000000-0000-0000-0000-000000000001"},
-		{f.manager, arn + "#password", "new", "00000000-0000-0000-0000-000000000002"},
-		{f.manager, arn + "?=version=AWSPREVIOUS#password", "old", "00000000-0000-0000-0000-000000000001"},
-		{f.manager, "flat", `{"user":"alice","password":"new","n":7}`, "00000000-0000-0000-0000-000000000002"},
-		{f.params, "prod/db#password", "new", "2"},
-		{f.params, "prod/db?=version=1#password", "old", "1"},
-		{f.params, "prod/db?=version=first#password", "old", "1"},
-		{f.params, "flat#user", "alice", "2"},
+		{f.manager, "prod/db", "new", "00000000-0000-0000-0000-000000000002"},
+		{f.manager, "prod/db?=version=AWSPREVIOUS", "old", "00000000-0000-0000-0000-000000000001"},
+		{f.manager, "prod/db?=version=AWSCURRENT", "new", "00000000-0000-0000-0000-000000000002"},
+		{f.manager, "prod/db?=version=00000000-0000-0000-0000-000000000001", "old", "00000000-0000-0000-0000-000000000001"},
+		{f.manager, arn, "new", "00000000-0000-0000-0000-000000000002"},
+		{f.manager, arn + "?=version=AWSPREVIOUS", "old", "00000000-0000-0000-0000-000000000001"},
+		{f.manager, "flat", "new", "00000000-0000-0000-0000-000000000002"},
+		{f.params, "prod/db", "new", "2"},
+		{f.params, "prod/db?=version=1", "old", "1"},
+		{f.params, "prod/db?=version=first", "old", "1"},
+		{f.params, "flat", "new", "2"},
 	} {
 		s, err := tt.r.Resolve(f.ctx, ref(tt.ref))
 		if err != nil || string(s.Reveal()) != tt.want || s.Version != tt.vers {
@@ -102,8 +102,6 @@ func TestResolve(t *testing.T) {
 		{f.manager, "prod/db:AWSCURRENT", "a name has no colon"},
 		{f.manager, "prod/db:00000000-0000-0000-0000-000000000002", "a name has no colon"},
 		{f.manager, arn + ":AWSCURRENT", "?=version=AWSPREVIOUS"},
-		{f.manager, "prod/db#none", `no field "none"`},
-		{f.manager, "prod/db#n", `field "n" of the secret is not a string`},
 		{f.params, "prod/none", "ParameterNotFound"},
 		{f.params, "prod/db?=version=3", "ParameterNotFound"},
 		{f.params, "prod/db:first", "name has no colon"},
@@ -111,7 +109,7 @@ func TestResolve(t *testing.T) {
 		{f.params, "prod/db:first?=version=1", "name has no colon"},
 	} {
 		s, err := tt.r.Resolve(f.ctx, ref(tt.ref))
-		if err == nil || s.Reveal() != nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), ref(tt.ref).String()) || strings.Contains(err.Error(), "alice") {
+		if err == nil || s.Reveal() != nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), ref(tt.ref).String()) {
 			t.Errorf("%s: %v, want %q", tt.ref, err, tt.want)
 		}
 	}
@@ -137,13 +135,9 @@ func TestWrite(t *testing.T) {
 				versions = append(versions, s.Version)
 			}
 			for what, err := range map[string]error{
-				"a version": second(r.WriteSecret(f.ctx, ref("r1/key?=version="+versions[0]), []byte("x"))),
-				"a path":    second(r.WriteSecret(f.ctx, ref("r1/key:label"), []byte("x"))),
-				"a field":   second(r.WriteSecret(f.ctx, ref("r1/key#f"), []byte("x"))),
-				"too long":  second(r.WriteSecret(f.ctx, ref("r1/key"), make([]byte, 64<<10+1))),
-				"deleting":  r.DeleteSecret(f.ctx, ref("r1/key#f")),
-				"version":   r.DeleteSecret(f.ctx, ref("r1/key?=version="+versions[0])),
-				"its path":  r.DeleteSecret(f.ctx, ref("r1/key:label")),
+				"a path":   second(r.WriteSecret(f.ctx, ref("r1/key:label"), []byte("x"))),
+				"too long": second(r.WriteSecret(f.ctx, ref("r1/key"), make([]byte, 64<<10+1))),
+				"its path": r.DeleteSecret(f.ctx, ref("r1/key:label")),
 			} {
 				if err == nil {
 					t.Errorf("%s: taken", what)

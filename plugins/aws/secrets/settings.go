@@ -2,7 +2,6 @@ package secrets
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -88,38 +87,9 @@ func (s *store) wrap(ref sdk.SecretRef, err error) error {
 	return fmt.Errorf("secret store(%s): %s: %w", s.kind, ref, err)
 }
 
-// field picks a field of a secret that is a JSON object; the whole secret without one. Errors never repeat a part of the
-// value.
-func field(value []byte, name string) ([]byte, error) {
+// bounded refuses a secret that is too long.
+func bounded(value []byte) error {
 	if len(value) > maxSecret {
-		return nil, fmt.Errorf("the secret is longer than %d bytes", maxSecret)
-	}
-	if name == "" {
-		return value, nil
-	}
-	var object map[string]json.RawMessage
-	if json.Unmarshal(value, &object) != nil || object == nil {
-		return nil, fmt.Errorf("the reference names the field %q, but the secret is not a JSON object", name)
-	}
-	raw, ok := object[name]
-	if !ok {
-		return nil, fmt.Errorf("the secret has no field %q", name)
-	}
-	var text *string
-	if json.Unmarshal(raw, &text) != nil || text == nil {
-		return nil, fmt.Errorf("the field %q of the secret is not a string", name)
-	}
-	return []byte(*text), nil
-}
-
-// whole says whether a reference means a secret as such, which alone can be written and deleted.
-func whole(ref sdk.SecretRef, value []byte) error {
-	switch {
-	case ref.Version() != "":
-		return errors.New("a single version can be neither written nor deleted")
-	case ref.Field() != "":
-		return errors.New("a single field can be neither written nor deleted")
-	case len(value) > maxSecret:
 		return fmt.Errorf("the secret is longer than %d bytes", maxSecret)
 	}
 	return nil

@@ -1,3 +1,3 @@
-// Package foreign owns what the identity providers for foreign tokens have in common: which URLs they may ask, whose
-// certificates they trust, and how the claims of a token are read, be they in a JWT or in the answer to an introspection.
+// Package foreign owns what the identity providers for foreign tokens have in common: which URLs they may ask, and
+// how the claims of a token are read, be they in a JWT or in the answer to an introspection.
 package foreign

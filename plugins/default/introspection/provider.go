@@ -14,6 +14,7 @@ import (
 
 	"github.com/realmgate/realmgate/plugins/default/foreign"
 	"github.com/realmgate/realmgate/sdk"
+	"github.com/realmgate/realmgate/sdk/egress"
 )
 
 // maxToken bounds a token in bytes. Opaque ones are far shorter.
@@ -36,7 +37,7 @@ func NewProvider(_ context.Context, _ sdk.Setup, s Settings) (*Provider, error) 
 	if err := s.check(); err != nil {
 		return nil, err
 	}
-	roots, err := foreign.Authorities(s.CAFile)
+	roots, err := egress.Authorities(s.CAFile)
 	if err != nil {
 		return nil, sdk.At(err, "ca_file")
 	}

@@ -19,8 +19,7 @@ func NewEnv(_ context.Context, setup sdk.Setup, _ EnvSettings) (*Env, error) {
 	return &Env{values: setup.Environment}, nil
 }
 
-// Resolve gives the variable that the path names, or the field of one that holds a JSON object. A variable that is not
-// listed or not set is an error.
+// Resolve gives the variable that the path names. One that is not listed or not set is an error.
 func (e *Env) Resolve(_ context.Context, ref sdk.SecretRef) (sdk.Secret, error) {
 	if ref.Version() != "" {
 		return sdk.Secret{}, fmt.Errorf("%s: %w", ref, errVersion)
@@ -29,9 +28,5 @@ func (e *Env) Resolve(_ context.Context, ref sdk.SecretRef) (sdk.Secret, error) 
 	if !ok {
 		return sdk.Secret{}, fmt.Errorf("%s: the variable is not listed in the store's block, or not set", ref)
 	}
-	s, err := field(v.Reveal(), ref.Field())
-	if err != nil {
-		return sdk.Secret{}, fmt.Errorf("%s: %w", ref, err)
-	}
-	return s, nil
+	return v, nil
 }

@@ -15,6 +15,12 @@ import (
 	"github.com/realmgate/realmgate/sdk"
 )
 
+// maxSecret bounds a secret in bytes.
+const maxSecret = 64 << 10
+
+// errVersion answers a reference with a version: neither env nor file keeps any.
+var errVersion = errors.New("this store keeps no versions")
+
 // FileSettings are those of [File].
 type FileSettings struct {
 	Dir string `json:"dir" doc:"directory of the secrets; it must exist, and group and others must not write to it"`
@@ -43,8 +49,7 @@ func NewFile(_ context.Context, _ sdk.Setup, s FileSettings) (*File, error) {
 // Close closes the directory.
 func (f *File) Close() error { return f.root.Close() }
 
-// Resolve reads the file, or the field of one that holds a JSON object. Links that lead out of the directory are not
-// followed.
+// Resolve reads the file. Links that lead out of the directory are not followed.
 func (f *File) Resolve(_ context.Context, ref sdk.SecretRef) (sdk.Secret, error) {
 	s, err := f.resolve(ref)
 	if err != nil {
@@ -69,7 +74,7 @@ func (f *File) resolve(ref sdk.SecretRef) (sdk.Secret, error) {
 	if len(value) > maxSecret {
 		return sdk.Secret{}, fmt.Errorf("the secret is longer than %d bytes", maxSecret)
 	}
-	return field(value, ref.Field())
+	return sdk.NewSecret(value), nil
 }
 
 // WriteSecret writes the file anew, all or nothing, with a newline at its end, so that Resolve gives the very value.
@@ -82,12 +87,7 @@ func (f *File) WriteSecret(_ context.Context, ref sdk.SecretRef, value []byte) (
 }
 
 func (f *File) write(ref sdk.SecretRef, value []byte) (err error) {
-	switch {
-	case ref.Version() != "":
-		return errVersion
-	case ref.Field() != "":
-		return errors.New("a single field cannot be written")
-	case len(value) > maxSecret:
+	if len(value) > maxSecret {
 		return fmt.Errorf("the secret is longer than %d bytes", maxSecret)
 	}
 	dir := path.Dir(ref.Path())
@@ -117,11 +117,7 @@ func (f *File) write(ref sdk.SecretRef, value []byte) (err error) {
 
 // DeleteSecret removes the file; one that is not there is no error.
 func (f *File) DeleteSecret(_ context.Context, ref sdk.SecretRef) error {
-	err := errors.New("a single version or field cannot be deleted")
-	if ref.Version() == "" && ref.Field() == "" {
-		err = f.root.Remove(ref.Path())
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := f.root.Remove(ref.Path()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s: %w", ref, err)
 	}
 	f.syncDir(path.Dir(ref.Path()))

@@ -118,8 +118,7 @@ func (s *Sealed) readRing(ctx context.Context) (keyring, error) {
 // Close closes the folder.
 func (s *Sealed) Close() error { return s.folder.close() }
 
-// Resolve opens the newest version of a secret, or the one that the reference names, or a field of one that holds a JSON
-// object.
+// Resolve opens the newest version of a secret, or the one that the reference names.
 func (s *Sealed) Resolve(ctx context.Context, ref sdk.SecretRef) (sdk.Secret, error) {
 	v, err := s.resolve(ctx, ref)
 	if err != nil {
@@ -149,9 +148,9 @@ func (s *Sealed) resolve(ctx context.Context, ref sdk.SecretRef) (sdk.Secret, er
 	if err != nil {
 		return sdk.Secret{}, err
 	}
-	v, err := field(value, ref.Field())
+	v := sdk.NewSecret(value)
 	v.Version = strconv.FormatInt(version.Number, 10)
-	return v, err
+	return v, nil
 }
 
 // load reads the file of a reference. The file of another one in its place is an error.
@@ -180,8 +179,6 @@ func (s *Sealed) WriteSecret(ctx context.Context, ref sdk.SecretRef, value []byt
 
 func (s *Sealed) write(ctx context.Context, ref sdk.SecretRef, value []byte) (int64, error) {
 	switch {
-	case ref.Version() != "" || ref.Field() != "":
-		return 0, errors.New("a single version or field cannot be written")
 	case len(value) > maxSecret:
 		return 0, fmt.Errorf("the secret is longer than %d bytes", maxSecret)
 	case ref.Store() != s.store:
@@ -228,10 +225,7 @@ func (s *Sealed) DeleteSecret(ctx context.Context, ref sdk.SecretRef) error {
 }
 
 func (s *Sealed) delete(ctx context.Context, ref sdk.SecretRef) error {
-	switch {
-	case ref.Version() != "" || ref.Field() != "":
-		return errors.New("a single version or field cannot be deleted")
-	case ref.Store() != s.store:
+	if ref.Store() != s.store {
 		return errOtherStore
 	}
 	if _, err := s.folder.open(); errors.Is(err, fs.ErrNotExist) {

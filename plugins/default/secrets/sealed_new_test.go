@@ -41,8 +41,8 @@ func TestSealedIsMadeByTheFirstWrite(t *testing.T) {
 	if err := s.DeleteSecret(ctx, ref(t, "x")); err != nil {
 		t.Error(err)
 	}
-	if _, err := s.WriteSecret(ctx, ref(t, "x#field"), nil); err == nil {
-		t.Error("a field was written")
+	if _, err := s.WriteSecret(ctx, ref(t, "x"), make([]byte, maxSecret+1)); err == nil {
+		t.Error("a secret that is too long was written")
 	}
 	if got := tree(t, base); got != "\n" || log.Len() > 0 {
 		t.Errorf("there is %q, logged %s", got, log)

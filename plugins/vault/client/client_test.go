@@ -107,17 +107,27 @@ func TestRepetitions(t *testing.T) {
 		asked  int64
 		want   string
 	}{
-		"sealed":               {fail(503, "Vault is sealed"), false, 3, "the server is sealed (status 503)"},
-		"sealed, once":         {fail(503, "Vault is sealed"), true, 3, "the server is sealed (status 503)"},
-		"a standby alone":      {fail(500, "local node not active but active cluster node not found"), true, 3, "the node is a standby that finds no active one (status 500)"},
-		"not initialised":      {fail(501, ""), false, 3, "the server is not initialised (status 501)"},
-		"an error":             {fail(500, "secret hunter2 broke"), false, 3, "the server answers 500; its own log may say why"},
-		"an error, once":       {fail(500, "x"), true, 1, "the server answers 500; its own log may say why"},
-		"too many":             {fail(429, "request path x: rate limit quota exceeded"), true, 3, "the server answers 429: rate limit quota exceeded"},
-		"not yet there":        {fail(412, "required index state not present"), false, 3, "the server answers 412: required index state not present"},
-		"denied":               {fail(403, "1 error occurred:\n\t* permission denied\n\n"), false, 1, "the server answers 403: permission denied"},
-		"no token":             {fail(403, "2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n"), false, 1, "the server answers 403: invalid token"},
-		"wrong":                {fail(400, "hunter2 is not a number"), false, 1, "the server answers 400; its own log may say why"},
+		"sealed":          {fail(503, "Vault is sealed"), false, 3, "the server is sealed (status 503)"},
+		"sealed, once":    {fail(503, "Vault is sealed"), true, 3, "the server is sealed (status 503)"},
+		"a standby alone": {fail(500, "local node not active but active cluster node not found"), true, 3, "the node is a standby that finds no active one (status 500)"},
+		"not initialised": {fail(501, ""), false, 3, "the server is not initialised (status 501)"},
+		"an error":        {fail(500, "secret hunter2 broke"), false, 3, "the server answers 500; its own log may say why"},
+		"an error, once":  {fail(500, "x"), true, 1, "the server answers 500; its own log may say why"},
+		"too many":        {fail(429, "request path x: rate limit quota exceeded"), true, 3, "the server answers 429: rate limit quota exceeded"},
+		"not yet there":   {fail(412, "required index state not present"), false, 3, "the server answers 412: required index state not present"},
+		"denied":          {fail(403, "1 error occurred:\n\t* permission denied\n\n"), false, 1, "the server answers 403: permission denied"},
+		"no token":        {fail(403, "2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n"), false, 1, "the server answers 403: invalid token"},
+		"wrong":           {fail(400, "hunter2 is not a number"), false, 1, "the server answers 400; its own log may say why"},
+		"denied by another": {func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(403)
+			fmt.Fprint(w, "<h1>permission denied: hunter2</h1>")
+		}, false, 3, "something between here and the server answers 403"},
+		"denied by a gateway": {func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(403)
+			fmt.Fprint(w, `{"message":"invalid token"}`)
+		}, false, 3, "something between here and the server answers 403"},
+		"absent for another":   {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404); fmt.Fprint(w, "404 page not found") }, false, 3, "something between here and the server answers 404"},
+		"absent at a gateway":  {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404); fmt.Fprint(w, `{"message":"no"}`) }, true, 1, "something between here and the server answers 404"},
 		"absent":               {fail(404, ""), false, 1, "the server answers 404: there is nothing at this path"},
 		"no answer of a Vault": {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>hunter2") }, false, 1, "the server gives an answer that is not Vault's"},
 		"hung up":              {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, true, 1, "the server cannot be reached: EOF"},
@@ -139,6 +149,9 @@ func TestRepetitions(t *testing.T) {
 			_, err := newClient(t, "", f.URL).Do(t.Context(), r)
 			if err == nil || !strings.Contains(err.Error(), x.want) || strings.Contains(err.Error(), "hunter2") || As(err) == nil {
 				t.Errorf("%v, want %q", err, x.want)
+			}
+			if strings.HasPrefix(x.want, "something") && (Denied(err) || As(err).TokenInvalid() || Status(err) != 0) {
+				t.Error("it is taken for the server's own")
 			}
 			if f.asked.Load() != x.asked {
 				t.Errorf("asked %d times, want %d", f.asked.Load(), x.asked)

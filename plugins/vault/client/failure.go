@@ -23,6 +23,7 @@ type Failure struct {
 	Secret *api.Secret // what an answer of status 404 has beside its status; nil: nothing
 
 	text     string
+	alien    bool          // the answer is not the server's own: something in between gave it
 	refused  bool          // it was not taken up: nothing was sent, or the server says that it does nothing now
 	after    time.Duration // the server wants that much time
 	redirect *url.URL
@@ -51,6 +52,8 @@ func (f *Failure) Error() string {
 		return fmt.Sprintf("the node is a standby that finds no active one (status %d)", f.Status)
 	case f.Said != "":
 		return fmt.Sprintf("the server answers %d: %s", f.Status, f.Said)
+	case f.alien:
+		return fmt.Sprintf("something between here and the server answers %d, e.g. a proxy: it is not how Vault says so", f.Status)
 	case f.text != "":
 		return "the server " + f.text
 	case f.Status == http.StatusNotImplemented:
@@ -61,10 +64,11 @@ func (f *Failure) Error() string {
 	return fmt.Sprintf("the server answers %d; its own log may say why", f.Status)
 }
 
-// Denied says whether the token may not do that, or is none.
-func (f *Failure) Denied() bool { return f.Status == http.StatusForbidden }
+// Denied says whether the server says that the token may not do that, or is none.
+func (f *Failure) Denied() bool { return f.Status == http.StatusForbidden && !f.alien }
 
-// TokenInvalid says whether the server says that the token is none. One that says nothing of the kind may mean it.
+// TokenInvalid says whether the server says that the token is none. Not every server has these words: one that only denies may
+// mean it too.
 func (f *Failure) TokenInvalid() bool {
 	return f.Denied() && (f.Said == "invalid token" || f.Said == "bad token")
 }
@@ -74,7 +78,7 @@ func (f *Failure) unavailable() bool {
 	if f.Said == VersionTooOld {
 		return false
 	}
-	return f.Status == 0 || f.Status >= 500 || f.Status == http.StatusTooManyRequests || f.Status == http.StatusPreconditionFailed
+	return f.alien || f.Status == 0 || f.Status >= 500 || f.Status == http.StatusTooManyRequests || f.Status == http.StatusPreconditionFailed
 }
 
 // As gives the failure in an error; nil if there is none.
@@ -106,9 +110,9 @@ func Says(err error, words ...string) bool {
 	return false
 }
 
-// Status gives the HTTP status of an error; 0 if it has none.
+// Status gives the HTTP status of an error; 0 if it has none, or one that is not the server's own.
 func Status(err error) int {
-	if f := As(err); f != nil {
+	if f := As(err); f != nil && !f.alien {
 		return f.Status
 	}
 	return 0
@@ -117,7 +121,10 @@ func Status(err error) int {
 func failureOf(err error, answer *api.Response) *Failure {
 	var no *api.ResponseError
 	if errors.As(err, &no) {
-		f := &Failure{Status: no.StatusCode, Said: said(no.Errors)}
+		f := &Failure{Status: no.StatusCode}
+		if !no.RawError {
+			f.Said = said(no.Errors)
+		}
 		f.refused = f.Status == http.StatusServiceUnavailable || f.Status == http.StatusTooManyRequests || f.Status == http.StatusNotImplemented || f.Said == "local node not active"
 		if answer != nil {
 			f.after = retryAfter(answer.Header)
@@ -125,6 +132,7 @@ func failureOf(err error, answer *api.Response) *Failure {
 				f.Secret, _ = api.ParseSecret(answer.Body) // most have none
 			}
 		}
+		f.alien = f.Status < http.StatusInternalServerError && f.Status != http.StatusTooManyRequests && !vaults(no, f.Secret)
 		return f
 	}
 	f := &Failure{}
@@ -144,6 +152,11 @@ func failureOf(err error, answer *api.Response) *Failure {
 		f.text = "cannot be asked"
 	}
 	return f
+}
+
+// vaults says whether a no is in the form in which a server gives it: with a list of words, or with what there is beside it.
+func vaults(no *api.ResponseError, beside *api.Secret) bool {
+	return !no.RawError && no.Errors != nil || beside != nil && beside.RequestID != ""
 }
 
 func said(errs []string) string {

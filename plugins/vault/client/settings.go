@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
 	"time"
 
 	"github.com/openbao/openbao/api/v2"
@@ -38,7 +37,6 @@ const (
 	maxTimeout   = 30 * time.Second
 	maxRetries   = 10
 	maxAddresses = 16
-	maxPEM       = 1 << 20
 )
 
 // New checks the settings and builds the client. Faults name the key. Nobody is asked yet.
@@ -125,27 +123,14 @@ func (s *Server) authorities() (*x509.CertPool, error) {
 			return nil, errors.New("ca_file and ca_pem exclude each other")
 		}
 		var err error
-		if raw, err = readFile(s.CAFile); err != nil {
+		if raw, err = egress.ReadCertificates(s.CAFile); err != nil {
 			return nil, err
 		}
 	}
 	if len(raw) == 0 {
 		return nil, nil
 	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(raw) {
-		return nil, errors.New("there is no certificate in PEM in it")
-	}
-	return pool, nil
-}
-
-func readFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close() //nolint:errcheck // it was only read
-	return egress.ReadAll(f, maxPEM)
+	return egress.OnlyAuthorities(raw)
 }
 
 // Fingerprint tells apart what the settings name but do not have in them: the certificates of ca_file.
@@ -153,7 +138,7 @@ func (s *Server) Fingerprint() ([]byte, error) {
 	if s.CAFile == "" {
 		return nil, nil
 	}
-	raw, err := readFile(s.CAFile)
+	raw, err := egress.ReadCertificates(s.CAFile)
 	sum := sha256.Sum256(raw)
 	return sum[:], err
 }

@@ -8,10 +8,10 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sync/singleflight"
 	"golang.org/x/time/rate"
 
 	"github.com/realmgate/realmgate/plugins/vault/client"
+	"github.com/realmgate/realmgate/plugins/vault/flight"
 	"github.com/realmgate/realmgate/plugins/vault/login"
 	"github.com/realmgate/realmgate/sdk"
 )
@@ -19,8 +19,12 @@ import (
 // maxToken bounds a token in bytes; batch tokens are the longest.
 const maxToken = 4 << 10
 
-// askTimeout bounds the questions about one token, for which several may wait.
-const askTimeout = 10 * time.Second
+const (
+	// askTimeout bounds the questions about one token, for which several may wait.
+	askTimeout = 10 * time.Second
+	// closeTimeout bounds what questions under way still have at the end.
+	closeTimeout = time.Second
+)
 
 // Provider asks one server.
 type Provider struct {
@@ -28,7 +32,7 @@ type Provider struct {
 	client    *client.Client
 	session   *login.Lease // nil: entities are not read
 	memory    *memory
-	flights   singleflight.Group
+	questions *flight.Group[verdict]
 	strangers *rate.Limiter // tokens that were never good
 	known     *rate.Limiter
 }
@@ -43,7 +47,7 @@ func New(p *login.Pool) sdk.New[Settings, *Provider] {
 		}
 		half := s.RequestsPerSecond / 2
 		out := &Provider{
-			settings: s, client: c, memory: newMemory(),
+			settings: s, client: c, memory: newMemory(), questions: flight.New[verdict](askTimeout),
 			strangers: rate.NewLimiter(rate.Limit(half), s.RequestsPerSecond), known: rate.NewLimiter(rate.Limit(s.RequestsPerSecond-half), s.RequestsPerSecond),
 		}
 		if out.settings.Issuer == "" {
@@ -60,6 +64,7 @@ func New(p *login.Pool) sdk.New[Settings, *Provider] {
 
 // Close gives the session back.
 func (p *Provider) Close() error {
+	p.questions.Close(closeTimeout)
 	if p.session != nil {
 		p.session.Close()
 	}
@@ -112,24 +117,7 @@ func notInToken(c rune) bool {
 
 // ask joins the question about the token that is under way, or asks one.
 func (p *Provider) ask(ctx context.Context, at mark, token string, known bool) (verdict, error) {
-	answer := p.flights.DoChan(string(at[:]), func() (v any, err error) {
-		err = sdk.Guard(func() (err error) {
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
-			defer cancel()
-			v, err = p.fly(ctx, at, token, known)
-			return err
-		})
-		return v, err
-	})
-	select {
-	case <-ctx.Done():
-		return verdict{}, ctx.Err()
-	case got := <-answer:
-		if got.Err != nil {
-			return verdict{}, got.Err
-		}
-		return got.Val.(verdict), nil
-	}
+	return p.questions.Do(ctx, string(at[:]), func(ctx context.Context) (verdict, error) { return p.fly(ctx, at, token, known) })
 }
 
 func (p *Provider) fly(ctx context.Context, at mark, token string, known bool) (verdict, error) {
@@ -159,7 +147,7 @@ func (p *Provider) lookUp(ctx context.Context, token string) (verdict, error) {
 	}
 	// Each question uses up a token that may be used so many times: it is not repeated.
 	out, err := p.client.Do(ctx, client.Request{Method: http.MethodGet, Path: "auth/token/lookup-self", Token: token, Once: true})
-	if client.Denied(err) {
+	if client.Denied(err) { // what something in between says denies nobody
 		return refused(sdk.Deny("token_inactive", "the server does not know the token, or its policies do not let it look itself up"))
 	}
 	if err != nil {

@@ -44,20 +44,28 @@ type appRole struct {
 	unwrapped string // the secret id that it had
 }
 
-func (m *appRole) login(ctx context.Context, c *client.Client) (grant, error) {
+// proof is the secret id, or the token that wraps it.
+func (m *appRole) proof(ctx context.Context) (string, error) {
+	if m.SecretID.IsZero() {
+		return "", nil
+	}
+	secret, err := m.SecretID.Value(ctx)
+	if err != nil {
+		return "", fmt.Errorf("secret_id: %w", err)
+	}
+	return strings.TrimSpace(string(secret.Reveal())), nil
+}
+
+func (m *appRole) login(ctx context.Context, c *client.Client, secretID string) (grant, error) {
 	body := map[string]any{"role_id": m.RoleID}
+	if m.Wrapped {
+		var err error
+		if secretID, err = m.unwrap(ctx, c, secretID); err != nil {
+			return grant{}, fmt.Errorf("secret_id (%s): %w", m.SecretID, err)
+		}
+	}
 	if !m.SecretID.IsZero() {
-		secret, err := m.SecretID.Value(ctx)
-		if err != nil {
-			return grant{}, fmt.Errorf("secret_id: %w", err)
-		}
-		value := strings.TrimSpace(string(secret.Reveal()))
-		if m.Wrapped {
-			if value, err = m.unwrap(ctx, c, value); err != nil {
-				return grant{}, fmt.Errorf("secret_id (%s): %w", m.SecretID, err)
-			}
-		}
-		body["secret_id"] = value
+		body["secret_id"] = secretID
 	}
 	g, err := ask(ctx, c, m.Mount, body)
 	if err != nil {

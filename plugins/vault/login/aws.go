@@ -57,8 +57,20 @@ type iam struct {
 
 const identityBody = "Action=GetCallerIdentity&Version=2011-06-15"
 
-func (m *iam) login(ctx context.Context, c *client.Client) (grant, error) {
-	keys, err := m.keys(ctx)
+// proof is the keys as their store has them; that which the default chain gives is left to it.
+func (m *iam) proof(ctx context.Context) (string, error) {
+	if m.Credentials.IsZero() {
+		return "", nil
+	}
+	secret, err := m.Credentials.Value(ctx)
+	if err != nil {
+		return "", fmt.Errorf("the AWS login: credentials: %w", err)
+	}
+	return string(secret.Reveal()), nil
+}
+
+func (m *iam) login(ctx context.Context, c *client.Client, stored string) (grant, error) {
+	keys, err := m.keys(ctx, stored)
 	if err != nil {
 		return grant{}, fmt.Errorf("the AWS login: %w", err)
 	}
@@ -108,20 +120,16 @@ func (m *iam) signed(ctx context.Context, keys aws.Credentials, now time.Time) (
 	return r, nil
 }
 
-func (m *iam) keys(ctx context.Context) (aws.Credentials, error) {
+func (m *iam) keys(ctx context.Context, stored string) (aws.Credentials, error) {
 	if m.Credentials.IsZero() {
 		return m.fromChain(ctx)
-	}
-	secret, err := m.Credentials.Value(ctx)
-	if err != nil {
-		return aws.Credentials{}, fmt.Errorf("credentials: %w", err)
 	}
 	var k struct {
 		ID      string `json:"access_key_id"`
 		Secret  string `json:"secret_access_key"`
 		Session string `json:"session_token"`
 	}
-	if json.Unmarshal(secret.Reveal(), &k) != nil || k.ID == "" || k.Secret == "" {
+	if json.Unmarshal([]byte(stored), &k) != nil || k.ID == "" || k.Secret == "" {
 		return aws.Credentials{}, fmt.Errorf("credentials (%s): JSON with access_key_id and secret_access_key is wanted", m.Credentials)
 	}
 	return aws.Credentials{AccessKeyID: k.ID, SecretAccessKey: k.Secret, SessionToken: k.Session}, nil

@@ -22,7 +22,10 @@ func (s *Cert) check(c *client.Client) error {
 	return err
 }
 
-func (s *Cert) login(ctx context.Context, c *client.Client) (grant, error) {
+// proof is none: the connection has the certificate.
+func (s *Cert) proof(context.Context) (string, error) { return "", nil }
+
+func (s *Cert) login(ctx context.Context, c *client.Client, _ string) (grant, error) {
 	body := map[string]any{}
 	if s.Name != "" {
 		body["name"] = s.Name

@@ -25,11 +25,11 @@ func (s *Kubernetes) check() error {
 	return err
 }
 
-func (s *Kubernetes) login(ctx context.Context, c *client.Client) (grant, error) {
-	token, err := readSecret(s.TokenFile, false) // the kubelet decides who may read it
-	if err != nil {
-		return grant{}, err
-	}
+func (s *Kubernetes) proof(context.Context) (string, error) {
+	return readSecret(s.TokenFile, false) // the kubelet decides who may read it
+}
+
+func (s *Kubernetes) login(ctx context.Context, c *client.Client, token string) (grant, error) {
 	g, err := ask(ctx, c, s.Mount, map[string]any{"role": s.Role, "jwt": token})
 	if err != nil {
 		return grant{}, fmt.Errorf("the Kubernetes login with role %s: %w", s.Role, err)
@@ -53,19 +53,7 @@ func (s *JWT) check() error {
 	return err
 }
 
-func (s *JWT) login(ctx context.Context, c *client.Client) (grant, error) {
-	token, err := s.read(ctx)
-	if err != nil {
-		return grant{}, err
-	}
-	g, err := ask(ctx, c, s.Mount, map[string]any{"role": s.Role, "jwt": token})
-	if err != nil {
-		return grant{}, fmt.Errorf("the JWT login with role %s: %w", s.Role, err)
-	}
-	return g, nil
-}
-
-func (s *JWT) read(ctx context.Context) (string, error) {
+func (s *JWT) proof(ctx context.Context) (string, error) {
 	if s.TokenFile != "" {
 		return readSecret(s.TokenFile, false)
 	}
@@ -74,4 +62,12 @@ func (s *JWT) read(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("token: %w", err)
 	}
 	return strings.TrimSpace(string(secret.Reveal())), nil
+}
+
+func (s *JWT) login(ctx context.Context, c *client.Client, token string) (grant, error) {
+	g, err := ask(ctx, c, s.Mount, map[string]any{"role": s.Role, "jwt": token})
+	if err != nil {
+		return grant{}, fmt.Errorf("the JWT login with role %s: %w", s.Role, err)
+	}
+	return g, nil
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"regexp"
+	"slices"
 	"time"
 
 	"github.com/realmgate/realmgate/plugins/vault/client"
@@ -24,16 +24,20 @@ type Choice struct {
 
 // method is one way to log in.
 type method interface {
-	// login asks for a token. ctx is that of a call, so that references can be resolved.
-	login(ctx context.Context, c *client.Client) (grant, error)
+	// proof reads what the login is made with, e.g. a secret id; "" if there is no such thing. ctx is that of a call, so that
+	// references can be resolved.
+	proof(ctx context.Context) (string, error)
+	// login asks for a token.
+	login(ctx context.Context, c *client.Client, proof string) (grant, error)
 }
 
 // grant is a token as it was got.
 type grant struct {
 	value     string
-	ttl       time.Duration // from now on; zero: it does not expire
+	ttl       time.Duration // from the question on; zero: it does not expire, as far as is known
 	renewable bool
 	ours      bool // made by this login: it is revoked when it is no longer needed
+	looks     bool // it may look itself up
 }
 
 // method gives the one that is set; nil if none is.
@@ -74,16 +78,12 @@ func (s *Choice) method(c *client.Client) (method, error) {
 	return all[0], nil
 }
 
-var mountPattern = regexp.MustCompile(`^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$`)
-
 func checkMount(name string) error {
-	if !mountPattern.MatchString(name) || dots.MatchString(name) {
+	if !client.IsMount(name) {
 		return sdk.At(errors.New("it is not where an authentication method is mounted: names with slashes in between, without auth/ in front"), "mount")
 	}
 	return nil
 }
-
-var dots = regexp.MustCompile(`(^|/)\.\.?(/|$)`)
 
 func checkRole(role string) error {
 	if role == "" {
@@ -103,6 +103,7 @@ func ask(ctx context.Context, c *client.Client, mount string, body map[string]an
 	}
 	return grant{
 		value: out.Auth.ClientToken, ttl: time.Duration(out.Auth.LeaseDuration) * time.Second, renewable: out.Auth.Renewable, ours: true,
+		looks: slices.Contains(out.Auth.Policies, "default") || slices.Contains(out.Auth.Policies, "root"),
 	}, nil
 }
 

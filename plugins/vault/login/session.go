@@ -9,52 +9,45 @@ import (
 	"time"
 
 	"github.com/openbao/openbao/api/v2"
-	"golang.org/x/sync/singleflight"
 
 	"github.com/realmgate/realmgate/plugins/vault/client"
+	"github.com/realmgate/realmgate/plugins/vault/flight"
 	"github.com/realmgate/realmgate/sdk"
 )
 
 const (
 	// loginTimeout bounds one login, for which several may wait.
 	loginTimeout = 10 * time.Second
-	// rest is how long a login that failed is not tried again while the former token still serves.
-	rest = 5 * time.Second
 	// young is for how long nobody doubts a token that was just got.
 	young = 5 * time.Second
-	// closeTimeout bounds the revocation of the token at the end.
+	// closeTimeout bounds what a login under way still has at the end, and then the revocation of tokens.
 	closeTimeout = 2 * time.Second
 )
 
 // Session asks a server with a token that it gets, renews and gets anew. It is safe for concurrent use.
 type Session struct {
-	client *client.Client
-	method method
-	flight singleflight.Group
-	ctx    context.Context // ends with the session
-	stop   context.CancelFunc
-	work   sync.WaitGroup
+	client    *client.Client
+	method    method
+	logins    *flight.Group[held]
+	afterlife time.Duration
+	ctx       context.Context // ends with the session
+	stop      context.CancelFunc
+	work      sync.WaitGroup
 
-	mu        sync.Mutex
-	current   *token
-	last      uint64
-	notBefore time.Time // of the next login while the former token serves
-}
-
-// token is one that was got. Its fields are guarded by the session's lock.
-type token struct {
-	id      uint64
-	value   string
-	life    time.Duration // when it was got
-	expires time.Time     // zero: never
-	tired   bool          // it is not renewed any more: a fresh login is due
-	dead    bool          // the server does not know it any more
-	proven  time.Time     // when the server last said that it knows it
-	ours    bool
+	mu         sync.Mutex
+	closed     bool
+	current    *token
+	former     map[*token]struct{} // replaced, and not revoked yet
+	last       uint64              // id
+	attempts   uint64
+	trouble    trouble
+	nextLook   time.Time // at what a login is made with
+	refreshing bool
+	doubted    bool // a token was given up for what may have been a policy's no
 }
 
 func newSession(c *client.Client, m method) *Session {
-	s := &Session{client: c, method: m}
+	s := &Session{client: c, method: m, logins: flight.New[held](loginTimeout), afterlife: afterlife, former: map[*token]struct{}{}}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s
 }
@@ -65,7 +58,8 @@ type Answer struct {
 	Login       uint64
 }
 
-// Error is a login that failed. It does not unwrap: what the server said to a login is not what it says to a question.
+// Error is a login that failed. It does not unwrap: what the server said to a login is not what it says to a question. Where
+// what the login is made with could not be read, it is marked as the caller's (flight.IsOwn).
 type Error struct{ text string }
 
 // Error says why.
@@ -97,148 +91,118 @@ func (s *Session) Current(login uint64) bool {
 	return s.current != nil && s.current.id == login && !s.current.dead
 }
 
-// held is a token's value as a caller sees it.
-type held struct {
-	id    uint64
-	value string
-}
-
-// token gives one that is valid as far as is known. A login is made at most once for all who wait.
+// token gives one that is valid as far as is known. While there is one, a fresh login is not waited for.
 func (s *Session) token(ctx context.Context) (held, error) {
-	now := time.Now()
 	s.mu.Lock()
-	t := s.current
-	usable := t != nil && !t.dead && (t.expires.IsZero() || now.Before(t.expires))
-	rested := !now.Before(s.notBefore)
-	due := !usable || t.tired && rested
-	var h held
-	if usable {
-		h = held{t.id, t.value}
-	}
+	t, attempts, now := s.current, s.attempts, time.Now()
+	usable := t.usable(now)
+	due := !usable || t.tired
+	h := t.held()
 	s.mu.Unlock()
-	if f, ok := s.method.(*sink); ok && rested && f.changed() {
+	if f, ok := s.method.(*sink); ok && f.changed() {
 		due = true
 	}
 	if !due {
 		return h, nil
 	}
-	fresh, err := s.logIn(ctx)
-	if err == nil {
-		return fresh, nil
-	}
 	if usable {
-		s.mu.Lock()
-		s.notBefore = now.Add(rest)
-		s.mu.Unlock()
-		sdk.Logger(ctx).WarnContext(ctx, "a fresh login failed; the former token goes on until its end", "error", err.Error())
+		s.refresh(ctx, attempts)
 		return h, nil
 	}
-	return held{}, err
-}
-
-// logIn joins the login that is under way, or makes one on behalf of the caller.
-func (s *Session) logIn(ctx context.Context) (held, error) {
-	for {
-		mine := false
-		done := s.flight.DoChan("", func() (v any, err error) {
-			mine = true
-			err = sdk.Guard(func() error {
-				ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), loginTimeout)
-				defer cancel()
-				h, err := s.enter(ctx)
-				v = h
-				return err
-			})
-			return v, err
-		})
-		select {
-		case <-ctx.Done():
-			return held{}, fmt.Errorf("login: %w", ctx.Err())
-		case r := <-done:
-			if r.Err == nil {
-				return r.Val.(held), nil
-			}
-			if mine || client.As(r.Err) != nil {
-				return held{}, &Error{r.Err.Error()}
-			}
-			// It was another's, and may have failed since the call that it was made for is over.
-		}
-	}
-}
-
-func (s *Session) enter(ctx context.Context) (held, error) {
-	if s.ctx.Err() != nil {
-		return held{}, errors.New("the session is closed")
-	}
-	before := time.Now()
-	g, err := s.method.login(ctx, s.client)
+	fresh, err := s.logIn(ctx, attempts)
 	if err != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if t.lives(time.Now()) { // to its very end
+			return h, nil
+		}
+	}
+	return fresh, err
+}
+
+// refresh logs in beside a question that is asked with the token in hand, on behalf of who asks it.
+func (s *Session) refresh(ctx context.Context, attempts uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.refreshing || s.closed {
+		return
+	}
+	s.refreshing = true
+	s.work.Go(func() {
+		_ = sdk.Guard(func() error { // a failure is logged where it is noted
+			_, err := s.logIn(ctx, attempts)
+			return err
+		})
+		s.change(func() { s.refreshing = false })
+	})
+}
+
+// logIn joins the login that is under way, or makes one on behalf of the caller, unless one has failed just now. attempts is how
+// many there were when the caller saw that one is needed.
+func (s *Session) logIn(ctx context.Context, attempts uint64) (held, error) {
+	if fault := s.resting(ctx); fault != nil {
+		return held{}, fault
+	}
+	h, err := s.logins.Do(ctx, "", func(ctx context.Context) (held, error) { return s.enter(ctx, attempts) })
+	switch f := (*Error)(nil); {
+	case err == nil:
+		return h, nil
+	case errors.As(err, &f):
 		return held{}, err
+	case errors.Is(err, flight.ErrClosed):
+		return held{}, &Error{"the session is closed"}
+	case ctx.Err() != nil:
+		return held{}, fmt.Errorf("login: %w", ctx.Err())
 	}
-	t := &token{value: g.value, life: g.ttl, ours: g.ours, proven: time.Now()}
-	if g.ttl > 0 {
-		t.expires = before.Add(g.ttl)
-	}
+	return held{}, &Error{err.Error()}
+}
+
+// knows says whether the server knows the token with which it denied something. If not, the token is given up.
+func (s *Session) knows(ctx context.Context, h held, denied error) bool {
+	now := time.Now()
+	told := client.As(denied).TokenInvalid()
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.current != nil && s.current.value == t.value && !s.current.dead {
-		t.id = s.current.id
-	} else {
-		s.last++
-		t.id = s.last
-	}
-	s.current = t
-	if t.life > 0 && (g.renewable || g.ours) { // what is neither is somebody else's to keep fresh
-		s.work.Go(func() { s.keep(t, g.renewable) })
-	}
-	return held{t.id, t.value}, nil
-}
-
-// keep renews a token when two thirds of its life are over, for as long as that helps. Then a fresh login is due.
-func (s *Session) keep(t *token, renewable bool) {
-	left := t.life
-	for {
-		if !s.sleep(left*2/3, t) {
-			return
-		}
-		if !renewable {
-			s.change(func() { t.tired = true })
-			return
-		}
-		ttl, more, err := s.renew(t)
-		switch {
-		case err == nil:
-			s.change(func() { t.expires, t.proven = time.Now().Add(ttl), time.Now() })
-			if !more || ttl < t.life/2 { // its greatest life is near
-				renewable = false
-			}
-			left = ttl
-		case client.Status(err) >= 400 && client.Status(err) < 500 && client.Status(err) != http.StatusTooManyRequests:
-			s.change(func() { t.tired, t.dead = true, client.Denied(err) })
-			return
-		default:
-			s.mu.Lock()
-			left = time.Until(t.expires) / 2
-			s.mu.Unlock()
-			if left < time.Second/2 {
-				return
-			}
-		}
-	}
-}
-
-// sleep waits; false if the token is no longer the session's.
-func (s *Session) sleep(d time.Duration, t *token) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-s.ctx.Done():
+	t := s.current
+	given := t == nil || t.id != h.id || t.dead // up, by another
+	isYoung := !given && now.Sub(t.proven) < young
+	s.mu.Unlock()
+	switch {
+	case given:
 		return false
-	case <-timer.C:
+	case told:
+	case isYoung:
+		return true
+	case !t.looks: // a server may say no more than that to a token that it does not know
+		if t.ours || !s.anew(ctx, t.made) {
+			return true
+		}
+	default:
+		_, err := s.client.Do(ctx, client.Request{Method: http.MethodGet, Path: "auth/token/lookup-self", Token: h.value})
+		if !s.doubt(t, err, now) {
+			return true
+		}
 	}
+	s.change(func() { t.dead = true })
+	return false
+}
+
+// doubt says whether a token is to be given up after what the server said when it looked itself up. A no without the words for a
+// token that is not known may be the policies': it counts once, and no more until a token has looked itself up.
+func (s *Session) doubt(t *token, err error, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.current == t && !t.dead
+	switch {
+	case err == nil:
+		t.proven, s.doubted = now, false
+		return false
+	case !client.Denied(err):
+		return false
+	case client.As(err).TokenInvalid():
+		return true
+	}
+	first := !s.doubted
+	s.doubted = true
+	return first
 }
 
 func (s *Session) change(how func()) {
@@ -247,56 +211,27 @@ func (s *Session) change(how func()) {
 	how()
 }
 
-func (s *Session) renew(t *token) (ttl time.Duration, more bool, err error) {
-	out, err := s.client.Do(s.ctx, client.Request{Method: http.MethodPost, Path: "auth/token/renew-self", Token: t.value, Body: map[string]any{}})
-	if err != nil {
-		return 0, false, err
-	}
-	if out == nil || out.Auth == nil || out.Auth.LeaseDuration <= 0 {
-		return 0, false, errors.New("the server does not say for how long")
-	}
-	return time.Duration(out.Auth.LeaseDuration) * time.Second, out.Auth.Renewable, nil
-}
-
-// knows says whether the server knows the token with which it denied something. If not, the token is given up.
-func (s *Session) knows(ctx context.Context, h held, denied error) bool {
-	now := time.Now()
-	s.mu.Lock()
-	t := s.current
-	switch {
-	case t == nil || t.id != h.id || t.dead: // given up by another
-		s.mu.Unlock()
-		return false
-	case !client.As(denied).TokenInvalid() && now.Sub(t.proven) < young:
-		s.mu.Unlock()
-		return true
-	}
-	s.mu.Unlock()
-	if !client.As(denied).TokenInvalid() {
-		_, err := s.client.Do(ctx, client.Request{Method: http.MethodGet, Path: "auth/token/lookup-self", Token: h.value})
-		if !client.Denied(err) {
-			if err == nil {
-				s.change(func() { t.proven = now })
-			}
-			return true
-		}
-	}
-	s.change(func() { t.dead = true })
-	return false
-}
-
-// Close ends the renewal and revokes a token of the session's own.
+// Close ends the renewal and revokes the tokens of the session's own.
 func (s *Session) Close() {
+	s.change(func() { s.closed = true })
+	s.logins.Close(closeTimeout) // what one still gets is revoked with the others
 	s.stop()
 	s.work.Wait()
 	s.mu.Lock()
-	t := s.current
-	s.current = nil
-	s.mu.Unlock()
-	if t != nil && t.ours && !t.dead {
-		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
-		defer cancel()
-		_, _ = s.client.Do(ctx, client.Request{Method: http.MethodPost, Path: "auth/token/revoke-self", Token: t.value}) // it also ends by itself
+	all := s.former
+	if s.current != nil {
+		all[s.current] = struct{}{}
 	}
+	s.current, s.former = nil, map[*token]struct{}{}
+	s.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	var done sync.WaitGroup
+	for t := range all {
+		if t.ours && t.lives(time.Now()) {
+			done.Go(func() { _ = s.revoke(ctx, t) }) // it also ends by itself
+		}
+	}
+	done.Wait()
 	s.client.Close()
 }

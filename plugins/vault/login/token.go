@@ -17,16 +17,16 @@ import (
 // static is a token as a secret store has it.
 type static struct{ ref sdk.SecretRef }
 
-func (m static) login(ctx context.Context, c *client.Client) (grant, error) {
+func (m static) proof(ctx context.Context) (string, error) {
 	secret, err := m.ref.Value(ctx)
 	if err != nil {
-		return grant{}, fmt.Errorf("token: %w", err)
+		return "", fmt.Errorf("token: %w", err)
 	}
-	g, err := lookUp(ctx, c, strings.TrimSpace(string(secret.Reveal())))
-	if client.Denied(err) {
-		return grant{}, fmt.Errorf("the token of %s is not valid, or no longer: %w", m.ref, err)
-	}
-	return g, err
+	return strings.TrimSpace(string(secret.Reveal())), nil
+}
+
+func (m static) login(ctx context.Context, c *client.Client, value string) (grant, error) {
+	return lookUp(ctx, c, value, m.ref.String())
 }
 
 // sink is a token that something else keeps fresh in a file.
@@ -34,47 +34,65 @@ type sink struct {
 	path string
 
 	mu   sync.Mutex
-	seen stamp
+	read struct {
+		at    stamp
+		value string
+	}
+	taken stamp // of the file whose token the server knows
 }
 
-func (m *sink) login(ctx context.Context, c *client.Client) (grant, error) {
+func (m *sink) proof(context.Context) (string, error) {
 	at := stampOf(m.path)
 	value, err := readSecret(m.path, true)
 	if err != nil {
-		return grant{}, err
+		return "", err
 	}
 	m.mu.Lock()
-	m.seen = at
-	m.mu.Unlock()
-	g, err := lookUp(ctx, c, value)
-	if client.Denied(err) {
-		return grant{}, fmt.Errorf("the token in %s is not valid, or no longer: %w", m.path, err)
-	}
-	g.renewable = false
-	return g, err
+	defer m.mu.Unlock()
+	m.read.at, m.read.value = at, value
+	return value, nil
 }
 
-// changed says whether the file is another one than at the last login.
+func (m *sink) login(ctx context.Context, c *client.Client, value string) (grant, error) {
+	g, err := lookUp(ctx, c, value, m.path)
+	if err != nil {
+		return grant{}, err
+	}
+	g.renewable = false
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.read.value == value { // else it changed meanwhile
+		m.taken = m.read.at
+	}
+	return g, nil
+}
+
+// changed says whether the file is another one than that whose token the server knows.
 func (m *sink) changed() bool {
 	now := stampOf(m.path)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return now != m.seen && now != stamp{}
+	return now != m.taken && now != stamp{}
 }
 
-// lookUp asks what a token is good for.
-func lookUp(ctx context.Context, c *client.Client, value string) (grant, error) {
+// lookUp asks what a token is good for; at says where it is. One that may not look itself up is taken as it is: its first
+// question tells.
+func lookUp(ctx context.Context, c *client.Client, value, at string) (grant, error) {
 	if !plainToken(value) {
-		return grant{}, errors.New("what is given as a token is none")
+		return grant{}, fmt.Errorf("what is given as a token at %s is none", at)
 	}
 	out, err := c.Do(ctx, client.Request{Method: http.MethodGet, Path: "auth/token/lookup-self", Token: value})
-	if err != nil {
+	switch {
+	case client.Denied(err) && client.As(err).TokenInvalid():
+		return grant{}, invalid(at, err)
+	case client.Denied(err):
+		return grant{value: value}, nil
+	case err != nil:
 		return grant{}, err
-	}
-	if out == nil {
+	case out == nil:
 		return grant{}, errors.New("the server says nothing of the token")
 	}
-	g := grant{value: value}
+	g := grant{value: value, looks: true}
 	if n, ok := out.Data["ttl"].(json.Number); ok {
 		seconds, err := n.Int64()
 		if err != nil || seconds < 0 {
@@ -82,8 +100,15 @@ func lookUp(ctx context.Context, c *client.Client, value string) (grant, error) 
 		}
 		g.ttl = time.Duration(seconds) * time.Second
 	}
+	if end, ok := out.Data["expire_time"].(string); ok && end != "" && g.ttl == 0 { // within this second
+		return grant{}, fmt.Errorf("the token at %s is at its end", at)
+	}
 	g.renewable, _ = out.Data["renewable"].(bool)
 	return g, nil
+}
+
+func invalid(at string, err error) error {
+	return fmt.Errorf("the token of %s is not valid, or no longer: %w", at, err)
 }
 
 // maxToken bounds a token in bytes; batch tokens with many policies are the longest.

@@ -22,7 +22,7 @@ var about = map[string]string{
 		"root tokens, and tokens without an entity are refused. A server that does not answer makes decisions unavailable (503), it does not deny.",
 	"token-broker/vault-transit": "Signs tokens with a key of a transit engine; the private key never leaves the server. The claims are those of `rsa-key-pair`. Tokens are verified with the public versions of the key, whether the server answers or not; " +
 		"none is issued while it does not (503). A version that the key is rotated to is published at once and signs when it is older than `publish_ahead`, by the clock, so that no token is refused on any node; former versions verify until " +
-		"`min_decryption_version` rules them out. A signature is believed only if it is one of the version that was asked for. How many tokens a server can sign is in [vault.md](vault.md#speed).",
+		"`min_decryption_version` rules them out. A signature is believed only if it is one of the version that was asked for; another one has the versions read again, once in a while, since the key may have been made anew or restored. How many tokens a server can sign is in [vault.md](vault.md#speed).",
 	"secret-resolver/vault": "Secrets of key-value engines of both versions, read and written, and secrets that other engines make on demand (`database/creds/reader`), whose leases are renewed while in use and revoked at the end. The path of a " +
 		"reference is the mount and what is below it, without `data/`: `urn:realmgate-secret:vault:kv/app/db?=version=3#password`. Without a field the whole secret is given as a JSON object. Deleting a secret deletes all its versions.",
 }

@@ -8,9 +8,8 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/singleflight"
-
 	"github.com/realmgate/realmgate/plugins/vault/client"
+	"github.com/realmgate/realmgate/plugins/vault/flight"
 	"github.com/realmgate/realmgate/plugins/vault/login"
 	"github.com/realmgate/realmgate/sdk"
 )
@@ -18,8 +17,10 @@ import (
 const (
 	// fetchTimeout bounds what one caller begins for all who wait.
 	fetchTimeout = 10 * time.Second
-	// closeTimeout bounds the revocation of all leases at the end.
-	closeTimeout = 3 * time.Second
+	// closePatience is what questions under way still have at the end: what the server makes in answer to one that is broken
+	// off, nobody knows of. closeTimeout bounds the revocation of all leases thereafter.
+	closePatience = time.Second
+	closeTimeout  = 3 * time.Second
 	// revokers is how many leases are revoked at a time.
 	revokers = 8
 )
@@ -32,14 +33,14 @@ type leases struct {
 	session *login.Session
 	most    int
 	maxAge  time.Duration
-	flight  singleflight.Group
+	flights *flight.Group[result]
 	ctx     context.Context // ends with the store
 	stop    context.CancelFunc
 	work    sync.WaitGroup
 
 	mu   sync.Mutex
 	all  map[string]*lease
-	past []*lease // replaced before their end: others may still use what they gave
+	past []*lease // not given any more, but they may stand: others may still use what they gave
 }
 
 // lease is one secret. What changes is guarded by the lock of leases.
@@ -60,7 +61,7 @@ type lease struct {
 }
 
 func newLeases(s *login.Session, most int, maxAge time.Duration) *leases {
-	l := &leases{session: s, most: most, maxAge: maxAge, all: map[string]*lease{}}
+	l := &leases{session: s, most: most, maxAge: maxAge, flights: flight.New[result](fetchTimeout), all: map[string]*lease{}}
 	l.ctx, l.stop = context.WithCancel(context.Background())
 	return l
 }
@@ -70,25 +71,11 @@ func (l *leases) resolve(ctx context.Context, path string) (result, error) {
 	if r, ok := l.kept(path, l.maxAge); ok {
 		return r, nil
 	}
-	done := l.flight.DoChan(path, func() (v any, err error) {
-		err = sdk.Guard(func() error {
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTimeout)
-			defer cancel()
-			r, err := l.fetch(ctx, path)
-			v = r
-			return err
-		})
-		return v, err
-	})
-	select {
-	case <-ctx.Done():
-		return result{}, ctx.Err()
-	case got := <-done:
-		if got.Err != nil {
-			return result{}, got.Err
-		}
-		return got.Val.(result), nil
+	r, err := l.flights.Do(ctx, path, func(ctx context.Context) (result, error) { return l.fetch(ctx, path) })
+	if errors.Is(err, flight.ErrClosed) {
+		err = errors.New("the store was released")
 	}
+	return r, err
 }
 
 // kept gives a secret that the server said stands, at most so long ago.
@@ -118,7 +105,7 @@ func (l *leases) fetch(ctx context.Context, path string) (result, error) {
 	l.mu.Lock()
 	x := l.all[path]
 	l.mu.Unlock()
-	if x != nil {
+	if x != nil && l.session.Current(x.login) {
 		if err := l.confirm(ctx, x); err != nil {
 			sdk.Logger(ctx).DebugContext(ctx, "a lease cannot be confirmed", "path", path, "error", err.Error())
 		}
@@ -197,9 +184,6 @@ func (l *leases) forget(x *lease) {
 
 // make has the server make a secret.
 func (l *leases) make(ctx context.Context, path string) (result, error) {
-	if l.ctx.Err() != nil {
-		return result{}, errors.New("the store was released")
-	}
 	if err := l.room(ctx, path); err != nil {
 		return result{}, err
 	}
@@ -269,7 +253,11 @@ func (l *leases) room(ctx context.Context, path string) error {
 	if idle == nil {
 		return fmt.Errorf("the store holds %d leases that are in use, and max_leases allows no more", l.most)
 	}
-	_ = l.revoke(ctx, idle) // it also ends by itself
+	if l.revoke(ctx, idle) != nil { // it is tried again at the end
+		l.mu.Lock()
+		l.past = append(l.past, idle)
+		l.mu.Unlock()
+	}
 	return nil
 }
 
@@ -307,8 +295,9 @@ func (l *leases) revoke(ctx context.Context, x *lease) error {
 	return err
 }
 
-// close revokes what is held.
+// close makes no more, and revokes what may stand, whichever login got it: the token of a former one may live on.
 func (l *leases) close() {
+	l.flights.Close(closePatience) // what one still gets is revoked with the others
 	l.stop()
 	l.work.Wait()
 	l.mu.Lock()
@@ -318,17 +307,18 @@ func (l *leases) close() {
 	}
 	l.all, l.past = map[string]*lease{}, nil
 	l.mu.Unlock()
+	now := time.Now()
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	slots := make(chan struct{}, revokers)
 	var done sync.WaitGroup
 	for _, x := range all {
-		if !l.session.Current(x.login) {
-			continue // it ended with its login
+		if !now.Before(x.expires) {
+			continue
 		}
 		slots <- struct{}{}
 		done.Go(func() {
-			_ = l.revoke(ctx, x) // the end of the session's own token revokes it too, and time does
+			_ = l.revoke(ctx, x) // the end of the token that got it revokes it too, and time does
 			<-slots
 		})
 	}

@@ -15,7 +15,7 @@ import (
 )
 
 // Resolve gives a secret: of a key-value store the newest version or the one that is asked for, of another engine what it
-// makes on demand, the same for as long as its lease lasts. Of it the field, if one is named.
+// makes on demand, the same for as long as its lease lasts.
 func (s *Store) Resolve(ctx context.Context, ref sdk.SecretRef) (sdk.Secret, error) {
 	out, err := s.resolve(ctx, ref)
 	return out, wrap(ref, err)
@@ -50,7 +50,7 @@ func (s *Store) resolve(ctx context.Context, ref sdk.SecretRef) (sdk.Secret, err
 		}
 		return sdk.Secret{}, err
 	}
-	raw, err := value(r.fields, ref.Field())
+	raw, err := value(r.fields)
 	if err != nil {
 		return sdk.Secret{}, err
 	}
@@ -99,7 +99,6 @@ func (s *Store) readV1(ctx context.Context, path string) (result, error) {
 type versioned struct {
 	fields    map[string]any
 	version   string
-	deleted   bool
 	destroyed bool
 }
 
@@ -110,9 +109,7 @@ func versionedOf(data map[string]any) versioned {
 	if n, ok := about["version"].(json.Number); ok {
 		v.version = n.String()
 	}
-	at, _ := about["deletion_time"].(string)
 	v.destroyed, _ = about["destroyed"].(bool)
-	v.deleted = at != "" && v.fields == nil
 	return v
 }
 

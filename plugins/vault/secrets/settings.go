@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"time"
 
 	"github.com/realmgate/realmgate/plugins/vault/client"
@@ -28,8 +27,6 @@ const (
 	kvAuto       = "auto"
 )
 
-var mountPattern = regexp.MustCompile(`^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$`)
-
 func (s *Settings) check() error {
 	var faults []error
 	fault := func(text string, at ...any) { faults = append(faults, sdk.At(errors.New(text), at...)) }
@@ -40,7 +37,7 @@ func (s *Settings) check() error {
 		fault("the server is asked for the mounts where kv_version is auto", "kv_mounts")
 	}
 	for i, m := range s.KVMounts {
-		if !mountPattern.MatchString(m) {
+		if !client.IsMount(m) {
 			fault("it is not where an engine is mounted: names with slashes in between", "kv_mounts", i)
 		}
 	}

@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"unicode/utf8"
-
-	"github.com/realmgate/realmgate/sdk"
 )
 
 // maxSecret bounds a secret in bytes.
@@ -28,32 +26,13 @@ func pack(value []byte) map[string]any {
 	return map[string]any{fieldBinary: base64.StdEncoding.EncodeToString(value)}
 }
 
-// value gives the field that is named, or the whole secret as a JSON object. A secret that Realmgate wrote is given as it was
-// written. Errors never repeat a part of the value.
-func value(fields map[string]any, name string) ([]byte, error) {
+// value gives the secret: as it was written if Realmgate wrote it, else as a JSON object.
+func value(fields map[string]any) ([]byte, error) {
 	whole, err := unpack(fields)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = bounded(whole)
 	}
-	if len(whole) > maxSecret {
-		return nil, fmt.Errorf("the secret is longer than %d bytes", maxSecret)
-	}
-	if name == "" {
-		return whole, nil
-	}
-	var object map[string]json.RawMessage
-	if json.Unmarshal(whole, &object) != nil || object == nil {
-		return nil, fmt.Errorf("the reference names the field %q, but the secret is not a JSON object", name)
-	}
-	raw, ok := object[name]
-	if !ok {
-		return nil, fmt.Errorf("the secret has no field %q", name)
-	}
-	var text *string
-	if json.Unmarshal(raw, &text) != nil || text == nil {
-		return nil, fmt.Errorf("the field %q of the secret is not a string", name)
-	}
-	return []byte(*text), nil
+	return whole, err
 }
 
 func unpack(fields map[string]any) ([]byte, error) {
@@ -78,14 +57,9 @@ func unpack(fields map[string]any) ([]byte, error) {
 	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
 }
 
-// whole says whether a reference means a secret as such, which alone can be written and deleted.
-func whole(ref sdk.SecretRef, value []byte) error {
-	switch {
-	case ref.Version() != "":
-		return errors.New("a single version can be neither written nor deleted")
-	case ref.Field() != "":
-		return errors.New("a single field can be neither written nor deleted")
-	case len(value) > maxSecret:
+// bounded refuses a secret that is too long.
+func bounded(value []byte) error {
+	if len(value) > maxSecret {
 		return fmt.Errorf("the secret is longer than %d bytes", maxSecret)
 	}
 	return nil

@@ -22,7 +22,10 @@ func (s *Store) WriteSecret(ctx context.Context, ref sdk.SecretRef, value []byte
 }
 
 func (s *Store) write(ctx context.Context, ref sdk.SecretRef, value []byte) (string, error) {
-	m, err := s.writable(ctx, ref, value)
+	if err := bounded(value); err != nil {
+		return "", err
+	}
+	m, err := s.writable(ctx, ref)
 	if err != nil {
 		return "", err
 	}
@@ -84,7 +87,7 @@ func (s *Store) DeleteSecret(ctx context.Context, ref sdk.SecretRef) error {
 }
 
 func (s *Store) remove(ctx context.Context, ref sdk.SecretRef) error {
-	m, err := s.writable(ctx, ref, nil)
+	m, err := s.writable(ctx, ref)
 	if err != nil {
 		return err
 	}
@@ -99,10 +102,7 @@ func (s *Store) remove(ctx context.Context, ref sdk.SecretRef) error {
 	return explain(err, "delete", path)
 }
 
-func (s *Store) writable(ctx context.Context, ref sdk.SecretRef, value []byte) (mount, error) {
-	if err := whole(ref, value); err != nil {
-		return mount{}, err
-	}
+func (s *Store) writable(ctx context.Context, ref sdk.SecretRef) (mount, error) {
 	m, err := s.mountOf(ctx, ref.Path())
 	switch {
 	case err != nil:

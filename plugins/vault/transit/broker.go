@@ -47,8 +47,9 @@ func New(p *login.Pool) sdk.New[Settings, *Broker] {
 	}
 }
 
-// Close gives the session back.
+// Close ends what is under way, and gives the session back.
 func (b *Broker) Close() error {
+	b.ring.close()
 	b.session.Close()
 	return nil
 }
@@ -106,14 +107,26 @@ func (b *Broker) issue(ctx context.Context, g sdk.Grant) (sdk.Token, error) {
 		return sdk.Token{}, err
 	}
 	t, err := b.signWith(ctx, v, c)
-	if !client.Says(err, client.VersionTooOld) && client.Status(err) != http.StatusBadRequest {
+	if !contradicts(err) {
 		return t, err
 	}
-	// The server signs with that version no more: there may be others by now.
-	if v, err = b.ring.again(ctx); err != nil {
-		return sdk.Token{}, err
+	fresh, readErr := b.ring.instead(ctx, v)
+	switch {
+	case readErr != nil:
+		return sdk.Token{}, readErr
+	case fresh == v:
+		return t, err
 	}
-	return b.signWith(ctx, v, c)
+	return b.signWith(ctx, fresh, c)
+}
+
+// mismatch is a signature that is not what it should be by the versions that are known.
+type mismatch struct{ error }
+
+// contradicts says whether the server's key may be another one than the known versions are of: it signs with that version no more,
+// or was made anew or restored under its name.
+func contradicts(err error) bool {
+	return errors.As(err, &mismatch{}) || client.Says(err, client.VersionTooOld) || client.Status(err) == http.StatusBadRequest
 }
 
 func (b *Broker) signWith(ctx context.Context, v *versions, c accesstoken.Claims) (sdk.Token, error) {
@@ -145,22 +158,23 @@ func (b *Broker) sign(ctx context.Context, name string, k version, signed string
 	}
 	text, ok := strings.CutPrefix(text, "vault:v"+strconv.Itoa(k.number)+":")
 	if !ok {
-		return nil, fmt.Errorf("the server was asked to sign with version %d of the key, and answers something else", k.number)
+		return nil, mismatch{fmt.Errorf("the server was asked to sign with version %d of the key, and answers something else", k.number)}
 	}
 	signature, err := base64.RawURLEncoding.DecodeString(text)
 	if err != nil {
 		return nil, errors.New("the server's signature is not in base64url")
 	}
 	if a.method.Verify(signed, signature, k.public) != nil {
-		return nil, fmt.Errorf("the server's signature is not one of version %d of the key", k.number)
+		return nil, mismatch{fmt.Errorf("the server's signature is not one of version %d of the key", k.number)}
 	}
 	return signature, nil
 }
 
 // Verify recognises the broker's own tokens. What is not a bearer token, not a JWT, or a JWT of another issuer is
 // sdk.NotMine. Everything else is final: signature_invalid, token_expired, realm_mismatch, audience_mismatch,
-// algorithm_not_allowed, type_not_allowed, key_unknown, token_malformed. The server is asked only for what is not known, and
-// while it does not answer a key id that is not known is left open.
+// algorithm_not_allowed, type_not_allowed, key_unknown, token_malformed. The server is asked only for what is not known. A key id
+// that is not known is left open while the server does not answer, and while it is not asked any more about such ids if the token
+// may be newer than what is known.
 func (b *Broker) Verify(ctx context.Context, r sdk.Request) (sdk.Credential, error) {
 	c, err := b.verify(ctx, r)
 	return c, wrap(err)
@@ -171,18 +185,12 @@ func (b *Broker) verify(ctx context.Context, r sdk.Request) (sdk.Credential, err
 	if err != nil {
 		return sdk.Credential{}, err
 	}
-	k, found, open, err := b.ring.find(ctx, t.KeyID)
+	v, k, err := b.ring.find(ctx, t.KeyID, time.Unix(t.Claims.IssuedAt, 0))
 	switch {
-	case err != nil:
-		return sdk.Credential{}, err
-	case open:
-		return sdk.Credential{}, errors.New("the token is signed with a key that is not known, and the server cannot be asked about it")
-	case !found:
+	case errors.Is(err, errUnknown):
 		sdk.NoCache(ctx)
 		return sdk.Credential{}, sdk.Deny("key_unknown", "the token is signed with a key that this realm does not have")
-	}
-	v, err := b.ring.current(ctx)
-	if err != nil {
+	case err != nil:
 		return sdk.Credential{}, err
 	}
 	if t.Algorithm != v.algorithm {
@@ -191,7 +199,7 @@ func (b *Broker) verify(ctx context.Context, r sdk.Request) (sdk.Credential, err
 	if algorithms[v.algorithm].method.Verify(t.Signed, t.Signature, k.public) != nil {
 		return sdk.Credential{}, sdk.Deny("signature_invalid", "the signature of the token is not valid")
 	}
-	sdk.CacheFor(ctx, max(b.ring.left(), time.Second)) // a version may be ruled out then
+	sdk.CacheFor(ctx, max(time.Until(v.asked.Add(b.settings.Refresh.Std())), time.Second)) // a version may be ruled out then
 	return b.realm.Credential(t.Claims, time.Now())
 }
 

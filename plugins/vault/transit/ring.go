@@ -7,9 +7,9 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/singleflight"
 	"golang.org/x/time/rate"
 
+	"github.com/realmgate/realmgate/plugins/vault/flight"
 	"github.com/realmgate/realmgate/sdk"
 )
 
@@ -22,6 +22,11 @@ const (
 	// unknownEvery and unknownBurst bound how often the server is asked for the sake of key ids that are not known.
 	unknownEvery = 10 * time.Second
 	unknownBurst = 2
+	// doubtEvery and doubtBurst bound how often it is asked since it contradicts what is known.
+	doubtEvery = 5 * time.Second
+	doubtBurst = 2
+	// clockSkew is by how much the clocks of nodes may differ.
+	clockSkew = time.Minute
 )
 
 // ring holds the versions of a key and reads them again when they are due.
@@ -29,20 +34,27 @@ type ring struct {
 	read     func(context.Context) (*versions, error)
 	refresh  time.Duration
 	maxStale time.Duration
-	flight   singleflight.Group
+	flight   *flight.Group[*versions]
 	unknown  *rate.Limiter
+	doubt    *rate.Limiter
 
-	mu      sync.Mutex
-	known   *versions
-	since   time.Time // known was asked for then
-	due     time.Time
-	reading bool
-	fault   error // of the last reading
+	mu       sync.Mutex
+	known    *versions
+	due      time.Time
+	reading  bool
+	doubting bool  // somebody has them read again since the server contradicts them
+	fault    error // of the last reading
 }
 
 func newRing(read func(context.Context) (*versions, error), refresh, maxStale time.Duration) *ring {
-	return &ring{read: read, refresh: refresh, maxStale: maxStale, unknown: rate.NewLimiter(rate.Every(unknownEvery), unknownBurst)}
+	return &ring{
+		read: read, refresh: refresh, maxStale: maxStale, flight: flight.New[*versions](readTimeout),
+		unknown: rate.NewLimiter(rate.Every(unknownEvery), unknownBurst), doubt: rate.NewLimiter(rate.Every(doubtEvery), doubtBurst),
+	}
 }
+
+// close ends a reading that is under way.
+func (r *ring) close() { r.flight.Close(0) }
 
 // unusable is an answer of the server, not its absence: there is no key any more whose signatures count.
 type unusable struct{ error }
@@ -56,7 +68,7 @@ func (u unusable) Unwrap() error { return u.error }
 func (r *ring) current(ctx context.Context) (*versions, error) {
 	r.mu.Lock()
 	now, known, fault := time.Now(), r.known, r.fault
-	if now.Sub(r.since) > r.maxStale {
+	if known != nil && now.Sub(known.asked) > r.maxStale {
 		known = nil
 	}
 	fetch := !now.Before(r.due) && (known == nil || !r.reading)
@@ -74,39 +86,36 @@ func (r *ring) current(ctx context.Context) (*versions, error) {
 	return fresh, err
 }
 
-// again reads the versions, once for all who ask for it. A reading asks on behalf of one of them; if that call ends meanwhile, so
-// may the reading, and another one's turn begins.
+// again reads the versions, once for all who ask for it.
 func (r *ring) again(ctx context.Context) (*versions, error) {
-	for {
-		done := r.flight.DoChan("", func() (v any, err error) {
-			err = sdk.Guard(func() error {
-				reading, cancel := context.WithTimeout(context.WithoutCancel(ctx), readTimeout)
-				defer cancel()
-				fresh, err := r.refreshed(reading, func() bool { return ctx.Err() != nil })
-				v = fresh
-				return err
-			})
-			return v, err
-		})
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case got := <-done:
-			switch {
-			case got.Err == nil:
-				return got.Val.(*versions), nil
-			case errors.Is(got.Err, errLeft) && ctx.Err() == nil:
-				continue
-			}
-			return nil, got.Err
-		}
-	}
+	return r.flight.Do(ctx, "", r.refreshed)
 }
 
-// errLeft says nothing of the server: who asked it has gone.
-var errLeft = errors.New("the call that the key was read for has ended")
+// instead gives versions that were read after those that the server contradicts, since its key is another one by now. All who find
+// that out at the same time cause one reading. It gives the contradicted ones themselves if the server was asked for that too
+// often of late.
+func (r *ring) instead(ctx context.Context, contradicted *versions) (*versions, error) {
+	r.mu.Lock()
+	switch {
+	case r.known != nil && r.known != contradicted:
+		defer r.mu.Unlock()
+		return r.known, nil
+	case !r.doubting && !r.doubt.Allow():
+		r.mu.Unlock()
+		return contradicted, nil
+	case !r.doubting:
+		r.doubting = true
+		defer func() {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.doubting = false
+		}()
+	}
+	r.mu.Unlock()
+	return r.again(ctx)
+}
 
-func (r *ring) refreshed(ctx context.Context, left func() bool) (*versions, error) {
+func (r *ring) refreshed(ctx context.Context) (*versions, error) {
 	r.mu.Lock()
 	r.reading = true
 	before, asked := r.known, time.Now()
@@ -119,8 +128,8 @@ func (r *ring) refreshed(ctx context.Context, left func() bool) (*versions, erro
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.reading = false
-	if err != nil && left() {
-		return nil, fmt.Errorf("%w: %w", errLeft, err)
+	if err != nil && (flight.Left(ctx) || flight.IsOwn(err)) { // it says nothing of the server
+		return nil, err
 	}
 	r.fault = err
 	if err != nil {
@@ -136,35 +145,41 @@ func (r *ring) refreshed(ctx context.Context, left func() bool) (*versions, erro
 	if before == nil && fresh.exportable {
 		sdk.Logger(ctx).WarnContext(ctx, "the key is exportable: whoever may export it can sign tokens without the server")
 	}
-	r.known, r.since, r.due = fresh, asked, time.Now().Add(r.refresh)
+	fresh.asked = asked
+	r.known, r.due = fresh, time.Now().Add(r.refresh)
 	return fresh, nil
 }
 
-// find gives a version by its id. For one that is not known the server is asked, within bounds: it may be a new one, which
-// another node signs with. open says that the server could not be asked, so that it is not known whether there is such a version.
-func (r *ring) find(ctx context.Context, id string) (x version, found, open bool, err error) {
+var (
+	errUnknown = errors.New("the key has no such version")
+	errOpen    = errors.New("the token is signed with a key that is not known, and the server cannot be asked about it now")
+)
+
+// find gives the versions, and the one of an id among them. For an id that is not known the server is asked, within bounds: it
+// may be of a new version, which another node signs with. errUnknown is final; any other error says that it is not known whether
+// there is such a version: errOpen, if the server was not asked and the token says that it was issued after the last reading.
+func (r *ring) find(ctx context.Context, id string, issued time.Time) (*versions, version, error) {
+	came := time.Now()
 	v, err := r.current(ctx)
 	if err != nil {
-		return version{}, false, true, err
+		return nil, version{}, err
 	}
-	if x, found = v.byID(id); found {
-		return x, true, false, nil
-	}
-	if r.unknown.Allow() {
+	x, found := v.byID(id)
+	if !found && v.asked.Before(came) && r.unknown.Allow() {
 		if v, err = r.again(ctx); err != nil {
-			return version{}, false, true, err
+			return nil, version{}, err
 		}
 		x, found = v.byID(id)
-		return x, found, false, nil
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return version{}, false, r.fault != nil, nil
-}
-
-// left is for how long the versions are not read again.
-func (r *ring) left() time.Duration {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return time.Until(r.due)
+	switch {
+	case found:
+		return v, x, nil
+	case !v.asked.Before(came): // what signed the token was there before
+		return v, x, errUnknown
+	case r.fault != nil, issued.After(v.asked.Add(-clockSkew)) && issued.Before(came.Add(clockSkew)):
+		return v, x, errOpen
+	}
+	return v, x, errUnknown
 }

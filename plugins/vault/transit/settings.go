@@ -29,15 +29,12 @@ const (
 	minRefresh = 100 * time.Millisecond
 )
 
-var (
-	keyPattern   = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9_.-]*$`)
-	mountPattern = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*$`)
-)
+var keyPattern = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9_.-]*$`)
 
 func (s *Settings) check() error {
 	var faults []error
 	fault := func(text, at string) { faults = append(faults, sdk.At(errors.New(text), at)) }
-	if !mountPattern.MatchString(s.Mount) {
+	if !client.IsMount(s.Mount) {
 		fault("it is not where an engine is mounted: names with slashes in between", "mount")
 	}
 	if !keyPattern.MatchString(s.Key) {

@@ -19,6 +19,8 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/realmgate/realmgate/sdk/keyset"
 )
 
 // algorithm is how tokens are signed with a type of key.
@@ -69,6 +71,7 @@ type version struct {
 
 // versions are those that are in use at one time, from the oldest on. They do not change.
 type versions struct {
+	asked      time.Time // when the server was asked for them
 	algorithm  string
 	all        []version
 	leastSigns int // the least that the server signs with
@@ -146,7 +149,7 @@ func parse(data map[string]any, wish string) (*versions, error) {
 		if err != nil {
 			return nil, fmt.Errorf("version %d of the key: %w", n, err)
 		}
-		id, err := thumbprint(public)
+		id, err := keyset.ID(public)
 		if err != nil {
 			return nil, fmt.Errorf("version %d of the key: %w", n, err)
 		}
@@ -188,10 +191,4 @@ func publicKey(keyType, text string) (crypto.PublicKey, error) {
 		}
 	}
 	return nil, wrong
-}
-
-// thumbprint names a public key (RFC 7638).
-func thumbprint(public crypto.PublicKey) (string, error) {
-	sum, err := (&jose.JSONWebKey{Key: public}).Thumbprint(crypto.SHA256)
-	return base64.RawURLEncoding.EncodeToString(sum), err
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/realmgate/realmgate/plugins/default/foreign"
 	"github.com/realmgate/realmgate/sdk"
 	"github.com/realmgate/realmgate/sdk/egress"
 )
@@ -52,7 +51,7 @@ func (s *Settings) options() (egress.Options, error) {
 		deny, err = egress.Parse(*s.DenyAddresses)
 		faults = append(faults, sdk.At(err, "deny_addresses"))
 	}
-	roots, err := foreign.Authorities(s.CAFile)
+	roots, err := egress.Authorities(s.CAFile)
 	faults = append(faults, sdk.At(err, "ca_file"))
 	return egress.Options{Deny: deny, RootCAs: roots, Timeout: s.Timeout.Std()}, errors.Join(faults...)
 }

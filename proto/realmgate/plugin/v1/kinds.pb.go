@@ -808,8 +808,9 @@ func (x *VerifyResponse) GetCache() *CacheHint {
 type ResolveRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Call  *Call                  `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
-	// urn:realmgate-secret:<store>:<path>[?=version=V][#field], where V is a number, an id or a label: what the store has for
-	// versions. A resolver takes no part of the path for a choice among versions, and refuses versions that it does not know.
+	// urn:realmgate-secret:<store>:<path>[?=version=V], where V is a number, an id or a label: what the store has for versions.
+	// A resolver takes no part of the path for a choice among versions, and refuses versions that it does not know. There is no
+	// #field.
 	Reference     string `protobuf:"bytes,2,opt,name=reference,proto3" json:"reference,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1130,10 +1131,11 @@ func (x *KeysResponse) GetCacheUntilUnixMs() int64 {
 }
 
 type WriteSecretRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Call          *Call                  `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
-	Reference     string                 `protobuf:"bytes,2,opt,name=reference,proto3" json:"reference,omitempty"`
-	Value         []byte                 `protobuf:"bytes,3,opt,name=value,proto3" json:"value,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Call  *Call                  `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
+	// urn:realmgate-secret:<store>:<path>, in a DeleteSecretRequest too.
+	Reference     string `protobuf:"bytes,2,opt,name=reference,proto3" json:"reference,omitempty"`
+	Value         []byte `protobuf:"bytes,3,opt,name=value,proto3" json:"value,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }

@@ -675,6 +675,9 @@ const (
 // SecretResolverClient is the client API for SecretResolver service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
+//
+// SecretResolver gives whole secrets. The host takes the field that is wanted out of a secret that is a JSON object, so that
+// all fields are of one reading.
 type SecretResolverClient interface {
 	Resolve(ctx context.Context, in *ResolveRequest, opts ...grpc.CallOption) (*ResolveResponse, error)
 }
@@ -700,6 +703,9 @@ func (c *secretResolverClient) Resolve(ctx context.Context, in *ResolveRequest, 
 // SecretResolverServer is the server API for SecretResolver service.
 // All implementations must embed UnimplementedSecretResolverServer
 // for forward compatibility.
+//
+// SecretResolver gives whole secrets. The host takes the field that is wanted out of a secret that is a JSON object, so that
+// all fields are of one reading.
 type SecretResolverServer interface {
 	Resolve(context.Context, *ResolveRequest) (*ResolveResponse, error)
 	mustEmbedUnimplementedSecretResolverServer()

@@ -1,0 +1,362 @@
+package login
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/realmgate/realmgate/plugins/vault/client"
+	"github.com/realmgate/realmgate/plugins/vault/flight"
+	"github.com/realmgate/realmgate/sdk"
+)
+
+// secrets is the daemon's side in a call: it says when it is asked, answers when it may, and nobody whose call is over.
+type secrets struct {
+	sdk.Host
+	call  context.Context
+	asked chan<- struct{}
+	may   <-chan struct{}
+}
+
+func (h *secrets) ResolveSecret(context.Context, sdk.SecretRef) (sdk.Secret, error) {
+	h.asked <- struct{}{}
+	<-h.may
+	if h.call.Err() != nil {
+		return sdk.Secret{}, errors.New("the call is over")
+	}
+	return sdk.NewSecret([]byte("hunter2")), nil
+}
+
+// A login that failed is not tried again before its rest ends, whoever asks.
+func TestFailedLoginRests(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.on("auth/jwt/login", says(400, "unknown role"))
+	path := filepath.Join(t.TempDir(), "jwt")
+	write := func(text string) {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("one")
+	s := f.open(t, map[string]any{"jwt": map[string]any{"role": "r", "token_file": path}})
+	first := ask1(t.Context(), s)
+	if first == nil || first.Error() != "login: the JWT login with role r: the server answers 400: unknown role" {
+		t.Fatal(first)
+	}
+	s.change(func() { s.trouble.until = time.Now().Add(time.Hour) })
+	var all sync.WaitGroup
+	for range 100 {
+		all.Go(func() {
+			if err := ask1(t.Context(), s); err == nil || err.Error() != first.Error() || client.As(err) != nil {
+				t.Errorf("%v, want %v", err, first)
+			}
+		})
+	}
+	all.Wait()
+	if n := len(f.askedAt("auth/jwt/login")); n != 1 {
+		t.Errorf("%d logins", n)
+	}
+	// Another token in the file ends the rest.
+	f.on("auth/jwt/login", nil)
+	write("two")
+	eventually(t, "the changed file is taken", func() bool { return ask1(t.Context(), s) == nil })
+	// So does the time.
+	f.on("auth/jwt/login", says(503, "Vault is sealed"))
+	s.change(func() { s.current = nil })
+	if err := ask1(t.Context(), s); err == nil {
+		t.Fatal("no login was made")
+	}
+	f.on("auth/jwt/login", nil)
+	eventually(t, "it recovers by itself", func() bool { return ask1(t.Context(), s) == nil })
+	if s.trouble.times != 0 {
+		t.Error("a login that does not fail leaves nothing to remember")
+	}
+}
+
+func TestRestsGrow(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	for status, longest := range map[int]time.Duration{503: longestRest, 429: longestRest, 400: refusedRest, 403: refusedRest} {
+		f.on(roleLogin, says(status, "x"))
+		s := f.open(t, nil)
+		var rests []time.Duration
+		for range 12 {
+			began := time.Now()
+			if ask1(t.Context(), s) == nil {
+				t.Fatal("no failure")
+			}
+			s.change(func() { rests = append(rests, s.trouble.until.Sub(began)); s.trouble.until = time.Time{} })
+		}
+		if rests[0] > time.Second || rests[11] < longest/2 || slices.Max(rests) > longest+time.Second {
+			t.Errorf("%d: %v", status, rests)
+		}
+	}
+}
+
+// While there is a token that serves, a login that hangs delays nobody.
+func TestHangingLoginDelaysNobody(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	s := f.open(t, nil)
+	must(t, s)
+	release := make(chan struct{})
+	f.on(roleLogin, func(w http.ResponseWriter, _ *http.Request) {
+		<-release
+		f.logIn(w, 3600)
+	})
+	s.change(func() { s.current.tired = true })
+	for range 10 {
+		must(t, s)
+	}
+	if got := f.askedAt("kv/x"); slices.ContainsFunc(got, func(x string) bool { return x != "t1" }) {
+		t.Error(got)
+	}
+	eventually(t, "the login is under way", func() bool { return len(f.askedAt(roleLogin)) == 2 })
+	close(release)
+	eventually(t, "the fresh token is used", func() bool {
+		must(t, s)
+		got := f.askedAt("kv/x")
+		return got[len(got)-1] == "t2"
+	})
+	if n := len(f.askedAt(roleLogin)); n != 2 {
+		t.Errorf("%d logins", n)
+	}
+}
+
+// A token that was replaced is given back: when nobody uses any more what was made for it, or at the end.
+func TestReplacedTokenIsRevoked(t *testing.T) {
+	t.Parallel()
+	for what, x := range map[string]struct {
+		afterlife time.Duration
+		before    []string // the end
+		after     []string
+	}{
+		"meanwhile":  {50 * time.Millisecond, []string{"t1"}, []string{"t1", "t2"}},
+		"at the end": {time.Hour, nil, []string{"t1", "t2"}},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			f := newFake(t)
+			s := f.open(t, nil)
+			s.afterlife = x.afterlife
+			must(t, s)
+			s.change(func() { s.current.tired = true })
+			eventually(t, "another login", func() bool { must(t, s); return s.Current(2) })
+			eventually(t, "before the end", func() bool { return slices.Equal(f.askedAt(revoking), x.before) })
+			s.Close()
+			got := f.askedAt(revoking)
+			slices.Sort(got)
+			if !slices.Equal(got, x.after) {
+				t.Errorf("%v are revoked, want %v", got, x.after)
+			}
+		})
+	}
+}
+
+// The token of a login that is under way at the end is revoked too.
+func TestLoginUnderWayAtTheEnd(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	s := f.open(t, nil)
+	entered, release := make(chan struct{}), make(chan struct{})
+	f.on(roleLogin, func(w http.ResponseWriter, _ *http.Request) {
+		close(entered)
+		<-release
+		f.logIn(w, 3600)
+	})
+	var all sync.WaitGroup
+	all.Go(func() { _ = ask1(t.Context(), s) })
+	<-entered
+	all.Go(s.Close)
+	eventually(t, "it is closed", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return s.closed })
+	close(release)
+	all.Wait()
+	if got := f.askedAt(revoking); !slices.Equal(got, []string{"t1"}) {
+		t.Errorf("%v are revoked", got)
+	}
+	if err := ask1(t.Context(), s); err == nil || err.Error() != "login: the session is closed" {
+		t.Errorf("afterwards: %v", err)
+	}
+}
+
+// A caller who leaves while the daemon is asked on his behalf hurts nobody who waits, and says nothing of the login.
+func TestWhoWaitsForALoginOfAnother(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	s := f.open(t, map[string]any{"approle": map[string]any{"role_id": "r", "secret_id": "urn:realmgate-secret:ops:x"}})
+	asked, may := make(chan struct{}, 10), make(chan struct{})
+	gone, leave := context.WithCancel(t.Context())
+	call := func(ctx context.Context) context.Context {
+		return sdk.WithHost(ctx, &secrets{call: ctx, asked: asked, may: may})
+	}
+	var all sync.WaitGroup
+	all.Go(func() {
+		if err := ask1(call(gone), s); !errors.Is(err, context.Canceled) {
+			t.Errorf("who leaves: %v", err)
+		}
+	})
+	<-asked
+	for range 5 {
+		all.Go(func() {
+			if err := ask1(call(t.Context()), s); err != nil {
+				t.Errorf("who waits: %v", err)
+			}
+		})
+	}
+	leave()
+	close(may)
+	all.Wait()
+	if s.trouble.times != 0 || len(f.askedAt(roleLogin)) != 1 {
+		t.Errorf("%d failures, %d logins", s.trouble.times, len(f.askedAt(roleLogin)))
+	}
+}
+
+// What a login is made with may be there the next moment: that it could not be read is not remembered, and marked as the caller's.
+func TestWhatALoginIsMadeWithCannotBeRead(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	s := f.open(t, map[string]any{"approle": map[string]any{"role_id": "r", "secret_id": "urn:realmgate-secret:ops:x"}})
+	may := make(chan struct{})
+	close(may)
+	over, end := context.WithCancel(t.Context())
+	end()
+	// The host knows that the call is over, and the session does not yet.
+	err := ask1(sdk.WithHost(t.Context(), &secrets{call: over, asked: make(chan struct{}, 9), may: may}), s)
+	if err == nil || err.Error() != "login: secret_id: the call is over" || !flight.IsOwn(err) {
+		t.Fatal(err)
+	}
+	if err := ask1(sdk.WithHost(t.Context(), &secrets{call: t.Context(), asked: make(chan struct{}, 9), may: may}), s); err != nil {
+		t.Error(err)
+	}
+}
+
+// A token that may not renew itself serves until its end.
+func TestRenewalThatThePoliciesForbid(t *testing.T) {
+	t.Parallel()
+	for words, dead := range map[string]bool{"permission denied": false, "invalid token": true} {
+		t.Run(words, func(t *testing.T) {
+			t.Parallel()
+			f := newFake(t)
+			f.on(roleLogin, func(w http.ResponseWriter, _ *http.Request) { f.logIn(w, 3) })
+			f.on(renewal, says(403, words))
+			s := f.open(t, nil)
+			must(t, s)
+			f.on(roleLogin, says(503, "Vault is sealed"))
+			s.mu.Lock()
+			first := s.current
+			s.mu.Unlock()
+			eventually(t, "it is not renewed", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return first.tired })
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if first.dead != dead {
+				t.Errorf("dead: %v", first.dead)
+			}
+		})
+	}
+}
+
+// The end is reckoned from the question for it: the server may have answered a while ago.
+func TestEndOfARenewedToken(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	s := f.open(t, nil)
+	f.on(roleLogin, func(w http.ResponseWriter, _ *http.Request) { f.logIn(w, 3) })
+	asked := make(chan time.Time, 8)
+	f.on(renewal, func(w http.ResponseWriter, _ *http.Request) {
+		asked <- time.Now()
+		time.Sleep(300 * time.Millisecond) // a slow answer is what this is about
+		fmt.Fprint(w, `{"auth":{"client_token":"t1","lease_duration":600,"renewable":true}}`)
+	})
+	must(t, s)
+	at := <-asked
+	var end time.Time
+	eventually(t, "it is renewed", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		end = s.current.expires
+		return end.Sub(at) > time.Minute
+	})
+	if end.After(at.Add(600 * time.Second)) {
+		t.Errorf("it ends %v after the question", end.Sub(at))
+	}
+}
+
+// A no to looking itself up, without the words for a token that is not known, may be the policies': one login tells, and no more.
+func TestTokenThatMayNotLookItselfUp(t *testing.T) {
+	t.Parallel()
+	for what, x := range map[string]struct {
+		lookup http.HandlerFunc
+		logins int
+	}{
+		"denied":              {says(403, "permission denied"), 2},
+		"not known":           {says(403, "invalid token"), 5},
+		"denied by a proxy":   {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(403); fmt.Fprint(w, "<html>") }, 1},
+		"the server is away":  {says(503, "Vault is sealed"), 1},
+		"it is a good one":    {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"data":{}}`) }, 1},
+		"no default policy":   {nil, 1},
+		"the question itself": {nil, 6},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			f := newFake(t)
+			f.on(lookup, x.lookup)
+			f.on("kv/x", says(403, "permission denied"))
+			switch what {
+			case "no default policy":
+				f.on(roleLogin, func(w http.ResponseWriter, _ *http.Request) {
+					fmt.Fprint(w, `{"auth":{"client_token":"t","lease_duration":3600,"policies":["p"]}}`)
+				})
+			case "the question itself":
+				f.on("kv/x", says(403, "1 error occurred: permission denied; invalid token"))
+			}
+			s := f.open(t, nil)
+			for range 5 {
+				if err := ask1(t.Context(), s); !client.Denied(err) {
+					t.Fatal(err)
+				}
+				s.change(func() { s.current.proven = time.Time{} })
+				if what == "no default policy" && len(f.askedAt(lookup)) != 0 {
+					t.Error("it is looked up")
+				}
+			}
+			if n := len(f.askedAt(roleLogin)); n != x.logins {
+				t.Errorf("%d logins, want %d", n, x.logins)
+			}
+		})
+	}
+}
+
+// A file whose token the server did not answer for is tried again.
+func TestTokenFileIsTakenWhenTheServerKnowsIt(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	path := filepath.Join(t.TempDir(), "sink")
+	write := func(text string) {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("one")
+	s := f.open(t, map[string]any{"token_file": path})
+	must(t, s)
+	f.on(lookup, says(503, "Vault is sealed"))
+	write("number-two")
+	eventually(t, "it is tried", func() bool { must(t, s); return slices.Contains(f.askedAt(lookup), "number-two") })
+	f.on(lookup, nil)
+	eventually(t, "it is taken", func() bool {
+		must(t, s)
+		got := f.askedAt("kv/x")
+		return got[len(got)-1] == "number-two"
+	})
+	if len(f.askedAt(revoking)) != 0 {
+		t.Error("somebody else's token is revoked")
+	}
+}
