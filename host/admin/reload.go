@@ -86,7 +86,7 @@ func (c *call) reload(reload func(context.Context, ReloadOptions) (ReloadReport,
 	if err := c.decode(&o); err != nil {
 		return err
 	}
-	if err := http.NewResponseController(c.w).SetWriteDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	if err := http.NewResponseController(c.w).SetWriteDeadline(time.Time{}); err != nil {
 		return err
 	}
 	report, err := reload(c.r.Context(), o)

@@ -35,7 +35,9 @@ type Deps struct {
 	Audit *audit.Log // of the token endpoints; nil: none
 	// SecretCounts counts the reads of secrets, over all generations; nil: nothing does.
 	SecretCounts *secret.Counts
-	Logger       hclog.Logger
+	// Former is the generation that serves now; nil: none. Token services of brokers that both have know what they knew there.
+	Former *Generation
+	Logger hclog.Logger
 }
 
 // Build builds a configuration. Diagnostics with an error mean that the configuration is at fault; the generation is nil
@@ -256,6 +258,10 @@ func (b *builder) realm(r config.Realm) {
 			return
 		}
 		c.Guard = guard
+	}
+	out.broker = x.handle
+	if f := b.deps.Former; f != nil && f.realms[r.Name] != nil && f.realms[r.Name].broker == x.handle {
+		c.Former = f.realms[r.Name].tokens
 	}
 	out.tokens, out.err = token.New(c)
 }

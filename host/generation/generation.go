@@ -55,6 +55,7 @@ type realm struct {
 	handles []catalog.Handle // of every part that its plan goes through
 	plan    *pipeline.Plan
 	tokens  *token.Service
+	broker  catalog.Handle // of tokens
 
 	connections *connection.Service
 	keys        *accesskey.Service

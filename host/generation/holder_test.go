@@ -3,6 +3,7 @@ package generation
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -32,7 +33,7 @@ func TestNobodyIsInAReleasedGeneration(t *testing.T) {
 	h.Switch(first)
 	var users sync.WaitGroup
 	var stop atomic.Bool
-	for range 8 {
+	for range 3 {
 		users.Go(func() {
 			for !stop.Load() {
 				g, leave := h.Enter()
@@ -41,10 +42,11 @@ func TestNobodyIsInAReleasedGeneration(t *testing.T) {
 					stop.Store(true)
 				}
 				leave()
+				runtime.Gosched()
 			}
 		})
 	}
-	for range 300 {
+	for range 100 {
 		next, _ := held()
 		if err := h.Switch(next).Retire(t.Context()); err != nil {
 			t.Error(err)
@@ -78,8 +80,8 @@ func TestRetireWaits(t *testing.T) {
 	retired := make(chan error)
 	go func() { retired <- old.Retire(t.Context()) }()
 	select {
-	case <-retired:
-		t.Fatal("it was retired under a request")
+	case err := <-retired:
+		t.Fatalf("it was retired under a request: %v", err)
 	case <-time.After(20 * time.Millisecond):
 	}
 	if state.released.Load() {
@@ -154,4 +156,33 @@ func BenchmarkEnter(b *testing.B) {
 			}
 		})
 	})
+}
+
+// A request that looked at the current generation just before a switch, and enters it only when the last one has left, is
+// sent back to look again; however many do, none of them takes another one in.
+func TestTooLate(t *testing.T) {
+	old, state := held()
+	if err := old.Retire(t.Context()); err != nil || !state.released.Load() {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if old.enter() {
+			t.Fatal("a released generation was entered")
+		}
+	}
+	// One that enters between the last leave and the seal is in time.
+	late, state := held()
+	late.users.Add(-1)
+	if !late.enter() || late.users.CompareAndSwap(0, sealed) {
+		t.Error("a generation that is not sealed was not entered")
+	}
+	late.leave()
+	select {
+	case <-late.left:
+	default:
+		t.Error("the last one to leave does not seal it")
+	}
+	if state.released.Load() {
+		t.Error("released by a request")
+	}
 }

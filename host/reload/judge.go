@@ -135,42 +135,19 @@ func (j *judge) parts(ctx context.Context, gen *generation.Generation) (blamed b
 	return j.check(ctx, fresh) || blamed
 }
 
-// check asks parts whether they can do their work. One that cannot is passed over if the part of the former generation that
-// it stands for cannot either.
+// check asks the parts that are new whether they can do their work.
 func (j *judge) check(ctx context.Context, fresh []generation.Part) (blamed bool) {
-	for n, why := range checked(ctx, j.set, fresh) {
-		blamed = true
-		p := fresh[n]
-		var former []generation.Part
-		for _, o := range j.old.Held.Parts() {
-			if o.Is(p) {
-				former = append(former, o)
-			}
-		}
-		j.blame(p, "cannot do its work now: "+why, len(checked(ctx, j.old.Set, former)) > 0)
-	}
-	return blamed
-}
-
-// checked gives what there is against parts, by their place.
-func checked(ctx context.Context, set *catalog.Set, parts []generation.Part) map[int]string {
-	hs := make([]catalog.Handle, len(parts))
-	for n, p := range parts {
+	hs := make([]catalog.Handle, len(fresh))
+	for n, p := range fresh {
 		hs[n] = p.Handle
 	}
-	out := map[int]string{}
-	c, ok := any(set).(interface {
-		Check(context.Context, []catalog.Handle) []catalog.Diagnostic
-	})
-	if !ok {
-		return nil
-	}
-	for _, d := range c.Check(ctx, hs) {
-		if !d.Warning && out[d.Index] == "" {
-			out[d.Index] = d.Summary
+	for _, d := range j.set.Check(ctx, hs) {
+		if !d.Warning {
+			blamed = true
+			j.blame(fresh[d.Index], "cannot do its work now: "+d.Summary, false)
 		}
 	}
-	return out
+	return blamed
 }
 
 func (j *judge) blame(p generation.Part, what string, before bool) {

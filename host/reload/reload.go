@@ -116,7 +116,7 @@ func (r *Reloader) Reload(ctx context.Context, o Options) (Report, error) {
 	if j == nil {
 		j = &job{done: make(chan struct{})}
 		r.waiting[o] = j
-		r.work.Go(func() { r.do(j, o) })
+		r.work.Go(func() { r.do(context.WithoutCancel(ctx), j, o) })
 	}
 	r.mu.Unlock()
 	select {
@@ -127,15 +127,19 @@ func (r *Reloader) Reload(ctx context.Context, o Options) (Report, error) {
 	}
 }
 
-func (r *Reloader) do(j *job, o Options) {
+// do does what was asked for with ctx, which tells the audit log who did.
+func (r *Reloader) do(ctx context.Context, j *job, o Options) {
 	defer close(j.done)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(r.ctx, cancel)()
 	if j.err = r.lock(); j.err != nil {
 		r.begin(o)
 		return
 	}
 	defer r.unlock()
 	r.begin(o)
-	j.report, j.err = r.reload(o)
+	j.report, j.err = r.reload(ctx, o)
 }
 
 // begin takes a job out of those that others may join.

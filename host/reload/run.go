@@ -15,15 +15,15 @@ import (
 )
 
 // reload does what was asked for, and tells of it.
-func (r *Reloader) reload(o Options) (Report, error) {
+func (r *Reloader) reload(ctx context.Context, o Options) (Report, error) {
 	if o.DryRun {
-		return r.dryRun(o)
+		return r.dryRun(ctx, o)
 	}
 	if r.deps.Notify != nil {
 		r.deps.Notify(true)
 		defer r.deps.Notify(false)
 	}
-	report, err := r.take(o)
+	report, err := r.take(ctx, o)
 	r.measure(err)
 	if err != nil {
 		r.refused(err)
@@ -40,34 +40,34 @@ func (r *Reloader) refused(err error) {
 }
 
 // take loads the configuration and serves it.
-func (r *Reloader) take(o Options) (Report, error) {
+func (r *Reloader) take(ctx context.Context, o Options) (Report, error) {
 	cfg, diags := r.deps.Load()
 	if err := diags.Err(); err != nil {
-		return Report{}, r.note(err)
+		return Report{}, r.note(ctx, err)
 	}
-	report, next, err := r.build(o, cfg)
+	report, next, err := r.build(ctx, o, cfg)
 	if err != nil {
-		return report, r.note(err)
+		return report, r.note(ctx, err)
 	}
 	report.Warnings = append(slices.Clone(diags), report.Warnings...).Sort()
-	return report, r.serve(next, summary(report), report)
+	return report, r.serve(ctx, next, summary(report), report)
 }
 
 // note keeps an audit line of a reload that came to nothing before anything was changed. Only the first line of the reason
 // is kept: the others are from the configuration.
-func (r *Reloader) note(err error) error {
+func (r *Reloader) note(ctx context.Context, err error) error {
 	why, _, _ := strings.Cut(err.Error(), "\n")
-	_ = r.deps.Audit.Record(r.ctx, audit.Event{Name: audit.ConfigReload, Outcome: audit.Refused, Detail: why})
+	_ = r.deps.Audit.Record(ctx, audit.Event{Name: audit.ConfigReload, Outcome: audit.Refused, Detail: why})
 	return err
 }
 
 // dryRun builds the configuration, says what is different, and leaves nothing behind.
-func (r *Reloader) dryRun(o Options) (Report, error) {
+func (r *Reloader) dryRun(ctx context.Context, o Options) (Report, error) {
 	cfg, diags := r.deps.Load()
 	if err := diags.Err(); err != nil {
 		return Report{}, err
 	}
-	report, next, err := r.build(o, cfg)
+	report, next, err := r.build(ctx, o, cfg)
 	if err != nil {
 		return report, err
 	}
@@ -77,7 +77,7 @@ func (r *Reloader) dryRun(o Options) (Report, error) {
 }
 
 // build makes what cfg asks for beside what serves, and checks it. On an error nothing is left of it.
-func (r *Reloader) build(o Options, cfg *config.Config) (report Report, next Serving, err error) {
+func (r *Reloader) build(ctx context.Context, o Options, cfg *config.Config) (report Report, next Serving, err error) {
 	old, _ := r.serving()
 	if err := config.Restart(old.Held.Config(), cfg).Err(); err != nil {
 		return report, next, err
@@ -90,7 +90,7 @@ func (r *Reloader) build(o Options, cfg *config.Config) (report Report, next Ser
 	if err != nil {
 		return report, next, err
 	}
-	set := r.deps.Catalog.Prepare(r.ctx, sources)
+	set := r.deps.Catalog.Prepare(ctx, sources)
 	if o.Fresh {
 		set.Unshared()
 	}
@@ -105,18 +105,18 @@ func (r *Reloader) build(o Options, cfg *config.Config) (report Report, next Ser
 		return report, next, err
 	}
 	deps := r.deps.Build
-	deps.Plugins = set
-	gen, diags := generation.Build(r.ctx, cfg, deps)
+	deps.Plugins, deps.Former = set, old.Held.Generation
+	gen, diags := generation.Build(ctx, cfg, deps)
 	if err := diags.Err(); err != nil {
 		return report, next, err
 	}
-	j.generation(r.ctx, gen)
+	j.generation(ctx, gen)
 	if err := j.verdict(o); err != nil {
-		gen.Release(context.WithoutCancel(r.ctx))
+		gen.Release(context.WithoutCancel(ctx))
 		return report, next, err
 	}
-	if err := r.ctx.Err(); err != nil {
-		gen.Release(context.WithoutCancel(r.ctx))
+	if err := ctx.Err(); err != nil {
+		gen.Release(context.WithoutCancel(ctx))
 		return report, next, ErrStopping
 	}
 	report = Report{Blocks: config.Diff(old.Held.Config(), cfg, shown(set, sources)), Unavailable: j.tolerated, Warnings: diags}
@@ -158,17 +158,17 @@ func plugins(old, now []catalog.Source, fresh []string) (started, replaced, stop
 
 // serve switches to next, with a line in the audit log before and after. A plugin that was started for it and does not stay
 // well undoes that.
-func (r *Reloader) serve(next Serving, change string, report Report) error {
+func (r *Reloader) serve(ctx context.Context, next Serving, change string, report Report) error {
 	if r.deps.Before != nil {
-		if err := r.deps.Before(r.ctx, next.Held.Generation); err != nil {
+		if err := r.deps.Before(ctx, next.Held.Generation); err != nil {
 			r.drop(next)
-			return r.note(err)
+			return r.note(ctx, err)
 		}
 	}
 	took := false
-	err := r.deps.Audit.Around(r.ctx, audit.Event{Name: audit.ConfigReload, Change: change}, func() error {
+	err := r.deps.Audit.Around(ctx, audit.Event{Name: audit.ConfigReload, Change: change}, func() error {
 		took = true
-		return r.switchTo(next, change, report)
+		return r.switchTo(ctx, next, change, report)
 	}, nil)
 	if !took { // no line could be written
 		r.drop(next)
@@ -176,14 +176,14 @@ func (r *Reloader) serve(next Serving, change string, report Report) error {
 	return err
 }
 
-func (r *Reloader) switchTo(next Serving, change string, report Report) error {
+func (r *Reloader) switchTo(ctx context.Context, next Serving, change string, report Report) error {
 	old, _ := r.serving()
 	r.put(next)
 	window := next.Held.Config().PluginHealthWindow
 	if fresh := next.Set.Fresh(); len(fresh) > 0 && window > 0 {
 		r.deps.Logger.Info("the new configuration serves; plugins that were started for it are watched", "plugins", strings.Join(fresh, ","), "for", window)
-		err := next.Set.Healthy(r.ctx, window)
-		if r.ctx.Err() != nil { // both end with the daemon
+		err := next.Set.Healthy(ctx, window)
+		if ctx.Err() != nil { // both end with the daemon
 			r.moveTo(next)
 			return ErrStopping
 		}
@@ -313,9 +313,9 @@ func (r *Reloader) rebuild(s Serving) bool {
 	if now, _ := r.serving(); now.Held != s.Held {
 		return true
 	}
-	report, next, err := r.build(Options{AllowUnavailable: true}, s.Held.Config())
+	report, next, err := r.build(r.ctx, Options{AllowUnavailable: true}, s.Held.Config())
 	if err == nil {
-		err = r.serve(next, "a plugin that had not started, has", report)
+		err = r.serve(r.ctx, next, "a plugin that had not started, has", report)
 	}
 	r.measure(err)
 	if err != nil && !errors.Is(err, ErrStopping) {

@@ -68,10 +68,13 @@ type Config struct {
 	Broker    Issuer
 	Keys      sdk.KeyPublisher // nil: the broker publishes no keys
 	Plan      Plan
-	Guard     Guard            // nil: nothing is limited
-	Audit     *audit.Log       // nil: no lines are kept
-	Logger    hclog.Logger     // nil: silent
-	Now       func() time.Time // nil: time.Now
+	// Former is a service of the same realm and the same broker, before a reload: what it knows of the broker's keys, and
+	// what the audit log was told of them, lives on. nil: there is none.
+	Former *Service
+	Guard  Guard            // nil: nothing is limited
+	Audit  *audit.Log       // nil: no lines are kept
+	Logger hclog.Logger     // nil: silent
+	Now    func() time.Time // nil: time.Now
 }
 
 // Service is the token service of one realm; as an http.Handler it is the token endpoint. It is safe for concurrent use.
@@ -119,7 +122,10 @@ func New(c Config) (*Service, error) {
 		c.Guard = unguarded{&c}
 	}
 	s := &Service{c: c, aliases: map[string][]string{}, notes: &keyNotes{}, refusals: rate.NewLimiter(1, refusalsAtOnce)}
-	if c.Keys != nil {
+	if c.Former != nil {
+		s.notes, s.keys, s.c.Former = c.Former.notes, c.Former.keys, nil
+	}
+	if c.Keys != nil && s.keys == nil {
 		s.keys = &keySet{
 			publisher: c.Keys, timeout: c.Timeout, now: c.Now, log: c.Logger.With("realm", c.Realm),
 			note: func(kids []string) { s.notes.published(s, kids) },

@@ -47,6 +47,10 @@ var rules = []rule{
 		reason: "a generation is built without knowing the doors that lead to it",
 	},
 	{
+		rooms: []string{"./host/reload"}, deny: []string{"./host/server", "./host/admin"},
+		reason: "a reload is done alike whoever asked for it, and whatever doors there are",
+	},
+	{
 		rooms: []string{"./host/token", "./host/connection", "./host/custody", "./host/accesskey", "./host/secret", "./host/directory", "./host/admin"}, deny: []string{goPlugin, hcl},
 		reason: "a domain room sees interfaces, not processes, and values, not files",
 	},

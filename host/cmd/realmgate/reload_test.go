@@ -1,14 +1,21 @@
 package main
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/realmgate/realmgate/host/admin"
 )
@@ -27,6 +34,18 @@ func (d *gate) edit(old, to string) {
 	if err := os.WriteFile(path, []byte(strings.ReplaceAll(string(text), old, to)), 0o600); err != nil {
 		d.t.Fatal(err)
 	}
+}
+
+// output runs a command and gives what it prints on the standard output.
+func (d *gate) output(args ...string) []byte {
+	d.t.Helper()
+	cmd := exec.Command("realmgate", args...)
+	cmd.Dir = d.dir
+	out, err := cmd.Output()
+	if err != nil {
+		d.t.Fatalf("realmgate %s: %v", strings.Join(args, " "), err)
+	}
+	return out
 }
 
 // refused runs a command that has to fail, and gives what it prints.
@@ -55,7 +74,7 @@ func has(t *testing.T, text string, parts ...string) {
 func (d *gate) pids() map[string][]int {
 	d.t.Helper()
 	var got []admin.Plugin
-	if err := json.Unmarshal([]byte(d.command("plugin", "list", "--json")), &got); err != nil {
+	if err := json.Unmarshal(d.output("plugin", "list", "--json", "--socket", "admin.sock"), &got); err != nil {
 		d.t.Fatal(err)
 	}
 	out := map[string][]int{}
@@ -73,7 +92,7 @@ func TestReload(t *testing.T) {
 	token, before := d.rootToken("demo"), d.pids()
 	d.edit(`realm "other" {}`, "realm \"new\" {}\n")
 	dry := d.command("reload", "--dry-run")
-	has(t, dry, `realm "new": added (`, `config.hcl:9:1)`, `realm "other": removed`, "nothing has")
+	has(t, dry, `realm "new": added (`, `config.hcl:13:1)`, `realm "other": removed`, "nothing has")
 	if a := d.check("new", ""); a.status != http.StatusNotFound {
 		t.Errorf("a dry run added a realm: %d", a.status)
 	}
@@ -92,7 +111,7 @@ func TestReload(t *testing.T) {
 		t.Errorf("a plugin was started anew: %v, then %v", before, after)
 	}
 	has(t, d.command("reload"), "nothing changed")
-	has(t, d.audit(), `"event":"config.reload","outcome":"attempted","change":"+realm new, -realm other"`, `"event":"config.reload","outcome":"done"`)
+	has(t, d.audit(), `"listener":"admin"`, `"event":"config.reload","outcome":"attempted","change":"+realm new, -realm other"`, `"event":"config.reload","outcome":"done"`)
 
 	t.Run("SIGHUP", func(t *testing.T) {
 		d.edit(`realm "new" {}`, "realm \"third\" {}\n")
@@ -106,13 +125,13 @@ func TestReload(t *testing.T) {
 	t.Run("JSON", func(t *testing.T) {
 		d.edit("realm \"third\" {}", "realm \"third\" {\n  hosts = [\"third.example\"]\n}")
 		var got admin.ReloadReport
-		if err := json.Unmarshal([]byte(d.command("reload", "--dry-run", "--json")), &got); err != nil {
+		if err := json.Unmarshal(d.output("reload", "--dry-run", "--json"), &got); err != nil {
 			t.Fatal(err)
 		}
 		if len(got.Blocks) != 1 || got.Blocks[0].String() != `realm "third"` || len(got.Blocks[0].Keys) != 1 {
 			t.Fatalf("%+v", got)
 		}
-		if k := got.Blocks[0].Keys[0]; !got.DryRun || k.Key != "hosts" || k.New != `["third.example"]` || k.Old != "" || !strings.Contains(k.At, "config.hcl:10:3") {
+		if k := got.Blocks[0].Keys[0]; !got.DryRun || k.Key != "hosts" || k.New != `["third.example"]` || k.Old != "" || !strings.Contains(k.At, "config.hcl:14:3") {
 			t.Errorf("%+v", k)
 		}
 	})
@@ -125,4 +144,137 @@ func (d *gate) audit() string {
 		d.t.Fatal(err)
 	}
 	return string(text)
+}
+
+// The log's level, the grace and the certificates of a listener are taken; connections that are open keep the certificate.
+func TestReloadOfTheDaemonItself(t *testing.T) {
+	dir := t.TempDir()
+	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	first := selfSigned(t, cert, key)
+	d := startIn(t, dir, `
+realm "demo" {}
+log {
+  level = "error"
+}
+listener "main" {
+  address = "ADDRESS"
+  tls {
+    cert_file = "cert.pem"
+    key_file  = "key.pem"
+  }
+}
+`)
+	trusts := func(pool *x509.CertPool) bool {
+		c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}}}
+		res, err := c.Get(d.url + "/healthz")
+		return err == nil && res.Body.Close() == nil
+	}
+	if !trusts(first) {
+		t.Fatal("the first certificate is not served")
+	}
+	second := selfSigned(t, cert, key)
+	d.edit(`level = "error"`, `level = "info"`)
+	d.command("reload")
+	if trusts(first) || !trusts(second) {
+		t.Error("the certificate was not replaced")
+	}
+	await(t, func() bool { return strings.Contains(d.log.String(), "configuration reloaded") }) // a line of the new level
+	if err := os.WriteFile(key, []byte("no key"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	has(t, d.refused("reload", "--socket", "admin.sock"), "config.hcl:", "load certificate")
+	if !trusts(second) {
+		t.Error("a certificate that cannot be read took the listener down")
+	}
+}
+
+// While configurations are taken one after the other, not one request of a realm that is in all of them is lost.
+func TestNoRequestIsLost(t *testing.T) {
+	path := testPlugin(t, "moody")
+	d := start(t, "plugin_health_window = \"0s\"\n"+strings.TrimPrefix(moodyConfig(path, "a"), "plugin_health_window = \"2s\"\n"))
+	token := d.rootToken("calm")
+	var stop atomic.Bool
+	var asked atomic.Int64
+	var users sync.WaitGroup
+	for range 4 {
+		users.Go(func() {
+			for !stop.Load() {
+				asked.Add(2)
+				if a := d.check("calm", token); a.status != http.StatusOK {
+					t.Errorf("%d %s", a.status, a.text)
+				}
+				if a := d.check("mood", "x"); a.reason() != "a" && a.reason() != "b" {
+					t.Errorf("%d %s", a.status, a.text)
+				}
+			}
+		})
+	}
+	for n, tags := 0, []string{"a", "b"}; n < 10 && !t.Failed(); n++ {
+		d.edit(`tag  = "`+tags[n%2]+`"`, `tag  = "`+tags[(n+1)%2]+`"`)
+		if n%5 == 4 {
+			rebuild(t, path)
+		}
+		d.command("reload")
+		d.answers(t, tags[(n+1)%2])
+	}
+	stop.Store(true)
+	users.Wait()
+	t.Logf("%d requests", asked.Load())
+	await(t, func() bool { return len(d.pids()["moody"]) == 1 })
+}
+
+// serve --watch takes what is written; what is wrong is told of once, and taken when it is right.
+func TestWatch(t *testing.T) {
+	path := testPlugin(t, "moody")
+	d := start(t, moodyConfig(path, "one"), "--watch")
+	old := d.pids()
+	d.edit(`tag  = "one"`, `tag  = "two"`)
+	await(t, func() bool { return d.check("mood", "x").reason() == "two" })
+	d.edit(`tag  = "two"`, `tag  = "wrong"`)
+	await(t, func() bool { return strings.Contains(d.log.String(), "no broker has this tag") })
+	d.edit(`tag  = "wrong"`, `tag  = "three"`)
+	await(t, func() bool { return d.check("mood", "x").reason() == "three" })
+	if n := strings.Count(d.log.String(), "the former one serves on"); n != 1 {
+		t.Errorf("a bad configuration was told of %d times", n)
+	}
+	rebuild(t, path)
+	await(t, func() bool { return len(d.pids()["moody"]) == 1 && d.pids()["moody"][0] != old["moody"][0] })
+}
+
+// systemd is told when a reload begins and when it has ended, also if it is refused (sd_notify, Type=notify-reload).
+func TestNotifyReload(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "notify")
+	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	t.Setenv("NOTIFY_SOCKET", path)
+	d := start(t, "realm \"demo\" {}\n")
+	told := func() string {
+		t.Helper()
+		_ = socket.SetReadDeadline(time.Now().Add(20 * time.Second))
+		text := make([]byte, 256)
+		n, err := socket.Read(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text[:n])
+	}
+	if got := told(); got != "READY=1" {
+		t.Errorf("told %q", got)
+	}
+	for _, text := range []string{"realm \"more\" {}\n", "nonsense\n"} {
+		d.edit("realm \"demo\" {}\n", "realm \"demo\" {}\n"+text)
+		if err := d.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+		began, usec, _ := strings.Cut(told(), "\n")
+		if n, err := strconv.ParseInt(strings.TrimSpace(strings.TrimPrefix(usec, "MONOTONIC_USEC=")), 10, 64); began != "RELOADING=1" || err != nil || n <= 0 {
+			t.Errorf("told %q %q", began, usec)
+		}
+		if got := told(); got != "READY=1" {
+			t.Errorf("told %q", got)
+		}
+	}
 }
