@@ -30,12 +30,14 @@ type Counts struct {
 	Calls    map[Outcome]uint64 // that have ended, of instances; those to configure them are not among them
 	Retries  uint64             // calls that were made once more
 	Restarts uint64             // processes that took the place of one that had ended
+	Dropped  uint64             // lines of the plugin that were not logged, since there were too many
 }
 
 // counts is what is being counted.
 type counts struct {
 	calls             [len(outcomes)]atomic.Uint64 // by the index of the outcome
 	retries, restarts atomic.Uint64
+	dropped           atomic.Uint64 // lines
 }
 
 // Counts gives what was counted, by name of the plugin.
@@ -43,7 +45,7 @@ func (c *Catalog) Counts() map[string]Counts {
 	out := map[string]Counts{}
 	c.counted.Range(func(name, v any) bool {
 		n := v.(*counts)
-		x := Counts{Calls: make(map[Outcome]uint64, len(outcomes)), Retries: n.retries.Load(), Restarts: n.restarts.Load()}
+		x := Counts{Calls: make(map[Outcome]uint64, len(outcomes)), Retries: n.retries.Load(), Restarts: n.restarts.Load(), Dropped: n.dropped.Load()}
 		for i, o := range outcomes {
 			x.Calls[o] = n.calls[i].Load()
 		}
@@ -58,6 +60,8 @@ func (c *Catalog) countsOf(name string) *counts {
 	v, _ := c.counted.LoadOrStore(name, &counts{})
 	return v.(*counts)
 }
+
+func (n *counts) drop(lines int) { n.dropped.Add(uint64(max(lines, 0))) }
 
 func (n *counts) end(o Outcome) {
 	for i, x := range outcomes {

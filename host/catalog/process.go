@@ -29,7 +29,7 @@ func (p *supervised) launch(ctx context.Context) (x *process, err error) {
 			return nil, p.refused(err)
 		}
 	}
-	c, err := p.c.starter.Start(ctx, p.image, child.Options{Logger: p.log, Handshake: o.StartTimeout, Connect: o.DescribeTimeout})
+	c, err := p.c.starter.Start(ctx, p.image, child.Options{Logger: p.log, Handshake: o.StartTimeout, Connect: o.DescribeTimeout, Dropped: p.counts.drop})
 	if err != nil {
 		return nil, p.refused(err)
 	}

@@ -117,7 +117,7 @@ func (fakePlugins) Plugins() []catalog.Status {
 }
 
 func (fakePlugins) Counts() map[string]catalog.Counts {
-	return map[string]catalog.Counts{"p": {Calls: map[catalog.Outcome]uint64{catalog.OutcomeDone: 6}, Retries: 7, Restarts: 8}}
+	return map[string]catalog.Counts{"p": {Calls: map[catalog.Outcome]uint64{catalog.OutcomeDone: 6}, Retries: 7, Restarts: 8, Dropped: 9}}
 }
 
 // Of two plugins of one name, of which one takes the other's place, there is one series.
@@ -126,7 +126,7 @@ func TestPlugins(t *testing.T) {
 	want(t, text, `realmgate_plugin_state{plugin="p",state="ready"} 1`, `realmgate_plugin_state{plugin="p",state="draining"} 1`,
 		`realmgate_plugin_state{plugin="p",state="failing"} 0`, `realmgate_plugin_instances{plugin="p"} 4`, `realmgate_plugin_calls_in_flight{plugin="p"} 6`,
 		`realmgate_plugin_calls_stuck{plugin="p"} 5`, `realmgate_plugin_breaker_open{plugin="p"} 1`,
-		`realmgate_plugin_calls_total{outcome="done",plugin="p"} 6`, `realmgate_plugin_retries_total{plugin="p"} 7`, `realmgate_plugin_restarts_total{plugin="p"} 8`)
+		`realmgate_plugin_calls_total{outcome="done",plugin="p"} 6`, `realmgate_plugin_retries_total{plugin="p"} 7`, `realmgate_plugin_restarts_total{plugin="p"} 8`, `realmgate_plugin_log_lines_dropped_total{plugin="p"} 9`)
 }
 
 func TestOnlyReads(t *testing.T) {

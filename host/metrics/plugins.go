@@ -29,12 +29,13 @@ var (
 	pluginBreaker   = describe("plugin_breaker_open", "1 while calls are answered unavailable without asking the plugin, since it failed too often.", "plugin")
 	pluginCalls     = describe("plugin_calls_total", "Calls that have ended.", "plugin", "outcome")
 	pluginRetries   = describe("plugin_retries_total", "Calls that were made once more, since their process was lost and another one took its place in time.", "plugin")
+	pluginDropped   = describe("plugin_log_lines_dropped_total", "Lines that the plugin printed and that were not logged, since there were too many.", "plugin")
 	pluginRestarts  = describe("plugin_restarts_total", "Processes that took the place of one that had ended.", "plugin")
 )
 
 // Describe gives what Collect may give.
 func (p *plugins) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{pluginState, pluginInstances, pluginInFlight, pluginStuck, pluginBreaker, pluginCalls, pluginRetries, pluginRestarts} {
+	for _, d := range []*prometheus.Desc{pluginState, pluginInstances, pluginInFlight, pluginStuck, pluginBreaker, pluginCalls, pluginRetries, pluginRestarts, pluginDropped} {
 		out <- d
 	}
 }
@@ -81,5 +82,6 @@ func (p *plugins) Collect(out chan<- prometheus.Metric) {
 		}
 		counter(pluginRetries, c.Retries, name)
 		counter(pluginRestarts, c.Restarts, name)
+		counter(pluginDropped, c.Dropped, name)
 	}
 }
