@@ -19,7 +19,6 @@ type Status struct {
 	Version, Build string
 	State          State
 	Since          time.Time // of the state
-	Digest         string    // of what runs, see child.Image; empty as long as nothing has started
 	PID            int       // 0: no process
 	Restarts       int
 	Instances      int    // configured ones
@@ -49,9 +48,6 @@ func (p *supervised) status() Status {
 	s := Status{Name: p.src.Name, Path: p.src.Path, Bundled: p.src.Bundled, State: p.state, Restarts: p.restarts, Instances: len(p.instances),
 		Version: child.Printable(p.manifest.Version, 64), Build: child.Printable(p.manifest.Build, 128), Offers: slices.Clone(p.manifest.Offers)}
 	s.Since, s.BreakerOpen = p.since, p.breaker.Open()
-	if p.hasStarted() {
-		s.Digest = p.digest
-	}
 	if p.hasStarted() {
 		s.Digest, s.Files = p.digest, p.src.Files
 	}
