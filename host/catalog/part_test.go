@@ -102,6 +102,9 @@ func (p *part) MapPrincipal(ctx context.Context, id sdk.Identity) (sdk.Principal
 	case "fail":
 		return sdk.PrincipalRef{}, errors.New("login failed: client_secret=hunter2\nand more")
 	case "await": // a file
+		if err := os.WriteFile(id.Subject+".awaited", nil, 0o600); err != nil {
+			return sdk.PrincipalRef{}, err
+		}
 		for {
 			if _, err := os.Stat(id.Subject); err == nil {
 				return sdk.PrincipalRef{Name: "awaited"}, nil
