@@ -31,9 +31,7 @@ type Client struct {
 	first     atomic.Int64 // the node that answered last
 	timeout   time.Duration
 	retries   int
-	transport *http.Transport
-
-	HasCertificate bool // of its own, for TLS
+	transport *transports
 }
 
 type node struct {
@@ -157,8 +155,18 @@ func (c *Client) index(to *url.URL) int {
 // Address gives the first address of the settings.
 func (c *Client) Address() string { return c.nodes[0].url.String() }
 
+// Certificate tells the client's own certificate for TLS, as it is now, from another one; "" without one. The next question is
+// asked with it.
+func (c *Client) Certificate() string {
+	if c.transport.own == nil {
+		return ""
+	}
+	_, fingerprint := c.transport.own.current()
+	return fingerprint
+}
+
 // Close ends idle connections.
-func (c *Client) Close() { c.transport.CloseIdleConnections() }
+func (c *Client) Close() { c.transport.close() }
 
 // never: the client itself repeats, and knows when.
 func never(_ context.Context, _ *http.Response, err error) (bool, error) { return false, err }

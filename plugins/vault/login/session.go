@@ -99,7 +99,7 @@ func (s *Session) token(ctx context.Context) (held, error) {
 	due := !usable || t.tired
 	h := t.held()
 	s.mu.Unlock()
-	if f, ok := s.method.(*sink); ok && f.changed() {
+	if w, ok := s.method.(watched); ok && w.changed() {
 		due = true
 	}
 	if !due {
