@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strconv"
 	"sync/atomic"
@@ -52,28 +53,37 @@ type Request struct {
 // Do asks, and asks again where that may help, within the time-out. The answer is nil if it is empty. An error is a
 // [*Failure].
 func (c *Client) Do(ctx context.Context, r Request) (*api.Secret, error) {
+	caller := ctx
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	at := int(c.first.Load())
-	redirected := false
+	redirects := 0
 	for try := 0; ; try++ {
 		out, f := c.ask(ctx, c.nodes[at], r, max(1, len(c.nodes)-try))
 		if f == nil {
 			c.first.Store(int64(at))
 			return out, nil
 		}
-		if to := c.index(f.redirect); to >= 0 && !redirected {
-			at, redirected = to, true
-			continue
+		if to := c.index(f.redirect); to >= 0 {
+			if redirects < len(c.nodes)-1 {
+				at, redirects = to, redirects+1
+				try--
+				continue
+			}
+			f, redirects = circle(f), 0
 		}
 		if !f.unavailable() {
 			c.first.Store(int64(at))
 			return nil, f
 		}
+		next := (at + 1) % len(c.nodes)
+		if !errors.Is(caller.Err(), context.Canceled) { // who leaves says nothing of the node
+			c.first.CompareAndSwap(int64(at), int64(next))
+		}
 		if r.Once && !f.refused || try >= max(c.retries, len(c.nodes)-1) || ctx.Err() != nil {
 			return nil, f
 		}
-		at = (at + 1) % len(c.nodes)
+		at = next
 		if round := (try + 1) / len(c.nodes); (try+1)%len(c.nodes) == 0 && !pause(ctx, round, f.after) {
 			return nil, f
 		}
@@ -112,16 +122,18 @@ func (c *Client) ask(ctx context.Context, n node, r Request, share int) (*api.Se
 	if err := q.SetJSONBody(r.Body); err != nil {
 		return nil, &Failure{text: "the question cannot be written as JSON"}
 	}
+	var connected atomic.Bool // whatever fails before, e.g. the TLS handshake, nothing of the question was sent
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }})
 	answer, err := n.api.RawRequestWithContext(ctx, q)
 	if answer != nil {
 		defer answer.Body.Close() //nolint:errcheck // it was only read
 	}
 	if err != nil {
-		return nil, failureOf(err, answer)
+		return nil, failureOf(err, answer, connected.Load())
 	}
 	if answer.StatusCode >= http.StatusMultipleChoices {
 		f := &Failure{Status: answer.StatusCode, text: "redirects to a host that is not among the addresses"}
-		f.redirect, _ = answer.Location()
+		f.redirect, _ = answer.Location() // against the question's own, where it is relative
 		return nil, f
 	}
 	if answer.StatusCode == http.StatusNoContent {

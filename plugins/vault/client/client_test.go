@@ -1,11 +1,13 @@
 package client
 
 import (
+	"context"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -37,6 +39,14 @@ func fail(status int, words string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(status)
 		_ = json.NewEncoder(w).Encode(map[string]any{"errors": []string{words}})
+	}
+}
+
+// alien is an answer of something in between.
+func alien(status int) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(status)
+		fmt.Fprint(w, `{"message":"hunter2"}`)
 	}
 }
 
@@ -107,17 +117,25 @@ func TestRepetitions(t *testing.T) {
 		asked  int64
 		want   string
 	}{
-		"sealed":          {fail(503, "Vault is sealed"), false, 3, "the server is sealed (status 503)"},
-		"sealed, once":    {fail(503, "Vault is sealed"), true, 3, "the server is sealed (status 503)"},
-		"a standby alone": {fail(500, "local node not active but active cluster node not found"), true, 3, "the node is a standby that finds no active one (status 500)"},
-		"not initialised": {fail(501, ""), false, 3, "the server is not initialised (status 501)"},
-		"an error":        {fail(500, "secret hunter2 broke"), false, 3, "the server answers 500; its own log may say why"},
-		"an error, once":  {fail(500, "x"), true, 1, "the server answers 500; its own log may say why"},
-		"too many":        {fail(429, "request path x: rate limit quota exceeded"), true, 3, "the server answers 429: rate limit quota exceeded"},
-		"not yet there":   {fail(412, "required index state not present"), false, 3, "the server answers 412: required index state not present"},
-		"denied":          {fail(403, "1 error occurred:\n\t* permission denied\n\n"), false, 1, "the server answers 403: permission denied"},
-		"no token":        {fail(403, "2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n"), false, 1, "the server answers 403: invalid token"},
-		"wrong":           {fail(400, "hunter2 is not a number"), false, 1, "the server answers 400; its own log may say why"},
+		"sealed":                    {fail(503, "Vault is sealed"), false, 3, "the server is sealed (status 503)"},
+		"sealed, once":              {fail(503, "Vault is sealed"), true, 3, "the server is sealed (status 503)"},
+		"a standby alone":           {fail(500, "local node not active but active cluster node not found"), true, 3, "the node is a standby that finds no active one (status 500)"},
+		"not initialised":           {fail(501, ""), false, 3, "the server is not initialised (status 501)"},
+		"a secondary for disasters": {fail(400, "path disabled in replication DR secondary mode"), true, 3, "the server answers 400: path disabled in replication DR secondary mode"},
+		"a secondary's status":      {fail(472, ""), true, 3, "the server answers 472"},
+		"a standby's status":        {fail(473, ""), true, 3, "the server answers 473"},
+		"a gateway's 503":           {alien(503), false, 3, "the server answers 503"},
+		"a gateway's 503, once":     {alien(503), true, 1, "the server answers 503"},
+		"a gateway's 429, once":     {alien(429), true, 1, "the server answers 429"},
+		"a gateway's 501, once":     {alien(501), true, 1, "the server is not initialised"},
+		"a gateway's 472, once":     {alien(472), true, 1, "something between here and the server answers 472"},
+		"an error":                  {fail(500, "secret hunter2 broke"), false, 3, "the server answers 500; its own log may say why"},
+		"an error, once":            {fail(500, "x"), true, 1, "the server answers 500; its own log may say why"},
+		"too many":                  {fail(429, "request path x: rate limit quota exceeded"), true, 3, "the server answers 429: rate limit quota exceeded"},
+		"not yet there":             {fail(412, "required index state not present"), false, 3, "the server answers 412: required index state not present"},
+		"denied":                    {fail(403, "1 error occurred:\n\t* permission denied\n\n"), false, 1, "the server answers 403: permission denied"},
+		"no token":                  {fail(403, "2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n"), false, 1, "the server answers 403: invalid token"},
+		"wrong":                     {fail(400, "hunter2 is not a number"), false, 1, "the server answers 400; its own log may say why"},
 		"denied by another": {func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(403)
 			fmt.Fprint(w, "<h1>permission denied: hunter2</h1>")
@@ -203,15 +221,124 @@ func TestRedirectToAnotherNode(t *testing.T) {
 	if standby.asked.Load() != 1 {
 		t.Errorf("the standby was asked %d times", standby.asked.Load())
 	}
-	var a, b *fake // each says that the other is active
-	a = newFake(t, func(w http.ResponseWriter, r *http.Request) {
-		http.Redirect(w, r, b.URL+r.URL.Path, http.StatusTemporaryRedirect)
-	})
-	b = newFake(t, func(w http.ResponseWriter, r *http.Request) {
-		http.Redirect(w, r, a.URL+r.URL.Path, http.StatusTemporaryRedirect)
-	})
-	if _, err := newClient(t, "", a.URL, b.URL).Do(t.Context(), get()); err == nil {
-		t.Error("a circle of redirects answers")
+}
+
+// Nodes that redirect to each other choose an active one just now: they are asked again, with pauses.
+func TestRedirectsInACircle(t *testing.T) {
+	t.Parallel()
+	for chosen, want := range map[int64]string{5: "", 1000: "the server redirects in a circle: each node says that another one is active"} {
+		var n atomic.Int64
+		var a, b *fake
+		to := func(other **fake) http.HandlerFunc {
+			return func(w http.ResponseWriter, r *http.Request) {
+				if n.Add(1) >= chosen {
+					good(w, r)
+					return
+				}
+				http.Redirect(w, r, (*other).URL+r.URL.Path, http.StatusTemporaryRedirect)
+			}
+		}
+		a, b = newFake(t, to(&b)), newFake(t, to(&a))
+		r := get()
+		r.Once = true // who redirects has done nothing
+		_, err := newClient(t, "", a.URL, b.URL).Do(t.Context(), r)
+		if want == "" && err != nil || want != "" && (err == nil || err.Error() != want) || n.Load() > 6 {
+			t.Errorf("%v after %d questions, want %q", err, n.Load(), want)
+		}
+	}
+}
+
+// A chain of them is followed: who was active a moment ago says who is now.
+func TestRedirectsInAChain(t *testing.T) {
+	t.Parallel()
+	last := newFake(t, good)
+	to := func(other *fake) *fake {
+		return newFake(t, func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, other.URL+r.URL.Path, http.StatusTemporaryRedirect)
+		})
+	}
+	middle := to(last)
+	first := to(middle)
+	if out, err := newClient(t, `,"max_retries":0`, first.URL, middle.URL, last.URL).Do(t.Context(), get()); err != nil || out.Data["x"] != "1" || first.asked.Load() != 1 {
+		t.Errorf("%v %v, the first was asked %d times", out, err, first.asked.Load())
+	}
+}
+
+// What is asked once is not repeated where it may have been taken up, but the next question goes to the next node.
+func TestFailOverOfWhatIsAskedOnce(t *testing.T) {
+	t.Parallel()
+	once := get()
+	once.Once = true
+	for what, first := range map[string]http.HandlerFunc{
+		"an error":      fail(500, "x"),
+		"a proxy's no":  alien(502),
+		"hung up":       func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+		"out of time":   func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+		"not its own":   alien(503),
+		"another world": alien(403),
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			bad, up := newFake(t, first), newFake(t, good)
+			c := newClient(t, `,"timeout":"PT1S"`, bad.URL, up.URL)
+			if _, err := c.Do(t.Context(), once); err == nil || up.asked.Load() != 0 {
+				t.Errorf("it was repeated: %v", err)
+			}
+			if out, err := c.Do(t.Context(), once); err != nil || out.Data["x"] != "1" || bad.asked.Load() != 1 {
+				t.Errorf("%v %v, %d questions to the one that fails", out, err, bad.asked.Load())
+			}
+		})
+	}
+	// A caller who leaves says nothing of the node.
+	entered := make(chan struct{})
+	slow := newFake(t, func(_ http.ResponseWriter, r *http.Request) { close(entered); <-r.Context().Done() })
+	c := newClient(t, "", slow.URL, newFake(t, good).URL)
+	ctx, leave := context.WithCancel(t.Context())
+	go func() { <-entered; leave() }()
+	if _, err := c.Do(ctx, once); err == nil || c.first.Load() != 0 {
+		t.Errorf("%v, the node asked first is %d", err, c.first.Load())
+	}
+}
+
+// Where no connection came about nothing was sent, whatever was in the way.
+func TestWhatWasNotSentIsRepeated(t *testing.T) {
+	t.Parallel()
+	tls := httptest.NewUnstartedServer(http.HandlerFunc(good))
+	tls.Config.ErrorLog = log.New(io.Discard, "", 0)
+	tls.StartTLS()
+	t.Cleanup(tls.Close)
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // it accepts, and says nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = silent.Close() })
+	once := get()
+	once.Once = true
+	for what, address := range map[string]string{
+		"nobody listens":                   closedURL(),
+		"a certificate of somebody else":   tls.URL,
+		"no TLS where it is expected":      strings.Replace(newFake(t, good).URL, "http:", "https:", 1),
+		"a handshake that comes to no end": "https://" + silent.Addr().String(),
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			up := newFake(t, good)
+			c := newClient(t, `,"timeout":"PT2S"`, address, up.URL)
+			if out, err := c.Do(t.Context(), once); err != nil || out.Data["x"] != "1" {
+				t.Errorf("%v %v", out, err)
+			}
+		})
+	}
+}
+
+// An answer without a body is one that says nothing, whatever its status.
+func TestEmptyAnswers(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{200, 202, 204} {
+		f := newFake(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) })
+		if out, err := newClient(t, "", f.URL).Do(t.Context(), get()); out != nil || err != nil || f.asked.Load() != 1 {
+			t.Errorf("%d: %v %v", status, out, err)
+		}
 	}
 }
 
