@@ -26,6 +26,9 @@ const (
 	longestPause = 2 * time.Second
 )
 
+// MaxToken bounds a token in bytes; batch tokens with many policies and much metadata are the longest.
+const MaxToken = 8 << 10
+
 // Client asks one cluster. It is safe for concurrent use.
 type Client struct {
 	nodes     []node
@@ -143,8 +146,6 @@ func (c *Client) ask(ctx context.Context, n node, r Request, share int) (*api.Se
 	switch {
 	case err == nil:
 		return out, nil
-	case errors.Is(err, io.EOF):
-		return nil, nil
 	case errors.Is(err, egress.ErrTooLong):
 		return nil, &Failure{Status: answer.StatusCode, text: fmt.Sprintf("gives an answer of more than %d bytes", maxAnswer)}
 	}

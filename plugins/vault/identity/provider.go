@@ -16,9 +16,6 @@ import (
 	"github.com/realmgate/realmgate/sdk"
 )
 
-// maxToken bounds a token in bytes; batch tokens are the longest.
-const maxToken = 4 << 10
-
 const (
 	// askTimeout bounds the questions about one token, for which several may wait.
 	askTimeout = 10 * time.Second
@@ -82,8 +79,8 @@ func (p *Provider) Identify(ctx context.Context, r sdk.Request) (sdk.Identity, e
 	if r.Scheme != "bearer" || !looksLikeOne(r.Token) {
 		return sdk.Identity{}, sdk.NotMine()
 	}
-	if len(r.Token) > maxToken || strings.ContainsFunc(r.Token, notInToken) {
-		return sdk.Identity{}, sdk.Deny("token_malformed", "the token is longer than %d bytes or has characters that no token has", maxToken)
+	if len(r.Token) > client.MaxToken || strings.ContainsFunc(r.Token, notInToken) {
+		return sdk.Identity{}, sdk.Deny("token_malformed", "the token is longer than %d bytes or has characters that no token has", client.MaxToken)
 	}
 	at := p.memory.mark(r.Token)
 	v, holds, known := p.memory.get(at, time.Now())
