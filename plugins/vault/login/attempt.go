@@ -109,8 +109,8 @@ func (s *Session) failed(ctx context.Context, made mark, err error) error {
 	return fault
 }
 
-// giveUp notes that the server does not know a token any more. One that it gave just now is a login that failed: another one at
-// once, for each question, may end the same way.
+// giveUp notes that the server does not know a token any more. A second one in a row that it gave just now is a login that
+// failed: another one for each question might end the same way.
 func (s *Session) giveUp(t *token, denied error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -123,8 +123,9 @@ func (s *Session) giveUp(t *token, denied error) {
 		s.disowned = 0
 		return
 	}
-	s.rest(t.made, fmt.Errorf("the server does not know a token any more that it knew a moment ago: %w", denied), s.disowned, now)
-	s.disowned++
+	if s.disowned++; s.disowned > 1 {
+		s.rest(t.made, fmt.Errorf("the server does not know a token any more that it knew a moment ago: %w", denied), s.disowned-2, now)
+	}
 }
 
 // rest begins one after so many failures before; the caller has the lock.

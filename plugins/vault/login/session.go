@@ -21,6 +21,8 @@ const (
 	loginTimeout = 10 * time.Second
 	// young is for how long nobody doubts a token that was just got.
 	young = 5 * time.Second
+	// maxTries bounds how often a question is asked again with another token.
+	maxTries = 2
 	// closeTimeout bounds what a login under way still has at the end, and then the revocation of tokens.
 	closeTimeout = 2 * time.Second
 )
@@ -45,7 +47,7 @@ type Session struct {
 	trouble    trouble
 	nextLook   time.Time // at what a login is made with
 	refreshing bool
-	disowned   int  // how many logins in a row gave a token that the server did not know soon after
+	disowned   int  // how many tokens in a row the server did not know soon after their logins
 	doubted    bool // a token was given up for what may have been a policy's no
 }
 
@@ -70,10 +72,10 @@ type Error struct{ text string }
 // Error says why.
 func (e *Error) Error() string { return "login: " + e.text }
 
-// Do asks the server. Where it does not know the token any more, the session logs in again and asks once more. An error of
-// the server is a [*client.Failure], one of a login an [*Error].
+// Do asks the server. Where it does not know the token any more, the session logs in again and asks once more, with the failure
+// of a login in the end if that token is not known either. An error of the server is a [*client.Failure], one of a login an [*Error].
 func (s *Session) Do(ctx context.Context, r client.Request) (Answer, error) {
-	for again := false; ; again = true {
+	for try := 0; ; try++ {
 		t, err := s.token(ctx)
 		if err != nil {
 			return Answer{}, err
@@ -83,7 +85,7 @@ func (s *Session) Do(ctx context.Context, r client.Request) (Answer, error) {
 		if err == nil {
 			return Answer{Secret: out, Login: t.id}, nil
 		}
-		if again || !client.Denied(err) || s.knows(ctx, t, err) {
+		if try == maxTries || !client.Denied(err) || s.knows(ctx, t, err) {
 			return Answer{}, err
 		}
 	}
