@@ -84,7 +84,7 @@ func mutual(t *testing.T, slow <-chan struct{}) (url, settings string) {
 			<-slow // it is under way
 			<-slow
 		}
-		fmt.Fprintf(w, `{"data":{"x":%q}}`, r.TLS.PeerCertificates[0].Subject.CommonName)
+		fmt.Fprintf(w, `{"request_id":"r","data":{"x":%q}}`, r.TLS.PeerCertificates[0].Subject.CommonName)
 	}))
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
 	s.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert, MinVersion: tls.VersionTLS12}

@@ -144,12 +144,14 @@ func (c *Client) ask(ctx context.Context, n node, r Request, share int) (*api.Se
 	}
 	out, err := api.ParseSecret(answer.Body)
 	switch {
-	case err == nil:
-		return out, nil
 	case errors.Is(err, egress.ErrTooLong):
 		return nil, &Failure{Status: answer.StatusCode, text: fmt.Sprintf("gives an answer of more than %d bytes", maxAnswer)}
+	case err != nil && ctx.Err() != nil: // in the midst of it
+		return nil, failureOf(ctx.Err(), nil, true)
+	case err != nil || out == nil || out.RequestID == "": // e.g. a page that asks for a login, or an empty one
+		return nil, &Failure{Status: answer.StatusCode, alien: true}
 	}
-	return nil, &Failure{Status: answer.StatusCode, text: "gives an answer that is not Vault's"}
+	return out, nil
 }
 
 // index finds the node of a redirect; -1 if it is none of ours.

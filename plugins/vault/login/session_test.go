@@ -278,7 +278,7 @@ func TestEndOfARenewedToken(t *testing.T) {
 	f.on(renewal, func(w http.ResponseWriter, _ *http.Request) {
 		asked <- time.Now()
 		time.Sleep(300 * time.Millisecond) // a slow answer is what this is about
-		fmt.Fprint(w, `{"auth":{"client_token":"t1","lease_duration":600,"renewable":true}}`)
+		fmt.Fprint(w, `{"request_id":"r","auth":{"client_token":"t1","lease_duration":600,"renewable":true}}`)
 	})
 	must(t, s)
 	at := <-asked
@@ -305,7 +305,7 @@ func TestTokenThatMayNotLookItselfUp(t *testing.T) {
 		"not known":          {says(403, "invalid token"), 5},
 		"denied by a proxy":  {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(403); fmt.Fprint(w, "<html>") }, 1},
 		"the server is away": {says(503, "Vault is sealed"), 1},
-		"it is a good one":   {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"data":{}}`) }, 1},
+		"it is a good one":   {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"request_id":"r","data":{}}`) }, 1},
 		"no default policy":  {nil, 1},
 	} {
 		t.Run(what, func(t *testing.T) {
@@ -315,7 +315,7 @@ func TestTokenThatMayNotLookItselfUp(t *testing.T) {
 			f.on("kv/x", says(403, "permission denied"))
 			if what == "no default policy" {
 				f.on(roleLogin, func(w http.ResponseWriter, _ *http.Request) {
-					fmt.Fprint(w, `{"auth":{"client_token":"t","lease_duration":3600,"policies":["p"]}}`)
+					fmt.Fprint(w, `{"request_id":"r","auth":{"client_token":"t","lease_duration":3600,"policies":["p"]}}`)
 				})
 			}
 			s := f.open(t, nil)
@@ -379,7 +379,7 @@ func TestTokenThatIsDisowned(t *testing.T) {
 			says(403, "invalid token")(w, r)
 			return
 		}
-		fmt.Fprint(w, `{"data":{}}`)
+		fmt.Fprint(w, `{"request_id":"r","data":{}}`)
 	})
 	f.on("kv/y", nil)
 	s.change(func() { s.trouble.until = time.Time{} })
@@ -405,7 +405,7 @@ func TestOneLookForAllWhoAreDenied(t *testing.T) {
 		lookup http.HandlerFunc
 		logins int
 	}{
-		"known": {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"data":{}}`) }, 1}, "not known": {says(403, "invalid token"), 2},
+		"known": {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"request_id":"r","data":{}}`) }, 1}, "not known": {says(403, "invalid token"), 2},
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
