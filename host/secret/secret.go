@@ -62,8 +62,9 @@ type Store struct {
 
 // Service resolves references. It has no stores until SetStores gives it some. It is safe for concurrent use.
 type Service struct {
-	now   func() time.Time
-	table atomic.Pointer[table]
+	now    func() time.Time
+	table  atomic.Pointer[table]
+	counts *Counts // nil: nobody counts
 }
 
 // table is the stores of one configuration with what is remembered of them: a new configuration starts afresh.
@@ -225,6 +226,7 @@ func (s *Service) fetch(ctx context.Context, t *table, st Store, ref sdk.SecretR
 		return k.secret, ok && s.now().Before(k.until)
 	}
 	if v, ok := remembered(); ok {
+		s.counts.remember()
 		return v, nil
 	}
 	// The fetch serves all who wait, so it must not end with the caller that happened to be first.
@@ -238,6 +240,7 @@ func (s *Service) fetch(ctx context.Context, t *table, st Store, ref sdk.SecretR
 		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchLimit)
 		defer cancel()
+		s.counts.ask()
 		v, err := st.Resolver.Resolve(ctx, ref)
 		if err != nil {
 			return nil, err

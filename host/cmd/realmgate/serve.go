@@ -26,7 +26,7 @@ import (
 )
 
 type serveCmd struct {
-	Strict   bool   `help:"Do not start if a plugin does not start, or a part has to wait for what it needs; without it only the realms that name it are unavailable. Wrong settings never start."`
+	Strict   bool   `help:"Do not start if a plugin does not start, or a part cannot do its work now because of what it needs; without it only the realms that name it are unavailable. Wrong settings never start."`
 	Watch    bool   `help:"Reload by itself when a configuration file, a plugin's binary or a listener's certificate changes."`
 	LogLevel string `enum:",trace,debug,info,warn,error" default:"" help:"Overrides log { level }: trace, debug, info, warn or error."`
 }
@@ -80,13 +80,8 @@ func (s serveCmd) Run(ctx context.Context, c *cli, std streams) (err error) {
 		err = errors.Join(err, r.close(context.WithoutCancel(ctx), max(cfg.ShutdownGrace, closeLimit)))
 	}()
 	r.log.Info("configuration loaded", "from", name, "realms", len(cfg.Realms), "tenants", len(cfg.Tenants))
-	if broken := r.broken(); broken != nil {
-		if s.Strict {
-			return broken
-		}
-		for _, line := range strings.Split(broken.Error(), "\n") {
-			r.log.Error(line)
-		}
+	if err := r.fit(ctx, s.Strict); err != nil {
+		return err
 	}
 	srv, err := r.server(cfg, listeners)
 	if err != nil {
@@ -103,6 +98,9 @@ func (s serveCmd) Run(ctx context.Context, c *cli, std streams) (err error) {
 	for _, l := range cfg.Listeners {
 		r.log.Info("listening", "listener", l.Name, "address", srv.Addr(l.Name), "tls", l.TLS != nil)
 	}
+	if a := srv.Addr(server.MetricsListener); a != nil {
+		r.log.Info("listening for scrapes", "address", a, "path", metricsPath)
+	}
 	go r.hangups(ctx, hangup, attached, stop)
 	go r.follow(ctx)
 	go r.sweep(ctx)
@@ -116,6 +114,29 @@ func (s serveCmd) Run(ctx context.Context, c *cli, std streams) (err error) {
 		return err
 	}
 	r.log.Info("stopped")
+	return nil
+}
+
+// fit says what is wrong with what was built: as an error to a strict start, to the log otherwise. What a part needs elsewhere is
+// then not waited for.
+func (r *rooms) fit(ctx context.Context, strict bool) error {
+	broken := r.broken()
+	if strict {
+		if broken != nil {
+			return broken
+		}
+		return r.check(ctx).Err()
+	}
+	if broken != nil {
+		for line := range strings.SplitSeq(broken.Error(), "\n") {
+			r.log.Error(line)
+		}
+	}
+	go func() {
+		for _, d := range r.check(ctx) {
+			r.log.Warn(d.String())
+		}
+	}()
 	return nil
 }
 
@@ -176,7 +197,7 @@ func (r *rooms) server(cfg *config.Config, listeners []server.Listener) (*server
 	if cfg.Audit.Decisions {
 		decisions = r.audit
 	}
-	return server.New(server.Config{Listeners: listeners, AdminSocket: cfg.Admin.Socket, Grace: cfg.ShutdownGrace}, server.Deps{
+	return server.New(server.Config{Listeners: listeners, AdminSocket: cfg.Admin.Socket, MetricsAddress: cfg.Metrics.Address, Grace: cfg.ShutdownGrace}, server.Deps{
 		Enter: func() (server.Snapshot, func()) { return r.holder.Enter() },
 		Realms: func() []admin.Realm {
 			gen, leave := r.holder.Enter()
@@ -186,9 +207,14 @@ func (r *rooms) server(cfg *config.Config, listeners []server.Listener) (*server
 		Directory: r.directory,
 		Audit:     decisions,
 		Admin:     http.HandlerFunc(r.serveAdmin),
+		Metrics:   r.metrics,
+		Meter:     r.metrics,
 		Logger:    r.log.Named("server"),
 	})
 }
+
+// metricsPath is where the admin socket has the metrics.
+const metricsPath = "/metrics"
 
 // serveAdmin serves an operator's request with the generation of the moment, and one for a reload without: that waits for
 // the requests that began before.
@@ -196,6 +222,10 @@ func (r *rooms) serveAdmin(w http.ResponseWriter, req *http.Request) {
 	log := r.log.Named("admin")
 	if req.URL.Path == admin.ReloadPath {
 		admin.ReloadHandler(r.reload, log).ServeHTTP(w, req)
+		return
+	}
+	if req.URL.Path == metricsPath {
+		r.metrics.ServeHTTP(w, req)
 		return
 	}
 	gen, leave := r.holder.Enter()
@@ -236,7 +266,10 @@ func realmList(gen *generation.Generation) []admin.Realm {
 func (r *rooms) pluginList() []admin.Plugin {
 	var out []admin.Plugin
 	for _, s := range r.catalog.Plugins() {
-		p := admin.Plugin{Name: s.Name, Version: s.Version, Path: s.Path, State: string(s.State), PID: s.PID, Restarts: s.Restarts, Instances: s.Instances, Reason: s.LastError}
+		p := admin.Plugin{
+			Name: s.Name, Version: s.Version, Path: s.Path, Digest: s.Digest, State: string(s.State), Since: s.Since, PID: s.PID, Restarts: s.Restarts,
+			Instances: s.Instances, Calls: s.Calls, Stuck: s.Stuck, BreakerOpen: s.BreakerOpen, Reason: s.LastError,
+		}
 		for _, o := range s.Offers {
 			p.Implementations = append(p.Implementations, admin.Implementation{Kind: o.Kind.String(), Type: o.Type})
 		}
