@@ -24,6 +24,7 @@ type Failure struct {
 
 	text     string
 	alien    bool          // the answer is not the server's own: something in between gave it
+	own      bool          // the answer is in the server's form
 	inactive bool          // the node is not the one that answers questions: another one may be
 	refused  bool          // it was not taken up: nothing was sent, or the server itself says that it does nothing now
 	after    time.Duration // the server wants that much time
@@ -148,10 +149,10 @@ func failureOf(err error, answer *api.Response, connected bool) *Failure {
 				f.Secret, _ = api.ParseSecret(answer.Body) // most have none
 			}
 		}
-		own := vaults(no, f.Secret)
+		f.own = vaults(no, f.Secret)
 		f.inactive = f.Status == statusDRSecondary || f.Status == statusPerformanceStandby || f.Said == "path disabled in replication DR secondary mode"
-		f.refused = own && (f.inactive || f.Said == "local node not active" || slices.Contains(idle, f.Status))
-		f.alien = !own && f.Status < http.StatusInternalServerError && f.Status != http.StatusTooManyRequests
+		f.refused = f.own && (f.inactive || f.Said == "local node not active" || slices.Contains(idle, f.Status))
+		f.alien = !f.own && f.Status < http.StatusInternalServerError && f.Status != http.StatusTooManyRequests
 		return f
 	}
 	f := &Failure{}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/openbao/openbao/api/v2"
@@ -113,6 +114,9 @@ func checkAddress(text string, deny egress.List) (*url.URL, error) {
 	}
 	if u.RawQuery != "" || u.Fragment != "" {
 		return nil, errors.New("the URL must not have a query or a fragment")
+	}
+	if path := strings.TrimSuffix(u.Path, "/"); strings.HasSuffix(path, "/v1") {
+		return nil, errors.New("the URL is without /v1, which is put in front of each path")
 	}
 	return u, egress.CheckSecret(u)
 }

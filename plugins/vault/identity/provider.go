@@ -69,6 +69,18 @@ func (p *Provider) Close() error {
 	return nil
 }
 
+// Check logs in where there is a login, and else asks a question that needs none: any answer of the server's own will do.
+func (p *Provider) Check(ctx context.Context) error {
+	if p.session != nil {
+		return p.session.Check(ctx)
+	}
+	_, err := p.client.Do(ctx, client.Request{Method: http.MethodGet, Path: "auth/token/lookup-self"})
+	if status := client.Status(err); status >= 400 && status < 500 && status != http.StatusTooManyRequests { // for want of a token
+		return nil
+	}
+	return err
+}
+
 // Identify has the server say what a bearer token is, unless its answer is remembered. Another scheme, and what does not look
 // like a token of a server, is sdk.NotMine.
 //

@@ -91,6 +91,15 @@ func (s *Session) Do(ctx context.Context, r client.Request) (Answer, error) {
 	}
 }
 
+// Check says whether the session has a token, or gets one, that the server knows. What the token may do is another question.
+func (s *Session) Check(ctx context.Context) error {
+	_, err := s.Do(ctx, client.Request{Method: http.MethodGet, Path: "auth/token/lookup-self"})
+	if client.Denied(err) && !client.As(err).TokenInvalid() { // its policies do not let it look itself up
+		return nil
+	}
+	return err
+}
+
 // Current says whether a login is still the one that the session asks with.
 func (s *Session) Current(login uint64) bool {
 	s.mu.Lock()
