@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,13 +24,24 @@ type Failure struct {
 
 	text     string
 	alien    bool          // the answer is not the server's own: something in between gave it
-	refused  bool          // it was not taken up: nothing was sent, or the server says that it does nothing now
+	own      bool          // the answer is in the server's form
+	inactive bool          // the node is not the one that answers questions: another one may be
+	refused  bool          // it was not taken up: nothing was sent, or the server itself says that it does nothing now
 	after    time.Duration // the server wants that much time
 	redirect *url.URL
 }
 
 // VersionTooOld is what a transit engine says (with status 500) to a version that it signs with no more.
 const VersionTooOld = "requested version for signing is less than the minimum encryption key version"
+
+// The statuses of nodes that answer no questions, where a server or what balances the load says so.
+const (
+	statusDRSecondary        = 472
+	statusPerformanceStandby = 473
+)
+
+// idle are the statuses with which a server says that it takes up nothing now.
+var idle = []int{http.StatusServiceUnavailable, http.StatusTooManyRequests, http.StatusNotImplemented}
 
 // known are words of the server that are repeated, the more telling first.
 var known = []string{
@@ -41,6 +52,7 @@ var known = []string{
 	"namespace not found", VersionTooOld, "no such key version",
 	"cannot sign: key version is too new", "required index state not present", "invalid certificate or no client certificate supplied", "service account name not authorized",
 	"namespace not authorized", "unknown role", "could not be found", "entity from mapped credentials is disabled", "preflight capability check returned 403",
+	"path disabled in replication DR secondary mode",
 }
 
 // Error says what happened, in the server's own known words.
@@ -78,7 +90,7 @@ func (f *Failure) unavailable() bool {
 	if f.Said == VersionTooOld {
 		return false
 	}
-	return f.alien || f.Status == 0 || f.Status >= 500 || f.Status == http.StatusTooManyRequests || f.Status == http.StatusPreconditionFailed
+	return f.alien || f.inactive || f.Status == 0 || f.Status >= 500 || f.Status == http.StatusTooManyRequests || f.Status == http.StatusPreconditionFailed
 }
 
 // As gives the failure in an error; nil if there is none.
@@ -118,27 +130,34 @@ func Status(err error) int {
 	return 0
 }
 
-func failureOf(err error, answer *api.Response) *Failure {
+// circle is the failure of nodes that redirect to each other, e.g. while they choose which one is active.
+func circle(f *Failure) *Failure {
+	return &Failure{Status: f.Status, text: "redirects in a circle: each node says that another one is active", inactive: true, refused: true}
+}
+
+// failureOf says what an error means. connected: there was a connection to send the question on.
+func failureOf(err error, answer *api.Response, connected bool) *Failure {
 	var no *api.ResponseError
 	if errors.As(err, &no) {
 		f := &Failure{Status: no.StatusCode}
 		if !no.RawError {
 			f.Said = said(no.Errors)
 		}
-		f.refused = f.Status == http.StatusServiceUnavailable || f.Status == http.StatusTooManyRequests || f.Status == http.StatusNotImplemented || f.Said == "local node not active"
 		if answer != nil {
 			f.after = retryAfter(answer.Header)
 			if f.Status == http.StatusNotFound {
 				f.Secret, _ = api.ParseSecret(answer.Body) // most have none
 			}
 		}
-		f.alien = f.Status < http.StatusInternalServerError && f.Status != http.StatusTooManyRequests && !vaults(no, f.Secret)
+		f.own = vaults(no, f.Secret)
+		f.inactive = f.Status == statusDRSecondary || f.Status == statusPerformanceStandby || f.Said == "path disabled in replication DR secondary mode"
+		f.refused = f.own && (f.inactive || f.Said == "local node not active" || slices.Contains(idle, f.Status))
+		f.alien = !f.own && f.Status < http.StatusInternalServerError && f.Status != http.StatusTooManyRequests
 		return f
 	}
 	f := &Failure{}
 	var to *url.Error
-	var dial *net.OpError
-	f.refused = errors.As(err, &dial) && dial.Op == "dial"
+	f.refused = !connected
 	switch {
 	case errors.Is(err, egress.ErrRefused), errors.Is(err, egress.ErrTooLong):
 		f.text = "cannot be asked: " + innermost(err)
