@@ -209,13 +209,18 @@ func (t *table) granted(realm string, ref sdk.SecretRef) (Store, error) {
 func (s *Service) value(ctx context.Context, t *table, st Store, ref sdk.SecretRef) (sdk.Secret, error) {
 	whole, err := together(ctx, t, ref.Whole(), func() (sdk.Secret, error) { return s.fetch(ctx, t, st, ref.Whole()) })
 	if err != nil {
-		return sdk.Secret{}, fmt.Errorf("secret store %s: %w", st.Name, err)
+		return sdk.Secret{}, st.fault(ref, err)
 	}
 	v, err := whole.Field(ref.Field())
 	if err != nil {
-		return sdk.Secret{}, fmt.Errorf("secret store %s: %s: %w", st.Name, ref, err)
+		return sdk.Secret{}, st.fault(ref, err)
 	}
 	return v, nil
+}
+
+// fault names the store and the reference as it was given, once: a resolver does not see the field, and names neither.
+func (s Store) fault(ref sdk.SecretRef, err error) error {
+	return fmt.Errorf("secret store %s: %s: %w", s.Name, ref, err)
 }
 
 // fetch gives a whole secret, of those that are kept or from the store.

@@ -17,11 +17,6 @@ import (
 // Resolve gives a secret: of a key-value store the newest version or the one that is asked for, of another engine what it
 // makes on demand, the same for as long as its lease lasts.
 func (s *Store) Resolve(ctx context.Context, ref sdk.SecretRef) (sdk.Secret, error) {
-	out, err := s.resolve(ctx, ref)
-	return out, wrap(ref, err)
-}
-
-func (s *Store) resolve(ctx context.Context, ref sdk.SecretRef) (sdk.Secret, error) {
 	m, err := s.mountOf(ctx, ref.Path())
 	if err != nil {
 		return sdk.Secret{}, err

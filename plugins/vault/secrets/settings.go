@@ -79,14 +79,6 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// wrap names the store and the reference.
-func wrap(ref sdk.SecretRef, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("secret store(vault): %s: %w", ref, err)
-}
-
 // explain says which right is missing where the server denies.
 func explain(err error, capability, path string) error {
 	if client.Denied(err) {

@@ -17,11 +17,6 @@ const maxConflicts = 3
 
 // WriteSecret writes a secret into a key-value store, and answers its version where the store has some.
 func (s *Store) WriteSecret(ctx context.Context, ref sdk.SecretRef, value []byte) (string, error) {
-	version, err := s.write(ctx, ref, value)
-	return version, wrap(ref, err)
-}
-
-func (s *Store) write(ctx context.Context, ref sdk.SecretRef, value []byte) (string, error) {
 	if err := bounded(value); err != nil {
 		return "", err
 	}
@@ -83,10 +78,6 @@ func (s *Store) newest(ctx context.Context, path string) (int, error) {
 
 // DeleteSecret deletes a secret with all its versions and what the server knows of them; one that is not there is no error.
 func (s *Store) DeleteSecret(ctx context.Context, ref sdk.SecretRef) error {
-	return wrap(ref, s.remove(ctx, ref))
-}
-
-func (s *Store) remove(ctx context.Context, ref sdk.SecretRef) error {
 	m, err := s.writable(ctx, ref)
 	if err != nil {
 		return err

@@ -54,13 +54,6 @@ func (b *Broker) Close() error {
 	return nil
 }
 
-func wrap(err error) error {
-	if err == nil || sdk.AsDenial(err) != nil {
-		return err
-	}
-	return fmt.Errorf("token broker(vault-transit): %w", err)
-}
-
 func (b *Broker) path(what string) string {
 	return b.settings.Mount + "/" + what + "/" + b.settings.Key
 }
@@ -93,11 +86,6 @@ func explain(err error, capability, path string) error {
 
 // Issue makes a token for the grant, with a signature of the server.
 func (b *Broker) Issue(ctx context.Context, g sdk.Grant) (sdk.Token, error) {
-	t, err := b.issue(ctx, g)
-	return t, wrap(err)
-}
-
-func (b *Broker) issue(ctx context.Context, g sdk.Grant) (sdk.Token, error) {
 	c, err := b.realm.Claims(g, time.Now(), time.Time{})
 	if err != nil {
 		return sdk.Token{}, err
@@ -176,11 +164,6 @@ func (b *Broker) sign(ctx context.Context, name string, k version, signed string
 // that is not known is left open while the server does not answer, and while it is not asked any more about such ids if the token
 // may be newer than what is known.
 func (b *Broker) Verify(ctx context.Context, r sdk.Request) (sdk.Credential, error) {
-	c, err := b.verify(ctx, r)
-	return c, wrap(err)
-}
-
-func (b *Broker) verify(ctx context.Context, r sdk.Request) (sdk.Credential, error) {
 	t, err := b.realm.Parse(r, b.mayBe)
 	if err != nil {
 		return sdk.Credential{}, err
@@ -216,8 +199,8 @@ func (b *Broker) mayBe(name string) bool {
 func (b *Broker) Keys(ctx context.Context) ([]byte, time.Time, error) {
 	v, err := b.ring.current(ctx)
 	if err != nil {
-		return nil, time.Time{}, wrap(err)
+		return nil, time.Time{}, err
 	}
 	raw, err := v.jwks()
-	return raw, time.Now().Add(min(keysFor, b.settings.PublishAhead.Std()/2)), wrap(err)
+	return raw, time.Now().Add(min(keysFor, b.settings.PublishAhead.Std()/2)), err
 }
