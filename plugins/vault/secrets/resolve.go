@@ -50,7 +50,7 @@ func (s *Store) Resolve(ctx context.Context, ref sdk.SecretRef) (sdk.Secret, err
 		return sdk.Secret{}, err
 	}
 	out := sdk.NewSecret(raw)
-	out.Version, out.CacheUntil = r.version, s.keepUntil(r.until)
+	out.Version, out.CacheUntil = r.version, s.keepUntil(r)
 	return out, nil
 }
 
@@ -58,21 +58,23 @@ func (s *Store) Resolve(ctx context.Context, ref sdk.SecretRef) (sdk.Secret, err
 type result struct {
 	fields  map[string]any
 	version string
+	read    time.Time // when the server was asked that said so
 	until   time.Time // when it ends; zero: that is not known
 }
 
 var errNothing = errors.New("there is no such secret")
 
-// keepUntil is max_age from now, or the end of what was read. What must not be kept has ended already.
-func (s *Store) keepUntil(end time.Time) time.Time {
-	until := time.Now().Add(s.settings.MaxAge.Std())
-	if !end.IsZero() && end.Before(until) {
-		return end
+// keepUntil is max_age after the reading, or the end of what was read. What must not be kept has ended already.
+func (s *Store) keepUntil(r result) time.Time {
+	until := r.read.Add(s.settings.MaxAge.Std())
+	if !r.until.IsZero() && r.until.Before(until) {
+		return r.until
 	}
 	return until
 }
 
 func (s *Store) readV1(ctx context.Context, path string) (result, error) {
+	before := time.Now()
 	out, err := s.session.Do(ctx, client.Request{Method: http.MethodGet, Path: path})
 	if client.Status(err) == http.StatusNotFound {
 		return result{}, errNothing
@@ -83,9 +85,9 @@ func (s *Store) readV1(ctx context.Context, path string) (result, error) {
 	if out.Secret == nil || out.Data == nil {
 		return result{}, errNothing
 	}
-	r := result{fields: out.Data}
+	r := result{fields: out.Data, read: before}
 	if out.LeaseDuration > 0 { // how often to look again, says who wrote it
-		r.until = time.Now().Add(time.Duration(out.LeaseDuration) * time.Second)
+		r.until = before.Add(time.Duration(out.LeaseDuration) * time.Second)
 	}
 	return r, nil
 }
@@ -114,6 +116,7 @@ func (s *Store) readV2(ctx context.Context, m mount, ref sdk.SecretRef) (result,
 	if ref.Version() != "" {
 		r.Query = url.Values{"version": {ref.Version()}}
 	}
+	before := time.Now()
 	out, err := s.session.Do(ctx, r)
 	if f := client.As(err); f != nil && f.Status == http.StatusNotFound {
 		if f.Secret != nil {
@@ -138,7 +141,7 @@ func (s *Store) readV2(ctx context.Context, m mount, ref sdk.SecretRef) (result,
 	case ref.Version() != "" && v.version != ref.Version():
 		return result{}, fmt.Errorf("the server gives version %s instead", v.version)
 	}
-	return result{fields: v.fields, version: v.version}, nil
+	return result{fields: v.fields, version: v.version, read: before}, nil
 }
 
 func gone(v versioned) error {
