@@ -97,12 +97,13 @@ func New(opts Options) (*Catalog, error) {
 // safe makes text that came from a plugin fit for an error or a log.
 func (c *Catalog) safe(s string) string { return child.Safe(s, 4<<10) }
 
-// Close stops every process and returns when none is left, nor a socket, nor a goroutine. Processes end by themselves or,
+// Close releases what lives in every plugin, stops the processes and returns when none is left, nor a socket, nor a goroutine. Processes end by themselves or,
 // at the latest when ctx ends, by force. Calls that are under way fail: the caller drains them before. Sets need not be
 // closed before.
 func (c *Catalog) Close(ctx context.Context) error {
 	var err error
 	c.once.Do(func() {
+		c.letGo(ctx)
 		c.cancel()
 		c.prepare.Lock() // a Prepare that is under way gives up at once
 		defer c.prepare.Unlock()

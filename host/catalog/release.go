@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 
@@ -51,6 +52,53 @@ func (s *Set) releaseAll(ctx context.Context) {
 	}
 	s.mu.Unlock()
 	s.Release(ctx, hs)
+}
+
+// letGo releases every instance of every plugin, so that parts end what they have elsewhere (sessions, leases) before their
+// process does. Those that were configured first go last: others may have needed them for that.
+func (c *Catalog) letGo(ctx context.Context) {
+	c.mu.RLock()
+	plugins := slices.Clone(c.plugins)
+	c.mu.RUnlock()
+	var all []*instance
+	for _, p := range plugins {
+		p.mu.Lock()
+		all = append(all, p.instances...)
+		p.mu.Unlock()
+	}
+	groups := map[uint64]map[*supervised][]*instance{}
+	for _, i := range all {
+		if groups[i.group] == nil {
+			groups[i.group] = map[*supervised][]*instance{}
+		}
+		groups[i.group][i.p] = append(groups[i.group][i.p], i)
+	}
+	for _, g := range slices.Backward(slices.Sorted(maps.Keys(groups))) {
+		if ctx.Err() != nil {
+			return
+		}
+		var wg sync.WaitGroup
+		for p, list := range groups[g] {
+			for x, ids := range p.unbind(list) {
+				wg.Go(func() { p.release(ctx, x, ids) })
+			}
+		}
+		wg.Wait()
+	}
+}
+
+// unbind takes instances out of use for good, whoever has them, and gives their ids, by process.
+func (p *supervised) unbind(all []*instance) map[*process][]uint64 {
+	ids := map[*process][]uint64{}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, i := range all {
+		i.life = released
+		if b := i.bound.Swap(nil); b != nil {
+			ids[b.x] = append(ids[b.x], b.id)
+		}
+	}
+	return ids
 }
 
 // drop takes instances from a set, and out of use where it was the last one that had them. It gives their ids, by process.

@@ -34,6 +34,7 @@ type Plugins interface {
 	Release(ctx context.Context, hs []catalog.Handle)
 	Leg(hs []catalog.Handle) (*catalog.Leg, error)
 	Ready(h catalog.Handle) error
+	Check(ctx context.Context, hs []catalog.Handle) []catalog.Diagnostic
 	Broker(h catalog.Handle, realm string) *catalog.Broker
 	Resolver(h catalog.Handle) *catalog.Resolver
 	Vendor(h catalog.Handle, realm string) *catalog.Vendor

@@ -1,6 +1,7 @@
 package generation
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/realmgate/realmgate/host/catalog"
@@ -30,6 +31,21 @@ func (g *Generation) Parts() []Part { return g.parts }
 
 // Ready says why a part of the generation cannot be called now; nil if it can.
 func (g *Generation) Ready(p Part) error { return g.plugins.Ready(p.Handle) }
+
+// Check asks parts of the generation that no other one has whether they can do their work now: what they need may be away. Each
+// that cannot is an error, at its place. It takes the time of the slowest.
+func (g *Generation) Check(ctx context.Context, parts []Part) config.Diagnostics {
+	hs := make([]catalog.Handle, len(parts))
+	for n, p := range parts {
+		hs[n] = p.Handle
+	}
+	var out config.Diagnostics
+	for _, d := range g.plugins.Check(ctx, hs) {
+		p := parts[d.Index]
+		out = append(out, p.Diagnose("", fmt.Sprintf("%v %q cannot do its work now: %s", p.Kind, p.Type, d.Summary), "", false, true))
+	}
+	return out
+}
 
 // Config gives the configuration that the generation was built of.
 func (g *Generation) Config() *config.Config { return g.config }

@@ -132,22 +132,9 @@ func (j *judge) parts(ctx context.Context, gen *generation.Generation) (blamed b
 		before := func(o generation.Part) bool { return o.Is(p) && j.old.Held.Ready(o) != nil }
 		j.blame(p, "is not available: "+err.Error(), known[p.Handle] || slices.ContainsFunc(old, before))
 	}
-	return j.check(ctx, fresh) || blamed
-}
-
-// check asks the parts that are new whether they can do their work.
-func (j *judge) check(ctx context.Context, fresh []generation.Part) (blamed bool) {
-	hs := make([]catalog.Handle, len(fresh))
-	for n, p := range fresh {
-		hs[n] = p.Handle
-	}
-	for _, d := range j.set.Check(ctx, hs) {
-		if !d.Warning {
-			blamed = true
-			j.blame(fresh[d.Index], "cannot do its work now: "+d.Summary, false)
-		}
-	}
-	return blamed
+	cannot := gen.Check(ctx, fresh)
+	j.refused = append(j.refused, cannot...)
+	return blamed || len(cannot) > 0
 }
 
 func (j *judge) blame(p generation.Part, what string, before bool) {

@@ -117,6 +117,11 @@ func (r *rooms) broken() error {
 	return errors.Join(errs...)
 }
 
+// check asks every part that the start has made whether it can do its work now.
+func (r *rooms) check(ctx context.Context) config.Diagnostics {
+	return r.first.Held.Check(ctx, r.first.Held.Parts())
+}
+
 func logger(c config.Log, std streams) hclog.Logger {
 	return hclog.New(&hclog.LoggerOptions{
 		Name: "realmgate", Level: hclog.LevelFromString(c.Level), JSONFormat: c.Format == "json", Output: std.err, TimeFormat: time.RFC3339Nano,

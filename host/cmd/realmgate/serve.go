@@ -26,7 +26,7 @@ import (
 )
 
 type serveCmd struct {
-	Strict   bool   `help:"Do not start if a plugin does not start, or a part has to wait for what it needs; without it only the realms that name it are unavailable. Wrong settings never start."`
+	Strict   bool   `help:"Do not start if a plugin does not start, or a part cannot do its work now because of what it needs; without it only the realms that name it are unavailable. Wrong settings never start."`
 	Watch    bool   `help:"Reload by itself when a configuration file, a plugin's binary or a listener's certificate changes."`
 	LogLevel string `enum:",trace,debug,info,warn,error" default:"" help:"Overrides log { level }: trace, debug, info, warn or error."`
 }
@@ -80,13 +80,8 @@ func (s serveCmd) Run(ctx context.Context, c *cli, std streams) (err error) {
 		err = errors.Join(err, r.close(context.WithoutCancel(ctx), max(cfg.ShutdownGrace, closeLimit)))
 	}()
 	r.log.Info("configuration loaded", "from", name, "realms", len(cfg.Realms), "tenants", len(cfg.Tenants))
-	if broken := r.broken(); broken != nil {
-		if s.Strict {
-			return broken
-		}
-		for _, line := range strings.Split(broken.Error(), "\n") {
-			r.log.Error(line)
-		}
+	if err := r.fit(ctx, s.Strict); err != nil {
+		return err
 	}
 	srv, err := r.server(cfg, listeners)
 	if err != nil {
@@ -116,6 +111,29 @@ func (s serveCmd) Run(ctx context.Context, c *cli, std streams) (err error) {
 		return err
 	}
 	r.log.Info("stopped")
+	return nil
+}
+
+// fit says what is wrong with what was built: as an error to a strict start, to the log otherwise. What a part needs elsewhere is
+// then not waited for.
+func (r *rooms) fit(ctx context.Context, strict bool) error {
+	broken := r.broken()
+	if strict {
+		if broken != nil {
+			return broken
+		}
+		return r.check(ctx).Err()
+	}
+	if broken != nil {
+		for line := range strings.SplitSeq(broken.Error(), "\n") {
+			r.log.Error(line)
+		}
+	}
+	go func() {
+		for _, d := range r.check(ctx) {
+			r.log.Warn(d.String())
+		}
+	}()
 	return nil
 }
 

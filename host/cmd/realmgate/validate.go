@@ -11,11 +11,13 @@ import (
 	"github.com/realmgate/realmgate/host/directory"
 )
 
-type validateCmd struct{}
+type validateCmd struct {
+	Check bool `help:"Also ask each part whether it can do its work now: whether its provider answers, its secret store lets it in, its key can be read."`
+}
 
 // Run loads the configuration, starts its plugins, has them check their settings, and stops them again. The directory of
 // the configuration is not touched: an empty one stands in for it.
-func (validateCmd) Run(ctx context.Context, c *cli, std streams) (err error) {
+func (v validateCmd) Run(ctx context.Context, c *cli, std streams) (err error) {
 	cfg, name, err := c.load(std, nil)
 	if err != nil {
 		return err
@@ -36,6 +38,9 @@ func (validateCmd) Run(ctx context.Context, c *cli, std streams) (err error) {
 		return err
 	}
 	problems := []error{r.broken()}
+	if v.Check {
+		problems = append(problems, r.check(ctx).Err())
+	}
 	for _, p := range r.catalog.Plugins() {
 		if p.State == catalog.StateFailed { // also one that no realm names: the operator wants to know
 			problems = append(problems, errors.New(p.LastError))
