@@ -155,7 +155,7 @@ func TestPermissionDenied(t *testing.T) {
 		want string
 	}{
 		"read":   {resolve, `the policies of the store's token do not give "read" on kv2/data/b/x: the server answers 403: permission denied`},
-		"write":  {write, `the policies of the store's token do not give "update" on kv2/data/a/x: the server answers 403: permission denied`},
+		"write":  {write, `the policies of the store's token do not give "create" and "update" on kv2/data/a/x: the server answers 403: permission denied`},
 		"delete": {st.DeleteSecret(w.ctx, ref("s:kv2/a/x")), `the policies of the store's token do not give "delete" on kv2/metadata/a/x: the server answers 403: permission denied`},
 	} {
 		if x.err == nil || x.err.Error() != x.want {

@@ -59,7 +59,7 @@ type lease struct {
 	seen    time.Time // when the server was asked that last said that it stands
 	renewed time.Time // when it was got or renewed
 	asked   time.Time // when it was last given
-	tired   bool // its greatest life is near
+	tired   bool      // its greatest life is near
 }
 
 func newLeases(s *login.Session, most int, maxAge time.Duration) *leases {
@@ -218,7 +218,7 @@ func (l *leases) ask(ctx context.Context, path string) (*lease, result, error) {
 		return nil, result{}, errNothing
 	}
 	if err != nil {
-		return nil, result{}, explain(err, "read", path)
+		return nil, result{}, explain(err, path, "read")
 	}
 	if out.Secret == nil || out.Data == nil {
 		return nil, result{}, errNothing
@@ -264,8 +264,12 @@ func (l *leases) reserve(ctx context.Context, path string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.making--
-	l.past = append(l.past, idle) // it is tried again
-	return fmt.Errorf("max_leases allows %d leases, and one that is not in use cannot be revoked: %w", l.most, explain(err, "update", "sys/leases/revoke"))
+	if l.all[idle.path] == nil {
+		l.all[idle.path] = idle
+	} else {
+		l.past = append(l.past, idle)
+	}
+	return fmt.Errorf("max_leases allows %d leases, and one that is not in use cannot be revoked: %w", l.most, explain(err, "sys/leases/revoke", "update"))
 }
 
 // prune forgets what has ended. The lock is held.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"strings"
 	"time"
 
 	"github.com/realmgate/realmgate/plugins/vault/client"
@@ -55,6 +57,7 @@ type Store struct {
 	settings Settings
 	session  *login.Lease
 	mounts   mounts
+	absent   absences
 	leases   *leases
 }
 
@@ -79,10 +82,19 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// explain says which right is missing where the server denies.
-func explain(err error, capability, path string) error {
+// explain says which rights are missing where the server denies.
+func explain(err error, path string, capabilities ...string) error {
 	if client.Denied(err) {
-		return fmt.Errorf("the policies of the store's token do not give %q on %s: %w", capability, path, err)
+		return fmt.Errorf(`the policies of the store's token do not give "%s" on %s: %w`, strings.Join(capabilities, `" and "`), path, err)
+	}
+	return err
+}
+
+// Check logs in. What a token may do beside, and where, the first reference tells.
+func (s *Store) Check(ctx context.Context) error {
+	_, err := s.session.Do(ctx, client.Request{Method: http.MethodGet, Path: "auth/token/lookup-self"})
+	if client.Denied(err) && !client.As(err).TokenInvalid() { // the server knows the token, which may not ask that
+		return nil
 	}
 	return err
 }

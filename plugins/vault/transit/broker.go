@@ -108,6 +108,19 @@ func (b *Broker) Issue(ctx context.Context, g sdk.Grant) (sdk.Token, error) {
 	return b.signWith(ctx, fresh, c)
 }
 
+// Check reads the key, and has something signed that is no token.
+func (b *Broker) Check(ctx context.Context) error {
+	v, err := b.ring.current(ctx)
+	if err != nil {
+		return err
+	}
+	k, err := b.signer(v)
+	if err == nil {
+		_, err = b.sign(ctx, v.algorithm, k, "can this key sign?")
+	}
+	return err
+}
+
 // mismatch is a signature that is not what it should be by the versions that are known.
 type mismatch struct{ error }
 
@@ -118,11 +131,19 @@ func contradicts(err error) bool {
 }
 
 func (b *Broker) signWith(ctx context.Context, v *versions, c accesstoken.Claims) (sdk.Token, error) {
-	k, ok := v.signer(time.Now(), b.settings.PublishAhead.Std())
-	if !ok {
-		return sdk.Token{}, errors.New("the key has no version that signs: min_encryption_version is above all of them")
+	k, err := b.signer(v)
+	if err != nil {
+		return sdk.Token{}, err
 	}
 	return accesstoken.Sign(c, v.algorithm, k.id, func(signed string) ([]byte, error) { return b.sign(ctx, v.algorithm, k, signed) })
+}
+
+func (b *Broker) signer(v *versions) (version, error) {
+	k, ok := v.signer(time.Now(), b.settings.PublishAhead.Std())
+	if !ok {
+		return version{}, errors.New("the key has no version that signs: min_encryption_version is above all of them")
+	}
+	return k, nil
 }
 
 // sign has the server sign with one version, and believes the signature only if it is that version's.
