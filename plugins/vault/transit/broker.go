@@ -125,9 +125,10 @@ func (b *Broker) Check(ctx context.Context) error {
 type mismatch struct{ error }
 
 // contradicts says whether the server's key may be another one than the known versions are of: it signs with that version no more,
-// or was made anew or restored under its name.
+// or was made anew or restored under its name. The words for that are many, so each no of the server itself may mean it.
 func contradicts(err error) bool {
-	return errors.As(err, &mismatch{}) || client.Says(err, client.VersionTooOld) || client.Status(err) == http.StatusBadRequest
+	f := client.As(err)
+	return errors.As(err, &mismatch{}) || f != nil && f.Answered()
 }
 
 func (b *Broker) signWith(ctx context.Context, v *versions, c accesstoken.Claims) (sdk.Token, error) {
