@@ -19,8 +19,8 @@ type Settings struct {
 	login.Choice
 	KVVersion string       `json:"kv_version" default:"auto" doc:"version of the key-value engines: auto (the server is asked, sys/internal/ui/mounts), 1 or 2. With 1 or 2 nothing but key-value secrets is read, unless kv_mounts lists where they are"`
 	KVMounts  []string     `json:"kv_mounts,omitempty" doc:"with kv_version 1 or 2: where key-value engines are mounted; without it the first segment of a path is the mount"`
-	MaxAge    sdk.Duration `json:"max_age" default:"PT30S" doc:"for how long a value may be kept, also while the server is down, at most PT5M. A secret that changes or a lease that is revoked is noticed that much later"`
-	MaxLeases int          `json:"max_leases" default:"100" doc:"how many leases of dynamic secrets are held at most, up to 1000. Beyond it the one that was not asked for the longest is revoked, or, if all are in use, no further secret is made"`
+	MaxAge    sdk.Duration `json:"max_age" default:"PT30S" doc:"for how long after it was read a value may be kept, also while the server is down, at most PT5M. A secret that changes or a lease that is revoked is noticed that much later"`
+	MaxLeases int          `json:"max_leases" default:"100" doc:"how many leases of dynamic secrets may stand at a time, up to 1000; those that were replaced count until their end. Beyond it the one that was not asked for the longest is revoked, or, if all are in use, no further secret is made"`
 }
 
 const (
