@@ -79,6 +79,16 @@ type binding struct {
 // String gives kind and type, like principal-mapper(badge).
 func (i *instance) String() string { return fmt.Sprintf("%v(%s)", i.in.Kind, i.in.Type) }
 
+// whose says which part of the configuration an instance is of, as pairs for a log: realm, tenant, store or authentication type.
+func (i *instance) whose() []any {
+	for _, x := range [][2]string{{"realm", i.in.Setup.Realm}, {"tenant", i.in.Setup.Tenant}, {"store", i.in.Setup.Store}, {"authentication_type", i.in.Setup.AuthenticationType}} {
+		if x[1] != "" {
+			return []any{x[0], x[1]}
+		}
+	}
+	return nil
+}
+
 // at says where the instance is served now; an error of ErrUnavailable if nowhere.
 func (i *instance) at() (*binding, error) {
 	if b := i.bound.Load(); b != nil {

@@ -137,7 +137,7 @@ func (p *supervised) reconfigure(ctx context.Context, x *process, all []*instanc
 		}
 		for i, ds := range p.configure(ctx, x, all[:n]) {
 			if f := firstError(ds); f != nil && ctx.Err() == nil {
-				p.log.Error("instance could not be configured", "instance", all[i].String(), "error", f.Summary)
+				p.log.Error("instance could not be configured", append(all[i].whose(), "instance", all[i].String(), "error", f.Summary)...)
 			}
 		}
 		if ctx.Err() != nil {

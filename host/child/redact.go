@@ -3,6 +3,8 @@ package child
 import (
 	"regexp"
 	"strings"
+
+	"github.com/realmgate/realmgate/sdk"
 )
 
 // hidden stands where a secret stood.
@@ -52,7 +54,7 @@ func redactPairs(s string) string {
 	last := 0
 	for _, m := range pairPattern.FindAllStringSubmatchIndex(s, -1) {
 		key, quote, sep, value := s[m[4]:m[5]], s[m[6]:m[7]], s[m[8]:m[9]], s[m[10]:m[11]]
-		if m[2] >= 0 || quote == "" && (prose(key, sep, value) || storeFault(value, s[m[11]:])) {
+		if m[2] >= 0 || reference(value) || quote == "" && (prose(key, sep, value) || storeFault(value, s[m[11]:])) {
 			continue
 		}
 		b.WriteString(s[last:m[10]])
@@ -74,6 +76,12 @@ func mask(value string) string {
 		}
 	}
 	return hidden
+}
+
+// reference says whether a value is a reference to a secret, perhaps before a colon: "secret store ci-token: urn:realmgate-secret:ci-token:kv/a#pem: ...".
+func reference(value string) bool {
+	_, err := sdk.ParseSecretRef(strings.Trim(strings.TrimSuffix(value, ":"), `\"'`))
+	return err == nil
 }
 
 // storeFault tells what room secret says of a reference, at its place in the settings: "/private_key: secret store vault: ...".

@@ -4,16 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/maypok86/otter/v2"
-	"golang.org/x/sync/singleflight"
 
 	"github.com/realmgate/realmgate/sdk"
 )
@@ -30,8 +25,6 @@ var (
 const (
 	defaultLife = 30 * time.Second // where the resolver names no time
 	maxLife     = 5 * time.Minute
-	maxEntries  = 4096             // places
-	maxVersions = 64               // of one place
 	fetchLimit  = 10 * time.Second // of one fetch, which may serve several callers
 )
 
@@ -67,87 +60,6 @@ type Service struct {
 	counts *Counts // nil: nobody counts
 }
 
-// table is the stores of one configuration with what is remembered of them: a new configuration starts afresh.
-type table struct {
-	stores map[string]Store
-	kept   *otter.Cache[string, map[string]kept] // by place, then by version; the maps are not changed
-	flight singleflight.Group
-
-	mu    sync.Mutex
-	reads map[string]*reads // by place; of places that nobody reads now there is nothing
-}
-
-// kept is a whole secret. A field is taken out of it when it is asked for: two fields that are given while it is kept belong
-// together.
-type kept struct {
-	secret sdk.Secret
-	until  time.Time
-}
-
-// reads are those of one place that are under way.
-type reads struct {
-	now     int    // how many
-	changes uint64 // how often the place was written or deleted since the first of them began
-}
-
-// place names what a write changes: every version and field of a path.
-func place(ref sdk.SecretRef) string { return ref.Store() + ":" + ref.Path() }
-
-// begin begins a read, which end ends. It tells which changes the read knows.
-func (t *table) begin(ref sdk.SecretRef) (since uint64) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	r := t.reads[place(ref)]
-	if r == nil {
-		r = &reads{}
-		t.reads[place(ref)] = r
-	}
-	r.now++
-	return r.changes
-}
-
-func (t *table) end(ref sdk.SecretRef) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if r := t.reads[place(ref)]; r.now > 1 {
-		r.now--
-		return
-	}
-	delete(t.reads, place(ref))
-}
-
-// keep remembers a value of a read that has not ended, unless what it was read from has changed since it began.
-func (t *table) keep(ref sdk.SecretRef, since uint64, k kept) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.reads[place(ref)].changes != since {
-		return
-	}
-	all, _ := t.kept.GetIfPresent(place(ref))
-	if all = maps.Clone(all); all == nil || len(all) >= maxVersions {
-		all = map[string]kept{}
-	}
-	all[ref.Version()] = k
-	t.kept.Set(place(ref), all)
-}
-
-// remembered gives a value that is remembered, and until when.
-func (t *table) remembered(ref sdk.SecretRef) (kept, bool) {
-	all, _ := t.kept.GetIfPresent(place(ref))
-	k, ok := all[ref.Version()]
-	return k, ok
-}
-
-// forget drops every value of a path; reads that are under way are not remembered.
-func (t *table) forget(ref sdk.SecretRef) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if r := t.reads[place(ref)]; r != nil {
-		r.changes++
-	}
-	t.kept.Invalidate(place(ref))
-}
-
 // New gives a service without stores. now may be nil for the clock of the machine.
 func New(now func() time.Time) *Service {
 	if now == nil {
@@ -160,11 +72,7 @@ func New(now func() time.Time) *Service {
 
 // SetStores replaces all stores and forgets every value.
 func (s *Service) SetStores(stores []Store) {
-	t := &table{stores: make(map[string]Store, len(stores)), reads: map[string]*reads{}, kept: otter.Must(&otter.Options[string, map[string]kept]{MaximumSize: maxEntries})}
-	for _, st := range stores {
-		t.stores[st.Name] = st
-	}
-	s.table.Store(t)
+	s.table.Store(newTable(stores, s.now))
 }
 
 // Resolve gives the value of a reference of the operator's configuration.
@@ -210,22 +118,23 @@ func (t *table) granted(realm string, ref sdk.SecretRef) (Store, error) {
 func (s *Service) value(ctx context.Context, t *table, st Store, ref sdk.SecretRef) (sdk.Secret, error) {
 	whole, err := together(ctx, t, ref.Whole(), func() (sdk.Secret, error) { return s.fetch(ctx, t, st, ref.Whole()) })
 	if err != nil {
-		return sdk.Secret{}, fmt.Errorf("secret store %s: %w", st.Name, err)
+		return sdk.Secret{}, st.fault(ref, err)
 	}
 	v, err := whole.Field(ref.Field())
 	if err != nil {
-		return sdk.Secret{}, fmt.Errorf("secret store %s: %s: %w", st.Name, ref, err)
+		return sdk.Secret{}, st.fault(ref, err)
 	}
 	return v, nil
 }
 
+// fault names the store and the reference as it was given, once: a resolver does not see the field, and names neither.
+func (s Store) fault(ref sdk.SecretRef, err error) error {
+	return fmt.Errorf("secret store %s: %s: %w", s.Name, ref, err)
+}
+
 // fetch gives a whole secret, of those that are kept or from the store.
 func (s *Service) fetch(ctx context.Context, t *table, st Store, ref sdk.SecretRef) (sdk.Secret, error) {
-	remembered := func() (sdk.Secret, bool) {
-		k, ok := t.remembered(ref)
-		return k.secret, ok && s.now().Before(k.until)
-	}
-	if v, ok := remembered(); ok {
+	if v, ok := t.remembered(ref); ok {
 		s.counts.remember()
 		return v, nil
 	}
@@ -235,19 +144,21 @@ func (s *Service) fetch(ctx context.Context, t *table, st Store, ref sdk.SecretR
 	ch := t.flight.DoChan(ref.String()+"@"+strconv.FormatUint(since, 10), func() (any, error) {
 		since := t.begin(ref) // whoever waits may have gone by the time that it ends
 		defer t.end(ref)
-		if v, ok := remembered(); ok { // by a fetch that ended since we looked
+		if v, ok := t.remembered(ref); ok { // by a fetch that ended since we looked
 			return v, nil
 		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchLimit)
 		defer cancel()
 		s.counts.ask()
-		v, err := st.Resolver.Resolve(ctx, ref)
+		var v sdk.Secret
+		err := sdk.Guard(func() (err error) { // the flight would end the daemon with it
+			v, err = st.Resolver.Resolve(ctx, ref)
+			return err
+		})
 		if err != nil {
 			return nil, err
 		}
-		if until := s.keepUntil(v); until.After(s.now()) {
-			t.keep(ref, since, kept{v, until})
-		}
+		t.keep(ref, since, kept{v, s.keepUntil(v)})
 		return v, nil
 	})
 	select {

@@ -2,6 +2,7 @@ package secret
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -178,3 +179,37 @@ func TestFieldThatIsNotThere(t *testing.T) {
 		t.Errorf("%d reads", m.reads.Load())
 	}
 }
+
+// Whatever a store says, the reference stands before it as it was given, with its field, and once.
+func TestFaultsNameTheReference(t *testing.T) {
+	t.Parallel()
+	s := New(nil)
+	m := away{errors.New("the server cannot be reached")}
+	s.SetStores([]Store{{Name: "m", Resolver: m, Writer: m, Grants: []Grant{{"a", "kv/"}}}})
+	pinned, whole := ref(t, "urn:realmgate-secret:m:kv/x?=version=2#f"), ref(t, "urn:realmgate-secret:m:kv/x")
+	_, read := s.Resolve(t.Context(), pinned)
+	_, granted := s.ResolveGranted(t.Context(), "a", pinned)
+	_, write := s.Write(t.Context(), whole, nil)
+	_, denied := s.Write(t.Context(), pinned, nil)
+	for what, x := range map[string]struct {
+		err  error
+		want string
+	}{
+		"read": {read, "kv/x?=version=2#f: the server cannot be reached"}, "granted": {granted, "kv/x?=version=2#f: the server cannot be reached"},
+		"write": {write, "kv/x: the server cannot be reached"}, "delete": {s.Delete(t.Context(), whole), "kv/x: the server cannot be reached"},
+		"pinned": {denied, "kv/x?=version=2#f: " + ErrPinned.Error()},
+	} {
+		if want := "secret store m: urn:realmgate-secret:m:" + x.want; x.err == nil || x.err.Error() != want {
+			t.Errorf("%s: %v, want %s", what, x.err, want)
+		}
+	}
+}
+
+// away is a store that only fails.
+type away struct{ err error }
+
+func (a away) Resolve(context.Context, sdk.SecretRef) (sdk.Secret, error) { return sdk.Secret{}, a.err }
+
+func (a away) WriteSecret(context.Context, sdk.SecretRef, []byte) (string, error) { return "", a.err }
+
+func (a away) DeleteSecret(context.Context, sdk.SecretRef) error { return a.err }

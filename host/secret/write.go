@@ -2,7 +2,6 @@ package secret
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -63,7 +62,7 @@ func (t *table) write(ctx context.Context, st Store, ref sdk.SecretRef, value []
 	defer t.forget(ref) // also of a write that failed: it may have been done all the same
 	version, err := st.Writer.WriteSecret(ctx, ref, value)
 	if err != nil {
-		return "", fmt.Errorf("secret store %s: %w", st.Name, err)
+		return "", st.fault(ref, err)
 	}
 	return version, nil
 }
@@ -74,7 +73,7 @@ func (t *table) delete(ctx context.Context, st Store, ref sdk.SecretRef) error {
 	}
 	defer t.forget(ref)
 	if err := st.Writer.DeleteSecret(ctx, ref); err != nil {
-		return fmt.Errorf("secret store %s: %w", st.Name, err)
+		return st.fault(ref, err)
 	}
 	return nil
 }
@@ -83,9 +82,9 @@ func (t *table) delete(ctx context.Context, st Store, ref sdk.SecretRef) error {
 func writable(st Store, ref sdk.SecretRef) error {
 	switch {
 	case st.Writer == nil:
-		return fmt.Errorf("secret store %s: %w", st.Name, ErrReadOnly)
+		return st.fault(ref, ErrReadOnly)
 	case ref.Version() != "" || ref.Field() != "":
-		return fmt.Errorf("secret store %s: %w", st.Name, ErrPinned)
+		return st.fault(ref, ErrPinned)
 	}
 	return nil
 }

@@ -137,6 +137,11 @@ func (g *gate) written() map[string]string {
 	return out
 }
 
+// leavesNoTraceOf has the traces of the daemon searched when the test ends, however it does. What it is given may grow until then.
+func (g *gate) leavesNoTraceOf(secrets map[string]string) {
+	g.t.Cleanup(func() { g.search(secrets) })
+}
+
 // search ends the daemon and finds no secret in anything that it and its plugins wrote, answered by mistake, or dumped.
 func (g *gate) search(secrets map[string]string) {
 	t := g.t

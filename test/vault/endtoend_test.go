@@ -182,6 +182,7 @@ func TestEndToEnd(t *testing.T) {
 	// The server is away when the daemon starts: what needs it is unavailable, and nothing else.
 	e.vault.Stop()
 	e.Start()
+	e.leavesNoTraceOf(e.secret)
 	if a := e.check("plain", e.Token("plain")); a.Status != http.StatusOK {
 		t.Errorf("the realm that needs no server: %d %s", a.Status, a.Text)
 	}
@@ -217,7 +218,6 @@ func TestEndToEnd(t *testing.T) {
 	if len(e.processes()) != 4 {
 		t.Errorf("not the daemon and three plugins: %v", e.processes())
 	}
-	e.search(e.secret)
 }
 
 // newUser gives a token of a user of the server.
@@ -356,18 +356,18 @@ func (e *everything) gone(t *testing.T) {
 		fmt.Fprintln(&e.said, map[bool]string{true: c.Text}[c.Status != http.StatusOK])
 		return c.Status == http.StatusServiceUnavailable
 	})
-	e.says(t, "urn:realmgate-secret:vault:kv/operator/aws: the server cannot be reached: dial tcp ")
+	e.says(t, "urn:realmgate-secret:vault:kv/operator/aws: plugin vault: secret-resolver(vault): the server cannot be reached: dial tcp ")
 	for token, words := range map[string]string{whole: "kv/operator/broker#pem", e.opaque(): "kv/operator/idp#secret"} { // what read its own goes on with it
 		if a := e.check("whole", token); a.Status != http.StatusOK {
 			t.Errorf("%s, when it is not kept any more: %d %s", words, a.Status, a.Text)
 		}
-		e.says(t, "urn:realmgate-secret:vault:"+words+": the server cannot be reached: dial tcp ")
+		e.says(t, "urn:realmgate-secret:vault:"+words+": plugin vault: secret-resolver(vault): the server cannot be reached: dial tcp ")
 	}
 	e.vault.Resume(t) // sealed, as after each start
 	if c := e.connection(http.MethodPost, "whole", "/lake/credentials", root, "{}"); c.Status != http.StatusServiceUnavailable {
 		t.Errorf("while the server is sealed: %d %s", c.Status, c.Text)
 	}
-	e.says(t, "urn:realmgate-secret:vault:kv/operator/aws: the server is sealed (status 503)")
+	e.says(t, "urn:realmgate-secret:vault:kv/operator/aws: plugin vault: secret-resolver(vault): the server is sealed (status 503)")
 	e.vault.Unseal(t)
 	eventually(t, "all recovers", func() bool {
 		return e.Issue("signed").Status == http.StatusOK && e.check("whole", e.opaque()).Status == http.StatusOK &&

@@ -157,26 +157,27 @@ func TestFaultsThroughTheDaemon(t *testing.T) {
 	}
 	g := newGate(t, config)
 	g.Start()
+	g.leavesNoTraceOf(map[string]string{"the key": strings.Split(f.pem, "\n")[1], "the root token": f.Token, "a token of the server": "hvs.", "the secret id": secretID, "the user's token": user})
 	for _, realm := range []string{"plain", "good", "standby", "signed-standby"} {
 		if a := g.check(realm, g.Token(realm)); a.Status != http.StatusOK {
 			t.Errorf("%s: %d %s", realm, a.Status, a.Text)
 		}
 	}
 	for realm, words := range map[string]string{
-		"absent":          "urn:realmgate-secret:absent:kv/operator/none#pem: there is no such secret",
-		"denied":          `urn:realmgate-secret:denied:kv/operator/hidden#pem: the policies of the store's token do not give "read" on kv/data/operator/hidden`,
-		"stranger":        "urn:realmgate-secret:stranger:kv/operator/broker#pem: login: AppRole: the server cannot be reached: x509: certificate signed by unknown authority",
-		"nologin":         "urn:realmgate-secret:nologin:kv/operator/broker#pem: login: AppRole: the server answers 400: invalid role or secret ID",
-		"slow":            "urn:realmgate-secret:slow:kv/operator/broker#pem: login: AppRole: the server does not answer in time",
-		"lost":            "urn:realmgate-secret:lost:kv/operator/broker#pem: login: AppRole: the server redirects to a host that is not among the addresses",
-		"alone":           "urn:realmgate-secret:alone:kv/operator/broker#pem: login: AppRole: the node is a standby that finds no active one (status 500)",
-		"s429":            "urn:realmgate-secret:s429:kv/operator/broker#pem: login: AppRole: the server answers 429; its own log may say why",
-		"s472":            "urn:realmgate-secret:s472:kv/operator/broker#pem: login: AppRole: the server answers 472; its own log may say why",
-		"s473":            "urn:realmgate-secret:s473:kv/operator/broker#pem: login: AppRole: the server answers 473; its own log may say why",
-		"signed-slow":     "does not answer in time",
-		"signed-stranger": "certificate signed by unknown authority",
-		"signed-denied":   "transit/sign/other",
-		"signed-absent":   "transit/keys/none",
+		"absent":          "urn:realmgate-secret:absent:kv/operator/none#pem: plugin vault: secret-resolver(vault): there is no such secret",
+		"denied":          `urn:realmgate-secret:denied:kv/operator/hidden#pem: plugin vault: secret-resolver(vault): the policies of the store's token do not give "read" on kv/data/operator/hidden`,
+		"stranger":        "urn:realmgate-secret:stranger:kv/operator/broker#pem: plugin vault: secret-resolver(vault): login: AppRole: the server cannot be reached: x509: certificate signed by unknown authority",
+		"nologin":         "urn:realmgate-secret:nologin:kv/operator/broker#pem: plugin vault: secret-resolver(vault): login: AppRole: the server answers 400: invalid role or secret ID",
+		"slow":            "urn:realmgate-secret:slow:kv/operator/broker#pem: plugin vault: secret-resolver(vault): login: AppRole: the server does not answer in time",
+		"lost":            "urn:realmgate-secret:lost:kv/operator/broker#pem: plugin vault: secret-resolver(vault): login: AppRole: the server redirects to a host that is not among the addresses",
+		"alone":           "urn:realmgate-secret:alone:kv/operator/broker#pem: plugin vault: secret-resolver(vault): login: AppRole: the node is a standby that finds no active one (status 500)",
+		"s429":            "urn:realmgate-secret:s429:kv/operator/broker#pem: plugin vault: secret-resolver(vault): login: AppRole: the server answers 429; its own log may say why",
+		"s472":            "urn:realmgate-secret:s472:kv/operator/broker#pem: plugin vault: secret-resolver(vault): login: AppRole: something between here and the server answers 472",
+		"s473":            "urn:realmgate-secret:s473:kv/operator/broker#pem: plugin vault: secret-resolver(vault): login: AppRole: something between here and the server answers 473",
+		"signed-slow":     ": plugin vault: token-broker(vault-transit): login: AppRole: the server does not answer in time",
+		"signed-stranger": ": plugin vault: token-broker(vault-transit): login: AppRole: the server cannot be reached: x509: certificate signed by unknown authority",
+		"signed-denied":   ": plugin vault: token-broker(vault-transit): the policies of the broker's token do not give ",
+		"signed-absent":   ": plugin vault: token-broker(vault-transit): there is no key transit/keys/none",
 	} {
 		began := time.Now()
 		if !g.fails(realm) {
@@ -187,12 +188,12 @@ func TestFaultsThroughTheDaemon(t *testing.T) {
 		}
 		g.explains(realm, words)
 		if strings.HasPrefix(words, "urn:") {
-			g.explains("/private_key: secret store "+realm+": ", words)
+			g.explains("/private_key: secret store "+realm+": "+words, realm)
 		}
 	}
 	for realm, words := range map[string]string{
 		"people-slow": "does not answer in time", "people-stranger": "certificate signed by unknown authority", "people-lost": "redirects to a host that is not among the addresses",
-		"people-429": "the server answers 429", "people-472": "the server answers 472", "people-473": "the server answers 473",
+		"people-429": "the server answers 429", "people-472": "something between here and the server answers 472", "people-473": "something between here and the server answers 473",
 	} {
 		began := time.Now()
 		if a := g.check(realm, user); a.Status != http.StatusServiceUnavailable || time.Since(began) > longest {
@@ -211,5 +212,4 @@ func TestFaultsThroughTheDaemon(t *testing.T) {
 	if !g.fails("signed-slow") {
 		t.Error("the server is slow again, but signs")
 	}
-	g.search(map[string]string{"the key": strings.Split(f.pem, "\n")[1], "the root token": f.Token, "a token of the server": "hvs.", "the secret id": secretID, "the user's token": user})
 }

@@ -278,7 +278,7 @@ func TestVaultTokenWhileTheServerIsAway(t *testing.T) {
 	asks := w.newProvider(t, s)
 	away := func(what string) {
 		t.Helper()
-		if _, err := asks.Identify(w.ctx, bearer(w.token)); reason(err) != "unavailable" || !strings.Contains(err.Error(), "identity-provider(vault-token): the server ") {
+		if _, err := asks.Identify(w.ctx, bearer(w.token)); reason(err) != "unavailable" || !strings.HasPrefix(err.Error(), "the server ") {
 			t.Errorf("%s: %v", what, err)
 		}
 		if _, err := kept.Identify(w.ctx, bearer(w.token)); err != nil {

@@ -81,7 +81,7 @@ func TestReadKV(t *testing.T) {
 		{first, "ns1/cubbyhole/x", "needs its mount in kv_mounts"},
 	} {
 		s, err := x.st.Resolve(w.ctx, ref("s:"+x.ref))
-		if err == nil || sdk.AsDenial(err) != nil || !strings.Contains(err.Error(), x.want) || !strings.Contains(err.Error(), "secret store(vault): "+ref("s:"+x.ref).String()) || len(s.Reveal()) > 0 {
+		if err == nil || sdk.AsDenial(err) != nil || !strings.Contains(err.Error(), x.want) || strings.Contains(err.Error(), "urn:") || len(s.Reveal()) > 0 {
 			t.Errorf("%s: %v, want %q", x.ref, err, x.want)
 		}
 	}
@@ -154,9 +154,9 @@ func TestPermissionDenied(t *testing.T) {
 		err  error
 		want string
 	}{
-		"read":   {resolve, `secret store(vault): urn:realmgate-secret:s:kv2/b/x: the policies of the store's token do not give "read" on kv2/data/b/x: the server answers 403: permission denied`},
-		"write":  {write, `secret store(vault): urn:realmgate-secret:s:kv2/a/x: the policies of the store's token do not give "update" on kv2/data/a/x: the server answers 403: permission denied`},
-		"delete": {st.DeleteSecret(w.ctx, ref("s:kv2/a/x")), `secret store(vault): urn:realmgate-secret:s:kv2/a/x: the policies of the store's token do not give "delete" on kv2/metadata/a/x: the server answers 403: permission denied`},
+		"read":   {resolve, `the policies of the store's token do not give "read" on kv2/data/b/x: the server answers 403: permission denied`},
+		"write":  {write, `the policies of the store's token do not give "create" and "update" on kv2/data/a/x: the server answers 403: permission denied`},
+		"delete": {st.DeleteSecret(w.ctx, ref("s:kv2/a/x")), `the policies of the store's token do not give "delete" on kv2/metadata/a/x: the server answers 403: permission denied`},
 	} {
 		if x.err == nil || x.err.Error() != x.want {
 			t.Errorf("%s: %v\nwant %s", what, x.err, x.want)

@@ -211,6 +211,22 @@ func TestTransitKeyMadeAnewOrRestored(t *testing.T) {
 
 	w.remake(t, "k", func() { w.newKey(t, "k", "ed25519") })
 	verify(two, issue(two), "")
+
+	// The same of a key that was rotated: the server has no such version any more.
+	w.newKey(t, "rotated", "ecdsa-p256")
+	w.rotate(t, "rotated")
+	w.Do(t, http.MethodPost, "transit/keys/rotated/config", map[string]any{"min_encryption_version": 2, "exportable": true, "allow_plaintext_backup": true})
+	backup = w.Do(t, http.MethodGet, "transit/backup/rotated", nil)["backup"]
+	b := w.newBroker(t, w.signing("rotated", nil))
+	second = issue(b)
+	w.remake(t, "rotated", func() { w.newKey(t, "rotated", "ecdsa-p256") })
+	if third := issue(b); kid(t, third) == kid(t, second) {
+		t.Error("it is the same key")
+	}
+	w.remake(t, "rotated", func() { w.Do(t, http.MethodPost, "transit/restore/rotated", map[string]any{"backup": backup}) })
+	if fourth := issue(b); kid(t, fourth) != kid(t, second) {
+		t.Error("it is not the restored key")
+	}
 }
 
 // forged gives a token another header and other claims. Its signature stays what it was.

@@ -76,7 +76,7 @@ func (p *Provider) Identify(ctx context.Context, r sdk.Request) (sdk.Identity, e
 	v, ok := p.memory.get(at, p.now())
 	if !ok {
 		if v, err = p.ask(ctx, at, got); err != nil {
-			return sdk.Identity{}, fmt.Errorf("identity-provider(aws-iam): %w", err)
+			return sdk.Identity{}, err
 		}
 	}
 	sdk.CacheFor(ctx, v.until.Sub(p.now()))

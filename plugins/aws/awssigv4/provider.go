@@ -60,7 +60,7 @@ func (p *Provider) Identify(ctx context.Context, r sdk.Request) (sdk.Identity, e
 		return sdk.Identity{}, sdk.NotMine()
 	}
 	if r.HTTP == nil {
-		return sdk.Identity{}, errors.New("identity-provider(aws-sigv4): the host does not say what the request was")
+		return sdk.Identity{}, errors.New("the host does not say what the request was")
 	}
 	c, err := p.read(r)
 	if err != nil {
@@ -73,7 +73,7 @@ func (p *Provider) Identify(ctx context.Context, r sdk.Request) (sdk.Identity, e
 	if !c.Presigned {
 		switch first, err := p.replays.once(r.Realm, c.Signature, c.ends, p.now()); {
 		case err != nil:
-			return sdk.Identity{}, fmt.Errorf("identity-provider(aws-sigv4): %w", err)
+			return sdk.Identity{}, err
 		case !first:
 			return sdk.Identity{}, sdk.Deny("signature_replayed", "the signature was used before: sign every request anew")
 		}
@@ -90,11 +90,11 @@ func (p *Provider) verify(ctx context.Context, c claim) (sdk.AccessKey, error) {
 	case known:
 		s, err := key.Secret.Value(ctx)
 		if err != nil {
-			return sdk.AccessKey{}, fmt.Errorf("identity-provider(aws-sigv4): the secret of an access key: %w", err)
+			return sdk.AccessKey{}, fmt.Errorf("the secret of an access key: %w", err)
 		}
 		secret = s.Reveal()
 	case sdk.AsDenial(err) == nil:
-		return sdk.AccessKey{}, fmt.Errorf("identity-provider(aws-sigv4): %w", err)
+		return sdk.AccessKey{}, err
 	}
 	if fits := c.Fits(secret, c.at, c.canonical); !fits || !known {
 		return sdk.AccessKey{}, sdk.Deny("signature_invalid", "the signature does not fit the request as it arrived, or the access key is not known")

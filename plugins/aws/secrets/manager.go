@@ -31,7 +31,7 @@ type Manager struct {
 
 // NewManager checks the settings. The service is asked when a secret is first wanted.
 func NewManager(_ context.Context, _ sdk.Setup, s ManagerSettings) (*Manager, error) {
-	st, err := newStore("aws-secrets-manager", s.Settings)
+	st, err := newStore(s.Settings)
 	const day = 24 * time.Hour
 	if w := s.RecoveryWindow.Std(); w != 0 && (w < 7*day || w > 30*day || w%day != 0) {
 		err = errors.Join(err, sdk.At(errors.New("the window is PT0S, or whole days between P7D and P30D"), "recovery_window"))
@@ -77,11 +77,6 @@ func (m *Manager) service(ctx context.Context) (*secretsmanager.Client, error) {
 
 // Resolve gives the current version of a secret, or the one that is asked for.
 func (m *Manager) Resolve(ctx context.Context, ref sdk.SecretRef) (sdk.Secret, error) {
-	s, err := m.resolve(ctx, ref)
-	return s, m.wrap(ref, err)
-}
-
-func (m *Manager) resolve(ctx context.Context, ref sdk.SecretRef) (sdk.Secret, error) {
 	ctx, cancel := context.WithTimeout(ctx, m.timeout)
 	defer cancel()
 	name, err := secretID(ref.Path())
@@ -123,11 +118,6 @@ const (
 
 // WriteSecret writes a new version of a secret, makes the secret if need be, and answers the version's id.
 func (m *Manager) WriteSecret(ctx context.Context, ref sdk.SecretRef, value []byte) (string, error) {
-	version, err := m.write(ctx, ref, value)
-	return version, m.wrap(ref, err)
-}
-
-func (m *Manager) write(ctx context.Context, ref sdk.SecretRef, value []byte) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, m.timeout)
 	defer cancel()
 	name, err := secretID(ref.Path())
@@ -186,10 +176,6 @@ func asText(value []byte) (*string, []byte) {
 
 // DeleteSecret deletes a secret with all its versions; one that is not there is no error.
 func (m *Manager) DeleteSecret(ctx context.Context, ref sdk.SecretRef) error {
-	return m.wrap(ref, m.remove(ctx, ref))
-}
-
-func (m *Manager) remove(ctx context.Context, ref sdk.SecretRef) error {
 	ctx, cancel := context.WithTimeout(ctx, m.timeout)
 	defer cancel()
 	name, err := secretID(ref.Path())

@@ -22,7 +22,7 @@ type Parameters struct{ *store }
 
 // NewParameters checks the settings. The service is asked when a secret is first wanted.
 func NewParameters(_ context.Context, _ sdk.Setup, s Settings) (*Parameters, error) {
-	st, err := newStore("aws-ssm-parameters", s)
+	st, err := newStore(s)
 	if err != nil {
 		return nil, err
 	}
@@ -57,11 +57,6 @@ func (p *Parameters) service(ctx context.Context) (*ssm.Client, error) {
 
 // Resolve gives the current version of a parameter, or the one of a number or a label.
 func (p *Parameters) Resolve(ctx context.Context, ref sdk.SecretRef) (sdk.Secret, error) {
-	s, err := p.resolve(ctx, ref)
-	return s, p.wrap(ref, err)
-}
-
-func (p *Parameters) resolve(ctx context.Context, ref sdk.SecretRef) (sdk.Secret, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
 	name, err := parameter(ref.Path())
@@ -93,11 +88,6 @@ func (p *Parameters) resolve(ctx context.Context, ref sdk.SecretRef) (sdk.Secret
 
 // WriteSecret writes a new version of a parameter of the type SecureString.
 func (p *Parameters) WriteSecret(ctx context.Context, ref sdk.SecretRef, value []byte) (string, error) {
-	version, err := p.write(ctx, ref, value)
-	return version, p.wrap(ref, err)
-}
-
-func (p *Parameters) write(ctx context.Context, ref sdk.SecretRef, value []byte) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
 	name, err := parameter(ref.Path())
@@ -127,10 +117,6 @@ func (p *Parameters) write(ctx context.Context, ref sdk.SecretRef, value []byte)
 
 // DeleteSecret deletes a parameter with all its versions; one that is not there is no error.
 func (p *Parameters) DeleteSecret(ctx context.Context, ref sdk.SecretRef) error {
-	return p.wrap(ref, p.remove(ctx, ref))
-}
-
-func (p *Parameters) remove(ctx context.Context, ref sdk.SecretRef) error {
 	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
 	name, err := parameter(ref.Path())

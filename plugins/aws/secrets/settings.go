@@ -35,14 +35,13 @@ var regionPattern = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$`)
 
 // store is what both have: how to reach the service, and as whom.
 type store struct {
-	kind     string
 	settings Settings
 	http     *http.Client
 	chain    identity.Chain
 	timeout  time.Duration
 }
 
-func newStore(kind string, s Settings) (*store, error) {
+func newStore(s Settings) (*store, error) {
 	h, err := s.Client(s.endpoint())
 	if !regionPattern.MatchString(s.Region) {
 		err = errors.Join(err, sdk.At(errors.New("it is not the name of a region, e.g. eu-central-1"), "region"))
@@ -50,7 +49,7 @@ func newStore(kind string, s Settings) (*store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &store{kind: kind, settings: s, http: h, timeout: s.Timeout.Std()}, nil
+	return &store{settings: s, http: h, timeout: s.Timeout.Std()}, nil
 }
 
 func (s *Settings) endpoint() client.Endpoint {
@@ -77,14 +76,6 @@ func (s *store) keys(ctx context.Context) (aws.Credentials, error) {
 		return aws.Credentials{}, fmt.Errorf("the store's credentials (%s): %w", s.settings.Credentials, err)
 	}
 	return keys, nil
-}
-
-// wrap names the store and the reference.
-func (s *store) wrap(ref sdk.SecretRef, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("secret store(%s): %s: %w", s.kind, ref, err)
 }
 
 // bounded refuses a secret that is too long.

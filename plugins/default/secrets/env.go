@@ -2,7 +2,7 @@ package secrets
 
 import (
 	"context"
-	"fmt"
+	"errors"
 
 	"github.com/realmgate/realmgate/sdk"
 )
@@ -22,11 +22,11 @@ func NewEnv(_ context.Context, setup sdk.Setup, _ EnvSettings) (*Env, error) {
 // Resolve gives the variable that the path names. One that is not listed or not set is an error.
 func (e *Env) Resolve(_ context.Context, ref sdk.SecretRef) (sdk.Secret, error) {
 	if ref.Version() != "" {
-		return sdk.Secret{}, fmt.Errorf("%s: %w", ref, errVersion)
+		return sdk.Secret{}, errVersion
 	}
 	v, ok := e.values[ref.Path()]
 	if !ok {
-		return sdk.Secret{}, fmt.Errorf("%s: the variable is not listed in the store's block, or not set", ref)
+		return sdk.Secret{}, errors.New("the variable is not listed in the store's block, or not set")
 	}
 	return v, nil
 }

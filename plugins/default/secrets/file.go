@@ -51,14 +51,6 @@ func (f *File) Close() error { return f.root.Close() }
 
 // Resolve reads the file. Links that lead out of the directory are not followed.
 func (f *File) Resolve(_ context.Context, ref sdk.SecretRef) (sdk.Secret, error) {
-	s, err := f.resolve(ref)
-	if err != nil {
-		return sdk.Secret{}, fmt.Errorf("%s: %w", ref, err)
-	}
-	return s, nil
-}
-
-func (f *File) resolve(ref sdk.SecretRef) (sdk.Secret, error) {
 	if ref.Version() != "" {
 		return sdk.Secret{}, errVersion
 	}
@@ -80,10 +72,7 @@ func (f *File) resolve(ref sdk.SecretRef) (sdk.Secret, error) {
 // WriteSecret writes the file anew, all or nothing, with a newline at its end, so that Resolve gives the very value.
 // Directories on the way are made. The version is empty.
 func (f *File) WriteSecret(_ context.Context, ref sdk.SecretRef, value []byte) (string, error) {
-	if err := f.write(ref, value); err != nil {
-		return "", fmt.Errorf("%s: %w", ref, err)
-	}
-	return "", nil
+	return "", f.write(ref, value)
 }
 
 func (f *File) write(ref sdk.SecretRef, value []byte) (err error) {
@@ -118,7 +107,7 @@ func (f *File) write(ref sdk.SecretRef, value []byte) (err error) {
 // DeleteSecret removes the file; one that is not there is no error.
 func (f *File) DeleteSecret(_ context.Context, ref sdk.SecretRef) error {
 	if err := f.root.Remove(ref.Path()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s: %w", ref, err)
+		return err
 	}
 	f.syncDir(path.Dir(ref.Path()))
 	return nil

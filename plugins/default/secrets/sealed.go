@@ -120,18 +120,6 @@ func (s *Sealed) Close() error { return s.folder.close() }
 
 // Resolve opens the newest version of a secret, or the one that the reference names.
 func (s *Sealed) Resolve(ctx context.Context, ref sdk.SecretRef) (sdk.Secret, error) {
-	v, err := s.resolve(ctx, ref)
-	if err != nil {
-		return sdk.Secret{}, s.failed(ref, err)
-	}
-	return v, nil
-}
-
-func (s *Sealed) failed(ref sdk.SecretRef, err error) error {
-	return fmt.Errorf("%s: %w", ref, err)
-}
-
-func (s *Sealed) resolve(ctx context.Context, ref sdk.SecretRef) (sdk.Secret, error) {
 	doc, err := s.load(ref)
 	if err != nil {
 		return sdk.Secret{}, err
@@ -172,7 +160,7 @@ func (s *Sealed) load(ref sdk.SecretRef) (*document, error) {
 func (s *Sealed) WriteSecret(ctx context.Context, ref sdk.SecretRef, value []byte) (string, error) {
 	version, err := s.write(ctx, ref, value)
 	if err != nil {
-		return "", s.failed(ref, err)
+		return "", err
 	}
 	return strconv.FormatInt(version, 10), nil
 }
@@ -218,13 +206,6 @@ func (s *Sealed) write(ctx context.Context, ref sdk.SecretRef, value []byte) (in
 // DeleteSecret removes a secret with all its versions; one that is not there is no error. A secret that is written there
 // later begins with version 1.
 func (s *Sealed) DeleteSecret(ctx context.Context, ref sdk.SecretRef) error {
-	if err := s.delete(ctx, ref); err != nil {
-		return s.failed(ref, err)
-	}
-	return nil
-}
-
-func (s *Sealed) delete(ctx context.Context, ref sdk.SecretRef) error {
 	if ref.Store() != s.store {
 		return errOtherStore
 	}

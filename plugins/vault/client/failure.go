@@ -31,8 +31,11 @@ type Failure struct {
 	redirect *url.URL
 }
 
-// VersionTooOld is what a transit engine says (with status 500) to a version that it signs with no more.
-const VersionTooOld = "requested version for signing is less than the minimum encryption key version"
+// What a transit engine says (with status 500) to a version that it signs with no more, or does not have.
+const (
+	VersionTooOld = "requested version for signing is less than the minimum encryption key version"
+	VersionTooNew = "requested version for signing is higher than the latest key version"
+)
 
 // The statuses of nodes that answer no questions, where a server or what balances the load says so.
 const (
@@ -49,7 +52,7 @@ var known = []string{
 	"lease is not renewable", "lease expired", "wrapping token is not valid or does not exist", "invalid role or secret ID", "invalid role ID",
 	"invalid secret id", "missing client token", "no handler for route", "unsupported path", "unsupported operation", "encryption key not found",
 	"signing key not found", "check-and-set parameter required", "check-and-set parameter did not match", "local node not active", "rate limit quota exceeded",
-	"namespace not found", VersionTooOld, "no such key version",
+	"namespace not found", VersionTooOld, VersionTooNew, "no such key version",
 	"cannot sign: key version is too new", "required index state not present", "invalid certificate or no client certificate supplied", "service account name not authorized",
 	"namespace not authorized", "unknown role", "could not be found", "entity from mapped credentials is disabled", "preflight capability check returned 403",
 	"path disabled in replication DR secondary mode",
@@ -79,6 +82,11 @@ func (f *Failure) Error() string {
 // Denied says whether the server says that the token may not do that, or is none.
 func (f *Failure) Denied() bool { return f.Status == http.StatusForbidden && !f.alien }
 
+// Answered says whether the server itself took the question up, and answered no.
+func (f *Failure) Answered() bool {
+	return f.own && !f.refused && f.Status != http.StatusPreconditionFailed
+}
+
 // TokenInvalid says whether the server says that the token is none. Not every server has these words: one that only denies may
 // mean it too.
 func (f *Failure) TokenInvalid() bool {
@@ -87,7 +95,7 @@ func (f *Failure) TokenInvalid() bool {
 
 // unavailable says whether the same question may be answered later, or by another node.
 func (f *Failure) unavailable() bool {
-	if f.Said == VersionTooOld {
+	if f.Said == VersionTooOld || f.Said == VersionTooNew {
 		return false
 	}
 	return f.alien || f.inactive || f.Status == 0 || f.Status >= 500 || f.Status == http.StatusTooManyRequests || f.Status == http.StatusPreconditionFailed

@@ -80,6 +80,11 @@ func (g *Group[V]) Do(ctx context.Context, key string, work func(context.Context
 	}
 }
 
+// Begin begins the work of that key as Do does, unless it is under way, and waits for nothing.
+func (g *Group[V]) Begin(ctx context.Context, key string, work func(context.Context) (V, error)) {
+	_, _, _ = g.join(ctx, key, work) // a closed group begins nothing
+}
+
 // Left says, to the work, whether the caller that it is done for has left: what fails then may say nothing of a server. Where
 // work waits for the work of another group, that is whoever the outer one is done for.
 func Left(ctx context.Context) bool {

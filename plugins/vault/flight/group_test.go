@@ -275,3 +275,33 @@ func TestClose(t *testing.T) {
 		}
 	})
 }
+
+// Work that was begun is what who comes next waits for; a closed group begins none.
+func TestBegin(t *testing.T) {
+	t.Parallel()
+	g := New[int](time.Minute)
+	until := make(chan struct{})
+	begun, n := make(chan struct{}), 0
+	work := func(context.Context) (int, error) {
+		n++
+		close(begun)
+		<-until
+		return n, nil
+	}
+	g.Begin(t.Context(), "x", work)
+	<-begun
+	g.Begin(t.Context(), "x", work)
+	close(until)
+	if v, err := g.Do(t.Context(), "x", func(context.Context) (int, error) { return 1, nil }); v != 1 || err != nil {
+		t.Error(v, err)
+	}
+	g.Close(time.Minute)
+	g.Begin(t.Context(), "x", func(context.Context) (int, error) {
+		t.Error("it was begun after the end")
+		return 0, nil
+	})
+	g.running.Wait()
+	if n != 1 {
+		t.Errorf("the work was done %d times", n)
+	}
+}

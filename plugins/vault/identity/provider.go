@@ -3,7 +3,6 @@ package identity
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -99,7 +98,7 @@ func (p *Provider) Identify(ctx context.Context, r sdk.Request) (sdk.Identity, e
 	if !holds {
 		var err error
 		if v, err = p.ask(ctx, at, r.Token, known); err != nil {
-			return sdk.Identity{}, fmt.Errorf("identity-provider(vault-token): %w", err)
+			return sdk.Identity{}, err
 		}
 	}
 	sdk.CacheFor(ctx, time.Until(v.until))

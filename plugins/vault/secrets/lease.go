@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -38,9 +39,10 @@ type leases struct {
 	stop    context.CancelFunc
 	work    sync.WaitGroup
 
-	mu   sync.Mutex
-	all  map[string]*lease
-	past []*lease // not given any more, but they may stand: others may still use what they gave
+	mu     sync.Mutex
+	all    map[string]*lease
+	past   []*lease // not given any more, but they may stand: others may still use what they gave
+	making int      // places of max_leases for what is being made
 }
 
 // lease is one secret. What changes is guarded by the lock of leases.
@@ -54,10 +56,10 @@ type lease struct {
 	renewable bool
 
 	expires time.Time
-	seen    time.Time // when the server last said that it stands
+	seen    time.Time // when the server was asked that last said that it stands
 	renewed time.Time // when it was got or renewed
-	asked   time.Time
-	tired   bool // its greatest life is near
+	asked   time.Time // when it was last given
+	tired   bool      // its greatest life is near
 }
 
 func newLeases(s *login.Session, most int, maxAge time.Duration) *leases {
@@ -99,18 +101,24 @@ func (l *leases) serves(x *lease, now time.Time) bool {
 // margin is how long before its end a lease is not given any more.
 func (x *lease) margin() time.Duration { return min(x.life/10, 30*time.Second) }
 
-func (x *lease) result() result { return result{fields: x.fields, until: x.expires.Add(-x.margin())} }
+// result is what a lease gives; it was read when the server last said that the lease stands.
+func (x *lease) result() result {
+	return result{fields: x.fields, read: x.seen, until: x.expires.Add(-x.margin())}
+}
 
 func (l *leases) fetch(ctx context.Context, path string) (result, error) {
 	l.mu.Lock()
 	x := l.all[path]
 	l.mu.Unlock()
 	if x != nil && l.session.Current(x.login) {
-		if err := l.confirm(ctx, x); err != nil {
-			sdk.Logger(ctx).DebugContext(ctx, "a lease cannot be confirmed", "path", path, "error", err.Error())
+		away := l.confirm(ctx, x)
+		if away != nil {
+			sdk.Logger(ctx).DebugContext(ctx, "a lease cannot be confirmed", "path", path, "error", away.Error())
 		}
-		// While the server cannot be asked, what stands by its time serves on.
 		if r, ok := l.kept(path, x.life); ok {
+			if away != nil { // what stands by its time serves on, and the server is asked again after max_age
+				r.read = time.Now()
+			}
 			return r, nil
 		}
 	}
@@ -127,9 +135,9 @@ func (l *leases) fetch(ctx context.Context, path string) (result, error) {
 
 // confirm asks whether a lease stands, and renews it if that is due. One that does not is forgotten.
 func (l *leases) confirm(ctx context.Context, x *lease) error {
-	now := time.Now()
+	before := time.Now()
 	l.mu.Lock()
-	due := x.renewable && !x.tired && now.Sub(x.renewed) >= x.term*2/3
+	due := x.renewable && !x.tired && before.Sub(x.renewed) >= x.term*2/3
 	l.mu.Unlock()
 	if due {
 		return l.renew(ctx, x)
@@ -138,7 +146,7 @@ func (l *leases) confirm(ctx context.Context, x *lease) error {
 	switch {
 	case err == nil, client.Denied(err): // who may not ask has to believe
 		l.mu.Lock()
-		x.seen = time.Now()
+		x.seen = before
 		l.mu.Unlock()
 		return nil
 	case isGone(err):
@@ -151,16 +159,16 @@ func (l *leases) confirm(ctx context.Context, x *lease) error {
 func isGone(err error) bool { return client.Status(err) == http.StatusBadRequest }
 
 func (l *leases) renew(ctx context.Context, x *lease) error {
+	before := time.Now()
 	out, err := l.session.Do(ctx, client.Request{
 		Method: http.MethodPut, Path: "sys/leases/renew", Body: map[string]any{"lease_id": x.id, "increment": int(x.life.Seconds())},
 	})
-	now := time.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
 	case err == nil && out.Secret != nil && out.LeaseDuration > 0:
 		ttl := time.Duration(out.LeaseDuration) * time.Second
-		x.expires, x.seen, x.renewed, x.term = now.Add(ttl), now, now, ttl
+		x.expires, x.seen, x.renewed, x.term = before.Add(ttl), before, before, ttl
 		x.tired = ttl < x.life/2
 	case isGone(err) && client.Says(err, "lease is not renewable"):
 		x.tired = true
@@ -184,81 +192,123 @@ func (l *leases) forget(x *lease) {
 
 // make has the server make a secret.
 func (l *leases) make(ctx context.Context, path string) (result, error) {
-	if err := l.room(ctx, path); err != nil {
+	if err := l.reserve(ctx, path); err != nil {
 		return result{}, err
 	}
-	before := time.Now()
-	out, err := l.session.Do(ctx, client.Request{Method: http.MethodGet, Path: path, Once: true})
-	if client.Status(err) == http.StatusNotFound {
-		return result{}, errNothing
-	}
-	if err != nil {
-		return result{}, explain(err, "read", path)
-	}
-	if out.Secret == nil || out.Data == nil {
-		return result{}, errNothing
-	}
-	life := time.Duration(out.LeaseDuration) * time.Second
-	if out.LeaseID == "" || life <= 0 { // nothing is to be given back
-		r := result{fields: out.Data}
-		if life > 0 {
-			r.until = before.Add(life)
-		}
-		return r, nil
-	}
-	x := &lease{
-		path: path, id: out.LeaseID, fields: out.Data, login: out.Login, life: life, term: life, renewable: out.Renewable,
-		expires: before.Add(life), seen: before, renewed: before, asked: before,
-	}
+	x, r, err := l.ask(ctx, path)
 	l.mu.Lock()
-	if old := l.all[path]; old != nil && before.Before(old.expires) {
+	defer l.mu.Unlock()
+	l.making--
+	if x == nil {
+		return r, err
+	}
+	if old := l.all[path]; old != nil && x.seen.Before(old.expires) {
 		l.past = append(l.past, old)
 	}
 	l.all[path] = x
-	l.mu.Unlock()
 	l.work.Go(func() { l.keep(x) })
 	return x.result(), nil
 }
 
-// room sees to it that one more lease may be held.
-func (l *leases) room(ctx context.Context, path string) error {
+// ask gives the lease that was made, or what needs none.
+func (l *leases) ask(ctx context.Context, path string) (*lease, result, error) {
+	before := time.Now()
+	out, err := l.session.Do(ctx, client.Request{Method: http.MethodGet, Path: path, Once: true})
+	if client.Status(err) == http.StatusNotFound {
+		return nil, result{}, errNothing
+	}
+	if err != nil {
+		return nil, result{}, explain(err, path, "read")
+	}
+	if out.Secret == nil || out.Data == nil {
+		return nil, result{}, errNothing
+	}
+	life := time.Duration(out.LeaseDuration) * time.Second
+	if out.LeaseID == "" || life <= 0 { // nothing is to be given back
+		r := result{fields: out.Data, read: before}
+		if life > 0 {
+			r.until = before.Add(life)
+		}
+		return nil, r, nil
+	}
+	return &lease{
+		path: path, id: out.LeaseID, fields: out.Data, login: out.Login, life: life, term: life, renewable: out.Renewable,
+		expires: before.Add(life), seen: before, renewed: before, asked: before,
+	}, result{}, nil
+}
+
+// reserve takes one of the places that max_leases gives, of which all that may stand have one. If none is free, the lease that was
+// not asked for the longest is revoked, or the one of the path itself if that is not given any more.
+func (l *leases) reserve(ctx context.Context, path string) error {
 	now := time.Now()
 	l.mu.Lock()
-	for at, x := range l.all {
-		if !now.Before(x.expires) {
-			delete(l.all, at)
-		}
-	}
-	still := l.past[:0]
-	for _, x := range l.past {
-		if now.Before(x.expires) {
-			still = append(still, x)
-		}
-	}
-	l.past = still
-	if _, replaced := l.all[path]; len(l.all) < l.most || replaced {
+	l.prune(now)
+	if len(l.all)+len(l.past)+l.making < l.most {
+		l.making++
 		l.mu.Unlock()
 		return nil
 	}
-	var idle *lease
-	for _, x := range l.all {
-		if now.Sub(x.asked) > max(l.maxAge, time.Second) && (idle == nil || x.asked.Before(idle.asked)) {
-			idle = x
-		}
-	}
+	idle := l.idle(path, now)
 	if idle != nil {
-		delete(l.all, idle.path)
+		l.drop(idle)
+		l.making++ // in its place
 	}
 	l.mu.Unlock()
 	if idle == nil {
 		return fmt.Errorf("the store holds %d leases that are in use, and max_leases allows no more", l.most)
 	}
-	if l.revoke(ctx, idle) != nil { // it is tried again at the end
-		l.mu.Lock()
-		l.past = append(l.past, idle)
-		l.mu.Unlock()
+	err := l.revoke(ctx, idle)
+	if err == nil || isGone(err) {
+		return nil
 	}
-	return nil
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.making--
+	if l.all[idle.path] == nil {
+		l.all[idle.path] = idle
+	} else {
+		l.past = append(l.past, idle)
+	}
+	return fmt.Errorf("max_leases allows %d leases, and one that is not in use cannot be revoked: %w", l.most, explain(err, "sys/leases/revoke", "update"))
+}
+
+// prune forgets what has ended. The lock is held.
+func (l *leases) prune(now time.Time) {
+	for at, x := range l.all {
+		if !now.Before(x.expires) {
+			delete(l.all, at)
+		}
+	}
+	l.past = slices.DeleteFunc(l.past, func(x *lease) bool { return !now.Before(x.expires) })
+}
+
+// idle gives the lease that was not asked for the longest, of those which nobody keeps any more, or that of the path if that has
+// to be replaced in any case; nil if all are in use. The lock is held.
+func (l *leases) idle(path string, now time.Time) *lease {
+	var idle *lease
+	look := func(x *lease) {
+		if x != l.all[path] && now.Sub(x.asked) > max(l.maxAge, time.Second) && (idle == nil || x.asked.Before(idle.asked)) {
+			idle = x
+		}
+	}
+	for _, x := range l.past {
+		look(x)
+	}
+	for _, x := range l.all {
+		look(x)
+	}
+	if own := l.all[path]; idle == nil && own != nil && !l.serves(own, now) {
+		return own
+	}
+	return idle
+}
+
+// drop takes a lease out, to revoke it. The lock is held.
+func (l *leases) drop(x *lease) {
+	if l.all[x.path] == x {
+		delete(l.all, x.path)
+	}
+	l.past = slices.DeleteFunc(l.past, func(y *lease) bool { return x == y })
 }
 
 // keep renews a lease in time while it is in use.
@@ -279,7 +329,7 @@ func (l *leases) keep(x *lease) {
 		}
 		l.mu.Lock()
 		held := l.all[x.path] == x && time.Now().Before(x.expires)
-		use := x.renewable && !x.tired && !x.asked.Before(x.renewed)
+		use := x.renewable && !x.tired && x.asked.After(x.renewed)
 		l.mu.Unlock()
 		if !held {
 			return

@@ -23,8 +23,9 @@ const (
 
 // mount is where an engine is, with a slash at its end.
 type mount struct {
-	path string
-	kind kind
+	path  string
+	kind  kind
+	asked time.Time // when the server said so; zero: the settings do
 }
 
 // rest gives the part of a path below the mount.
@@ -36,45 +37,58 @@ func (m mount) rest(path string) string {
 }
 
 const (
-	mountsFor = 5 * time.Minute
-	maxMounts = 256
+	// mountsFor is how long it is remembered what is where, and doubtAfter how long at least, whatever is not found there.
+	mountsFor  = 5 * time.Minute
+	doubtAfter = 5 * time.Second
+	maxMounts  = 256
 )
 
 // mounts remembers what the server said of its mounts.
 type mounts struct {
 	mu    sync.Mutex
 	known map[string]mount
-	since time.Time
 }
 
 func (m *mounts) find(path string, now time.Time) (mount, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if now.Sub(m.since) > mountsFor {
-		m.known = nil
-	}
 	for at, x := range m.known {
 		if strings.HasPrefix(path, at) { // no mount is below another
-			return x, true
+			return x, now.Sub(x.asked) <= mountsFor
 		}
 	}
 	return mount{}, false
 }
 
-func (m *mounts) keep(x mount, now time.Time) {
+func (m *mounts) keep(x mount) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.known == nil || len(m.known) >= maxMounts {
-		m.known, m.since = map[string]mount{}, now
+		m.known = map[string]mount{}
 	}
 	m.known[x.path] = x
 }
 
-// forget has the server asked again: a mount may be another one by now.
-func (m *mounts) forget(x mount) {
+// doubt forgets a mount in which something was not found, unless the server has just said what it is. It says whether it did.
+func (m *mounts) doubt(x mount, now time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if x.asked.IsZero() || now.Sub(x.asked) < doubtAfter {
+		return false
+	}
 	delete(m.known, x.path)
+	return true
+}
+
+// forget has the server asked about a path again.
+func (m *mounts) forget(path string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for at := range m.known {
+		if strings.HasPrefix(path, at) {
+			delete(m.known, at)
+		}
+	}
 }
 
 // mountOf says how a path is read.
@@ -88,6 +102,7 @@ func (s *Store) mountOf(ctx context.Context, path string) (mount, error) {
 	if x, ok := s.mounts.find(path, time.Now()); ok {
 		return x, nil
 	}
+	before := time.Now()
 	out, err := s.session.Do(ctx, client.Request{Method: http.MethodGet, Path: "sys/internal/ui/mounts/" + path})
 	switch {
 	case client.Status(err) == http.StatusNotFound: // a server that does not say: it has no version 2 either
@@ -105,7 +120,7 @@ func (s *Store) mountOf(ctx context.Context, path string) (mount, error) {
 	if !strings.HasSuffix(at, "/") || !strings.HasPrefix(path+"/", at) {
 		return mount{}, errors.New("the server names a mount that does not have the path")
 	}
-	x := mount{path: at}
+	x := mount{path: at, asked: before}
 	switch typ {
 	case "kv", "generic":
 		x.kind = kv1
@@ -119,7 +134,7 @@ func (s *Store) mountOf(ctx context.Context, path string) (mount, error) {
 	if inner(at) {
 		return mount{}, errNoSecrets
 	}
-	s.mounts.keep(x, time.Now())
+	s.mounts.keep(x)
 	return x, nil
 }
 

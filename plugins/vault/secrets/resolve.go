@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
+	"strconv"
 	"time"
 
 	"github.com/realmgate/realmgate/plugins/vault/client"
@@ -17,23 +17,54 @@ import (
 // Resolve gives a secret: of a key-value store the newest version or the one that is asked for, of another engine what it
 // makes on demand, the same for as long as its lease lasts.
 func (s *Store) Resolve(ctx context.Context, ref sdk.SecretRef) (sdk.Secret, error) {
-	out, err := s.resolve(ctx, ref)
-	return out, wrap(ref, err)
-}
-
-func (s *Store) resolve(ctx context.Context, ref sdk.SecretRef) (sdk.Secret, error) {
-	m, err := s.mountOf(ctx, ref.Path())
+	if err := checkVersion(ref.Version()); err != nil {
+		return sdk.Secret{}, err
+	}
+	now := time.Now()
+	if s.absent.has(ref, now) {
+		return sdk.Secret{}, errNothing
+	}
+	m, r, err := s.read(ctx, ref)
+	if errors.Is(err, errNothing) && s.mounts.doubt(m, now) { // the mount may be another one by now
+		_, r, err = s.read(ctx, ref)
+	}
+	if errors.Is(err, errNothing) {
+		s.absent.keep(ref, now)
+	}
 	if err != nil {
 		return sdk.Secret{}, err
 	}
-	if m.kind != kv2 && ref.Version() != "" {
-		return sdk.Secret{}, errors.New("only a key-value store of version 2 keeps versions")
+	raw, err := value(r.fields)
+	if err != nil {
+		return sdk.Secret{}, err
 	}
-	if strings.Trim(ref.Version(), "0123456789") != "" {
-		return sdk.Secret{}, errors.New("a version is a number here")
+	out := sdk.NewSecret(raw)
+	out.Version, out.CacheUntil = r.version, s.keepUntil(r)
+	return out, nil
+}
+
+// checkVersion takes what a server numbers versions with: 1 and above.
+func checkVersion(v string) error {
+	if v == "" {
+		return nil
 	}
-	if m.rest(ref.Path()) == "" {
-		return sdk.Secret{}, errors.New("the reference names a mount, and no secret in it")
+	if n, err := strconv.ParseInt(v, 10, 32); err != nil || n < 1 || strconv.FormatInt(n, 10) != v {
+		return errors.New("a version is a number here, from 1 on")
+	}
+	return nil
+}
+
+func (s *Store) read(ctx context.Context, ref sdk.SecretRef) (mount, result, error) {
+	m, err := s.mountOf(ctx, ref.Path())
+	switch {
+	case err != nil:
+	case m.kind != kv2 && ref.Version() != "":
+		err = errors.New("only a key-value store of version 2 keeps versions")
+	case m.rest(ref.Path()) == "":
+		err = errors.New("the reference names a mount, and no secret in it")
+	}
+	if err != nil {
+		return m, result{}, err
 	}
 	var r result
 	switch m.kind {
@@ -44,53 +75,43 @@ func (s *Store) resolve(ctx context.Context, ref sdk.SecretRef) (sdk.Secret, err
 	default:
 		r, err = s.leases.resolve(ctx, ref.Path())
 	}
-	if err != nil {
-		if errors.Is(err, errNothing) {
-			s.mounts.forget(m)
-		}
-		return sdk.Secret{}, err
-	}
-	raw, err := value(r.fields)
-	if err != nil {
-		return sdk.Secret{}, err
-	}
-	out := sdk.NewSecret(raw)
-	out.Version, out.CacheUntil = r.version, s.keepUntil(r.until)
-	return out, nil
+	return m, r, err
 }
 
 // result is what was read.
 type result struct {
 	fields  map[string]any
 	version string
+	read    time.Time // when the server was asked that said so
 	until   time.Time // when it ends; zero: that is not known
 }
 
 var errNothing = errors.New("there is no such secret")
 
-// keepUntil is max_age from now, or the end of what was read. What must not be kept has ended already.
-func (s *Store) keepUntil(end time.Time) time.Time {
-	until := time.Now().Add(s.settings.MaxAge.Std())
-	if !end.IsZero() && end.Before(until) {
-		return end
+// keepUntil is max_age after the reading, or the end of what was read. What must not be kept has ended already.
+func (s *Store) keepUntil(r result) time.Time {
+	until := r.read.Add(s.settings.MaxAge.Std())
+	if !r.until.IsZero() && r.until.Before(until) {
+		return r.until
 	}
 	return until
 }
 
 func (s *Store) readV1(ctx context.Context, path string) (result, error) {
+	before := time.Now()
 	out, err := s.session.Do(ctx, client.Request{Method: http.MethodGet, Path: path})
 	if client.Status(err) == http.StatusNotFound {
 		return result{}, errNothing
 	}
 	if err != nil {
-		return result{}, explain(err, "read", path)
+		return result{}, explain(err, path, "read")
 	}
 	if out.Secret == nil || out.Data == nil {
 		return result{}, errNothing
 	}
-	r := result{fields: out.Data}
+	r := result{fields: out.Data, read: before}
 	if out.LeaseDuration > 0 { // how often to look again, says who wrote it
-		r.until = time.Now().Add(time.Duration(out.LeaseDuration) * time.Second)
+		r.until = before.Add(time.Duration(out.LeaseDuration) * time.Second)
 	}
 	return r, nil
 }
@@ -119,6 +140,7 @@ func (s *Store) readV2(ctx context.Context, m mount, ref sdk.SecretRef) (result,
 	if ref.Version() != "" {
 		r.Query = url.Values{"version": {ref.Version()}}
 	}
+	before := time.Now()
 	out, err := s.session.Do(ctx, r)
 	if f := client.As(err); f != nil && f.Status == http.StatusNotFound {
 		if f.Secret != nil {
@@ -129,7 +151,7 @@ func (s *Store) readV2(ctx context.Context, m mount, ref sdk.SecretRef) (result,
 		return result{}, errNothing
 	}
 	if err != nil {
-		return result{}, explain(err, "read", path)
+		return result{}, explain(err, path, "read")
 	}
 	if out.Secret == nil {
 		return result{}, errNothing
@@ -143,7 +165,7 @@ func (s *Store) readV2(ctx context.Context, m mount, ref sdk.SecretRef) (result,
 	case ref.Version() != "" && v.version != ref.Version():
 		return result{}, fmt.Errorf("the server gives version %s instead", v.version)
 	}
-	return result{fields: v.fields, version: v.version}, nil
+	return result{fields: v.fields, version: v.version, read: before}, nil
 }
 
 func gone(v versioned) error {

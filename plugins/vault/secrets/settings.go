@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"strings"
 	"time"
 
 	"github.com/realmgate/realmgate/plugins/vault/client"
@@ -17,8 +19,8 @@ type Settings struct {
 	login.Choice
 	KVVersion string       `json:"kv_version" default:"auto" doc:"version of the key-value engines: auto (the server is asked, sys/internal/ui/mounts), 1 or 2. With 1 or 2 nothing but key-value secrets is read, unless kv_mounts lists where they are"`
 	KVMounts  []string     `json:"kv_mounts,omitempty" doc:"with kv_version 1 or 2: where key-value engines are mounted; without it the first segment of a path is the mount"`
-	MaxAge    sdk.Duration `json:"max_age" default:"PT30S" doc:"for how long a value may be kept, also while the server is down, at most PT5M. A secret that changes or a lease that is revoked is noticed that much later"`
-	MaxLeases int          `json:"max_leases" default:"100" doc:"how many leases of dynamic secrets are held at most, up to 1000. Beyond it the one that was not asked for the longest is revoked, or, if all are in use, no further secret is made"`
+	MaxAge    sdk.Duration `json:"max_age" default:"PT30S" doc:"for how long after it was read a value may be kept, also while the server is down, at most PT5M. A secret that changes or a lease that is revoked is noticed that much later"`
+	MaxLeases int          `json:"max_leases" default:"100" doc:"how many leases of dynamic secrets may stand at a time, up to 1000; those that were replaced count until their end. Beyond it the one that was not asked for the longest is revoked, or, if all are in use, no further secret is made"`
 }
 
 const (
@@ -55,6 +57,7 @@ type Store struct {
 	settings Settings
 	session  *login.Lease
 	mounts   mounts
+	absent   absences
 	leases   *leases
 }
 
@@ -79,18 +82,19 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// wrap names the store and the reference.
-func wrap(ref sdk.SecretRef, err error) error {
-	if err == nil {
-		return nil
+// explain says which rights are missing where the server denies.
+func explain(err error, path string, capabilities ...string) error {
+	if client.Denied(err) {
+		return fmt.Errorf(`the policies of the store's token do not give "%s" on %s: %w`, strings.Join(capabilities, `" and "`), path, err)
 	}
-	return fmt.Errorf("secret store(vault): %s: %w", ref, err)
+	return err
 }
 
-// explain says which right is missing where the server denies.
-func explain(err error, capability, path string) error {
-	if client.Denied(err) {
-		return fmt.Errorf("the policies of the store's token do not give %q on %s: %w", capability, path, err)
+// Check logs in. What a token may do beside, and where, the first reference tells.
+func (s *Store) Check(ctx context.Context) error {
+	_, err := s.session.Do(ctx, client.Request{Method: http.MethodGet, Path: "auth/token/lookup-self"})
+	if client.Denied(err) && !client.As(err).TokenInvalid() { // the server knows the token, which may not ask that
+		return nil
 	}
 	return err
 }

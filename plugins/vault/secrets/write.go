@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/realmgate/realmgate/plugins/vault/client"
 	"github.com/realmgate/realmgate/sdk"
@@ -17,21 +18,17 @@ const maxConflicts = 3
 
 // WriteSecret writes a secret into a key-value store, and answers its version where the store has some.
 func (s *Store) WriteSecret(ctx context.Context, ref sdk.SecretRef, value []byte) (string, error) {
-	version, err := s.write(ctx, ref, value)
-	return version, wrap(ref, err)
-}
-
-func (s *Store) write(ctx context.Context, ref sdk.SecretRef, value []byte) (string, error) {
 	if err := bounded(value); err != nil {
 		return "", err
 	}
+	defer func() { s.absent.forget(time.Now()) }()
 	m, err := s.writable(ctx, ref)
 	if err != nil {
 		return "", err
 	}
 	if m.kind == kv1 {
 		_, err := s.session.Do(ctx, client.Request{Method: http.MethodPost, Path: ref.Path(), Body: pack(value)})
-		return "", explain(err, "update", ref.Path())
+		return "", explain(err, ref.Path(), "create", "update")
 	}
 	path := m.path + "data/" + m.rest(ref.Path())
 	body := map[string]any{"data": pack(value)}
@@ -55,7 +52,7 @@ func (s *Store) write(ctx context.Context, ref sdk.SecretRef, value []byte) (str
 			}
 			body["options"] = map[string]any{"cas": now}
 		default:
-			return "", explain(err, "update", path)
+			return "", explain(err, path, "create", "update")
 		}
 	}
 	return "", errors.New("other writers came between again and again")
@@ -66,7 +63,7 @@ func (s *Store) newest(ctx context.Context, path string) (int, error) {
 	out, err := s.session.Do(ctx, client.Request{Method: http.MethodGet, Path: path})
 	f := client.As(err)
 	if err != nil && (f == nil || f.Status != http.StatusNotFound) {
-		return 0, explain(err, "read", path)
+		return 0, explain(err, path, "read")
 	}
 	var v versioned
 	switch {
@@ -83,10 +80,6 @@ func (s *Store) newest(ctx context.Context, path string) (int, error) {
 
 // DeleteSecret deletes a secret with all its versions and what the server knows of them; one that is not there is no error.
 func (s *Store) DeleteSecret(ctx context.Context, ref sdk.SecretRef) error {
-	return wrap(ref, s.remove(ctx, ref))
-}
-
-func (s *Store) remove(ctx context.Context, ref sdk.SecretRef) error {
 	m, err := s.writable(ctx, ref)
 	if err != nil {
 		return err
@@ -95,14 +88,15 @@ func (s *Store) remove(ctx context.Context, ref sdk.SecretRef) error {
 	if m.kind == kv2 {
 		path = m.path + "metadata/" + m.rest(ref.Path())
 	}
+	// A key-value store says 204 also where nothing is: status 404 says that there is no such store, and not that the secret is gone.
 	_, err = s.session.Do(ctx, client.Request{Method: http.MethodDelete, Path: path})
-	if client.Status(err) == http.StatusNotFound {
-		return nil
-	}
-	return explain(err, "delete", path)
+	return explain(err, path, "delete")
 }
 
+// writable says where a secret is written and deleted, as it is now: what was remembered of the mount might have the secret
+// written to another place, or left where it is.
 func (s *Store) writable(ctx context.Context, ref sdk.SecretRef) (mount, error) {
+	s.mounts.forget(ref.Path())
 	m, err := s.mountOf(ctx, ref.Path())
 	switch {
 	case err != nil:

@@ -54,13 +54,6 @@ func (b *Broker) Close() error {
 	return nil
 }
 
-func wrap(err error) error {
-	if err == nil || sdk.AsDenial(err) != nil {
-		return err
-	}
-	return fmt.Errorf("token broker(vault-transit): %w", err)
-}
-
 func (b *Broker) path(what string) string {
 	return b.settings.Mount + "/" + what + "/" + b.settings.Key
 }
@@ -93,11 +86,6 @@ func explain(err error, capability, path string) error {
 
 // Issue makes a token for the grant, with a signature of the server.
 func (b *Broker) Issue(ctx context.Context, g sdk.Grant) (sdk.Token, error) {
-	t, err := b.issue(ctx, g)
-	return t, wrap(err)
-}
-
-func (b *Broker) issue(ctx context.Context, g sdk.Grant) (sdk.Token, error) {
 	c, err := b.realm.Claims(g, time.Now(), time.Time{})
 	if err != nil {
 		return sdk.Token{}, err
@@ -120,21 +108,43 @@ func (b *Broker) issue(ctx context.Context, g sdk.Grant) (sdk.Token, error) {
 	return b.signWith(ctx, fresh, c)
 }
 
+// Check reads the key, and has something signed that is no token.
+func (b *Broker) Check(ctx context.Context) error {
+	v, err := b.ring.current(ctx)
+	if err != nil {
+		return err
+	}
+	k, err := b.signer(v)
+	if err == nil {
+		_, err = b.sign(ctx, v.algorithm, k, "can this key sign?")
+	}
+	return err
+}
+
 // mismatch is a signature that is not what it should be by the versions that are known.
 type mismatch struct{ error }
 
 // contradicts says whether the server's key may be another one than the known versions are of: it signs with that version no more,
-// or was made anew or restored under its name.
+// or was made anew or restored under its name. The words for that are many, so each no of the server itself may mean it.
 func contradicts(err error) bool {
-	return errors.As(err, &mismatch{}) || client.Says(err, client.VersionTooOld) || client.Status(err) == http.StatusBadRequest
+	f := client.As(err)
+	return errors.As(err, &mismatch{}) || f != nil && f.Answered()
 }
 
 func (b *Broker) signWith(ctx context.Context, v *versions, c accesstoken.Claims) (sdk.Token, error) {
-	k, ok := v.signer(time.Now(), b.settings.PublishAhead.Std())
-	if !ok {
-		return sdk.Token{}, errors.New("the key has no version that signs: min_encryption_version is above all of them")
+	k, err := b.signer(v)
+	if err != nil {
+		return sdk.Token{}, err
 	}
 	return accesstoken.Sign(c, v.algorithm, k.id, func(signed string) ([]byte, error) { return b.sign(ctx, v.algorithm, k, signed) })
+}
+
+func (b *Broker) signer(v *versions) (version, error) {
+	k, ok := v.signer(time.Now(), b.settings.PublishAhead.Std())
+	if !ok {
+		return version{}, errors.New("the key has no version that signs: min_encryption_version is above all of them")
+	}
+	return k, nil
 }
 
 // sign has the server sign with one version, and believes the signature only if it is that version's.
@@ -176,11 +186,6 @@ func (b *Broker) sign(ctx context.Context, name string, k version, signed string
 // that is not known is left open while the server does not answer, and while it is not asked any more about such ids if the token
 // may be newer than what is known.
 func (b *Broker) Verify(ctx context.Context, r sdk.Request) (sdk.Credential, error) {
-	c, err := b.verify(ctx, r)
-	return c, wrap(err)
-}
-
-func (b *Broker) verify(ctx context.Context, r sdk.Request) (sdk.Credential, error) {
 	t, err := b.realm.Parse(r, b.mayBe)
 	if err != nil {
 		return sdk.Credential{}, err
@@ -216,8 +221,8 @@ func (b *Broker) mayBe(name string) bool {
 func (b *Broker) Keys(ctx context.Context) ([]byte, time.Time, error) {
 	v, err := b.ring.current(ctx)
 	if err != nil {
-		return nil, time.Time{}, wrap(err)
+		return nil, time.Time{}, err
 	}
 	raw, err := v.jwks()
-	return raw, time.Now().Add(min(keysFor, b.settings.PublishAhead.Std()/2)), wrap(err)
+	return raw, time.Now().Add(min(keysFor, b.settings.PublishAhead.Std()/2)), err
 }

@@ -9,13 +9,13 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/realmgate/realmgate/plugins/vault/client"
 	"github.com/realmgate/realmgate/plugins/vault/flight"
 	"github.com/realmgate/realmgate/sdk"
 )
 
 const (
-	// readTimeout bounds one reading. It is shorter than what a decision has, so that a server that hangs costs a decision some
-	// time, but not its answer.
+	// readTimeout bounds one reading. It is shorter than what a decision has by default.
 	readTimeout = 2 * time.Second
 	// retry is how long the ring waits after the server failed, while it goes on with what it knows.
 	retry = 5 * time.Second
@@ -40,7 +40,8 @@ type ring struct {
 
 	mu       sync.Mutex
 	known    *versions
-	due      time.Time
+	soon     time.Time // they are read again beside from here on,
+	due      time.Time // and waited for from here on
 	reading  bool
 	doubting bool  // somebody has them read again since the server contradicts them
 	fault    error // of the last reading
@@ -62,28 +63,42 @@ type unusable struct{ error }
 // Unwrap gives what the server said.
 func (u unusable) Unwrap() error { return u.error }
 
-// current gives the versions. When they are due, one caller has them read again and waits for it; the others, and everyone while
-// the server is away, go on with those that are known, up to maxStale. The error says that there are none; until the next reading
-// is due it answers without the server, so that whoever asks does not decide how often the server is asked.
+// current gives the versions. When three quarters of refresh are over, they are read again beside what is asked. When all of it is,
+// one caller waits for that, half of the time that it has at most, unless the server has failed of late; the others, and everyone
+// while the server is away, go on with those that are known, up to maxStale. The error says that there are none; until the next
+// reading is due it answers without the server, so that whoever asks does not decide how often the server is asked.
 func (r *ring) current(ctx context.Context) (*versions, error) {
 	r.mu.Lock()
-	now, known, fault := time.Now(), r.known, r.fault
+	now, known, fault, reading := time.Now(), r.known, r.fault, r.reading
+	soon, due, ill := !now.Before(r.soon), !now.Before(r.due), fault != nil && now.Before(r.due.Add(r.refresh))
+	r.mu.Unlock()
 	if known != nil && now.Sub(known.asked) > r.maxStale {
 		known = nil
 	}
-	fetch := !now.Before(r.due) && (known == nil || !r.reading)
-	r.mu.Unlock()
 	switch {
-	case !fetch && known != nil:
-		return known, nil
-	case !fetch && fault != nil:
+	case known == nil && !due && fault != nil:
 		return nil, fault
+	case known == nil:
+		return r.again(ctx)
+	case due && !reading && !ill:
+		ctx, cancel := half(ctx)
+		defer cancel()
+		fresh, err := r.again(ctx)
+		if err == nil || errors.As(err, &unusable{}) {
+			return fresh, err
+		}
+	case soon:
+		r.flight.Begin(ctx, "", r.refreshed)
 	}
-	fresh, err := r.again(ctx)
-	if err != nil && known != nil {
-		return known, nil
+	return known, nil
+}
+
+// half is the half of the time that a caller has.
+func half(ctx context.Context) (context.Context, context.CancelFunc) {
+	if end, ok := ctx.Deadline(); ok {
+		return context.WithTimeout(ctx, time.Until(end)/2)
 	}
-	return fresh, err
+	return ctx, func() {}
 }
 
 // again reads the versions, once for all who ask for it.
@@ -128,7 +143,10 @@ func (r *ring) refreshed(ctx context.Context) (*versions, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.reading = false
-	if err != nil && (flight.Left(ctx) || flight.IsOwn(err)) { // it says nothing of the server
+	// Without an answer, or with one that came too late, it is the server's fault, whoever left. What else went wrong on behalf of a
+	// caller who left says nothing of the server.
+	servers := client.As(err) != nil || errors.Is(ctx.Err(), context.DeadlineExceeded)
+	if err != nil && !servers && (flight.Left(ctx) || flight.IsOwn(err)) {
 		return nil, err
 	}
 	r.fault = err
@@ -137,6 +155,7 @@ func (r *ring) refreshed(ctx context.Context) (*versions, error) {
 			r.known = nil
 		}
 		r.due = time.Now().Add(min(retry, r.refresh))
+		r.soon = r.due
 		if before != nil {
 			sdk.Logger(ctx).WarnContext(ctx, "the versions of the key cannot be read again", "none", r.known == nil, "error", fmt.Sprint(err))
 		}
@@ -146,7 +165,7 @@ func (r *ring) refreshed(ctx context.Context) (*versions, error) {
 		sdk.Logger(ctx).WarnContext(ctx, "the key is exportable: whoever may export it can sign tokens without the server")
 	}
 	fresh.asked = asked
-	r.known, r.due = fresh, time.Now().Add(r.refresh)
+	r.known, r.soon, r.due = fresh, asked.Add(r.refresh*3/4), asked.Add(r.refresh)
 	return fresh, nil
 }
 

@@ -1,6 +1,7 @@
 package transit
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -8,11 +9,14 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/realmgate/realmgate/plugins/vault/client"
 	"github.com/realmgate/realmgate/plugins/vault/flight"
 	"github.com/realmgate/realmgate/sdk"
 	"github.com/realmgate/realmgate/sdk/accesstoken"
@@ -107,43 +111,129 @@ func TestInstead(t *testing.T) {
 	})
 }
 
-// One caller waits for a server that is slow or down, and others go on with what is known, until it is too old.
-func TestOneWaits(t *testing.T) {
+// hanging answers its first question, and then none.
+func hanging(asked *int) func(context.Context) (*versions, error) {
+	return func(ctx context.Context) (*versions, error) {
+		if *asked++; *asked == 1 {
+			return &versions{algorithm: "x"}, nil
+		}
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+}
+
+// took asks for the versions and compares how long that takes.
+func (r *ring) took(ctx context.Context, t *testing.T, want time.Duration, known bool) {
+	t.Helper()
+	began := time.Now()
+	if _, err := r.current(ctx); (err == nil) != known || time.Since(began) != want {
+		t.Errorf("%v after %v, want %v", err, time.Since(began), want)
+	}
+}
+
+// Nobody waits for a server that is slow or down, as long as versions are asked for again and again, until those that are known
+// are too old.
+func TestNobodyWaits(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := 0
-		r := newRing(func(ctx context.Context) (*versions, error) {
-			if n++; n == 1 {
-				return &versions{algorithm: "x"}, nil
-			}
-			<-ctx.Done()
-			return nil, ctx.Err()
-		}, time.Minute, time.Hour)
+		r := newRing(hanging(&n), time.Minute, time.Hour)
 		defer r.close()
-		took := func(want time.Duration, known bool) {
-			t.Helper()
-			began := time.Now()
-			if _, err := r.current(t.Context()); (err == nil) != known || time.Since(began) != want {
-				t.Errorf("%v after %v", err, time.Since(began))
-			}
+		for began := time.Now(); time.Since(began) <= time.Hour; time.Sleep(time.Second) {
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+			r.took(ctx, t, 0, true)
+			cancel()
 		}
-		took(0, true)
-		time.Sleep(time.Minute)
-		var one sync.WaitGroup
-		one.Go(func() { took(readTimeout, true) })
 		synctest.Wait()
-		took(0, true) // meanwhile
-		one.Wait()
-		took(0, true) // the server has just failed
+		if least, most := 400, 1+int(time.Hour/retry); n < least || n > most {
+			t.Errorf("the server was asked %d times, want %d to %d", n, least, most)
+		}
 		time.Sleep(retry)
-		took(readTimeout, true)
+		r.took(t.Context(), t, readTimeout, false)
+		r.took(t.Context(), t, 0, false)
+	})
+}
+
+// After a pause the versions are read before they are used: one that is ruled out does not serve longer than refresh. Who waits for
+// a server that is slow does so for half of the time that there is, and the others not at all.
+func TestAfterAPause(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRing(readings(&versions{algorithm: "x"}, &versions{algorithm: "y"}), time.Minute, time.Hour)
+		defer r.close()
+		r.took(t.Context(), t, 0, true)
+		time.Sleep(time.Minute)
+		if v, err := r.current(t.Context()); err != nil || v.algorithm != "y" {
+			t.Errorf("after a pause: %+v %v", v, err)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		n := 0
+		r := newRing(hanging(&n), time.Minute, time.Hour)
+		defer r.close()
+		r.took(t.Context(), t, 0, true)
+		time.Sleep(30 * time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		defer cancel()
+		var one sync.WaitGroup
+		one.Go(func() { r.took(ctx, t, 100*time.Millisecond, true) })
+		synctest.Wait()
+		r.took(t.Context(), t, 0, true) // meanwhile
+		one.Wait()
+		time.Sleep(readTimeout)
+		r.took(t.Context(), t, 0, true) // the server has just failed, though nobody was there any more
+		time.Sleep(retry)
+		r.took(t.Context(), t, 0, true)
+		synctest.Wait()
 		if n != 3 {
 			t.Errorf("the server was asked %d times", n)
 		}
-		time.Sleep(time.Hour)
-		took(readTimeout, false)
-		took(0, false)
+		time.Sleep(10 * time.Minute)
+		r.took(t.Context(), t, readTimeout, true) // that it failed was long ago
 	})
+}
+
+// What the server says is its own, whether the caller is still there or not.
+func TestFaultOfTheServer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := 0
+		r := newRing(func(context.Context) (*versions, error) {
+			if n++; n == 1 {
+				return &versions{algorithm: "x"}, nil
+			}
+			time.Sleep(time.Second)
+			return nil, fmt.Errorf("the key: %w", &client.Failure{Status: 500})
+		}, time.Minute, time.Hour)
+		defer r.close()
+		r.took(t.Context(), t, 0, true)
+		time.Sleep(time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		defer cancel()
+		r.took(ctx, t, 100*time.Millisecond, true)
+		time.Sleep(time.Second)
+		r.took(t.Context(), t, 0, true)
+		if n != 2 {
+			t.Errorf("the server was asked %d times", n)
+		}
+	})
+}
+
+// Whoever may export a key can sign without the server, and the log says so.
+func TestExportableKey(t *testing.T) {
+	t.Parallel()
+	for _, exportable := range []bool{true, false} {
+		var log bytes.Buffer
+		ctx := sdk.WithLogger(t.Context(), slog.New(slog.NewTextHandler(&log, nil)))
+		r := newRing(readings(&versions{algorithm: "x", exportable: exportable}), time.Minute, time.Hour)
+		if _, err := r.current(ctx); err != nil {
+			t.Error(err)
+		}
+		r.close()
+		if got := strings.Count(log.String(), "the key is exportable"); (got == 1) != exportable {
+			t.Errorf("exportable: %v: %s", exportable, log.String())
+		}
+	}
 }
 
 // The host answers only while the call lasts that it is asked in. That this one is over is not kept as a fault of the server,
