@@ -97,7 +97,8 @@ func (d *Daemon) Start() {
 	d.readRoot()
 }
 
-func (d *Daemon) end() {
+// Stop ends the daemon as its operator does, with SIGTERM, and waits for that. The end of the test does so, too.
+func (d *Daemon) Stop() {
 	_ = d.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-d.done:
@@ -106,6 +107,10 @@ func (d *Daemon) end() {
 		<-d.done
 		d.t.Error("daemontest: the daemon does not end after SIGTERM")
 	}
+}
+
+func (d *Daemon) end() {
+	d.Stop()
 	if d.t.Failed() {
 		d.t.Logf("daemontest: the daemon's log:\n%s", d.Log)
 	}
