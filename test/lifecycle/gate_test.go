@@ -60,8 +60,8 @@ realm "b" {
 
 // cards is the configuration of a plugin that takes cards, of a realm of the same name that takes them, and of another realm
 // with cards of its own.
-func (g *gate) cards(name, binary string) string {
-	return fmt.Sprintf(strings.ReplaceAll(`
+func cards(name, binary, tag string) string {
+	return fmt.Sprintf(strings.NewReplacer("NAME", name, "TAG", tag).Replace(`
 plugin "NAME" {
   path = %q
   env  = { CARD_TYPE = "NAME" }
@@ -116,7 +116,7 @@ realm "other-NAME" {
     }
   }
 }
-`, "NAME", name), binary)
+`), binary)
 }
 
 // newGate prepares a daemon; hcl is what the configuration has beside the two realms. It does not run yet.
@@ -144,7 +144,7 @@ func newGate(t *testing.T, hcl func(*gate) string, args ...string) *gate {
 
 // secretNames are the secrets of cards.
 var secretNames = []string{
-	"card-card", "other-card", "card-card1", "other-card1", "card-card2", "other-card2", "card-card3", "other-card3",
+	"card-cards", "other-cards", "card-card1", "other-card1", "card-card2", "other-card2", "card-card3", "other-card3",
 }
 
 // secretOf gives a secret of the tests.
@@ -164,17 +164,14 @@ func (g *gate) write(name, text string) {
 	}
 }
 
-// config gives the configuration file, with a text in the place of another one.
-func (g *gate) config(old, text string) string {
+// config gives the text of the configuration file.
+func (g *gate) config() string {
 	g.t.Helper()
-	content, err := os.ReadFile(filepath.Join(g.Dir, "config.hcl"))
+	text, err := os.ReadFile(filepath.Join(g.Dir, "config.hcl"))
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	if !strings.Contains(string(content), old) {
-		g.t.Fatalf("no %s in the configuration", old)
-	}
-	return strings.ReplaceAll(string(content), old, text)
+	return string(text)
 }
 
 // client makes a principal of a realm and gives tokens of it, one for each scope.

@@ -2,7 +2,6 @@ package lifecycle
 
 import (
 	"slices"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -15,7 +14,7 @@ func TestKill(t *testing.T) {
 	own := []string{"card1", "card2", "card3"}
 	g := newGate(t, func(g *gate) (hcl string) {
 		for _, name := range own {
-			hcl += strings.ReplaceAll(g.cards(name, g.install(name, build(t, "one", ""))), "TAG", "t")
+			hcl += cards(name, g.install(name, build(t, "one", "")), "t")
 		}
 		return hcl
 	})
@@ -24,8 +23,8 @@ func TestKill(t *testing.T) {
 	for _, name := range own {
 		questions = append(questions, outside(name, always("one"), always("t"))...)
 	}
-	before := g.settled(questions)
-	l := begin(t, g.URL, questions)
+	before := g.settled(questions, 0)
+	l := g.begin(questions, 0)
 	var plugins sync.WaitGroup
 	for _, name := range append(own, "default") {
 		plugins.Go(func() {
@@ -49,5 +48,5 @@ func TestKill(t *testing.T) {
 		t.Error("nothing was unavailable: nothing was killed")
 	}
 	g.served(questions, 0)
-	g.restored(before, questions)
+	g.restored(before, questions, 0)
 }

@@ -67,10 +67,12 @@ type load struct {
 	client *http.Transport
 }
 
-// begin asks from now on, in the generation 0.
-func begin(t *testing.T, url string, questions []question) *load {
-	ctx, stop := context.WithCancel(t.Context())
-	l := &load{t: t, url: url, questions: questions, stop: stop, client: &http.Transport{MaxIdleConnsPerHost: users}}
+// begin asks from now on; generation is the one that serves.
+func (g *gate) begin(questions []question, generation int64) *load {
+	ctx, stop := context.WithCancel(g.t.Context())
+	l := &load{t: g.t, url: g.URL, questions: questions, stop: stop, client: &http.Transport{MaxIdleConnsPerHost: users}}
+	l.since.Store(generation)
+	l.to.Store(generation)
 	for user := range users {
 		l.users.Go(func() {
 			for n := user; ctx.Err() == nil; n++ {
