@@ -292,3 +292,22 @@ func (g *gate) install(plugin, from string) string {
 	}
 	return path
 }
+
+// self gives the path of the test binary.
+func self(t *testing.T) string {
+	t.Helper()
+	path, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// principal gives what is known of a principal.
+func (g *gate) principal(realm, name string) (p admin.Principal) {
+	g.t.Helper()
+	if err := json.Unmarshal([]byte(g.Operate("principal", "get", "--json", "--realm", realm, name)), &p); err != nil {
+		g.t.Fatal(err)
+	}
+	return p
+}

@@ -187,8 +187,15 @@ func (g *gate) served(questions []question, generation int64) {
 	l := &load{t: g.t, url: g.URL, client: &http.Transport{}}
 	defer l.client.CloseIdleConnections()
 	for _, q := range questions {
+		var r reply
+		var err error
+		g.t.Cleanup(func() {
+			if g.t.Failed() {
+				g.t.Logf("realm %s answered last: %+v %v", q.realm, r, err)
+			}
+		})
 		await(g.t, "realm "+q.realm+" is served", func() bool {
-			r, err := l.get(q)
+			r, err = l.get(q)
 			return err == nil && q.right(r, generation)
 		})
 	}
