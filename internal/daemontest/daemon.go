@@ -110,8 +110,11 @@ func (d *Daemon) end() {
 		<-d.done
 		d.t.Error("daemontest: the daemon does not end after SIGTERM")
 	}
+	log := d.Log.String()
+	if strings.Contains(log, "WARNING: DATA RACE") { // where it is built to tell, with GOFLAGS=-race
+		d.t.Error("daemontest: the daemon or a plugin has a data race")
+	}
 	if d.t.Failed() {
-		log := d.Log.String()
 		d.t.Logf("daemontest: the end of the daemon's log:\n%s", log[max(0, len(log)-maxShown):])
 	}
 }
