@@ -112,7 +112,7 @@ func (d *Daemon) end() {
 	}
 	log := d.Log.String()
 	if strings.Contains(log, "WARNING: DATA RACE") { // where it is built to tell, with GOFLAGS=-race
-		d.t.Error("daemontest: the daemon or a plugin has a data race")
+		d.t.Error("daemontest: the daemon has a data race")
 	}
 	if d.t.Failed() {
 		d.t.Logf("daemontest: the end of the daemon's log:\n%s", log[max(0, len(log)-maxShown):])
