@@ -33,6 +33,7 @@ type Options struct {
 	Logger    hclog.Logger  // has the plugin's name; takes what the process prints
 	Handshake time.Duration // from the start to the handshake
 	Connect   time.Duration // from the handshake to the first connection
+	User      *User         // whom it runs as; nil: the daemon's own user. The program must be made for it, see [Program.Others]
 }
 
 // Process is a plugin process that has shaken hands. It is safe for concurrent use.
@@ -53,13 +54,16 @@ func (s *Starter) Start(ctx context.Context, i *Image, o Options) (p *Process, e
 	if err != nil {
 		return nil, err
 	}
+	if err := s.settle(o.User, i, dir); err != nil {
+		return nil, errors.Join(err, os.Remove(dir))
+	}
 	g, err := s.groups.of(filepath.Base(dir), i.program.Limits)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("no control group: %w", err), os.Remove(dir))
 	}
-	admit(o.Logger, i.program.Limits, g)
 	c := newChild(i, dir, newOutput(o.Logger, i.budget), s, o.Handshake)
-	c.group = g
+	c.group, c.user = g, o.User
+	admit(o.Logger, c.limits(), g, o.User)
 	p = &Process{child: c}
 	p.client = plugin.NewClient(&plugin.ClientConfig{
 		HandshakeConfig:  serve.Handshake,
@@ -73,8 +77,7 @@ func (s *Starter) Start(ctx context.Context, i *Image, o Options) (p *Process, e
 		Logger:           hclog.NewNullLogger(),
 		SyncStdout:       &lineWriter{emit: c.out.stdout},
 		SyncStderr:       &lineWriter{emit: c.out.stderr},
-		GRPCDialOptions: []grpc.DialOption{grpc.WithDefaultCallOptions(
-			grpc.MaxCallRecvMsgSize(rpc.MaxMessage), grpc.MaxCallSendMsgSize(rpc.MaxMessage))},
+		GRPCDialOptions:  c.dialOptions(),
 	})
 	defer func() {
 		if err != nil {
@@ -90,6 +93,15 @@ func (s *Starter) Start(ctx context.Context, i *Image, o Options) (p *Process, e
 func (c *child) run(_ hclog.Logger, cmd *exec.Cmd, _ string) (runner.Runner, error) {
 	c.env = append(c.env, cmd.Env...)
 	return c, nil
+}
+
+// dialOptions is how a process is called.
+func (c *child) dialOptions() []grpc.DialOption {
+	out := []grpc.DialOption{grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(rpc.MaxMessage), grpc.MaxCallSendMsgSize(rpc.MaxMessage))}
+	if c.user != nil {
+		out = append(out, grpc.WithContextDialer(c.dial))
+	}
+	return out
 }
 
 // connect shakes hands within the time: go-plugin's client cannot be given one for the whole of it.
