@@ -170,7 +170,7 @@ func (v *Vendor) call(c sdk.Connection, f func(*binding) error) error {
 	case v.realm == "" || c.Realm != v.realm:
 		return fmt.Errorf("plugin %s: %v: %w", v.inst.p.src.Name, v.inst, errOtherRealm)
 	}
-	at, err := v.inst.at()
+	at, err := v.inst.forRealm(v.realm)
 	if err != nil {
 		return err
 	}

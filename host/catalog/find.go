@@ -12,6 +12,7 @@ import (
 // Status is how a plugin is doing.
 type Status struct {
 	Name, Path     string
+	For            string // realm NAME or secret store NAME, of a plugin with a process for each; empty for the others
 	Bundled        bool
 	Version, Build string
 	State          State
@@ -46,6 +47,7 @@ func (p *supervised) status() Status {
 	if p.live != nil {
 		s.PID = p.live.child.PID()
 	}
+	s.For = p.src.owner
 	if p.err != nil {
 		s.LastError = p.err.Error()
 	}
@@ -54,7 +56,8 @@ func (p *supervised) status() Status {
 
 // Offer is an offer and the plugin that makes it.
 type Offer struct {
-	Plugin string
+	Plugin   string
+	PerRealm bool // each realm, and each secret store, has a process of its own: an instance is one realm's
 	rpc.Offer
 }
 
@@ -68,7 +71,7 @@ func (s *Set) Find(kind sdk.Kind, typ string) (Offer, error) {
 	defer p.mu.Unlock()
 	for _, o := range p.manifest.Offers {
 		if o.Kind == kind && o.Type == typ {
-			return Offer{Plugin: p.src.Name, Offer: o}, nil
+			return Offer{Plugin: p.src.Name, PerRealm: p.src.PerRealm != nil, Offer: o}, nil
 		}
 	}
 	return Offer{}, &UnknownTypeError{Kind: kind, Type: typ} // a restart took it away, while nobody used it

@@ -88,7 +88,10 @@ type Plugin struct {
 	Args    []string          // arguments of the process
 	Env     map[string]string // the variables of the process; nothing else of the daemon's environment reaches it
 	Limits  Limits
-	Pos     Position
+	User    Users // whom its processes run as
+	// PerRealm has a process for each realm, and for each secret store, with a user of its own.
+	PerRealm bool
+	Pos      Position
 
 	at *trace
 }

@@ -131,7 +131,11 @@ func sources(cfg *config.Config) ([]catalog.Source, error) {
 		if err != nil {
 			return nil, fmt.Errorf("plugin %s: %w", p.Name, err)
 		}
-		own = append(own, catalog.Source{Name: p.Name, Program: run})
+		src := catalog.Source{Name: p.Name, Program: run}
+		if err := separate(p, &src); err != nil {
+			return nil, err
+		}
+		own = append(own, src)
 	}
 	bundled, err := catalog.Bundled(dir)
 	if err != nil {
