@@ -30,6 +30,7 @@ func TestMain(m *testing.M) {
 		"realmgate":                func() { os.Exit(run(os.Args[1:], streams{os.Stdout, os.Stderr})) },
 		"realmgate-plugin-hostile": hostile,
 		"realmgate-plugin-echo":    echoPlugin,
+		"realmgate-plugin-burglar": burglarPlugin,
 	})
 }
 
