@@ -86,7 +86,10 @@ func (s *Starter) Start(ctx context.Context, i *Image, o Options) (p *Process, e
 		}
 	}()
 	defer context.AfterFunc(ctx, func() { p.End(ReasonStopped, "was stopped before it was ready") })()
-	return p, p.connect(o)
+	if err = p.connect(o); err == nil {
+		err = p.runsAs(o.User)
+	}
+	return p, err
 }
 
 // run hands the child to go-plugin, with what go-plugin adds to the environment.

@@ -98,6 +98,15 @@ func (s *Starter) settle(u *User, i *Image, dir string) error {
 	return nil
 }
 
+// runsAs says why the process is not seen to be the user's. Where the system hides the processes of others (proc(5), hidepid), what
+// a plugin leaves behind would be hidden, too.
+func (p *Process) runsAs(u *User) error {
+	if u == nil || isOf(p.PID(), u.UID) || p.Gone() {
+		return nil
+	}
+	return &Refusal{Reason: ReasonUser, Detail: fmt.Sprintf("is not seen to run as the user %d: if /proc hides the processes of others (hidepid, ProtectProc=), the daemon needs CAP_SYS_PTRACE", u.UID)}
+}
+
 // home is the working directory of a process: the daemon's, so that a relative path means what it means in the rest of the
 // configuration. A user who could not get there gets nothing of it handed on either.
 func (u *User) home() string {

@@ -404,6 +404,59 @@ func TestCapabilities(t *testing.T) {
 	}
 }
 
+// TestHiddenProcesses: a daemon that cannot see the processes of others cannot end them, and so has none.
+func TestHiddenProcesses(t *testing.T) {
+	t.Parallel()
+	again := func(level, tmp string, a *syscall.SysProcAttr) (string, error) {
+		cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^TestHiddenProcesses$", "-test.v")
+		cmd.Env = append(os.Environ(), "CHILD_TEST_HIDDEN="+level, "TMPDIR="+tmp)
+		cmd.SysProcAttr, cmd.Dir = a, "/"
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	switch os.Getenv("CHILD_TEST_HIDDEN") {
+	case "mount": // in a namespace of its own
+		if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+			t.Skip("no mounts can be made here: ", err)
+		}
+		if err := unix.Mount("proc", "/proc", "proc", 0, "hidepid=2"); err != nil {
+			t.Skip("no mounts can be made here: ", err)
+		}
+		caps := make([]uintptr, len(needed))
+		for n, c := range needed {
+			caps[n] = uintptr(c.bit)
+		}
+		out, err := again("start", os.TempDir(), &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}, AmbientCaps: caps, Pdeathsig: syscall.SIGKILL})
+		if err != nil {
+			t.Error(out)
+		}
+		return
+	case "start":
+		n := openNursery(t)
+		p := program(t, "good")
+		p.Path, p.Others = "/proc/self/exe", true
+		_, err := n.tryAs(t, load(t, p), stranger)
+		refusal(t, err, ReasonUser, "the daemon needs CAP_SYS_PTRACE")
+		return
+	}
+	if os.Geteuid() != 0 {
+		need.Missing(t, "another user can be had by root only")
+	}
+	tmp, err := os.MkdirTemp("", "h")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(tmp) })
+	if err := os.Chmod(tmp, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	out, err := again("mount", tmp, &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL})
+	if err != nil {
+		t.Error(err, out)
+	}
+	t.Log(out)
+}
+
 // TestShare: the copy of a binary is there for as long as one of its images is.
 func TestShare(t *testing.T) {
 	t.Parallel()

@@ -19,4 +19,6 @@ func peerOf(net.Conn) (uint32, error) { return 0, errLinuxOnly }
 
 func evict(uint32) error { return errLinuxOnly }
 
+func isOf(int, uint32) bool { return false }
+
 func processesOf(uint32) []int { return nil }
