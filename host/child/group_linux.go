@@ -17,12 +17,9 @@ func renounce() error {
 	if err := unix.Capget(&h, &data[0]); err != nil {
 		return os.NewSyscallError("capget", err)
 	}
-	data[0].Inheritable, data[1].Inheritable = 0, 0
+	data[0].Inheritable, data[1].Inheritable = 0, 0 // with them go the ambient ones
 	if err := unix.Capset(&h, &data[0]); err != nil {
 		return os.NewSyscallError("capset", err)
-	}
-	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
-		return os.NewSyscallError("prctl", err)
 	}
 	return os.NewSyscallError("prctl", unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 }

@@ -3,7 +3,9 @@ package child
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"os"
@@ -139,7 +141,18 @@ func TestHome(t *testing.T) { //nolint:paralleltest // the working directory is 
 	if err := os.Mkdir(hidden, 0o755); err != nil {
 		t.Fatal(err)
 	}
+	n := openNursery(t)
+	p := program(t, "good")
+	p.Others = true
+	i := load(t, p)
 	t.Chdir(hidden)
+	x, err := n.tryAs(t, i, stranger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if dir, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", x.PID())); err != nil || dir != "/" {
+		t.Errorf("it runs in %s, %v", dir, err)
+	}
 	if home := stranger.home(); home != "/" {
 		t.Errorf("it starts in %s", home)
 	}
@@ -217,6 +230,54 @@ func TestSocketOfSomebodyElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = conn.Close()
+}
+
+// pose listens as the handshake says, and has the name lead to $TARGET as soon as the host has been there once.
+func pose(out, _ io.Writer) {
+	path := filepath.Join(os.Getenv("PLUGIN_UNIX_SOCKET_DIR"), "s")
+	var lc net.ListenConfig
+	l, err := lc.Listen(context.Background(), "unix", path)
+	if err != nil {
+		panic(err)
+	}
+	_, _ = fmt.Fprintf(out, "1|1|unix|%s|grpc|\n", path)
+	conn, err := l.Accept()
+	if err != nil {
+		panic(err)
+	}
+	if err := errors.Join(os.Symlink(os.Getenv("TARGET"), path+"2"), os.Rename(path+"2", path), conn.Close()); err != nil {
+		panic(err)
+	}
+	select {} // until it is killed
+}
+
+// TestImpostor: a plugin cannot have the host, which may be root, talk to somebody else's socket for it.
+func TestImpostor(t *testing.T) {
+	t.Parallel()
+	n := openNursery(t)
+	target := filepath.Join(n.base, "s")
+	var lc net.ListenConfig
+	l, err := lc.Listen(t.Context(), "unix", target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	p := program(t, "impostor")
+	p.Others, p.TLS = true, false
+	p.Env["TARGET"] = target
+	i := load(t, p)
+	x, err := n.tryAs(t, i, stranger)
+	if err == nil { // a connection may have been there, for a moment
+		waitFor(t, "it is ended", func() bool {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			return !x.Answers(ctx) && x.Gone()
+		})
+		err = x.Ended()
+	}
+	if !strings.Contains(err.Error(), "gave the socket of somebody else as its own") {
+		t.Error(err)
+	}
 }
 
 // TestEvict: what hides from its plugin's end by all means is of its user still.
@@ -358,6 +419,16 @@ func TestCapabilities(t *testing.T) {
 			t.Fatal(err)
 		}
 		answers(t, x)
+		for _, u := range []struct {
+			User
+			want string
+		}{
+			{User{65534, stranger.GID, false}, "it is the daemon's own user"},
+			{User{stranger.UID, 65534, false}, "its group is that of the daemon"},
+		} {
+			_, err := n.tryAs(t, load(t, p), &u.User)
+			refusal(t, err, ReasonUser, u.want)
+		}
 		p.Others = false
 		for _, x := range []*Process{x, n.start(t, load(t, p))} {
 			for _, set := range []string{"CapInh", "CapPrm", "CapEff", "CapAmb"} {
