@@ -22,6 +22,13 @@ func TestMaxLeasesAtTheSameTime(t *testing.T) {
 	f := newFake(t)
 	st := f.open(t, map[string]any{"max_leases": 2})
 	release := make(chan struct{})
+	t.Cleanup(sync.OnceFunc(func() {
+		select {
+		case <-release:
+		default:
+			close(release)
+		}
+	}))
 	const paths = 12
 	for n := range paths {
 		f.on(fmt.Sprintf("GET db/%d", n), func(w http.ResponseWriter, r *http.Request) {
