@@ -26,6 +26,8 @@
 //
 //	any    /v1/realms/{realm}/connections...                    see host/connection
 //
+// The daemon serves GET /metrics on the same socket, see host/metrics.
+//
 // Names in paths are percent-encoded. A body is one JSON object without unknown keys, of 64 KiB at most. An error is
 // {"error":{"code","message","field"}} with status 400, 404, 405, 409, 413, 500, 502 or 503. A secret stands in the answers of
 // create, rotate and reset, and of a secret that is revealed, only.

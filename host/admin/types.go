@@ -119,12 +119,17 @@ type Plugin struct {
 	Name            string           `json:"name"`
 	Version         string           `json:"version,omitempty"`
 	Path            string           `json:"path,omitempty"`
-	State           string           `json:"state"` // e.g. running, restarting, failed
+	Digest          string           `json:"sha256,omitempty"` // of what runs
+	State           string           `json:"state"`            // starting, ready, failing, backing off, draining, stopped or failed
+	Since           time.Time        `json:"since"`            // when the state began
 	PID             int              `json:"pid,omitempty"`
 	Restarts        int              `json:"restarts"`
 	Instances       int              `json:"instances"`
+	Calls           int              `json:"calls"`           // under way
+	Stuck           int              `json:"stuck,omitempty"` // that were given up and have not ended for a second
+	BreakerOpen     bool             `json:"breaker_open,omitempty"`
 	Implementations []Implementation `json:"implementations,omitempty"`
-	Reason          string           `json:"reason,omitempty"` // why it does not run
+	Reason          string           `json:"reason,omitempty"` // the last error, also of one that is well again
 }
 
 // Implementation is one of the (kind, type) pairs that a plugin offers.

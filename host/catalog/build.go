@@ -111,6 +111,7 @@ func (p *supervised) settle(x *process, specs []rpc.Instance, all []*instance, f
 			i.bound.Store(&binding{x, specs[n].ID})
 		}
 	}
+	p.wake()
 	return unwanted
 }
 

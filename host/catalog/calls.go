@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/realmgate/realmgate/sdk"
+	"github.com/realmgate/realmgate/sdk/breaker"
 	"github.com/realmgate/realmgate/sdk/rpc"
 )
 
@@ -17,6 +18,7 @@ type Leg struct {
 	p    *supervised
 	all  []*instance
 	name string // kind and type of a leg of one stage
+	gate *breaker.Breaker
 }
 
 // Leg binds handles of one plugin, in the order of the decision.
@@ -24,7 +26,7 @@ func (s *Set) Leg(hs []Handle) (*Leg, error) {
 	if len(hs) == 0 {
 		return nil, errors.New("catalog: a leg needs a stage")
 	}
-	l := &Leg{}
+	l := &Leg{gate: newGate()}
 	for _, h := range hs {
 		switch {
 		case h.inst == nil:
@@ -46,31 +48,25 @@ func (l *Leg) Run(ctx context.Context, st *sdk.State) error {
 	if st.Request == nil {
 		return errors.New("catalog: a leg needs a request")
 	}
-	realm := st.Request.Realm
-	var x *process
-	steps := make([]rpc.Step, len(l.all))
-	for n, i := range l.all {
-		b, err := i.forRealm(realm)
-		if err != nil {
-			return err
+	realm, before := st.Request.Realm, *st
+	for _, i := range l.all {
+		if !i.in.serves(realm) {
+			return i.foreign()
 		}
-		if x == nil {
-			x = b.x
-		}
-		if b.x != x { // the process was replaced just now
-			return fmt.Errorf("plugin %s: %w: it is being restarted", l.p.src.Name, ErrUnavailable)
-		}
-		steps[n] = rpc.Step{Kind: i.in.Kind, Instance: b.id}
 	}
-	return l.p.fault(l.name, x.Run(ctx, realm, steps, st))
+	return l.p.do(ctx, l.name, l.gate, l.all, func(x *process, ids []uint64) error {
+		steps := make([]rpc.Step, len(ids))
+		for n, id := range ids {
+			steps[n] = rpc.Step{Kind: l.all[n].in.Kind, Instance: id}
+		}
+		*st = before // of a call that was lost nothing counts
+		return x.Run(ctx, realm, steps, st)
+	})
 }
 
-// forRealm is at, for a call on behalf of a realm.
-func (i *instance) forRealm(realm string) (*binding, error) {
-	if !i.in.serves(realm) {
-		return nil, fmt.Errorf("plugin %s: %v: %w", i.p.src.Name, i, errOtherRealm)
-	}
-	return i.at()
+// foreign is the error of a call for a realm that the instance does not serve.
+func (i *instance) foreign() error {
+	return fmt.Errorf("plugin %s: %v: %w", i.p.src.Name, i, errOtherRealm)
 }
 
 // fault names the plugin in an error of a call, once, and makes the text of the plugin's own safe. A denial is no fault.
@@ -90,17 +86,18 @@ func (p *supervised) fault(name string, err error) error {
 type Broker struct {
 	inst  *instance
 	realm string
+	gate  *breaker.Breaker
 }
 
 // Broker binds a handle of a token broker to a realm.
-func (s *Set) Broker(h Handle, realm string) *Broker { return &Broker{h.inst, realm} }
+func (s *Set) Broker(h Handle, realm string) *Broker { return &Broker{h.inst, realm, newGate()} }
 
 var errNoInstance = errors.New("catalog: a handle of no instance was called")
 
 // Issue issues a token, see [sdk.TokenBroker].
 func (b *Broker) Issue(ctx context.Context, g sdk.Grant) (t sdk.Token, err error) {
-	err = b.call(func(at *binding) (err error) {
-		t, err = at.x.Issue(ctx, b.realm, at.id, g)
+	err = b.call(ctx, func(x *process, id uint64) (err error) {
+		t, err = x.Issue(ctx, b.realm, id, g)
 		return err
 	})
 	return t, err
@@ -108,22 +105,26 @@ func (b *Broker) Issue(ctx context.Context, g sdk.Grant) (t sdk.Token, err error
 
 // Keys gives the public keys, see [sdk.KeyPublisher].
 func (b *Broker) Keys(ctx context.Context) (jwks []byte, until time.Time, err error) {
-	err = b.call(func(at *binding) (err error) {
-		jwks, until, err = at.x.Keys(ctx, b.realm, at.id)
+	err = b.call(ctx, func(x *process, id uint64) (err error) {
+		jwks, until, err = x.Keys(ctx, b.realm, id)
 		return err
 	})
 	return jwks, until, err
 }
 
-func (b *Broker) call(f func(*binding) error) error {
+func (b *Broker) call(ctx context.Context, f func(*process, uint64) error) error {
 	if b.inst == nil {
 		return errNoInstance
 	}
-	at, err := b.inst.forRealm(b.realm)
-	if err != nil {
-		return err
+	if !b.inst.in.serves(b.realm) {
+		return b.inst.foreign()
 	}
-	return b.inst.p.fault(b.inst.String()+": ", f(at))
+	return b.inst.do(ctx, b.gate, f)
+}
+
+// do makes a call of one instance.
+func (i *instance) do(ctx context.Context, gate *breaker.Breaker, f func(*process, uint64) error) error {
+	return i.p.do(ctx, i.String()+": ", gate, []*instance{i}, func(x *process, ids []uint64) error { return f(x, ids[0]) })
 }
 
 // Vendor calls a credential vendor on behalf of one realm. It satisfies sdk.CredentialVendor and, if CanSign,
@@ -139,8 +140,8 @@ func (s *Set) Vendor(h Handle, realm string) *Vendor { return &Vendor{h.inst, re
 
 // Vend gives credentials for a connection of the realm, see [sdk.CredentialVendor].
 func (v *Vendor) Vend(ctx context.Context, r sdk.VendRequest) (c sdk.ConnectionCredentials, err error) {
-	err = v.call(r.Connection, func(at *binding) (err error) {
-		c, err = at.x.Vend(ctx, v.realm, at.id, r)
+	err = v.call(ctx, r.Connection, func(x *process, id uint64) (err error) {
+		c, err = x.Vend(ctx, v.realm, id, r)
 		return err
 	})
 	return c, err
@@ -156,38 +157,37 @@ func (v *Vendor) CanSign() bool {
 
 // Sign signs a request to a connection of the realm, see [sdk.RequestSigner].
 func (v *Vendor) Sign(ctx context.Context, r sdk.SignRequest) (s sdk.SignedRequest, err error) {
-	err = v.call(r.Connection, func(at *binding) (err error) {
-		s, err = at.x.Sign(ctx, v.realm, at.id, r)
+	err = v.call(ctx, r.Connection, func(x *process, id uint64) (err error) {
+		s, err = x.Sign(ctx, v.realm, id, r)
 		return err
 	})
 	return s, err
 }
 
-func (v *Vendor) call(c sdk.Connection, f func(*binding) error) error {
+func (v *Vendor) call(ctx context.Context, c sdk.Connection, f func(*process, uint64) error) error {
 	switch {
 	case v.inst == nil:
 		return errNoInstance
 	case v.realm == "" || c.Realm != v.realm:
-		return fmt.Errorf("plugin %s: %v: %w", v.inst.p.src.Name, v.inst, errOtherRealm)
+		return v.inst.foreign()
 	}
-	at, err := v.inst.at()
-	if err != nil {
-		return err
-	}
-	return v.inst.p.fault(v.inst.String()+": ", f(at))
+	return v.inst.do(ctx, nil, f) // a vendor serves many connections, of which one may hang
 }
 
 // Resolver calls a secret resolver. It satisfies sdk.SecretResolver and sdk.SecretWriter; whether the resolver can write
 // is in its offer.
-type Resolver struct{ inst *instance }
+type Resolver struct {
+	inst *instance
+	gate *breaker.Breaker
+}
 
 // Resolver binds a handle of a secret resolver.
-func (s *Set) Resolver(h Handle) *Resolver { return &Resolver{h.inst} }
+func (s *Set) Resolver(h Handle) *Resolver { return &Resolver{h.inst, newGate()} }
 
 // Resolve gives the value of a reference, see [sdk.SecretResolver].
 func (r *Resolver) Resolve(ctx context.Context, ref sdk.SecretRef) (s sdk.Secret, err error) {
-	err = r.call(func(at *binding) (err error) {
-		s, err = at.x.Resolve(ctx, at.id, ref)
+	err = r.call(ctx, func(x *process, id uint64) (err error) {
+		s, err = x.Resolve(ctx, id, ref)
 		return err
 	})
 	return s, err
@@ -195,8 +195,8 @@ func (r *Resolver) Resolve(ctx context.Context, ref sdk.SecretRef) (s sdk.Secret
 
 // WriteSecret keeps a value and gives its version, see [sdk.SecretWriter].
 func (r *Resolver) WriteSecret(ctx context.Context, ref sdk.SecretRef, value []byte) (version string, err error) {
-	err = r.call(func(at *binding) (err error) {
-		version, err = at.x.WriteSecret(ctx, at.id, ref, value)
+	err = r.call(ctx, func(x *process, id uint64) (err error) {
+		version, err = x.WriteSecret(ctx, id, ref, value)
 		return err
 	})
 	return version, err
@@ -204,16 +204,12 @@ func (r *Resolver) WriteSecret(ctx context.Context, ref sdk.SecretRef, value []b
 
 // DeleteSecret deletes a value, see [sdk.SecretWriter].
 func (r *Resolver) DeleteSecret(ctx context.Context, ref sdk.SecretRef) error {
-	return r.call(func(at *binding) error { return at.x.DeleteSecret(ctx, at.id, ref) })
+	return r.call(ctx, func(x *process, id uint64) error { return x.DeleteSecret(ctx, id, ref) })
 }
 
-func (r *Resolver) call(f func(*binding) error) error {
+func (r *Resolver) call(ctx context.Context, f func(*process, uint64) error) error {
 	if r.inst == nil {
 		return errNoInstance
 	}
-	at, err := r.inst.at()
-	if err != nil {
-		return err
-	}
-	return r.inst.p.fault(r.inst.String()+": ", f(at))
+	return r.inst.do(ctx, r.gate, f)
 }

@@ -70,6 +70,7 @@ type Catalog struct {
 	closed chan struct{}
 
 	prepare sync.Mutex // one Prepare at a time
+	counted sync.Map   // name of a plugin -> *counts
 
 	mu      sync.RWMutex
 	plugins []*supervised // those that a set holds, and those that drain

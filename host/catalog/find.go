@@ -3,6 +3,7 @@ package catalog
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/realmgate/realmgate/host/child"
 	"github.com/realmgate/realmgate/sdk"
@@ -17,9 +18,13 @@ type Status struct {
 	Bundled        bool
 	Version, Build string
 	State          State
-	PID            int // 0: no process
+	Since          time.Time // of the state
+	PID            int       // 0: no process
 	Restarts       int
 	Instances      int    // configured ones
+	Calls          int    // under way
+	Stuck          int    // calls that were given up and have not ended for a second
+	BreakerOpen    bool   // calls are answered without asking it
 	LastError      string // the last one, also of a plugin that is well again; empty if there was none
 	Offers         []rpc.Offer
 }
@@ -42,14 +47,21 @@ func (p *supervised) status() Status {
 	defer p.mu.Unlock()
 	s := Status{Name: p.src.Name, Path: p.src.Path, Bundled: p.src.Bundled, State: p.state, Restarts: p.restarts, Instances: len(p.instances),
 		Version: child.Printable(p.manifest.Version, 64), Build: child.Printable(p.manifest.Build, 128), Offers: slices.Clone(p.manifest.Offers)}
-	if p.drains && s.State != StateStopped {
-		s.State = StateDraining
-	}
+	s.Since, s.BreakerOpen = p.since, p.breaker.Open()
 	if p.hasStarted() {
 		s.Digest, s.Files = p.digest, p.src.Files
 	}
 	if p.live != nil {
-		s.PID = p.live.child.PID()
+		s.PID, s.Calls, s.Stuck = p.live.child.PID(), p.live.Calls(), p.live.Stuck(stuckAfter)
+	}
+	if since, why := p.ails.now(); !since.IsZero() && s.State == StateReady {
+		s.State, s.Since = StateFailing, since
+		if p.err == nil {
+			s.LastError = why
+		}
+	}
+	if !p.drains.IsZero() && s.State != StateStopped {
+		s.State, s.Since = StateDraining, p.drains
 	}
 	if p.err != nil {
 		s.LastError = p.err.Error()

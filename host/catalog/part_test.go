@@ -85,6 +85,15 @@ func (p *part) MapPrincipal(ctx context.Context, id sdk.Identity) (sdk.Principal
 	switch p.Do {
 	case "panic":
 		panic("the mapper panics")
+	case "exit once", "exit always":
+		fall(p.Do)
+	case "wait": // as one who asks a provider that does not answer
+		<-ctx.Done()
+		return sdk.PrincipalRef{}, ctx.Err()
+	case "hang for some":
+		if id.Subject == "hang" {
+			time.Sleep(time.Hour)
+		}
 	case "exit":
 		fmt.Fprintln(os.Stderr, "the mapper exits")
 		os.Exit(7)
@@ -93,6 +102,9 @@ func (p *part) MapPrincipal(ctx context.Context, id sdk.Identity) (sdk.Principal
 	case "fail":
 		return sdk.PrincipalRef{}, errors.New("login failed: client_secret=hunter2\nand more")
 	case "await": // a file
+		if err := os.WriteFile(id.Subject+".awaited", nil, 0o600); err != nil {
+			return sdk.PrincipalRef{}, err
+		}
 		for {
 			if _, err := os.Stat(id.Subject); err == nil {
 				return sdk.PrincipalRef{Name: "awaited"}, nil
@@ -150,21 +162,53 @@ func (p *part) Verify(context.Context, sdk.Request) (sdk.Credential, error) {
 	return sdk.Credential{}, sdk.NotMine()
 }
 
+// fall ends the process and leaves a byte where the test can count it; once: only if there is none yet.
+func fall(how string) {
+	mark := os.Getenv("MARK")
+	if _, err := os.Stat(mark); err == nil && how == "exit once" {
+		return
+	}
+	f, err := os.OpenFile(mark, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err == nil {
+		_, _ = f.WriteString("x")
+	}
+	os.Exit(7)
+}
+
 func (p *part) Issue(_ context.Context, g sdk.Grant) (sdk.Token, error) {
+	if g.ClientID == "falls" {
+		fall("exit always")
+	}
 	return sdk.Token{Value: "for " + g.ClientID + " of " + p.setup.Realm, Type: "Bearer"}, nil
 }
 
 func (p *part) Keys(context.Context) ([]byte, time.Time, error) {
+	if p.Do == "exit once" {
+		fall(p.Do)
+	}
 	return []byte(`{"keys":[]}`), time.Now().Add(time.Minute), nil
 }
 
 func (p *part) Resolve(_ context.Context, ref sdk.SecretRef) (sdk.Secret, error) {
+	if ref.Path() == "falls/once" {
+		fall("exit once")
+	}
 	return sdk.NewSecret([]byte("value of " + ref.Path())), nil
 }
 
-func (p *part) WriteSecret(context.Context, sdk.SecretRef, []byte) (string, error) { return "3", nil }
+func (p *part) WriteSecret(_ context.Context, ref sdk.SecretRef, _ []byte) (string, error) {
+	if ref.Path() == "falls" {
+		fall("exit always")
+	}
+	return "3", nil
+}
 
-func (p *part) DeleteSecret(context.Context, sdk.SecretRef) error { return nil }
+func (p *part) DeleteSecret(_ context.Context, ref sdk.SecretRef) error {
+	if ref.Path() == "falls" {
+		fall("exit always")
+	}
+	return nil
+}
 
 // Vend tells what it could resolve of the reference that the connection's authentication names.
 func (p *part) Vend(ctx context.Context, r sdk.VendRequest) (sdk.ConnectionCredentials, error) {
@@ -190,6 +234,8 @@ func (p *part) resolve(ctx context.Context, c sdk.Connection) (string, error) {
 	}
 	keptCalls.Store(c.Name, context.WithoutCancel(ctx))
 	switch c.Name {
+	case "falls":
+		fall("exit always")
 	case "denied":
 		return "", sdk.Forbid("role_not_assumed", "password=hunter2")
 	case "waits":

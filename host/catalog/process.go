@@ -32,7 +32,7 @@ func (p *supervised) launch(ctx context.Context) (x *process, err error) {
 	if err := p.src.Pin.image(p.image.Digest()); err != nil {
 		return nil, p.refused(err)
 	}
-	c, err := p.c.starter.Start(ctx, p.image, child.Options{Logger: p.log, Handshake: o.StartTimeout, Connect: o.DescribeTimeout})
+	c, err := p.c.starter.Start(ctx, p.image, child.Options{Logger: p.log, Handshake: o.StartTimeout, Connect: o.DescribeTimeout, Dropped: p.counts.drop})
 	if err != nil {
 		return nil, p.refused(err)
 	}
@@ -114,8 +114,8 @@ const maxStuck = 512
 const maxMisses = 2
 
 // probe returns when the process has ended, and kills it if it hangs: one that the system has stopped, say, would never
-// end by itself, nor break its session.
-func (x *process) probe(ctx context.Context, interval, timeout time.Duration) {
+// end by itself, nor break its session. told is told of each probe.
+func (x *process) probe(ctx context.Context, interval, timeout time.Duration, told func(answered bool)) {
 	for misses := 0; misses < maxMisses; {
 		select {
 		case <-time.After(interval):
@@ -133,6 +133,7 @@ func (x *process) probe(ctx context.Context, interval, timeout time.Duration) {
 		} else {
 			misses++
 		}
+		told(misses == 0)
 	}
 	x.child.End(child.ReasonTimeout, fmt.Sprintf("did not answer %d probes of %v and was killed", maxMisses, timeout))
 }

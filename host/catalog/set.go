@@ -126,7 +126,7 @@ const drainInterval = 10 * time.Millisecond
 // end stops a plugin when its calls have ended, or when ctx ends.
 func (p *supervised) end(ctx context.Context) {
 	p.mu.Lock()
-	p.drains = true
+	p.drains = time.Now()
 	x := p.live
 	p.mu.Unlock()
 	for x != nil && x.Calls() > 0 && !x.child.Gone() && pause(ctx, drainInterval) && p.ctx.Err() == nil {

@@ -264,7 +264,10 @@ func TestDrain(t *testing.T) {
 				}
 				called <- err
 			}()
-			waitFor(t, "the call is under way", func() bool { return x.Calls() == 1 })
+			waitFor(t, "the part serves the call", func() bool {
+				_, err := os.Stat(mark + ".awaited")
+				return err == nil && x.Calls() == 1
+			})
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			closed := make(chan struct{})

@@ -35,7 +35,7 @@ func (p *supervised) serve(ctx context.Context, x *process) error {
 	var beside sync.WaitGroup // what must not keep watch from seeing an end
 	defer beside.Wait()
 	during, cancel := context.WithCancel(ctx)
-	beside.Go(func() { x.probe(during, p.c.opts.ProbeInterval, p.c.opts.DescribeTimeout) })
+	beside.Go(func() { x.probe(during, p.c.opts.ProbeInterval, p.c.opts.DescribeTimeout, p.probed) })
 	beside.Go(func() { p.tend(during, x) })
 	err := p.watch(ctx, x)
 	cancel()
@@ -84,9 +84,12 @@ func (p *supervised) sameOffers(m rpc.Manifest) error {
 
 // attach makes x the live process.
 func (p *supervised) attach(x *process) {
+	p.counts.restarts.Add(1)
+	p.breaker.Reset() // it was another process that failed
+	p.ails.change(&p.ails.mute, false)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.live, p.manifest = x, x.manifest
+	p.live, p.manifest, p.flops = x, x.manifest, 0
 	p.restarts++
 }
 
@@ -102,7 +105,7 @@ func (p *supervised) tend(ctx context.Context, x *process) {
 		p.reconfigure(ctx, x, unbound)
 		p.mu.Lock()
 		if p.live == x && p.state == StateStarting {
-			p.state = StateReady
+			p.become(StateReady)
 		}
 		p.mu.Unlock()
 		if !pause(ctx, max(time.Second, b.next())) {
@@ -151,7 +154,8 @@ func (p *supervised) detach(x *process, err error) {
 	if p.live == x {
 		p.live = nil
 	}
-	p.state, p.err = StateBackingOff, err
+	p.become(StateBackingOff)
+	p.err = err
 	for _, i := range p.instances {
 		if b := i.bound.Swap(nil); b != nil {
 			p.calls.Delete(b.id)

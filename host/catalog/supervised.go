@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/realmgate/realmgate/host/child"
+	"github.com/realmgate/realmgate/sdk/breaker"
 	"github.com/realmgate/realmgate/sdk/rpc"
 )
 
@@ -19,6 +20,7 @@ type State string
 const (
 	StateStarting   State = "starting"    // its process is being started or its instances are being configured
 	StateReady      State = "ready"       // its instances can be called
+	StateFailing    State = "failing"     // it runs, but left a probe unanswered, or failed so often that it is left alone for a while
 	StateBackingOff State = "backing off" // its process ended, did not start again or offers too little; there will be a further try
 	StateFailed     State = "failed"      // it has never started; unless it clashes with another one it is tried again
 	StateDraining   State = "draining"    // no set has it any more: it ends when the calls do that are under way
@@ -47,10 +49,17 @@ type supervised struct {
 
 	calls sync.Map // id on the wire -> *instance, for host calls
 
+	breaker *breaker.Breaker // of all calls
+	ails    ails
+	counts  *counts // shared with others of its name
+
 	mu        sync.Mutex
 	state     State
-	drains    bool
-	err       error // the last one
+	since     time.Time     // of the state
+	drains    time.Time     // since when; zero: it does not
+	flops     int           // starts in a row that came to nothing
+	woken     chan struct{} // closed, and made anew, when something happened that a call may wait for
+	err       error         // the last one
 	live      *process
 	manifest  rpc.Manifest // of the last process that was taken
 	restarts  int
@@ -63,6 +72,8 @@ func (c *Catalog) newSupervised(s Source) *supervised {
 	p := &supervised{c: c, src: s, log: c.opts.Logger.With("plugin", s.Name), state: StateStarting,
 		hurry: make(chan struct{}), try: make(chan chan struct{}), started: make(chan struct{}), done: make(chan struct{}), known: map[fingerprint]*instance{}}
 	p.ctx, p.cancel = context.WithCancel(c.ctx)
+	p.counts, p.since, p.woken = c.countsOf(s.Name), time.Now(), make(chan struct{})
+	p.breaker = breaker.New(breaker.Config{Moved: p.opened})
 	p.rush = sync.OnceFunc(func() { close(p.hurry) })
 	return p
 }
@@ -80,10 +91,14 @@ func (c *Catalog) newStub(s Source, err error) *supervised {
 func (p *supervised) set(s State, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.state = s
+	p.become(s)
 	if err != nil {
 		p.err = err
 	}
+	if s == StateBackingOff {
+		p.flops++
+	}
+	p.wake()
 }
 
 // hasStarted says whether a process was ever taken.
@@ -160,7 +175,8 @@ func (p *supervised) first() *process {
 // take makes x the first process.
 func (p *supervised) take(x *process) {
 	p.mu.Lock()
-	p.live, p.manifest, p.state, p.err = x, x.manifest, StateReady, nil
+	p.live, p.manifest, p.err = x, x.manifest, nil
+	p.become(StateReady)
 	p.mu.Unlock()
 	p.digest, p.came = p.image.Digest(), x
 	close(p.started)

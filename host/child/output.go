@@ -23,7 +23,8 @@ const (
 type output struct {
 	log    hclog.Logger // has the plugin's name
 	budget *budget
-	done   chan struct{} // closed when all that was taken is logged
+	done   chan struct{}   // closed when all that was taken is logged
+	count  func(lines int) // of what is dropped; nil: nobody counts
 
 	mu     sync.Mutex
 	queue  chan entry
@@ -66,6 +67,9 @@ func (o *output) close(most time.Duration) {
 
 // tell logs what was dropped, past the budget.
 func (o *output) tell(lines, bytes int) {
+	if o.count != nil {
+		o.count(lines)
+	}
 	o.put(entry{hclog.Warn, "plugin prints too much: lines were dropped", []any{"lines", lines, "bytes", bytes}})
 }
 

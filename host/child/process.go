@@ -30,9 +30,10 @@ const (
 
 // Options is how a process is started.
 type Options struct {
-	Logger    hclog.Logger  // has the plugin's name; takes what the process prints
-	Handshake time.Duration // from the start to the handshake
-	Connect   time.Duration // from the handshake to the first connection
+	Logger    hclog.Logger    // has the plugin's name; takes what the process prints
+	Handshake time.Duration   // from the start to the handshake
+	Connect   time.Duration   // from the handshake to the first connection
+	Dropped   func(lines int) // is told how many lines that the process printed were not logged, from time to time; nil: nobody is
 }
 
 // Process is a plugin process that has shaken hands. It is safe for concurrent use.
@@ -58,7 +59,9 @@ func (s *Starter) Start(ctx context.Context, i *Image, o Options) (p *Process, e
 		return nil, errors.Join(fmt.Errorf("no control group: %w", err), os.Remove(dir))
 	}
 	admit(o.Logger, i.program.Limits, g)
-	c := newChild(i, dir, newOutput(o.Logger, i.budget), s, o.Handshake)
+	out := newOutput(o.Logger, i.budget)
+	out.count = o.Dropped
+	c := newChild(i, dir, out, s, o.Handshake)
 	c.group = g
 	p = &Process{child: c}
 	p.client = plugin.NewClient(&plugin.ClientConfig{

@@ -39,12 +39,13 @@ func (l *loader) build() *Config {
 		Format: log.enum("format", "text", "text", "json"),
 	}
 	cfg.Admin.Socket = b.root.block("admin").text("socket")
+	cfg.Metrics.Address = b.root.block("metrics").text("address")
 	directory := b.root.block("directory")
 	cfg.Directory = Directory{Type: directory.enum("type", "sqlite", "sqlite"), Path: directory.need("path")}
 
 	cfg.Audit = b.audit(b.root.block("audit"))
 
-	cfg.Listeners = b.listeners()
+	cfg.Listeners = b.listeners(cfg.Metrics.Address)
 	cfg.Plugins = b.plugins()
 	cfg.Tenants = b.tenants()
 	cfg.Realms = b.realms(cfg.PublicURL)

@@ -18,6 +18,7 @@ type Config struct {
 	Folder             string // of the first configuration file, or the first one itself if it is a folder; the current one without files
 	Log                Log
 	Admin              Admin
+	Metrics            Metrics
 	Directory          Directory
 	Audit              Audit
 	Listeners          []Listener        // sorted by name, at least one
@@ -42,6 +43,11 @@ type Log struct {
 // Admin is the door for the operator's commands.
 type Admin struct {
 	Socket string // path of the unix socket; empty means that there is none
+}
+
+// Metrics is the door for what the daemon tells in numbers.
+type Metrics struct {
+	Address string // host:port of a listener for them; empty means that there is none beside the admin socket
 }
 
 // Directory says where principals, roles and revocations are kept.

@@ -192,6 +192,7 @@ listener "other" {
 		"admin":           {"\nlistener \"main\"", "admin { socket = \"x\" }\nlistener \"main\"", "c.hcl:1:9", "admin.socket cannot"},
 		"directory":       {"\nlistener \"main\"", "directory { path = \"x\" }\nlistener \"main\"", "c.hcl:1:13", "directory.path cannot"},
 		"audit":           {"\nlistener \"main\"", "audit { decisions = true }\nlistener \"main\"", "c.hcl:1:9", "audit.decisions cannot"},
+		"metrics":         {"\nlistener \"main\"", "metrics { address = \"127.0.0.1:0\" }\nlistener \"main\"", "c.hcl:1:11", "metrics.address cannot"},
 		"audit path":      {"\nlistener \"main\"", "audit { path = \"x\" }\nlistener \"main\"", "c.hcl:1:9", "audit.path cannot"},
 		"audit refuse":    {"\nlistener \"main\"", "audit { on_failure = \"continue\" }\nlistener \"main\"", "c.hcl:1:9", "audit.on_failure cannot"},
 		"log format":      {"\nlistener \"main\"", "log { format = \"json\" }\nlistener \"main\"", "c.hcl:1:7", "log.format cannot"},

@@ -6,7 +6,8 @@ import (
 	"net/netip"
 )
 
-func (b *builder) listeners() []Listener {
+// listeners reads the listeners. metrics is the address of the one for metrics, empty if there is none.
+func (b *builder) listeners(metrics string) []Listener {
 	var out []Listener
 	for _, n := range b.root.labelled("listener") {
 		l := Listener{
@@ -31,6 +32,9 @@ func (b *builder) listeners() []Listener {
 		out = append(out, l)
 	}
 	b.distinctAddresses(out)
+	if metrics != "" {
+		b.metricsAddress(metrics, out)
+	}
 	return out
 }
 
@@ -71,7 +75,6 @@ func (b *builder) tls(n node) *TLS {
 
 // distinctAddresses checks addresses, and that no two listeners want the same one.
 func (b *builder) distinctAddresses(all []Listener) {
-	type place struct{ host, port string }
 	seen := make([]place, len(all))
 	for i, l := range all {
 		host, port, err := checkAddress(l.Address)
@@ -81,13 +84,37 @@ func (b *builder) distinctAddresses(all []Listener) {
 		}
 		seen[i] = place{host, port}
 		for j, other := range seen[:i] {
-			if port == "0" || port != other.port || host != other.host && !wildcard(host) && !wildcard(other.host) {
+			if !seen[i].meets(other) {
 				continue
 			}
 			b.add(l.Diagnose("address", fmt.Sprintf("listener %q has the address of listener %q", l.Name, all[j].Name), elsewhere(all[j].Pos)))
 			break
 		}
 	}
+}
+
+// metricsAddress checks the address for metrics, and that no listener has it.
+func (b *builder) metricsAddress(address string, all []Listener) {
+	n := b.root.block("metrics")
+	host, port, err := checkAddress(address)
+	if err != nil {
+		n.fault("address", "address cannot be used", sentence(err))
+		return
+	}
+	for _, l := range all {
+		h, p, err := checkAddress(l.Address)
+		if err == nil && (place{host, port}).meets(place{h, p}) {
+			n.fault("address", fmt.Sprintf("the metrics have the address of listener %q", l.Name), elsewhere(l.Pos))
+		}
+	}
+}
+
+// place is an address, taken apart.
+type place struct{ host, port string }
+
+// meets says whether two listeners cannot have the two addresses.
+func (p place) meets(o place) bool {
+	return p.port != "0" && p.port == o.port && (p.host == o.host || wildcard(p.host) || wildcard(o.host))
 }
 
 func wildcard(host string) bool { return host == "" || host == "0.0.0.0" || host == "::" }

@@ -19,6 +19,7 @@ func Restart(before, after *Config) Diagnostics {
 		changed bool
 	}{
 		{"admin.socket", before.Admin != after.Admin},
+		{"metrics.address", before.Metrics != after.Metrics},
 		{"directory.type", before.Directory.Type != after.Directory.Type},
 		{"directory.path", before.Directory.Path != after.Directory.Path},
 		{"log.format", before.Log.Format != after.Log.Format},

@@ -101,6 +101,7 @@ func rootSchema() *block {
 		blocks: map[string]*block{
 			"log":       {attrs: map[string]kind{"level": text, "format": text}},
 			"admin":     {attrs: map[string]kind{"socket": text}},
+			"metrics":   {attrs: map[string]kind{"address": text}},
 			"directory": {attrs: map[string]kind{"type": text, "path": text}},
 			"audit": {attrs: map[string]kind{
 				"path": text, "format": text, "on_failure": text, "decisions": boolean,

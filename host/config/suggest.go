@@ -22,12 +22,15 @@ func suggest(given string, known []string) string {
 	return best
 }
 
+// maxListed is how many names a message lists.
+const maxListed = 30
+
 // meant is suggest as the detail of a diagnostic: the suggestion, or what there is to choose from.
 func meant(given string, known []string) string {
 	if s := suggest(given, known); s != "" {
 		return fmt.Sprintf("Did you mean %q?", s)
 	}
-	if len(known) == 0 || len(known) > 20 {
+	if len(known) == 0 || len(known) > maxListed {
 		return ""
 	}
 	return "There is: " + strings.Join(slices.Sorted(slices.Values(known)), ", ") + "."

@@ -33,6 +33,8 @@ type Deps struct {
 	// Door guards the token endpoints; it outlives generations, which bring their own rules. nil: they are not guarded.
 	Door  *limit.Door
 	Audit *audit.Log // of the token endpoints; nil: none
+	// SecretCounts counts the reads of secrets, over all generations; nil: nothing does.
+	SecretCounts *secret.Counts
 	// Former is the generation that serves now; nil: none. Token services of brokers that both have know what they knew there.
 	Former *Generation
 	Logger hclog.Logger
@@ -45,6 +47,7 @@ func Build(ctx context.Context, cfg *config.Config, deps Deps) (*Generation, con
 	b := &builder{cfg: cfg, deps: deps, gen: &Generation{
 		plugins: deps.Plugins, config: cfg, secrets: secret.New(nil), realms: map[string]*realm{}, hosts: map[string]string{},
 	}, bases: map[string]string{}}
+	b.gen.secrets.CountIn(deps.SecretCounts)
 	b.stores(ctx)
 	b.parts(ctx)
 	for _, r := range cfg.Realms {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -47,8 +48,17 @@ type Deps struct {
 	Before func(context.Context, *generation.Generation) error
 	// Notify is told when a reload begins (true) and when it has ended; nil: nobody is.
 	Notify func(begun bool)
+	Meter  Meter        // nil: nothing is measured
 	Audit  *audit.Log   // gets a line per reload; nil: none
 	Logger hclog.Logger // nil: silent
+}
+
+// Meter measures reloads; *metrics.Metrics does.
+type Meter interface {
+	// Serves is told of each switch, with the realms of what serves from now on.
+	Serves(realms []string, now time.Time)
+	// Reloaded is told of each reload that has ended, but for dry runs, and whether the configuration was taken.
+	Reloaded(took bool)
 }
 
 // Serving is what the daemon serves at a time.
@@ -86,6 +96,9 @@ var ErrStopping = errors.New("the daemon is stopping")
 func New(ctx context.Context, d Deps, first Serving) *Reloader {
 	if d.Logger == nil {
 		d.Logger = hclog.NewNullLogger()
+	}
+	if d.Meter != nil {
+		d.Meter.Serves(realmsOf(first.Held.Config()), time.Now())
 	}
 	return &Reloader{deps: d, ctx: ctx, turn: make(chan struct{}, 1), waiting: map[Options]*job{}, current: first, moved: make(chan struct{})}
 }

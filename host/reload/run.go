@@ -24,6 +24,7 @@ func (r *Reloader) reload(ctx context.Context, o Options) (Report, error) {
 		defer r.deps.Notify(false)
 	}
 	report, err := r.take(ctx, o)
+	r.measure(err)
 	if err != nil {
 		r.refused(err)
 	}
@@ -177,9 +178,7 @@ func (r *Reloader) serve(ctx context.Context, next Serving, change string, repor
 
 func (r *Reloader) switchTo(ctx context.Context, next Serving, change string, report Report) error {
 	old, _ := r.serving()
-	r.deps.Holder.Switch(next.Held)
-	next.Set.Activate()
-	next.Apply()
+	r.put(next)
 	window := next.Held.Config().PluginHealthWindow
 	if fresh := next.Set.Fresh(); len(fresh) > 0 && window > 0 {
 		r.deps.Logger.Info("the new configuration serves; plugins that were started for it are watched", "plugins", strings.Join(fresh, ","), "for", window)
@@ -189,9 +188,7 @@ func (r *Reloader) switchTo(ctx context.Context, next Serving, change string, re
 			return ErrStopping
 		}
 		if err != nil {
-			r.deps.Holder.Switch(old.Held)
-			old.Set.Activate()
-			old.Apply()
+			r.put(old)
 			r.retire(next)
 			return fmt.Errorf("switched back to the former configuration: %w", err)
 		}
@@ -206,6 +203,31 @@ func (r *Reloader) switchTo(ctx context.Context, next Serving, change string, re
 		r.deps.Logger.Warn(d.String())
 	}
 	return nil
+}
+
+// put makes s what serves.
+func (r *Reloader) put(s Serving) {
+	r.deps.Holder.Switch(s.Held)
+	s.Set.Activate()
+	s.Apply()
+	if r.deps.Meter != nil {
+		r.deps.Meter.Serves(realmsOf(s.Held.Config()), time.Now())
+	}
+}
+
+func realmsOf(cfg *config.Config) []string {
+	out := make([]string, len(cfg.Realms))
+	for n, r := range cfg.Realms {
+		out[n] = r.Name
+	}
+	return out
+}
+
+// measure counts a reload that has ended.
+func (r *Reloader) measure(err error) {
+	if r.deps.Meter != nil && !errors.Is(err, ErrStopping) {
+		r.deps.Meter.Reloaded(err == nil)
+	}
 }
 
 // retire ends what no longer serves, when the requests have left that began with it, at the latest after the grace.
@@ -295,6 +317,7 @@ func (r *Reloader) rebuild(s Serving) bool {
 	if err == nil {
 		err = r.serve(r.ctx, next, "a plugin that had not started, has", report)
 	}
+	r.measure(err)
 	if err != nil && !errors.Is(err, ErrStopping) {
 		r.deps.Logger.Error("a plugin has started, but the configuration cannot be built with it")
 		r.refused(err)

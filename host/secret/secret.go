@@ -55,8 +55,9 @@ type Store struct {
 
 // Service resolves references. It has no stores until SetStores gives it some. It is safe for concurrent use.
 type Service struct {
-	now   func() time.Time
-	table atomic.Pointer[table]
+	now    func() time.Time
+	table  atomic.Pointer[table]
+	counts *Counts // nil: nobody counts
 }
 
 // New gives a service without stores. now may be nil for the clock of the machine.
@@ -134,6 +135,7 @@ func (s Store) fault(ref sdk.SecretRef, err error) error {
 // fetch gives a whole secret, of those that are kept or from the store.
 func (s *Service) fetch(ctx context.Context, t *table, st Store, ref sdk.SecretRef) (sdk.Secret, error) {
 	if v, ok := t.remembered(ref); ok {
+		s.counts.remember()
 		return v, nil
 	}
 	// The fetch serves all who wait, so it must not end with the caller that happened to be first.
@@ -147,6 +149,7 @@ func (s *Service) fetch(ctx context.Context, t *table, st Store, ref sdk.SecretR
 		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchLimit)
 		defer cancel()
+		s.counts.ask()
 		var v sdk.Secret
 		err := sdk.Guard(func() (err error) { // the flight would end the daemon with it
 			v, err = st.Resolver.Resolve(ctx, ref)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/realmgate/realmgate/host/audit"
 	"github.com/realmgate/realmgate/host/pipeline"
@@ -18,10 +19,11 @@ func (s *Server) serveCheck(w http.ResponseWriter, r *http.Request, l Listener, 
 		unavailable(w, r)
 		return
 	}
+	start := time.Now()
 	realm, fault := realmOf(snap, l, r, pathRealm)
 	var plan *pipeline.Plan
 	if fault == nil {
-		plan, fault = s.planOf(snap, r, realm)
+		plan, fault = s.planToDecide(snap, r, realm, start)
 	}
 	if fault != nil {
 		refuse(w, r, fault.status, fault.reason, fault.message)
@@ -32,11 +34,45 @@ func (s *Server) serveCheck(w http.ResponseWriter, r *http.Request, l Listener, 
 		refuse(w, r, fault.status, fault.reason, fault.message)
 		return
 	}
-	if s.audit(r.Context(), d) != nil {
+	if s.done(r, d, start) != nil {
 		unavailable(w, r)
 		return
 	}
 	answer(w, r, d)
+}
+
+// done keeps what there is to be kept of a decision before it is answered: a line of the audit log, and how it went.
+func (s *Server) done(r *http.Request, d pipeline.Decision, start time.Time) error {
+	err := s.audit(r.Context(), d)
+	if err != nil {
+		d = pipeline.Decision{Realm: d.Realm, Err: err}
+	}
+	s.measure(r, d, start)
+	return err
+}
+
+// planToDecide gives the realm's plan. That there is none for a realm that there is counts as a decision.
+func (s *Server) planToDecide(snap Snapshot, r *http.Request, realm string, start time.Time) (*pipeline.Plan, *refusal) {
+	p, fault := s.planOf(snap, r, realm)
+	if fault != nil && fault.status == http.StatusServiceUnavailable {
+		s.measure(r, pipeline.Decision{Realm: realm}, start)
+	}
+	return p, fault
+}
+
+// measure counts a decision.
+func (s *Server) measure(r *http.Request, d pipeline.Decision, start time.Time) {
+	if s.deps.Meter == nil {
+		return
+	}
+	outcome, reason := d.Verdict.String(), ""
+	switch {
+	case d.Verdict == pipeline.Denied:
+		reason, _, _ = public(d.Denial)
+	case d.Verdict == pipeline.Unavailable && r.Context().Err() != nil:
+		outcome = "abandoned"
+	}
+	s.deps.Meter.Decided(d.Realm, outcome, reason, time.Since(start))
 }
 
 // audit keeps a line for a decision, if there is an audit log.

@@ -43,6 +43,8 @@ type Config struct {
 	Listeners []Listener
 	// AdminSocket is the path of the admin API's unix socket; empty: no admin API.
 	AdminSocket string
+	// MetricsAddress is host:port of a listener that serves Deps.Metrics at /metrics and nothing else; empty: there is none.
+	MetricsAddress string
 	// Grace is how long requests in flight may take once the server is told to stop; zero: they are cut off. See
 	// [Server.SetGrace].
 	Grace time.Duration
@@ -65,6 +67,15 @@ type Auditor interface {
 	Decided(context.Context, audit.Event) error
 }
 
+// Meter measures; *metrics.Metrics does.
+type Meter interface {
+	// Decided is told of each decision: its outcome (allowed, denied, unavailable, or abandoned by the caller), the reason of a
+	// denial, empty otherwise, and how long it took.
+	Decided(realm, outcome, reason string, took time.Duration)
+	// Answered is told the status of each answer of an endpoint of a realm's token service: token, revoke or introspect.
+	Answered(realm, endpoint string, status int)
+}
+
 // Pinger tells whether the directory answers; *directory.Directory is one.
 type Pinger interface {
 	Ping(context.Context) error
@@ -81,8 +92,12 @@ type Deps struct {
 	Directory Pinger
 	// Admin is the admin API; nil: none.
 	Admin http.Handler
+	// Metrics answers scrapes; nil: nothing does.
+	Metrics http.Handler
 	// Audit gets a line per decision, which is not answered if there can be none; nil: none.
 	Audit Auditor
+	// Meter measures decisions and requests to the token endpoints; nil: nothing does.
+	Meter Meter
 	// Logger gets a line per decision at info and one per request at debug. nil: silent.
 	Logger hclog.Logger
 }

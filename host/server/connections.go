@@ -2,6 +2,7 @@ package server
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/realmgate/realmgate/host/connection"
 	"github.com/realmgate/realmgate/host/pipeline"
@@ -17,10 +18,11 @@ func (s *Server) serveConnections(w http.ResponseWriter, r *http.Request, l List
 		unavailable(w, r)
 		return
 	}
+	start := time.Now()
 	realm, fault := realmOf(snap, l, r, pathRealm)
 	var plan *pipeline.Plan
 	if fault == nil {
-		plan, fault = s.planOf(snap, r, realm)
+		plan, fault = s.planToDecide(snap, r, realm, start)
 	}
 	var d pipeline.Decision
 	if fault == nil {
@@ -30,7 +32,7 @@ func (s *Server) serveConnections(w http.ResponseWriter, r *http.Request, l List
 		refuse(w, r, fault.status, fault.reason, fault.message)
 		return
 	}
-	if s.audit(r.Context(), d) != nil {
+	if s.done(r, d, start) != nil {
 		unavailable(w, r)
 		return
 	}

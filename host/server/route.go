@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"net/http"
 	"strings"
 
@@ -130,6 +131,11 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request, l Listener, 
 		_, fault = s.planOf(snap, r, realm)
 	}
 	public := d == keysDoor || d == metadataDoor
+	if s.deps.Meter != nil && !public && (fault == nil || fault.status >= 500) {
+		rec := &recorder{ResponseWriter: w}
+		w = rec
+		defer s.measureToken(realm, d, rec)
+	}
 	switch {
 	case fault == nil:
 	case fault.status >= 500:
@@ -167,6 +173,12 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request, l Listener, 
 	default:
 		svc.ServeHTTP(w, r)
 	}
+}
+
+// measureToken counts what was answered at a door of the token service. Where nothing was, a panic ends in a 503.
+func (s *Server) measureToken(realm string, d door, rec *recorder) {
+	names := map[door]string{tokenDoor: "token", revokeDoor: "revoke", introspectDoor: "introspect"}
+	s.deps.Meter.Answered(realm, names[d], cmp.Or(rec.status, http.StatusServiceUnavailable))
 }
 
 func tokenUnavailable(w http.ResponseWriter, r *http.Request) {

@@ -42,6 +42,8 @@ func New(c Config, d Deps) (*Server, error) {
 		return nil, errors.New("server: there is no listener")
 	case c.AdminSocket != "" && d.Admin == nil:
 		return nil, errors.New("server: there is an admin socket, but no admin API")
+	case c.MetricsAddress != "" && d.Metrics == nil:
+		return nil, errors.New("server: there is an address for metrics, but there are none")
 	}
 	seen := map[string]bool{}
 	for _, l := range c.Listeners {
@@ -89,7 +91,28 @@ func (s *Server) Listen(ctx context.Context) (err error) {
 		}
 		s.bound = append(s.bound, bound{name: "admin", ln: ln, http: s.httpServer(s.guard(Listener{Name: "admin"}, s.deps.Admin.ServeHTTP))})
 	}
+	if s.config.MetricsAddress != "" {
+		var lc net.ListenConfig
+		ln, err := lc.Listen(ctx, "tcp", s.config.MetricsAddress)
+		if err != nil {
+			return fmt.Errorf("server: metrics: %w", err)
+		}
+		s.bound = append(s.bound, bound{name: MetricsListener, ln: ln, http: s.httpServer(s.guard(Listener{Name: MetricsListener}, s.serveMetrics))})
+	}
 	return nil
+}
+
+// MetricsListener is the name under which [Server.Addr] gives the address of the listener for metrics. No other listener can
+// have it.
+const MetricsListener = "(metrics)"
+
+// serveMetrics answers at a listener of its own, for whoever can reach it.
+func (s *Server) serveMetrics(w http.ResponseWriter, r *http.Request) {
+	if rawPath(r) != "/metrics" {
+		refuse(w, r, http.StatusNotFound, reasonNotFound, "there is nothing at this path; the metrics are at /metrics")
+		return
+	}
+	s.deps.Metrics.ServeHTTP(w, r)
 }
 
 // SetTLS gives a listener that serves TLS other certificates and rules, for the connections that are made from now on.

@@ -21,6 +21,8 @@ import (
 const (
 	// readyTimeout bounds a start; a second is usual.
 	readyTimeout = time.Minute
+	// askTimeout bounds one question whether it is ready.
+	askTimeout = 5 * time.Second
 	// endTimeout bounds the end after SIGTERM.
 	endTimeout = 30 * time.Second
 )
@@ -119,7 +121,7 @@ func (d *Daemon) ended() bool {
 }
 
 func (d *Daemon) ready() bool {
-	answer, err := http.Get(d.URL + "/readyz")
+	answer, err := (&http.Client{Timeout: askTimeout}).Get(d.URL + "/readyz") // who accepts and does not answer is not ready
 	if err != nil {
 		return false
 	}

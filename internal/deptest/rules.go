@@ -71,6 +71,10 @@ var rules = []rule{
 		reason: "the proxy is a client of a daemon, which may be another machine's",
 	},
 	{
+		rooms: []string{"./host/metrics"}, deny: []string{hcl, "./host/config", "./host/server", "./host/generation", "./host/pipeline"},
+		reason: "what is measured is told by others, in words and numbers",
+	},
+	{
 		rooms: []string{"./host/server"}, deny: []string{goPlugin, hcl},
 		reason: "the doors translate between the wire and the nouns; what is behind them is none of their business",
 	},
@@ -85,6 +89,10 @@ var rules = []rule{
 	{
 		rooms: []string{"./sdk/accesstoken"}, deny: []string{grpc, goPlugin, hcl, "./proto", "./sdk/rpc", "net/http"},
 		reason: "what is in a token is known to every broker, at no dependency",
+	},
+	{
+		rooms: []string{"./sdk/breaker"}, std: true,
+		reason: "the host and clients of plugins alike leave alone what fails, at no dependency",
 	},
 	{
 		rooms: []string{"./sdk/egress"}, std: true,

@@ -4,8 +4,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"os"
-	"syscall"
 )
 
 // maxPEM bounds a file of certificates in bytes.
@@ -40,23 +38,8 @@ func OnlyAuthorities(pem []byte) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// ReadCertificates reads a file of certificates of at most 1 MiB: a regular one, so that a pipe in its place holds nobody up.
+// ReadCertificates reads a file of certificates of at most 1 MiB, as [ReadFile] does.
 func ReadCertificates(file string) ([]byte, error) {
-	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close() //nolint:errcheck // it was only read
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: it is not a regular file", file)
-	}
-	pem, err := ReadAll(f, maxPEM)
-	if errors.Is(err, ErrTooLong) {
-		return nil, fmt.Errorf("%s: it is longer than %d bytes", file, maxPEM)
-	}
+	pem, _, err := ReadFile(file, maxPEM)
 	return pem, err
 }

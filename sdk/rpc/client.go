@@ -52,7 +52,7 @@ func invoke[Q, R proto.Message](ctx context.Context, c client, method func(conte
 	var a answer
 	r, err := method(ctx, q, a.opts()...)
 	if err != nil {
-		return none, fromStatus(ctx, &a, err)
+		return none, orRepeat(fromStatus(ctx, &a, err), q)
 	}
 	if n := proto.Size(r); n > maxItem {
 		return none, tooLarge(n)

@@ -125,7 +125,7 @@ func (p *Process) Run(ctx context.Context, realm string, steps []Step, st *sdk.S
 	ctx, cancel := withDeadline(ctx)
 	defer cancel()
 	if p.sessionMode() == SessionLegs {
-		return p.runLeg(ctx, realm, steps, st)
+		return orRepeatSteps(p.runLeg(ctx, realm, steps, st), steps)
 	}
 	for i, step := range steps {
 		if _, err := stateToProto(steps[i:i+1], st); err != nil {

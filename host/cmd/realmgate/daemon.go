@@ -21,7 +21,9 @@ import (
 	"github.com/realmgate/realmgate/host/directory"
 	"github.com/realmgate/realmgate/host/generation"
 	"github.com/realmgate/realmgate/host/limit"
+	"github.com/realmgate/realmgate/host/metrics"
 	"github.com/realmgate/realmgate/host/reload"
+	"github.com/realmgate/realmgate/host/secret"
 )
 
 // rooms are what a configuration needs to be built and served.
@@ -30,6 +32,7 @@ type rooms struct {
 	directory *directory.Directory
 	catalog   *catalog.Catalog
 	audit     *audit.Log
+	metrics   *metrics.Metrics
 	build     generation.Deps // for a generation, but for its plugins
 	holder    generation.Holder
 	first     reload.Serving
@@ -60,12 +63,14 @@ func open(ctx context.Context, std streams, cfg *config.Config, log hclog.Logger
 	}); err != nil {
 		return r, err
 	}
+	var reads secret.Counts
+	r.metrics = metrics.New(metrics.Options{Version: version, Plugins: r.catalog, SecretReads: reads.Reads, Logger: r.log.Named("metrics")})
 	r.first.Set = r.catalog.Prepare(ctx, r.first.Sources)
 	door, err := limit.New(limit.DefaultEntries, nil)
 	if err != nil {
 		return r, err
 	}
-	r.build = generation.Deps{Directory: r.directory, LookupEnv: os.LookupEnv, Door: door, Audit: r.audit, Logger: r.log}
+	r.build = generation.Deps{Directory: r.directory, LookupEnv: os.LookupEnv, Door: door, Audit: r.audit, SecretCounts: &reads, Logger: r.log}
 	deps := r.build
 	deps.Plugins = r.first.Set
 	gen, diags := generation.Build(ctx, cfg, deps)

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"time"
 
 	"github.com/realmgate/realmgate/host/admin"
 )
@@ -29,13 +31,13 @@ func (p pluginList) Run(ctx context.Context, c *cli, std streams) error {
 }
 
 func pluginRows(w io.Writer, plugins []admin.Plugin) {
-	row(w, "NAME", "VERSION", "STATE", "PID", "RESTARTS", "INSTANCES", "OFFERS")
+	row(w, "NAME", "VERSION", "SHA256", "STATE", "SINCE", "PID", "RESTARTS", "INSTANCES", "CALLS", "OFFERS")
 	for _, p := range plugins {
 		offers := make([]string, len(p.Implementations))
 		for i, x := range p.Implementations {
 			offers[i] = x.Kind + "/" + x.Type
 		}
-		row(w, p.Name, p.Version, p.State, p.PID, p.Restarts, p.Instances, list(offers))
+		row(w, p.Name, p.Version, fmt.Sprintf("%.12s", p.Digest), p.State, time.Since(p.Since).Round(time.Second), p.PID, p.Restarts, p.Instances, p.Calls, list(offers))
 		if p.Reason != "" {
 			row(w, "", p.Reason)
 		}

@@ -58,7 +58,7 @@ func (r *rooms) reloads(ctx context.Context, std streams, srv *server.Server, fi
 			}
 			r.notify(daemon.SdNotifyReady)
 		},
-		Audit: r.audit, Logger: r.log.Named("reload"),
+		Meter: r.metrics, Audit: r.audit, Logger: r.log.Named("reload"),
 	}, r.first)
 	r.reloader.Follow()
 }

@@ -98,6 +98,9 @@ func (s serveCmd) Run(ctx context.Context, c *cli, std streams) (err error) {
 	for _, l := range cfg.Listeners {
 		r.log.Info("listening", "listener", l.Name, "address", srv.Addr(l.Name), "tls", l.TLS != nil)
 	}
+	if a := srv.Addr(server.MetricsListener); a != nil {
+		r.log.Info("listening for scrapes", "address", a, "path", metricsPath)
+	}
 	go r.hangups(ctx, hangup, attached, stop)
 	go r.follow(ctx)
 	go r.sweep(ctx)
@@ -194,7 +197,7 @@ func (r *rooms) server(cfg *config.Config, listeners []server.Listener) (*server
 	if cfg.Audit.Decisions {
 		decisions = r.audit
 	}
-	return server.New(server.Config{Listeners: listeners, AdminSocket: cfg.Admin.Socket, Grace: cfg.ShutdownGrace}, server.Deps{
+	return server.New(server.Config{Listeners: listeners, AdminSocket: cfg.Admin.Socket, MetricsAddress: cfg.Metrics.Address, Grace: cfg.ShutdownGrace}, server.Deps{
 		Enter: func() (server.Snapshot, func()) { return r.holder.Enter() },
 		Realms: func() []admin.Realm {
 			gen, leave := r.holder.Enter()
@@ -204,9 +207,14 @@ func (r *rooms) server(cfg *config.Config, listeners []server.Listener) (*server
 		Directory: r.directory,
 		Audit:     decisions,
 		Admin:     http.HandlerFunc(r.serveAdmin),
+		Metrics:   r.metrics,
+		Meter:     r.metrics,
 		Logger:    r.log.Named("server"),
 	})
 }
+
+// metricsPath is where the admin socket has the metrics.
+const metricsPath = "/metrics"
 
 // serveAdmin serves an operator's request with the generation of the moment, and one for a reload without: that waits for
 // the requests that began before.
@@ -214,6 +222,10 @@ func (r *rooms) serveAdmin(w http.ResponseWriter, req *http.Request) {
 	log := r.log.Named("admin")
 	if req.URL.Path == admin.ReloadPath {
 		admin.ReloadHandler(r.reload, log).ServeHTTP(w, req)
+		return
+	}
+	if req.URL.Path == metricsPath {
+		r.metrics.ServeHTTP(w, req)
 		return
 	}
 	gen, leave := r.holder.Enter()
@@ -254,7 +266,10 @@ func realmList(gen *generation.Generation) []admin.Realm {
 func (r *rooms) pluginList() []admin.Plugin {
 	var out []admin.Plugin
 	for _, s := range r.catalog.Plugins() {
-		p := admin.Plugin{Name: s.Name, Version: s.Version, Path: s.Path, State: string(s.State), PID: s.PID, Restarts: s.Restarts, Instances: s.Instances, Reason: s.LastError}
+		p := admin.Plugin{
+			Name: s.Name, Version: s.Version, Path: s.Path, Digest: s.Digest, State: string(s.State), Since: s.Since, PID: s.PID, Restarts: s.Restarts,
+			Instances: s.Instances, Calls: s.Calls, Stuck: s.Stuck, BreakerOpen: s.BreakerOpen, Reason: s.LastError,
+		}
 		for _, o := range s.Offers {
 			p.Implementations = append(p.Implementations, admin.Implementation{Kind: o.Kind.String(), Type: o.Type})
 		}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strconv"
 	"sync/atomic"
@@ -25,15 +26,16 @@ const (
 	longestPause = 2 * time.Second
 )
 
+// MaxToken bounds a token in bytes; batch tokens with many policies and much metadata are the longest.
+const MaxToken = 8 << 10
+
 // Client asks one cluster. It is safe for concurrent use.
 type Client struct {
 	nodes     []node
 	first     atomic.Int64 // the node that answered last
 	timeout   time.Duration
 	retries   int
-	transport *http.Transport
-
-	HasCertificate bool // of its own, for TLS
+	transport *transports
 }
 
 type node struct {
@@ -54,28 +56,37 @@ type Request struct {
 // Do asks, and asks again where that may help, within the time-out. The answer is nil if it is empty. An error is a
 // [*Failure].
 func (c *Client) Do(ctx context.Context, r Request) (*api.Secret, error) {
+	caller := ctx
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	at := int(c.first.Load())
-	redirected := false
+	redirects := 0
 	for try := 0; ; try++ {
 		out, f := c.ask(ctx, c.nodes[at], r, max(1, len(c.nodes)-try))
 		if f == nil {
 			c.first.Store(int64(at))
 			return out, nil
 		}
-		if to := c.index(f.redirect); to >= 0 && !redirected {
-			at, redirected = to, true
-			continue
+		if to := c.index(f.redirect); to >= 0 {
+			if redirects < len(c.nodes)-1 {
+				at, redirects = to, redirects+1
+				try--
+				continue
+			}
+			f, redirects = circle(f), 0
 		}
 		if !f.unavailable() {
 			c.first.Store(int64(at))
 			return nil, f
 		}
+		next := (at + 1) % len(c.nodes)
+		if !errors.Is(caller.Err(), context.Canceled) { // who leaves says nothing of the node
+			c.first.CompareAndSwap(int64(at), int64(next))
+		}
 		if r.Once && !f.refused || try >= max(c.retries, len(c.nodes)-1) || ctx.Err() != nil {
 			return nil, f
 		}
-		at = (at + 1) % len(c.nodes)
+		at = next
 		if round := (try + 1) / len(c.nodes); (try+1)%len(c.nodes) == 0 && !pause(ctx, round, f.after) {
 			return nil, f
 		}
@@ -114,16 +125,18 @@ func (c *Client) ask(ctx context.Context, n node, r Request, share int) (*api.Se
 	if err := q.SetJSONBody(r.Body); err != nil {
 		return nil, &Failure{text: "the question cannot be written as JSON"}
 	}
+	var connected atomic.Bool // whatever fails before, e.g. the TLS handshake, nothing of the question was sent
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }})
 	answer, err := n.api.RawRequestWithContext(ctx, q)
 	if answer != nil {
 		defer answer.Body.Close() //nolint:errcheck // it was only read
 	}
 	if err != nil {
-		return nil, failureOf(err, answer)
+		return nil, failureOf(err, answer, connected.Load())
 	}
 	if answer.StatusCode >= http.StatusMultipleChoices {
 		f := &Failure{Status: answer.StatusCode, text: "redirects to a host that is not among the addresses"}
-		f.redirect, _ = answer.Location()
+		f.redirect, _ = answer.Location() // against the question's own, where it is relative
 		return nil, f
 	}
 	if answer.StatusCode == http.StatusNoContent {
@@ -131,14 +144,14 @@ func (c *Client) ask(ctx context.Context, n node, r Request, share int) (*api.Se
 	}
 	out, err := api.ParseSecret(answer.Body)
 	switch {
-	case err == nil:
-		return out, nil
-	case errors.Is(err, io.EOF):
-		return nil, nil
 	case errors.Is(err, egress.ErrTooLong):
 		return nil, &Failure{Status: answer.StatusCode, text: fmt.Sprintf("gives an answer of more than %d bytes", maxAnswer)}
+	case err != nil && ctx.Err() != nil: // in the midst of it
+		return nil, failureOf(ctx.Err(), nil, true)
+	case err != nil || out == nil || out.RequestID == "": // e.g. a page that asks for a login, or an empty one
+		return nil, &Failure{Status: answer.StatusCode, alien: true}
 	}
-	return nil, &Failure{Status: answer.StatusCode, text: "gives an answer that is not Vault's"}
+	return out, nil
 }
 
 // index finds the node of a redirect; -1 if it is none of ours.
@@ -157,8 +170,18 @@ func (c *Client) index(to *url.URL) int {
 // Address gives the first address of the settings.
 func (c *Client) Address() string { return c.nodes[0].url.String() }
 
+// Certificate tells the client's own certificate for TLS, as it is now, from another one; "" without one. The next question is
+// asked with it.
+func (c *Client) Certificate() string {
+	if c.transport.own == nil {
+		return ""
+	}
+	_, fingerprint := c.transport.own.current()
+	return fingerprint
+}
+
 // Close ends idle connections.
-func (c *Client) Close() { c.transport.CloseIdleConnections() }
+func (c *Client) Close() { c.transport.close() }
 
 // never: the client itself repeats, and knows when.
 func never(_ context.Context, _ *http.Response, err error) (bool, error) { return false, err }

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,7 +25,8 @@ type Failure struct {
 	text     string
 	alien    bool          // the answer is not the server's own: something in between gave it
 	own      bool          // the answer is in the server's form
-	refused  bool          // it was not taken up: nothing was sent, or the server says that it does nothing now
+	inactive bool          // the node is not the one that answers questions: another one may be
+	refused  bool          // it was not taken up: nothing was sent, or the server itself says that it does nothing now
 	after    time.Duration // the server wants that much time
 	redirect *url.URL
 }
@@ -36,6 +37,15 @@ const (
 	VersionTooNew = "requested version for signing is higher than the latest key version"
 )
 
+// The statuses of nodes that answer no questions, where a server or what balances the load says so.
+const (
+	statusDRSecondary        = 472
+	statusPerformanceStandby = 473
+)
+
+// idle are the statuses with which a server says that it takes up nothing now.
+var idle = []int{http.StatusServiceUnavailable, http.StatusTooManyRequests, http.StatusNotImplemented}
+
 // known are words of the server that are repeated, the more telling first.
 var known = []string{
 	"Vault is sealed", "OpenBao is sealed", "invalid token", "bad token", "permission denied", "lease not found", "invalid lease",
@@ -45,6 +55,7 @@ var known = []string{
 	"namespace not found", VersionTooOld, VersionTooNew, "no such key version",
 	"cannot sign: key version is too new", "required index state not present", "invalid certificate or no client certificate supplied", "service account name not authorized",
 	"namespace not authorized", "unknown role", "could not be found", "entity from mapped credentials is disabled", "preflight capability check returned 403",
+	"path disabled in replication DR secondary mode",
 }
 
 // Error says what happened, in the server's own known words.
@@ -87,7 +98,7 @@ func (f *Failure) unavailable() bool {
 	if f.Said == VersionTooOld || f.Said == VersionTooNew {
 		return false
 	}
-	return f.alien || f.Status == 0 || f.Status >= 500 || f.Status == http.StatusTooManyRequests || f.Status == http.StatusPreconditionFailed
+	return f.alien || f.inactive || f.Status == 0 || f.Status >= 500 || f.Status == http.StatusTooManyRequests || f.Status == http.StatusPreconditionFailed
 }
 
 // As gives the failure in an error; nil if there is none.
@@ -127,14 +138,19 @@ func Status(err error) int {
 	return 0
 }
 
-func failureOf(err error, answer *api.Response) *Failure {
+// circle is the failure of nodes that redirect to each other, e.g. while they choose which one is active.
+func circle(f *Failure) *Failure {
+	return &Failure{Status: f.Status, text: "redirects in a circle: each node says that another one is active", inactive: true, refused: true}
+}
+
+// failureOf says what an error means. connected: there was a connection to send the question on.
+func failureOf(err error, answer *api.Response, connected bool) *Failure {
 	var no *api.ResponseError
 	if errors.As(err, &no) {
 		f := &Failure{Status: no.StatusCode}
 		if !no.RawError {
 			f.Said = said(no.Errors)
 		}
-		f.refused = f.Status == http.StatusServiceUnavailable || f.Status == http.StatusTooManyRequests || f.Status == http.StatusNotImplemented || f.Said == "local node not active"
 		if answer != nil {
 			f.after = retryAfter(answer.Header)
 			if f.Status == http.StatusNotFound {
@@ -142,13 +158,14 @@ func failureOf(err error, answer *api.Response) *Failure {
 			}
 		}
 		f.own = vaults(no, f.Secret)
-		f.alien = f.Status < http.StatusInternalServerError && f.Status != http.StatusTooManyRequests && !vaults(no, f.Secret)
+		f.inactive = f.Status == statusDRSecondary || f.Status == statusPerformanceStandby || f.Said == "path disabled in replication DR secondary mode"
+		f.refused = f.own && (f.inactive || f.Said == "local node not active" || slices.Contains(idle, f.Status))
+		f.alien = !f.own && f.Status < http.StatusInternalServerError && f.Status != http.StatusTooManyRequests
 		return f
 	}
 	f := &Failure{}
 	var to *url.Error
-	var dial *net.OpError
-	f.refused = errors.As(err, &dial) && dial.Op == "dial"
+	f.refused = !connected
 	switch {
 	case errors.Is(err, egress.ErrRefused), errors.Is(err, egress.ErrTooLong):
 		f.text = "cannot be asked: " + innermost(err)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/openbao/openbao/api/v2"
@@ -75,16 +76,18 @@ func New(s Server) (*Client, error) {
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
 	}
-	t := egress.NewTransport(egress.Options{Deny: deny, RootCAs: roots, Timeout: s.Timeout.Std()})
-	t.TLSClientConfig.ServerName = s.ServerName
-	if own != nil {
-		t.TLSClientConfig.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return own.current() }
-	}
-	return build(s, urls, t)
+	return build(s, urls, &transports{own: own, build: func(cert *tls.Certificate) *http.Transport {
+		t := egress.NewTransport(egress.Options{Deny: deny, RootCAs: roots, Timeout: s.Timeout.Std()})
+		t.TLSClientConfig.ServerName = s.ServerName
+		if cert != nil { // sent whatever authorities the server names: which ones it accepts is its own affair
+			t.TLSClientConfig.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return cert, nil }
+		}
+		return t
+	}})
 }
 
-func build(s Server, urls []*url.URL, t *http.Transport) (*Client, error) {
-	c := &Client{timeout: s.Timeout.Std(), retries: s.Retries, transport: t, HasCertificate: s.CertFile != ""}
+func build(s Server, urls []*url.URL, t *transports) (*Client, error) {
+	c := &Client{timeout: s.Timeout.Std(), retries: s.Retries, transport: t}
 	h := &http.Client{Transport: bounded{t}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	for _, u := range urls {
 		a, err := api.NewClient(&api.Config{
@@ -111,6 +114,9 @@ func checkAddress(text string, deny egress.List) (*url.URL, error) {
 	}
 	if u.RawQuery != "" || u.Fragment != "" {
 		return nil, errors.New("the URL must not have a query or a fragment")
+	}
+	if path := strings.TrimSuffix(u.Path, "/"); strings.HasSuffix(path, "/v1") {
+		return nil, errors.New("the URL is without /v1, which is put in front of each path")
 	}
 	return u, egress.CheckSecret(u)
 }

@@ -15,9 +15,6 @@ import (
 	"github.com/realmgate/realmgate/sdk"
 )
 
-// maxToken bounds a token in bytes; batch tokens are the longest.
-const maxToken = 4 << 10
-
 const (
 	// askTimeout bounds the questions about one token, for which several may wait.
 	askTimeout = 10 * time.Second
@@ -71,6 +68,18 @@ func (p *Provider) Close() error {
 	return nil
 }
 
+// Check logs in where there is a login, and else asks a question that needs none: any answer of the server's own will do.
+func (p *Provider) Check(ctx context.Context) error {
+	if p.session != nil {
+		return p.session.Check(ctx)
+	}
+	_, err := p.client.Do(ctx, client.Request{Method: http.MethodGet, Path: "auth/token/lookup-self"})
+	if status := client.Status(err); status >= 400 && status < 500 && status != http.StatusTooManyRequests { // for want of a token
+		return nil
+	}
+	return err
+}
+
 // Identify has the server say what a bearer token is, unless its answer is remembered. Another scheme, and what does not look
 // like a token of a server, is sdk.NotMine.
 //
@@ -81,8 +90,8 @@ func (p *Provider) Identify(ctx context.Context, r sdk.Request) (sdk.Identity, e
 	if r.Scheme != "bearer" || !looksLikeOne(r.Token) {
 		return sdk.Identity{}, sdk.NotMine()
 	}
-	if len(r.Token) > maxToken || strings.ContainsFunc(r.Token, notInToken) {
-		return sdk.Identity{}, sdk.Deny("token_malformed", "the token is longer than %d bytes or has characters that no token has", maxToken)
+	if len(r.Token) > client.MaxToken || strings.ContainsFunc(r.Token, notInToken) {
+		return sdk.Identity{}, sdk.Deny("token_malformed", "the token is longer than %d bytes or has characters that no token has", client.MaxToken)
 	}
 	at := p.memory.mark(r.Token)
 	v, holds, known := p.memory.get(at, time.Now())

@@ -68,10 +68,18 @@ func (m *appRole) login(ctx context.Context, c *client.Client, secretID string) 
 		body["secret_id"] = secretID
 	}
 	g, err := ask(ctx, c, m.Mount, body)
+	if client.Denied(err) {
+		return grant{}, fmt.Errorf("AppRole: %w; or it has locked the role out after logins that failed (sys/locked-users)", err)
+	}
 	if err != nil {
 		return grant{}, fmt.Errorf("AppRole: %w", err)
 	}
 	return g, nil
+}
+
+// counted says whether a login failed as those do that a server counts, to lock a role out.
+func counted(err error) bool {
+	return client.Status(err) == http.StatusBadRequest && client.Says(err, "invalid role or secret ID", "invalid secret id", "invalid role ID")
 }
 
 // unwrap gives the secret id in a wrapping token, which works once: the secret id is kept for further logins.
@@ -113,7 +121,7 @@ func (m *appRole) unwrap(ctx context.Context, c *client.Client, wrapping string)
 // wrapped says what it may mean that a wrapping token does not work.
 func wrapped(err error) error {
 	if s := client.Status(err); s == http.StatusBadRequest || s == http.StatusForbidden {
-		return fmt.Errorf("the wrapping token has expired or was used before. If nobody of yours used it, somebody has read the secret id: %w", err)
+		return fmt.Errorf("the wrapping token has expired or was used before, perhaps by this daemon or plugin before it was started again. If nobody of yours used it, somebody has read the secret id: %w", err)
 	}
 	return err
 }

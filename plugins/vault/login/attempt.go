@@ -3,6 +3,7 @@ package login
 import (
 	"context"
 	"crypto/sha256"
+	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"time"
@@ -18,6 +19,9 @@ const (
 	firstRest   = 500 * time.Millisecond
 	longestRest = 5 * time.Second
 	refusedRest = 30 * time.Second
+	// countedRest is between logins that the server counts: after five of them in a row it locks the role out, for all nodes, for a
+	// quarter of an hour, and it forgets them when there was none for as long.
+	countedRest = 16 * time.Minute
 	// lookEvery is how often it is seen, during a rest, whether what the login is made with is another; lookTimeout bounds that.
 	lookEvery   = 250 * time.Millisecond
 	lookTimeout = 500 * time.Millisecond
@@ -32,6 +36,8 @@ type trouble struct {
 	tried mark   // what that was made with
 	until time.Time
 	times int
+
+	counted int // of those, how many the server counts
 }
 
 // resting gives the failure of the last login, for as long as it is not to be tried again.
@@ -93,20 +99,53 @@ func (s *Session) enter(ctx context.Context, attempts uint64) (held, error) {
 
 // failed notes that the server gave no token.
 func (s *Session) failed(ctx context.Context, made mark, err error) error {
-	longest := longestRest
-	if status := client.Status(err); status >= 400 && status < 500 && status != http.StatusTooManyRequests {
-		longest = refusedRest
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.attempts++
-	rest := min(firstRest<<min(s.trouble.times, 8), longest)
-	rest = rest/2 + rand.N(rest/2) //nolint:gosec // no secret: it spreads repetitions
 	now := time.Now()
-	fault := &Error{err.Error()}
-	s.trouble = trouble{fault: fault, tried: made, until: now.Add(rest), times: s.trouble.times + 1}
+	fault := s.rest(made, err, s.trouble.times, now)
 	if s.current.lives(now) {
 		sdk.Logger(ctx).WarnContext(ctx, "a fresh login failed; the former token goes on until its end", "error", err.Error())
 	}
 	return fault
+}
+
+// giveUp notes that the server does not know a token any more. A second one in a row that it gave just now is a login that
+// failed: another one for each question might end the same way.
+func (s *Session) giveUp(t *token, denied error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t.dead {
+		return
+	}
+	t.dead = true
+	now := time.Now()
+	if now.Sub(t.got) >= young {
+		s.disowned = 0
+		return
+	}
+	if s.disowned++; s.disowned > 1 {
+		s.rest(t.made, fmt.Errorf("the server does not know a token any more that it knew a moment ago: %w", denied), s.disowned-2, now)
+	}
+}
+
+// rest begins one after so many failures before; the caller has the lock.
+func (s *Session) rest(made mark, err error, before int, now time.Time) *Error {
+	longest := longestRest
+	if status := client.Status(err); status >= 400 && status < 500 && status != http.StatusTooManyRequests {
+		longest = refusedRest
+	}
+	d := min(firstRest<<min(before, 8), longest)
+	d = d/2 + rand.N(d/2) //nolint:gosec // no secret: it spreads repetitions
+	x := trouble{fault: &Error{err.Error()}, tried: made, times: before + 1, counted: s.trouble.counted}
+	if counted(err) {
+		if x.counted++; x.counted > 1 {
+			d = countedRest
+		} else {
+			d = refusedRest
+		}
+	}
+	x.until = now.Add(d)
+	s.attempts++
+	s.trouble = x
+	return x.fault
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/realmgate/realmgate/plugins/vault/client"
 )
@@ -16,23 +17,42 @@ type Cert struct {
 
 func (s *Cert) check(c *client.Client) error {
 	err := checkMount(s.Mount)
-	if c != nil && !c.HasCertificate {
+	if c != nil && c.Certificate() == "" {
 		err = errors.Join(err, errors.New("this login needs client_cert_file and client_key_file"))
 	}
 	return err
 }
 
-// proof is none: the connection has the certificate.
-func (s *Cert) proof(context.Context) (string, error) { return "", nil }
+type cert struct {
+	Cert
+	client *client.Client // its connections have the certificate
 
-func (s *Cert) login(ctx context.Context, c *client.Client, _ string) (grant, error) {
+	mu    sync.Mutex
+	taken string // the certificate that the server knows
+}
+
+// proof stands for the certificate.
+func (m *cert) proof(context.Context) (string, error) { return m.client.Certificate(), nil }
+
+func (m *cert) login(ctx context.Context, c *client.Client, proof string) (grant, error) {
 	body := map[string]any{}
-	if s.Name != "" {
-		body["name"] = s.Name
+	if m.Name != "" {
+		body["name"] = m.Name
 	}
-	g, err := ask(ctx, c, s.Mount, body)
+	g, err := ask(ctx, c, m.Mount, body)
 	if err != nil {
 		return grant{}, fmt.Errorf("the login with the client certificate: %w", err)
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.taken = proof
 	return g, nil
+}
+
+// changed says whether the certificate is another one than that of the last login: a server renews no token over another one.
+func (m *cert) changed() bool {
+	now := m.client.Certificate()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.taken != "" && now != m.taken
 }

@@ -42,7 +42,7 @@ func newFake(t *testing.T) *fake {
 		case strings.HasSuffix(path, "/login"):
 			f.logIn(w, 3600)
 		default:
-			fmt.Fprint(w, `{"data":{"x":"1","ttl":0}}`)
+			fmt.Fprint(w, `{"request_id":"r","data":{"x":"1","ttl":0}}`)
 		}
 	}))
 	t.Cleanup(f.Close)
@@ -54,7 +54,7 @@ func (f *fake) logIn(w http.ResponseWriter, ttl int) {
 	f.logins++
 	n := f.logins
 	f.mu.Unlock()
-	fmt.Fprintf(w, `{"auth":{"client_token":"t%d","lease_duration":%d,"renewable":true,"policies":["default"]}}`, n, ttl)
+	fmt.Fprintf(w, `{"request_id":"r","auth":{"client_token":"t%d","lease_duration":%d,"renewable":true,"policies":["default"]}}`, n, ttl)
 }
 
 // on has a path answered in another way.

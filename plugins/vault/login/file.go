@@ -27,25 +27,14 @@ func stampOf(path string) stamp {
 	return stamp{at: info.ModTime(), size: info.Size()}
 }
 
-// readSecret gives the content of a file without white space around it. private: others must not have access to it.
+// readSecret gives the content of a regular file without white space around it. private: others must not have access to it.
 func readSecret(path string, private bool) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close() //nolint:errcheck // it was only read
-	info, err := f.Stat()
+	raw, info, err := egress.ReadFile(path, maxFile)
 	switch {
 	case err != nil:
 		return "", err
-	case !info.Mode().IsRegular():
-		return "", fmt.Errorf("%s is not a regular file", path)
 	case private && info.Mode().Perm()&0o007 != 0:
 		return "", fmt.Errorf("%s is accessible to others (mode %#o)", path, info.Mode().Perm())
-	}
-	raw, err := egress.ReadAll(f, maxFile)
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", path, err)
 	}
 	text := strings.TrimSpace(string(raw))
 	if text == "" {

@@ -17,7 +17,8 @@ const afterlife = 5 * time.Minute
 type token struct {
 	id    uint64
 	value string
-	made  mark          // of the proof
+	made  mark // of the proof
+	got   time.Time
 	life  time.Duration // when it was got; zero: it does not expire
 	ours  bool
 	looks bool // it may look itself up
@@ -42,9 +43,10 @@ func (t *token) held() held {
 }
 
 // lives says whether a token is good as far as is known.
-func (t *token) lives(now time.Time) bool {
-	return t != nil && !t.dead && (t.life == 0 || now.Before(t.expires))
-}
+func (t *token) lives(now time.Time) bool { return t != nil && !t.dead && !t.over(now) }
+
+// over says whether a token is at its end.
+func (t *token) over(now time.Time) bool { return t.life != 0 && !now.Before(t.expires) }
 
 // usable says whether a token is also good for as long as a question is on its way.
 func (t *token) usable(now time.Time) bool {
@@ -67,14 +69,18 @@ func (s *Session) take(g grant, made mark, before time.Time) held {
 	defer s.mu.Unlock()
 	s.attempts++
 	s.trouble = trouble{}
-	t := &token{value: g.value, made: made, life: g.ttl, ours: g.ours, looks: g.looks, expires: before.Add(g.ttl), proven: time.Now()}
+	now := time.Now()
+	t := &token{value: g.value, made: made, got: now, life: g.ttl, ours: g.ours, looks: g.looks, expires: before.Add(g.ttl), proven: now}
 	old := s.current
+	if old == nil || !old.dead {
+		s.disowned = 0
+	}
 	if old != nil && old.value == t.value && !old.dead {
 		t.id = old.id
 	} else {
 		s.last++
 		t.id = s.last
-		if old != nil && old.ours && old.lives(time.Now()) {
+		if old != nil && old.ours && !old.over(now) { // that one node does not know it does not mean that none does
 			s.former[old] = struct{}{}
 			s.work.Go(func() { s.bury(old) })
 		}
@@ -153,12 +159,12 @@ func (s *Session) renew(t *token) (ttl time.Duration, more bool, err error) {
 func (s *Session) bury(t *token) {
 	for {
 		s.mu.Lock()
-		wait, lives := s.afterlife, t.lives(time.Now())
+		wait, over := s.afterlife, t.over(time.Now())
 		if t.life > 0 {
 			wait = min(wait, time.Until(t.expires))
 		}
 		s.mu.Unlock()
-		if !lives {
+		if over {
 			break
 		}
 		if !s.sleep(wait) {

@@ -31,6 +31,10 @@ type method interface {
 	login(ctx context.Context, c *client.Client, proof string) (grant, error)
 }
 
+// watched is a method that sees at once, without reading anything, that what the token was got with is another: a fresh login is
+// due then.
+type watched interface{ changed() bool }
+
 // grant is a token as it was got.
 type grant struct {
 	value     string
@@ -67,7 +71,7 @@ func (s *Choice) method(c *client.Client) (method, error) {
 		add(&iam{AWS: *s.AWS}, s.AWS.check(), "aws")
 	}
 	if s.Cert != nil {
-		add(s.Cert, s.Cert.check(c), "cert")
+		add(&cert{Cert: *s.Cert, client: c}, s.Cert.check(c), "cert")
 	}
 	if len(all) > 1 {
 		faults = append(faults, errors.New("there is more than one way to log in; leave one of token, token_file, approle, kubernetes, jwt, aws and cert"))

@@ -3,6 +3,7 @@ package login
 import (
 	"encoding/json"
 	"maps"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -44,6 +45,17 @@ func TestPool(t *testing.T) {
 		if l := open(change); l.Session == first.Session {
 			t.Errorf("%v: the same session", change)
 		}
+	}
+	// The authorities that a file has count as those in the settings do.
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	writePair(t, file, filepath.Join(t.TempDir(), "key"))
+	trusting := open(map[string]any{"ca_file": file})
+	if again := open(map[string]any{"ca_file": file}); again.Session != trusting.Session {
+		t.Error("the same authorities, and two sessions")
+	}
+	writePair(t, file, filepath.Join(t.TempDir(), "key"))
+	if l := open(map[string]any{"ca_file": file}); l.Session == trusting.Session {
+		t.Error("other authorities in the file, and the same session")
 	}
 }
 

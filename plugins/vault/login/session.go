@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 
@@ -20,6 +21,8 @@ const (
 	loginTimeout = 10 * time.Second
 	// young is for how long nobody doubts a token that was just got.
 	young = 5 * time.Second
+	// maxTries bounds how often a question is asked again with another token.
+	maxTries = 2
 	// closeTimeout bounds what a login under way still has at the end, and then the revocation of tokens.
 	closeTimeout = 2 * time.Second
 )
@@ -29,6 +32,7 @@ type Session struct {
 	client    *client.Client
 	method    method
 	logins    *flight.Group[held]
+	looks     *flight.Group[bool] // of tokens at themselves, by their ids
 	afterlife time.Duration
 	ctx       context.Context // ends with the session
 	stop      context.CancelFunc
@@ -43,11 +47,14 @@ type Session struct {
 	trouble    trouble
 	nextLook   time.Time // at what a login is made with
 	refreshing bool
+	disowned   int  // how many tokens in a row the server did not know soon after their logins
 	doubted    bool // a token was given up for what may have been a policy's no
 }
 
 func newSession(c *client.Client, m method) *Session {
-	s := &Session{client: c, method: m, logins: flight.New[held](loginTimeout), afterlife: afterlife, former: map[*token]struct{}{}}
+	s := &Session{
+		client: c, method: m, logins: flight.New[held](loginTimeout), looks: flight.New[bool](loginTimeout), afterlife: afterlife, former: map[*token]struct{}{},
+	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s
 }
@@ -65,10 +72,10 @@ type Error struct{ text string }
 // Error says why.
 func (e *Error) Error() string { return "login: " + e.text }
 
-// Do asks the server. Where it does not know the token any more, the session logs in again and asks once more. An error of
-// the server is a [*client.Failure], one of a login an [*Error].
+// Do asks the server. Where it does not know the token any more, the session logs in again and asks once more, with the failure
+// of a login in the end if that token is not known either. An error of the server is a [*client.Failure], one of a login an [*Error].
 func (s *Session) Do(ctx context.Context, r client.Request) (Answer, error) {
-	for again := false; ; again = true {
+	for try := 0; ; try++ {
 		t, err := s.token(ctx)
 		if err != nil {
 			return Answer{}, err
@@ -78,10 +85,19 @@ func (s *Session) Do(ctx context.Context, r client.Request) (Answer, error) {
 		if err == nil {
 			return Answer{Secret: out, Login: t.id}, nil
 		}
-		if again || !client.Denied(err) || s.knows(ctx, t, err) {
+		if try == maxTries || !client.Denied(err) || s.knows(ctx, t, err) {
 			return Answer{}, err
 		}
 	}
+}
+
+// Check says whether the session has a token, or gets one, that the server knows. What the token may do is another question.
+func (s *Session) Check(ctx context.Context) error {
+	_, err := s.Do(ctx, client.Request{Method: http.MethodGet, Path: "auth/token/lookup-self"})
+	if client.Denied(err) && !client.As(err).TokenInvalid() { // its policies do not let it look itself up
+		return nil
+	}
+	return err
 }
 
 // Current says whether a login is still the one that the session asks with.
@@ -99,7 +115,7 @@ func (s *Session) token(ctx context.Context) (held, error) {
 	due := !usable || t.tired
 	h := t.held()
 	s.mu.Unlock()
-	if f, ok := s.method.(*sink); ok && f.changed() {
+	if w, ok := s.method.(watched); ok && w.changed() {
 		due = true
 	}
 	if !due {
@@ -159,31 +175,47 @@ func (s *Session) logIn(ctx context.Context, attempts uint64) (held, error) {
 
 // knows says whether the server knows the token with which it denied something. If not, the token is given up.
 func (s *Session) knows(ctx context.Context, h held, denied error) bool {
-	now := time.Now()
-	told := client.As(denied).TokenInvalid()
-	s.mu.Lock()
-	t := s.current
-	given := t == nil || t.id != h.id || t.dead // up, by another
-	isYoung := !given && now.Sub(t.proven) < young
-	s.mu.Unlock()
+	t, isYoung := s.suspect(h)
 	switch {
-	case given:
+	case t == nil:
 		return false
-	case told:
+	case client.As(denied).TokenInvalid():
 	case isYoung:
 		return true
 	case !t.looks: // a server may say no more than that to a token that it does not know
 		if t.ours || !s.anew(ctx, t.made) {
 			return true
 		}
-	default:
-		_, err := s.client.Do(ctx, client.Request{Method: http.MethodGet, Path: "auth/token/lookup-self", Token: h.value})
-		if !s.doubt(t, err, now) {
+	default: // one look for all who were denied something
+		unknown, err := s.looks.Do(ctx, strconv.FormatUint(h.id, 10), func(ctx context.Context) (bool, error) { return s.unknown(ctx, h), nil })
+		if err != nil || !unknown {
 			return true
 		}
 	}
-	s.change(func() { t.dead = true })
+	s.giveUp(t, denied)
 	return false
+}
+
+// suspect gives the token that something was denied to, and whether it is too young to doubt; nil if it was given up by another.
+func (s *Session) suspect(h held) (t *token, isYoung bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t = s.current
+	if t == nil || t.id != h.id || t.dead {
+		return nil, false
+	}
+	return t, time.Since(t.proven) < young
+}
+
+// unknown has a token look itself up.
+func (s *Session) unknown(ctx context.Context, h held) bool {
+	t, isYoung := s.suspect(h)
+	if t == nil || isYoung { // after a look that has just ended
+		return t == nil
+	}
+	now := time.Now()
+	_, err := s.client.Do(ctx, client.Request{Method: http.MethodGet, Path: "auth/token/lookup-self", Token: h.value})
+	return s.doubt(t, err, now)
 }
 
 // doubt says whether a token is to be given up after what the server said when it looked itself up. A no without the words for a
@@ -214,6 +246,7 @@ func (s *Session) change(how func()) {
 // Close ends the renewal and revokes the tokens of the session's own.
 func (s *Session) Close() {
 	s.change(func() { s.closed = true })
+	s.looks.Close(0)
 	s.logins.Close(closeTimeout) // what one still gets is revoked with the others
 	s.stop()
 	s.work.Wait()
@@ -228,7 +261,7 @@ func (s *Session) Close() {
 	defer cancel()
 	var done sync.WaitGroup
 	for t := range all {
-		if t.ours && t.lives(time.Now()) {
+		if t.ours && !t.over(time.Now()) {
 			done.Go(func() { _ = s.revoke(ctx, t) }) // it also ends by itself
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -150,7 +151,11 @@ func TestReplacedTokenIsRevoked(t *testing.T) {
 			must(t, s)
 			s.change(func() { s.current.tired = true })
 			eventually(t, "another login", func() bool { must(t, s); return s.Current(2) })
-			eventually(t, "before the end", func() bool { return slices.Equal(f.askedAt(revoking), x.before) })
+			eventually(t, "before the end", func() bool {
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				return slices.Equal(f.askedAt(revoking), x.before) && len(s.former) == 1-len(x.before)
+			})
 			s.Close()
 			got := f.askedAt(revoking)
 			slices.Sort(got)
@@ -273,7 +278,7 @@ func TestEndOfARenewedToken(t *testing.T) {
 	f.on(renewal, func(w http.ResponseWriter, _ *http.Request) {
 		asked <- time.Now()
 		time.Sleep(300 * time.Millisecond) // a slow answer is what this is about
-		fmt.Fprint(w, `{"auth":{"client_token":"t1","lease_duration":600,"renewable":true}}`)
+		fmt.Fprint(w, `{"request_id":"r","auth":{"client_token":"t1","lease_duration":600,"renewable":true}}`)
 	})
 	must(t, s)
 	at := <-asked
@@ -296,33 +301,29 @@ func TestTokenThatMayNotLookItselfUp(t *testing.T) {
 		lookup http.HandlerFunc
 		logins int
 	}{
-		"denied":              {says(403, "permission denied"), 2},
-		"not known":           {says(403, "invalid token"), 5},
-		"denied by a proxy":   {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(403); fmt.Fprint(w, "<html>") }, 1},
-		"the server is away":  {says(503, "Vault is sealed"), 1},
-		"it is a good one":    {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"data":{}}`) }, 1},
-		"no default policy":   {nil, 1},
-		"the question itself": {nil, 6},
+		"denied":             {says(403, "permission denied"), 2},
+		"not known":          {says(403, "invalid token"), 5},
+		"denied by a proxy":  {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(403); fmt.Fprint(w, "<html>") }, 1},
+		"the server is away": {says(503, "Vault is sealed"), 1},
+		"it is a good one":   {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"request_id":"r","data":{}}`) }, 1},
+		"no default policy":  {nil, 1},
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			f := newFake(t)
 			f.on(lookup, x.lookup)
 			f.on("kv/x", says(403, "permission denied"))
-			switch what {
-			case "no default policy":
+			if what == "no default policy" {
 				f.on(roleLogin, func(w http.ResponseWriter, _ *http.Request) {
-					fmt.Fprint(w, `{"auth":{"client_token":"t","lease_duration":3600,"policies":["p"]}}`)
+					fmt.Fprint(w, `{"request_id":"r","auth":{"client_token":"t","lease_duration":3600,"policies":["p"]}}`)
 				})
-			case "the question itself":
-				f.on("kv/x", says(403, "1 error occurred: permission denied; invalid token"))
 			}
 			s := f.open(t, nil)
 			for range 5 {
 				if err := ask1(t.Context(), s); !client.Denied(err) {
 					t.Fatal(err)
 				}
-				s.change(func() { s.current.proven = time.Time{} })
+				s.change(func() { s.current.age() })
 				if what == "no default policy" && len(f.askedAt(lookup)) != 0 {
 					t.Error("it is looked up")
 				}
@@ -331,6 +332,181 @@ func TestTokenThatMayNotLookItselfUp(t *testing.T) {
 				t.Errorf("%d logins, want %d", n, x.logins)
 			}
 		})
+	}
+}
+
+// age makes a token one that is no longer young. The session's lock is the caller's.
+func (t *token) age() { t.got, t.proven = time.Time{}, time.Time{} }
+
+// A token that the server does not know soon after it has given it has another one take its place at once; if that ends so, too, it
+// is a login that failed, or each question would be one more login.
+func TestTokenThatIsDisowned(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.on("kv/x", says(403, "1 error occurred: permission denied; invalid token"))
+	s := f.open(t, nil)
+	s.afterlife = time.Hour
+	const want = "login: the server does not know a token any more that it knew a moment ago: the server answers 403: invalid token"
+	if err := ask1(t.Context(), s); err == nil || err.Error() != want {
+		t.Fatal(err)
+	}
+	s.change(func() { s.trouble.until = time.Now().Add(time.Hour) })
+	var all sync.WaitGroup
+	for range 200 {
+		all.Go(func() {
+			if err := ask1(t.Context(), s); err == nil || err.Error() != want || client.As(err) != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if n := len(f.askedAt(roleLogin)); n != 2 {
+		t.Errorf("%d logins", n)
+	}
+	var rests []time.Duration
+	for range 8 {
+		s.change(func() { s.trouble.until = time.Time{} })
+		began := time.Now()
+		_ = ask1(t.Context(), s)
+		s.change(func() { rests = append(rests, s.trouble.until.Sub(began)) })
+	}
+	if rests[7] < refusedRest/2 || rests[0] > 2*time.Second {
+		t.Errorf("they do not grow: %v", rests)
+	}
+	// One that served for a while is given up without a rest, and the question asked again.
+	f.on("kv/x", func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-Vault-Token") == "t11" {
+			says(403, "invalid token")(w, r)
+			return
+		}
+		fmt.Fprint(w, `{"request_id":"r","data":{}}`)
+	})
+	f.on("kv/y", nil)
+	s.change(func() { s.trouble.until = time.Time{} })
+	if _, err := s.Do(t.Context(), client.Request{Method: http.MethodGet, Path: "kv/y"}); err != nil {
+		t.Fatal(err)
+	}
+	s.change(func() { s.current.age() })
+	must(t, s)
+	if s.disowned != 0 || len(f.askedAt(roleLogin)) != 12 {
+		t.Errorf("%d disowned, %d logins", s.disowned, len(f.askedAt(roleLogin)))
+	}
+	// Another node may know those that this one does not.
+	s.Close()
+	if n := len(f.askedAt(revoking)); n != 12 {
+		t.Errorf("%d of 12 tokens are revoked", n)
+	}
+}
+
+// However many are denied something at the same time, a token looks itself up once.
+func TestOneLookForAllWhoAreDenied(t *testing.T) {
+	t.Parallel()
+	for what, x := range map[string]struct {
+		lookup http.HandlerFunc
+		logins int
+	}{
+		"known": {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"request_id":"r","data":{}}`) }, 1}, "not known": {says(403, "invalid token"), 2},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			const callers = 50
+			f := newFake(t)
+			s := f.open(t, nil)
+			must(t, s)
+			s.change(func() { s.current.age() })
+			asked, may := make(chan struct{}, 2*callers), make(chan struct{})
+			f.on("kv/x", func(w http.ResponseWriter, r *http.Request) {
+				asked <- struct{}{}
+				<-may
+				says(403, "permission denied")(w, r)
+			})
+			f.on(lookup, x.lookup)
+			var all sync.WaitGroup
+			for range callers {
+				all.Go(func() {
+					if err := ask1(t.Context(), s); !client.Denied(err) {
+						t.Error(err)
+					}
+				})
+			}
+			for range callers {
+				<-asked
+			}
+			close(may)
+			all.Wait()
+			if looks, logins := len(f.askedAt(lookup)), len(f.askedAt(roleLogin)); looks != 1 || logins != x.logins {
+				t.Errorf("%d looks, %d logins", looks, logins)
+			}
+		})
+	}
+}
+
+// A server locks a role out after five logins with a wrong secret id: it is tried again once, and then so seldom that it forgets.
+func TestLoginsThatAServerCounts(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.on(roleLogin, says(400, "invalid role or secret ID"))
+	s := f.open(t, map[string]any{"approle": map[string]any{"role_id": "r", "secret_id": "urn:realmgate-secret:ops:x"}})
+	may := make(chan struct{})
+	close(may)
+	ctx := sdk.WithHost(t.Context(), &secrets{call: t.Context(), asked: make(chan struct{}, 99), may: may})
+	var rests []time.Duration
+	for range 4 {
+		began := time.Now()
+		if err := ask1(ctx, s); err == nil || err.Error() != "login: AppRole: the server answers 400: invalid role or secret ID" {
+			t.Fatal(err)
+		}
+		s.change(func() { rests = append(rests, s.trouble.until.Sub(began)); s.trouble.until = time.Time{} })
+	}
+	if rests[0] > time.Minute || slices.Min(rests[1:]) <= 15*time.Minute {
+		t.Errorf("%v", rests)
+	}
+	// Another secret id is tried all the same.
+	s.change(func() { s.trouble.until, s.trouble.tried, s.nextLook = time.Now().Add(time.Hour), mark{}, time.Time{} })
+	f.on(roleLogin, nil)
+	if err := ask1(ctx, s); err != nil || s.trouble.counted != 0 {
+		t.Error(err)
+	}
+	f.on(roleLogin, says(403, "permission denied"))
+	if err := ask1(t.Context(), f.open(t, nil)); err == nil || err.Error() != "login: AppRole: the server answers 403: permission denied; or it has locked the role out after logins that failed (sys/locked-users)" {
+		t.Error(err)
+	}
+}
+
+// A token that could look itself up and cannot any more has no further login made of it.
+func TestTokenThatMayNotLookItselfUpAnyMore(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	path := filepath.Join(t.TempDir(), "sink")
+	if err := os.WriteFile(path, []byte("one"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := f.open(t, map[string]any{"token_file": path})
+	must(t, s)
+	f.on(lookup, says(403, "permission denied"))
+	s.change(func() { s.current.dead = true })
+	err := ask1(t.Context(), s)
+	if err == nil || err.Error() != "login: the token could look itself up before, and cannot any more: it is not valid, or its policies have changed" {
+		t.Error(err)
+	}
+	if err := os.WriteFile(path, []byte("another"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "another token is taken as it is", func() bool { return ask1(t.Context(), s) == nil })
+}
+
+// What is no token is not sent anywhere, as a wrapping token neither.
+func TestWhatIsNoWrappingToken(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	for what, value := range map[string]string{"words": "not a token", "nothing": "", "a long one": strings.Repeat("x", client.MaxToken+1), "beyond ASCII": "hvs.é"} {
+		m := &appRole{AppRole: AppRole{RoleID: "r", Wrapped: true, Mount: "approle"}}
+		if _, err := m.login(t.Context(), f.open(t, nil).client, value); err == nil || !strings.Contains(err.Error(), "what is given as a wrapping token is none") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if n := len(f.askedAt("sys/wrapping/lookup")); n != 0 {
+		t.Errorf("%d questions", n)
 	}
 }
 

@@ -111,9 +111,6 @@ func invalid(at string, err error) error {
 	return fmt.Errorf("the token of %s is not valid, or no longer: %w", at, err)
 }
 
-// maxToken bounds a token in bytes; batch tokens with many policies are the longest.
-const maxToken = 8 << 10
-
 func plainToken(s string) bool {
-	return s != "" && len(s) <= maxToken && !strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c > '~' })
+	return s != "" && len(s) <= client.MaxToken && !strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c > '~' })
 }

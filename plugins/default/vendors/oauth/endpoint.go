@@ -16,6 +16,7 @@ import (
 
 	"github.com/realmgate/realmgate/plugins/default/vendors/bearer"
 	"github.com/realmgate/realmgate/sdk"
+	"github.com/realmgate/realmgate/sdk/breaker"
 	"github.com/realmgate/realmgate/sdk/egress"
 )
 
@@ -148,6 +149,8 @@ func failure(err error) error {
 	var cert *tls.CertificateVerificationError
 	var errno syscall.Errno
 	switch {
+	case errors.Is(err, breaker.ErrOpen):
+		return errors.New("did not answer several times in a row, and is left alone for a while")
 	case errors.Is(err, egress.ErrRefused):
 		return errors.New("has an address that is refused, see deny_addresses")
 	case errors.Is(err, context.Canceled):

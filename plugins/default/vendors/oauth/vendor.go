@@ -3,6 +3,7 @@ package oauth
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/realmgate/realmgate/plugins/default/vendors/bearer"
 	"github.com/realmgate/realmgate/sdk"
+	"github.com/realmgate/realmgate/sdk/breaker"
 	"github.com/realmgate/realmgate/sdk/egress"
 )
 
@@ -33,7 +35,10 @@ func newVendor(s Settings, now func() time.Time) (*Vendor, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Vendor{settings: s, deny: o.Deny, client: egress.NewClient(o), tokens: newTokens(s.MaxTokens, s.RefreshBefore.Std(), now), now: now}, nil
+	client := egress.NewClient(o)
+	// Each connection's token has rests of its own; a host that does not answer keeps none of its other connections waiting either.
+	client.Transport = breaker.NewTransport(client.Transport, breaker.Config{Now: now}, func(err error) bool { return !errors.Is(err, egress.ErrRefused) })
+	return &Vendor{settings: s, deny: o.Deny, client: client, tokens: newTokens(s.MaxTokens, s.RefreshBefore.Std(), now), now: now}, nil
 }
 
 // Close ends what is under way.

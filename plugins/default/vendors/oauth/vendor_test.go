@@ -190,6 +190,33 @@ func TestSlowEndpoint(t *testing.T) {
 	}
 }
 
+// Connections to a host that is not there are told so at once after some of them have found out, and those to other hosts go on.
+func TestAbsentHostIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	down, up := newEndpoint(t, status(http.StatusServiceUnavailable, "")), newEndpoint(t, tokenFor(60))
+	x := newRig(t, nil)
+	vend := func(at, client string) error {
+		_, err := x.vend(t, sdk.VendRequest{Connection: connectionOf(at, client)})
+		return err
+	}
+	for n := range 5 {
+		if err := vend(down.URL, fmt.Sprint("client", n)); err == nil || !strings.Contains(err.Error(), "answers the status 503") {
+			t.Fatal(err)
+		}
+	}
+	if err := vend(down.URL, "another"); err == nil || sdk.AsDenial(err) != nil || !strings.Contains(err.Error(), "is left alone for a while") || down.asked.Load() != 5 {
+		t.Errorf("%v, asked %d times", err, down.asked.Load())
+	}
+	if err := vend(up.URL, "another"); err != nil {
+		t.Error(err)
+	}
+	down.answer.Store(tokenFor(60))
+	x.advance(time.Minute)
+	if err := vend(down.URL, "another"); err != nil {
+		t.Errorf("it is back: %v", err)
+	}
+}
+
 // A connection that the endpoint closed while nobody used it is no reason to fail.
 func TestKeptConnectionIsClosed(t *testing.T) {
 	t.Parallel()

@@ -1590,26 +1590,26 @@ const file_realmgate_plugin_v1_kinds_proto_rawDesc = "" +
 	"\aheaders\x18\x02 \x03(\v2\x1b.realmgate.plugin.v1.HeaderR\aheaders\x12&\n" +
 	"\x0fexpires_unix_ms\x18\x03 \x01(\x03R\rexpiresUnixMs\x123\n" +
 	"\x06denial\x18\x04 \x01(\v2\x1b.realmgate.plugin.v1.DenialR\x06denial\x12\x19\n" +
-	"\baudit_id\x18\x05 \x01(\tR\aauditId2k\n" +
-	"\x10IdentityProvider\x12W\n" +
-	"\bIdentify\x12$.realmgate.plugin.v1.IdentifyRequest\x1a%.realmgate.plugin.v1.IdentifyResponse2v\n" +
-	"\x0fPrincipalMapper\x12c\n" +
-	"\fMapPrincipal\x12(.realmgate.plugin.v1.MapPrincipalRequest\x1a).realmgate.plugin.v1.MapPrincipalResponse2o\n" +
-	"\x14PrincipalRolesMapper\x12W\n" +
-	"\bMapRoles\x12$.realmgate.plugin.v1.MapRolesRequest\x1a%.realmgate.plugin.v1.MapRolesResponse2t\n" +
-	"\rAuthenticator\x12c\n" +
-	"\fAuthenticate\x12(.realmgate.plugin.v1.AuthenticateRequest\x1a).realmgate.plugin.v1.AuthenticateResponse2w\n" +
-	"\x13ActiveRolesProvider\x12`\n" +
-	"\vActiveRoles\x12'.realmgate.plugin.v1.ActiveRolesRequest\x1a(.realmgate.plugin.v1.ActiveRolesResponse2\xb0\x01\n" +
+	"\baudit_id\x18\x05 \x01(\tR\aauditId2p\n" +
+	"\x10IdentityProvider\x12\\\n" +
+	"\bIdentify\x12$.realmgate.plugin.v1.IdentifyRequest\x1a%.realmgate.plugin.v1.IdentifyResponse\"\x03\x90\x02\x022{\n" +
+	"\x0fPrincipalMapper\x12h\n" +
+	"\fMapPrincipal\x12(.realmgate.plugin.v1.MapPrincipalRequest\x1a).realmgate.plugin.v1.MapPrincipalResponse\"\x03\x90\x02\x012t\n" +
+	"\x14PrincipalRolesMapper\x12\\\n" +
+	"\bMapRoles\x12$.realmgate.plugin.v1.MapRolesRequest\x1a%.realmgate.plugin.v1.MapRolesResponse\"\x03\x90\x02\x012y\n" +
+	"\rAuthenticator\x12h\n" +
+	"\fAuthenticate\x12(.realmgate.plugin.v1.AuthenticateRequest\x1a).realmgate.plugin.v1.AuthenticateResponse\"\x03\x90\x02\x012|\n" +
+	"\x13ActiveRolesProvider\x12e\n" +
+	"\vActiveRoles\x12'.realmgate.plugin.v1.ActiveRolesRequest\x1a(.realmgate.plugin.v1.ActiveRolesResponse\"\x03\x90\x02\x012\xb5\x01\n" +
 	"\vTokenBroker\x12N\n" +
-	"\x05Issue\x12!.realmgate.plugin.v1.IssueRequest\x1a\".realmgate.plugin.v1.IssueResponse\x12Q\n" +
-	"\x06Verify\x12\".realmgate.plugin.v1.VerifyRequest\x1a#.realmgate.plugin.v1.VerifyResponse2f\n" +
-	"\x0eSecretResolver\x12T\n" +
-	"\aResolve\x12#.realmgate.plugin.v1.ResolveRequest\x1a$.realmgate.plugin.v1.ResolveResponse2_\n" +
+	"\x05Issue\x12!.realmgate.plugin.v1.IssueRequest\x1a\".realmgate.plugin.v1.IssueResponse\x12V\n" +
+	"\x06Verify\x12\".realmgate.plugin.v1.VerifyRequest\x1a#.realmgate.plugin.v1.VerifyResponse\"\x03\x90\x02\x012k\n" +
+	"\x0eSecretResolver\x12Y\n" +
+	"\aResolve\x12#.realmgate.plugin.v1.ResolveRequest\x1a$.realmgate.plugin.v1.ResolveResponse\"\x03\x90\x02\x012_\n" +
 	"\x10CredentialVendor\x12K\n" +
-	"\x04Vend\x12 .realmgate.plugin.v1.VendRequest\x1a!.realmgate.plugin.v1.VendResponse2[\n" +
-	"\fKeyPublisher\x12K\n" +
-	"\x04Keys\x12 .realmgate.plugin.v1.KeysRequest\x1a!.realmgate.plugin.v1.KeysResponse2\xd5\x01\n" +
+	"\x04Vend\x12 .realmgate.plugin.v1.VendRequest\x1a!.realmgate.plugin.v1.VendResponse2`\n" +
+	"\fKeyPublisher\x12P\n" +
+	"\x04Keys\x12 .realmgate.plugin.v1.KeysRequest\x1a!.realmgate.plugin.v1.KeysResponse\"\x03\x90\x02\x012\xd5\x01\n" +
 	"\fSecretWriter\x12`\n" +
 	"\vWriteSecret\x12'.realmgate.plugin.v1.WriteSecretRequest\x1a(.realmgate.plugin.v1.WriteSecretResponse\x12c\n" +
 	"\fDeleteSecret\x12(.realmgate.plugin.v1.DeleteSecretRequest\x1a).realmgate.plugin.v1.DeleteSecretResponse2\\\n" +

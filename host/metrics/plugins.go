@@ -1,0 +1,87 @@
+package metrics
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/realmgate/realmgate/host/catalog"
+)
+
+// Plugins tells about the plugins; *catalog.Catalog does.
+type Plugins interface {
+	// Plugins lists the plugins. There may be two of one name, of which one is on its way out.
+	Plugins() []catalog.Status
+	// Counts gives what was counted of the plugins that there are and were, by name.
+	Counts() map[string]catalog.Counts
+}
+
+// plugins is a collector that asks at each scrape.
+type plugins struct{ from Plugins }
+
+func describe(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(namespace+"_"+name, help, labels, nil)
+}
+
+var (
+	pluginState     = describe("plugin_state", "How many plugins of the name are in the state: none or one, while one replaces another one up to two.", "plugin", "state")
+	pluginInstances = describe("plugin_instances", "Instances that are configured.", "plugin")
+	pluginInFlight  = describe("plugin_calls_in_flight", "Calls that are under way.", "plugin")
+	pluginStuck     = describe("plugin_calls_stuck", "Calls that the daemon gave up and that the plugin has not ended for a second.", "plugin")
+	pluginBreaker   = describe("plugin_breaker_open", "1 while calls are answered unavailable without asking the plugin, since it failed too often.", "plugin")
+	pluginCalls     = describe("plugin_calls_total", "Calls that have ended.", "plugin", "outcome")
+	pluginRetries   = describe("plugin_retries_total", "Calls that were made once more, since their process was lost and another one took its place in time.", "plugin")
+	pluginDropped   = describe("plugin_log_lines_dropped_total", "Lines that the plugin printed and that were not logged, since there were too many.", "plugin")
+	pluginRestarts  = describe("plugin_restarts_total", "Processes that took the place of one that had ended.", "plugin")
+)
+
+// Describe gives what Collect may give.
+func (p *plugins) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{pluginState, pluginInstances, pluginInFlight, pluginStuck, pluginBreaker, pluginCalls, pluginRetries, pluginRestarts, pluginDropped} {
+		out <- d
+	}
+}
+
+// Collect asks for all plugins. Those of one name are added up.
+func (p *plugins) Collect(out chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, v int, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(v), labels...)
+	}
+	type sum struct {
+		states                          map[catalog.State]int
+		instances, calls, stuck, breaks int
+	}
+	sums := map[string]*sum{}
+	for _, s := range p.from.Plugins() {
+		of := sums[s.Name]
+		if of == nil {
+			of = &sum{states: map[catalog.State]int{}}
+			sums[s.Name] = of
+		}
+		of.states[s.State]++
+		of.instances += s.Instances
+		of.calls += s.Calls
+		of.stuck += s.Stuck
+		if s.BreakerOpen {
+			of.breaks = 1
+		}
+	}
+	for name, of := range sums {
+		for _, state := range catalog.States {
+			gauge(pluginState, of.states[state], name, string(state))
+		}
+		gauge(pluginInstances, of.instances, name)
+		gauge(pluginInFlight, of.calls, name)
+		gauge(pluginStuck, of.stuck, name)
+		gauge(pluginBreaker, of.breaks, name)
+	}
+	counter := func(d *prometheus.Desc, v uint64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+	}
+	for name, c := range p.from.Counts() {
+		for outcome, n := range c.Calls {
+			counter(pluginCalls, n, name, string(outcome))
+		}
+		counter(pluginRetries, c.Retries, name)
+		counter(pluginRestarts, c.Restarts, name)
+		counter(pluginDropped, c.Dropped, name)
+	}
+}

@@ -1,0 +1,138 @@
+package breaker
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// client gives a client with breakers, and its clock.
+func client(t *testing.T, fault func(error) bool) (*http.Client, *clock) {
+	t.Helper()
+	c := &clock{time.Unix(1_800_000_000, 0)}
+	tr := NewTransport(&http.Transport{}, Config{Failures: 3, Now: c.now}, fault)
+	t.Cleanup(tr.CloseIdleConnections)
+	return &http.Client{Transport: tr}, c
+}
+
+func get(t *testing.T, c *http.Client, url string, within time.Duration) error {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), within)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader("x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := c.Do(r)
+	if err == nil {
+		_ = answer.Body.Close()
+	}
+	return err
+}
+
+// What fails by the host's fault closes the way to it, and to no other host; what does not, does not.
+func TestTransport(t *testing.T) {
+	status, asked := atomic.Int64{}, atomic.Int64{}
+	answers := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		w.WriteHeader(int(status.Load()))
+	}))
+	defer answers.Close()
+	hangs := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // without which a server does not see that a caller leaves
+		<-r.Context().Done()
+	}))
+	defer hangs.Close()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone := "http://" + l.Addr().String()
+	_ = l.Close()
+	for name, tt := range map[string]struct {
+		url    string
+		status int
+		within time.Duration
+		open   bool
+	}{
+		"refuses":            {url: answers.URL, status: 400, within: time.Minute},
+		"fails by itself":    {url: answers.URL, status: 500, within: time.Minute},
+		"is not there":       {url: answers.URL, status: 503, within: time.Minute, open: true},
+		"cannot be reached":  {url: gone, within: time.Minute, open: true},
+		"does not answer":    {url: hangs.URL, within: 2 * fair, open: true},
+		"had no time for it": {url: hangs.URL, within: time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, _ := client(t, nil)
+			status.Store(int64(tt.status))
+			for range 3 {
+				_ = get(t, c, tt.url, tt.within)
+			}
+			before := asked.Load()
+			if err := get(t, c, tt.url, tt.within); errors.Is(err, ErrOpen) != tt.open {
+				t.Errorf("%v", err)
+			}
+			if tt.open && asked.Load() != before {
+				t.Error("it was asked")
+			}
+			status.Store(200)
+			if other := strings.Replace(answers.URL, "127.0.0.1", "localhost", 1); get(t, c, other, time.Minute) != nil {
+				t.Error("another host is not asked")
+			}
+		})
+	}
+}
+
+// A host that is well again is found by one request.
+func TestTransportTriesAgain(t *testing.T) {
+	status := atomic.Int64{}
+	status.Store(503)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(int(status.Load())) }))
+	defer s.Close()
+	c, time := client(t, nil)
+	for range 3 {
+		_ = get(t, c, s.URL, 1e10)
+	}
+	status.Store(200)
+	time.pass(1e10)
+	for n := range 3 {
+		if err := get(t, c, s.URL, 1e10); err != nil {
+			t.Errorf("request %d after the rest: %v", n, err)
+		}
+	}
+}
+
+func TestTransportFault(t *testing.T) {
+	c, _ := client(t, func(error) bool { return false })
+	for range 10 {
+		if err := get(t, c, "http://127.0.0.1:1", time.Minute); errors.Is(err, ErrOpen) {
+			t.Fatal("an error that is nobody's fault opened it")
+		}
+	}
+}
+
+func TestHostsAreBounded(t *testing.T) {
+	tr := NewTransport(http.DefaultTransport, Config{}, nil)
+	for n := range 3 * MaxHosts {
+		if tr.of(strings.Repeat("x", n)) == nil {
+			t.Fatal("a host has no breaker although the others are well")
+		}
+	}
+	if len(tr.hosts) > MaxHosts {
+		t.Errorf("%d hosts", len(tr.hosts))
+	}
+	tr = NewTransport(http.DefaultTransport, Config{Failures: 1}, nil)
+	for n := range MaxHosts {
+		try(t, tr.of(strings.Repeat("x", n)), Bad)
+	}
+	if tr.of("one more") != nil || tr.of("x") == nil {
+		t.Error("a host that fails was forgotten")
+	}
+}
