@@ -117,6 +117,7 @@ type Realm struct {
 // Plugin is a plugin process.
 type Plugin struct {
 	Name            string           `json:"name"`
+	For             string           `json:"for,omitempty"` // realm NAME or secret store NAME, of a plugin with a process for each
 	Version         string           `json:"version,omitempty"`
 	Path            string           `json:"path,omitempty"`
 	Digest          string           `json:"sha256,omitempty"` // of what runs

@@ -72,6 +72,9 @@ func (p *supervised) ask(ctx context.Context, x *process, specs []rpc.Instance) 
 	if x == nil {
 		p.mu.Lock()
 		defer p.mu.Unlock()
+		if p.state == StateFailed && p.err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrUnavailable, p.err)
+		}
 		return nil, fmt.Errorf("plugin %s: %w: it is %s", p.src.Name, ErrUnavailable, p.state)
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.c.opts.ConfigureTimeout)

@@ -168,7 +168,7 @@ func (v *Vendor) call(ctx context.Context, c sdk.Connection, f func(*process, ui
 	switch {
 	case v.inst == nil:
 		return errNoInstance
-	case v.realm == "" || c.Realm != v.realm:
+	case v.realm == "" || c.Realm != v.realm || !v.inst.in.serves(v.realm):
 		return v.inst.foreign()
 	}
 	return v.inst.do(ctx, nil, f) // a vendor serves many connections, of which one may hang

@@ -61,6 +61,7 @@ type Catalog struct {
 	opts    Options
 	secret  []byte // keys fingerprints
 	starter *child.Starter
+	starts  chan struct{} // one for each process of a realm that is being started
 	ids     atomic.Uint64 // ids of instances given, on the wire and off
 	groups  atomic.Uint64 // calls of Configure
 
@@ -90,7 +91,7 @@ func New(opts Options) (*Catalog, error) {
 	if err != nil {
 		return nil, fmt.Errorf("catalog: %w", err)
 	}
-	c := &Catalog{opts: opts, secret: []byte(rand.Text()), starter: starter, closed: make(chan struct{})}
+	c := &Catalog{opts: opts, secret: []byte(rand.Text()), starter: starter, starts: make(chan struct{}, startsAtOnce), closed: make(chan struct{})}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c, nil
 }

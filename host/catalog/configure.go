@@ -16,19 +16,20 @@ type Instance struct {
 	Kind     sdk.Kind
 	Type     string
 	Settings []byte          // a JSON object
-	Setup    sdk.Setup       // that of a kind whose scope is a realm names it; the instance is called for no other one
+	Setup    sdk.Setup       // if it names a realm, as that of a kind whose scope is one does, the instance is called for no other one
 	Refs     []sdk.SecretRef // the references in its settings: it may resolve these whoever it is called for
 	Secrets  Secrets         // gives it their values; nil: those of Options
 	Basis    string          // what else it depends on, e.g. the settings of the stores of Refs: another one is another instance
 }
 
-// serves says whether the instance may be called for a realm: one of a kind whose scope is a realm serves that realm only.
+// serves says whether the instance may be called for a realm: one that has a realm, as those of a kind whose scope is one do,
+// serves that realm only.
 func (i *Instance) serves(realm string) bool {
 	switch i.Kind {
 	case sdk.KindAuthenticator, sdk.KindTokenBroker:
 		return realm == i.Setup.Realm
 	}
-	return true
+	return i.Setup.Realm == "" || realm == i.Setup.Realm
 }
 
 // Diagnostic is what there is to say about one instance.
@@ -120,7 +121,10 @@ func (s *Set) Configure(ctx context.Context, in []Instance) ([]Handle, []Diagnos
 	batches := s.batches(in, found)
 	var wg sync.WaitGroup
 	for _, b := range batches {
-		wg.Go(func() { b.build(ctx) })
+		wg.Go(func() {
+			s.begin(ctx, b.p)
+			b.build(ctx)
+		})
 	}
 	wg.Wait()
 	var refused []Handle
@@ -171,6 +175,9 @@ func (s *Set) batches(in []Instance, found [][]Diagnostic) []*batch {
 	of := map[*supervised]*batch{}
 	for n, i := range in {
 		p, err := s.find(i.Kind, i.Type)
+		if err == nil {
+			p, err = s.apart(p, &i)
+		}
 		if err != nil {
 			found[n] = []Diagnostic{{Index: n, Summary: err.Error()}}
 			continue

@@ -13,6 +13,7 @@ import (
 // Status is how a plugin is doing.
 type Status struct {
 	Name, Path     string
+	For            string            // realm NAME or secret store NAME, of a plugin with a process for each; empty for the others
 	Digest         string            // of what is executed, see child.Image; empty until the plugin has started
 	Files          map[string]string // their checksums, by path
 	Bundled        bool
@@ -63,6 +64,7 @@ func (p *supervised) status() Status {
 	if !p.drains.IsZero() && s.State != StateStopped {
 		s.State, s.Since = StateDraining, p.drains
 	}
+	s.For = p.src.owner
 	if p.err != nil {
 		s.LastError = p.err.Error()
 	}
@@ -71,8 +73,9 @@ func (p *supervised) status() Status {
 
 // Offer is an offer and the plugin that makes it.
 type Offer struct {
-	Plugin string
-	Grants Grants
+	Plugin   string
+	Grants   Grants
+	PerRealm bool // each realm, and each secret store, has a process of its own: an instance is one realm's
 	rpc.Offer
 }
 
@@ -86,7 +89,7 @@ func (s *Set) Find(kind sdk.Kind, typ string) (Offer, error) {
 	defer p.mu.Unlock()
 	for _, o := range p.manifest.Offers {
 		if o.Kind == kind && o.Type == typ {
-			return Offer{Plugin: p.src.Name, Grants: p.src.Grants, Offer: o}, nil
+			return Offer{Plugin: p.src.Name, PerRealm: p.src.PerRealm != nil, Grants: p.src.Grants, Offer: o}, nil
 		}
 	}
 	return Offer{}, &UnknownTypeError{Kind: kind, Type: typ} // a restart took it away, while nobody used it

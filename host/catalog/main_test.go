@@ -27,6 +27,7 @@ import (
 const modeVariable = "CATALOG_TEST_MODE"
 
 func TestMain(m *testing.M) {
+	child.Main()
 	if mode := os.Getenv(modeVariable); mode != "" {
 		runPlugin(mode)
 		return

@@ -19,7 +19,11 @@ import (
 func (c *Catalog) Prepare(ctx context.Context, sources []Source) *Set {
 	c.prepare.Lock()
 	defer c.prepare.Unlock()
-	s := &Set{c: c, offers: map[offerKey]*supervised{}, held: map[*instance]struct{}{}, changed: make(chan struct{}), closed: make(chan struct{})}
+	sources = slices.Clone(sources)
+	for n := range sources {
+		sources[n].Others = sources[n].User != nil || sources[n].PerRealm != nil
+	}
+	s := &Set{c: c, offers: map[offerKey]*supervised{}, own: map[keptApart]*supervised{}, held: map[*instance]struct{}{}, changed: make(chan struct{}), closed: make(chan struct{})}
 	fresh := s.choose(sources)
 	var wg sync.WaitGroup
 	for _, p := range fresh {
@@ -150,9 +154,6 @@ func (s *Set) admit(p *supervised, fresh bool) error {
 	}
 	s.c.mu.Lock()
 	defer s.c.mu.Unlock()
-	if !p.had {
-		p.had = true
-		s.started = append(s.started, start{p, p.proof(fresh)})
-	}
+	s.claim(p, fresh)
 	return nil
 }

@@ -32,7 +32,11 @@ func (p *supervised) launch(ctx context.Context) (x *process, err error) {
 	if err := p.src.Pin.image(p.image.Digest()); err != nil {
 		return nil, p.refused(err)
 	}
-	c, err := p.c.starter.Start(ctx, p.image, child.Options{Logger: p.log, Handshake: o.StartTimeout, Connect: o.DescribeTimeout, Dropped: p.counts.drop})
+	user, err := p.user(ctx)
+	if err != nil {
+		return nil, p.refused(err)
+	}
+	c, err := p.c.starter.Start(ctx, p.image, child.Options{User: user, Logger: p.log, Handshake: o.StartTimeout, Connect: o.DescribeTimeout, Dropped: p.counts.drop})
 	if err != nil {
 		return nil, p.refused(err)
 	}
@@ -48,8 +52,12 @@ func (p *supervised) launch(ctx context.Context) (x *process, err error) {
 	return x, x.greet(ctx, p)
 }
 
-// unload gives the image free. No process is started after it.
+// unload gives the image and the user free. No process is there, and none is started after it.
 func (p *supervised) unload() {
+	if p.taken != nil {
+		p.c.starter.Give(*p.taken)
+		p.taken = nil
+	}
 	if p.image != nil {
 		p.image.Close()
 		p.image = nil
@@ -59,9 +67,9 @@ func (p *supervised) unload() {
 // refused names the plugin in an error of its process.
 func (p *supervised) refused(err error) error {
 	if r, ok := errors.AsType[*child.Refusal](err); ok {
-		return &StartError{Plugin: p.src.Name, Path: p.src.Path, Reason: r.Reason, Detail: r.Detail, Err: p.c.clean(r.Err)}
+		return &StartError{Plugin: p.src.title(), Path: p.src.Path, Reason: r.Reason, Detail: r.Detail, Err: p.c.clean(r.Err)}
 	}
-	return fmt.Errorf("plugin %s: %w", p.src.Name, err)
+	return fmt.Errorf("plugin %s: %w", p.src.title(), err)
 }
 
 // greet asks for the manifest and opens the session, each within its time: the opening of a stream cannot be given one.

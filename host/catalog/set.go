@@ -17,12 +17,13 @@ type Set struct {
 	chosen  []*supervised // in the order of the sources; those that failed included
 	offers  map[offerKey]*supervised
 	failed  []error
-	started []start
+	started []start // guarded by c.mu
 	changed chan struct{}
 	closed  chan struct{}
 	once    sync.Once
 
 	mu       sync.Mutex
+	own      map[keptApart]*supervised // processes of single realms; they are in chosen
 	unshared bool
 	active   bool                   // once
 	held     map[*instance]struct{} // that it has and has not released
@@ -45,9 +46,11 @@ func (s *Set) Failed() []error { return slices.Clone(s.failed) }
 // Fresh gives the names of the plugins that the set is the first to have, in the order of the sources. One that was closed
 // without having been activated does not count.
 func (s *Set) Fresh() []string {
-	out := make([]string, len(s.started))
-	for n, f := range s.started {
-		out[n] = f.p.src.Name
+	var out []string
+	for _, f := range s.starts() {
+		if !slices.Contains(out, f.p.src.Name) {
+			out = append(out, f.p.src.Name)
+		}
 	}
 	return out
 }
@@ -78,7 +81,10 @@ func (s *Set) Close(ctx context.Context) {
 		close(s.closed)
 		s.releaseAll(ctx)
 		s.disown()
-		s.c.giveBack(ctx, s.chosen)
+		s.mu.Lock()
+		chosen := slices.Clone(s.chosen)
+		s.mu.Unlock()
+		s.c.giveBack(ctx, chosen)
 	})
 }
 
@@ -145,12 +151,13 @@ func (s *Set) Healthy(ctx context.Context, window time.Duration) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	end := time.Now().Add(window)
-	found := make(chan error, len(s.started))
-	for _, f := range s.started {
+	started := s.starts()
+	found := make(chan error, len(started))
+	for _, f := range started {
 		go func() { found <- f.healthy(ctx, end) }()
 	}
 	var first error
-	for range s.started {
+	for range started {
 		if err := <-found; err != nil && first == nil {
 			first = err
 			cancel()
@@ -186,5 +193,5 @@ func (f start) healthy(ctx context.Context, end time.Time) error {
 }
 
 func (p *supervised) unwell(why string) error {
-	return fmt.Errorf("plugin %s: %s: started, but did not stay well: %s", p.src.Name, p.src.Path, why)
+	return fmt.Errorf("plugin %s: %s: started, but did not stay well: %s", p.src.title(), p.src.Path, why)
 }

@@ -22,6 +22,12 @@ type Source struct {
 	Grants  Grants // what it may ask the host for
 	Pin     *Pin   // what a lock file says of it; nil: there is none
 	child.Program
+
+	User *child.User // whom its process runs as; nil: the host's user
+	// PerRealm has each realm, and each secret store, in a process of its own, as a user of its own out of the range; nil: one
+	// process is for all. One more tells what the plugin offers and is used for nothing else.
+	PerRealm *child.Range
+	owner    string // for whom the process is of a plugin that has several; empty: for nobody
 }
 
 // Bundled lists the realmgate-plugin-* binaries in dir, by name. What is not an executable file is passed over.

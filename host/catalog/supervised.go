@@ -32,7 +32,9 @@ type supervised struct {
 	c      *Catalog
 	src    Source
 	image  *child.Image // what it is started from; nil until it is loaded. It is the supervisor's
+	taken  *child.User  // of a range; it is the supervisor's
 	digest string       // of the image that has started
+	seen   *child.Image // that image, to be shared while the plugin lives; set, like digest, before started is closed
 	came   *process     // the first one that was taken; set, like digest, before started is closed
 	log    hclog.Logger
 	stub   bool // it clashes and is not started at all
@@ -178,7 +180,7 @@ func (p *supervised) take(x *process) {
 	p.live, p.manifest, p.err = x, x.manifest, nil
 	p.become(StateReady)
 	p.mu.Unlock()
-	p.digest, p.came = p.image.Digest(), x
+	p.digest, p.seen, p.came = p.image.Digest(), p.image, x
 	close(p.started)
 	p.log.Info("plugin started", "version", child.Printable(x.manifest.Version, 64), "pid", x.child.PID())
 	if u := x.manifest.Unknown; len(u) > 0 {

@@ -30,6 +30,7 @@ const (
 type child struct {
 	image   *Image
 	dir     string // for the socket
+	user    *User  // nil: the daemon's
 	env     []string
 	timeout time.Duration // for the handshake
 	starter *Starter
@@ -41,6 +42,7 @@ type child struct {
 	done   chan struct{} // closed when its output is read, too
 
 	mu      sync.Mutex
+	address string    // where it listens, once it has said so
 	cmd     *exec.Cmd // nil until started
 	killed  bool      // a kill came before the start
 	reaped  bool
@@ -60,7 +62,7 @@ func newChild(i *Image, dir string, o *output, s *Starter, timeout time.Duration
 }
 
 // Start starts the process; it is called by go-plugin. The environment of the contract comes last and so wins. The working
-// directory is the daemon's: a relative path in a part's settings means what it means in the rest of the configuration.
+// directory is the daemon's, see [User.home] for that of another user.
 func (c *child) Start(context.Context) (err error) {
 	outR, outW, err := os.Pipe()
 	if err != nil {
@@ -74,6 +76,7 @@ func (c *child) Start(context.Context) (err error) {
 	cmd.Env = append(c.env, serve.LogLevelVariable+"="+c.out.log.GetLevel().String(), plugin.EnvUnixSocketDir+"="+c.dir)
 	cmd.Stdout, cmd.Stderr = outW, errW // files: no goroutine of exec waits for their end
 	isolate(cmd)
+	c.user.become(cmd)
 	c.group.enter(cmd.SysProcAttr)
 	err = c.starter.do(func() error {
 		c.mu.Lock()
@@ -83,6 +86,15 @@ func (c *child) Start(context.Context) (err error) {
 		}
 		return c.image.use(func(path string) error {
 			cmd.Path = path
+			if c.user != nil {
+				open, err := c.foretell(cmd, path)
+				if open != nil {
+					defer func() { _ = open.Close() }() // the child has it
+				}
+				if err != nil {
+					return err
+				}
+			}
 			return born(c.dir, func() (int, error) {
 				if err := cmd.Start(); err != nil {
 					return 0, err
@@ -119,7 +131,7 @@ func (c *child) readStdout(r io.Reader) {
 	b := bufio.NewReaderSize(r, maxHandshake)
 	line, err := b.ReadSlice('\n')
 	overdue.Stop()
-	switch checked, refused := checkHandshake(string(line), c.image.program.TLS, c.dir); {
+	switch checked, refused := checkHandshake(string(line), c.image.program.TLS, c.user != nil, c.dir); {
 	case err != nil && len(line) == 0:
 		select { // what there is to say is known when it has ended
 		case <-c.exited:
@@ -132,6 +144,9 @@ func (c *child) readStdout(r io.Reader) {
 		_ = c.lineW.Close()
 		c.kill()
 	default:
+		c.mu.Lock()
+		c.address = strings.Split(checked, "|")[addressField]
+		c.mu.Unlock()
 		c.restrict()                                 // once more: a runtime may have raised what it was given before, where root lets it
 		_, _ = io.WriteString(c.lineW, checked+"\n") // fails if go-plugin gave up
 	}
@@ -168,6 +183,11 @@ func (c *child) reap(pipes *sync.WaitGroup, files ...*os.File) {
 	})
 	_ = c.lineR.CloseWithError(io.EOF)
 	killMarked(c.dir) // what left the process group
+	if c.user != nil && c.user.Own {
+		if err := evict(c.user.UID); err != nil {
+			c.out.log.Error("something of the plugin has not ended", "error", err)
+		}
+	}
 	killOrphans()
 	pipes.Wait()
 	late.Stop()
@@ -179,8 +199,21 @@ func (c *child) reap(pipes *sync.WaitGroup, files ...*os.File) {
 	close(c.done)
 }
 
-// restrict sets the process's limits. What cannot be limited does not run.
+// limits is what the process is held to. A user of its own has no other processes that would count.
+func (c *child) limits() Limits {
+	l := c.image.program.Limits
+	if c.user != nil && c.user.Own {
+		l.Processes = cmp.Or(l.Processes, DefaultProcesses)
+	}
+	return l
+}
+
+// restrict sets the process's limits. What cannot be limited does not run; one of another user limits itself before it is
+// a plugin's, and cannot raise what it has set.
 func (c *child) restrict() {
+	if c.user != nil {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.reaped {

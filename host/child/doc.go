@@ -8,6 +8,9 @@
 // A process takes with it all that it started, also what left its process group: with a control group nothing gets away,
 // without one what hid where it came from does. What a host that was killed left behind is ended when the next one starts.
 //
+// A process may have another [User] than the host, of its own or out of a [Range] that nobody else is in. A program that has such
+// ones calls [Main] first: a process limits itself before it becomes a plugin's, as it is not the host's to limit any more.
+//
 // A process is given the host's working directory, a clean environment, a socket directory of its own and its own process
 // group. Nothing that it prints reaches a log without bounds, without being stripped of control characters, and without
 // passing the [Redactor].

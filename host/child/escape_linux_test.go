@@ -215,7 +215,7 @@ func TestKilledHost(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := sealFile(f, sha256.New()); err != nil {
+		if _, err := sealFile(f, sha256.New(), false); err != nil {
 			t.Fatal(err)
 		}
 		fmt.Println("host", p.PID(), pid, n.place.path)

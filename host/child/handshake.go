@@ -17,10 +17,13 @@ import (
 // minCertificate is the length from which go-plugin takes the sixth field of a handshake for a certificate.
 const minCertificate = 51
 
+// addressField is where in a handshake the address is.
+const addressField = 3
+
 // checkHandshake checks the first line that a process printed, CORE|APP|NETWORK|ADDRESS|PROTOCOL|CERTIFICATE, and gives it
 // in the form that go-plugin may see: a certificate that was not asked for would make it panic. dir is where the process is
-// to have its socket: the host connects to no other, whoever listens there.
-func checkHandshake(line string, tls bool, dir string) (string, *Refusal) {
+// to have its socket: the host connects to no other, whoever listens there. other says that it has a user of its own.
+func checkHandshake(line string, tls, other bool, dir string) (string, *Refusal) {
 	bad := func(r Reason, format string, args ...any) (string, *Refusal) {
 		return "", &Refusal{Reason: r, Detail: fmt.Sprintf(format, args...)}
 	}
@@ -40,6 +43,9 @@ func checkHandshake(line string, tls bool, dir string) (string, *Refusal) {
 	}
 	if len(f) < 5 || f[4] != string(plugin.ProtocolGRPC) {
 		return bad(ReasonProtocol, "does not speak gRPC")
+	}
+	if other && f[2] != "unix" {
+		return bad(ReasonHandshake, "listens on %s %q: a plugin with a user of its own must listen on a unix socket, where nobody else can call it", Printable(f[2], 16), Printable(f[3], 256))
 	}
 	if fault := unfit(f[2], f[3], dir); fault != "" {
 		return bad(ReasonHandshake, "listens on %s %q, which is %s", Printable(f[2], 16), Printable(f[3], 256), fault)

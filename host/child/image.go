@@ -38,6 +38,18 @@ type Image struct {
 type sealed struct {
 	path  string // to be executed
 	close func()
+
+	mu    sync.Mutex
+	users int // images that have it
+}
+
+// leave is the end of one image that has the copy.
+func (s *sealed) leave() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.users--; s.users == 0 {
+		s.close()
+	}
 }
 
 // Load reads and verifies a program. The error is a [*Refusal].
@@ -56,7 +68,7 @@ func Load(p Program) (*Image, error) {
 	if script || p.Command {
 		_, err = io.Copy(sum, f)
 	} else {
-		i.copy, err = seal(f, sum)
+		i.copy, err = seal(f, sum, p.Others)
 	}
 	if err != nil {
 		return nil, err
@@ -77,17 +89,34 @@ func (i *Image) Close() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.copy != nil {
-		i.copy.close()
+		i.copy.leave()
 	}
 	i.copy, i.open = nil, false
 }
+
+// Share gives a further image of the same copy, with bounds of its own on what its processes print. It must be closed, too.
+func (i *Image) Share() (*Image, error) {
+	i.mu.RLock()
+	defer i.mu.RUnlock()
+	if !i.open {
+		return nil, errClosedImage
+	}
+	if i.copy != nil {
+		i.copy.mu.Lock()
+		i.copy.users++
+		i.copy.mu.Unlock()
+	}
+	return &Image{program: i.program, digest: i.digest, budget: newBudget(), copy: i.copy, open: true}, nil
+}
+
+var errClosedImage = errors.New("the image is closed")
 
 // use runs f with the path that is to be executed. Until it returns the image is not closed.
 func (i *Image) use(f func(path string) error) error {
 	i.mu.RLock()
 	defer i.mu.RUnlock()
 	if !i.open {
-		return errors.New("the image is closed")
+		return errClosedImage
 	}
 	if i.copy != nil {
 		return f(i.copy.path)

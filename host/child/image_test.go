@@ -68,7 +68,7 @@ func TestSealedFile(t *testing.T) {
 	}
 	defer func() { _ = f.Close() }()
 	sum := sha256.New()
-	kept, err := sealFile(f, sum)
+	kept, err := sealFile(f, sum, false)
 	if err != nil {
 		t.Fatal(err)
 	}

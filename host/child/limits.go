@@ -13,7 +13,7 @@ const Unlimited = math.MaxUint64
 const (
 	DefaultMemory    = 1 << 30
 	DefaultOpenFiles = 4096
-	DefaultProcesses = 512 // held in a control group only: elsewhere the system counts all of a user's
+	DefaultProcesses = 512 // without a control group only for a user of its own: the system counts all of a user's
 )
 
 // Limits bounds what a process and those that it starts may use. Zero is the default, [Unlimited] is no limit.

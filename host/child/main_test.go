@@ -23,6 +23,7 @@ import (
 const modeVariable = "CHILD_TEST_MODE"
 
 func TestMain(m *testing.M) {
+	Main()
 	if mode := os.Getenv(modeVariable); mode != "" {
 		runPlugin(mode)
 		return

@@ -7,6 +7,7 @@ var modes = map[string]func(out, err io.Writer){
 	"files":    openFiles,
 	"flood":    flood,
 	"forks":    fork,
+	"impostor": pose,
 	"child":    escape(true, true),
 	"detached": escape(false, true),
 	"escaped":  escape(false, false),

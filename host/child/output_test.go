@@ -159,7 +159,7 @@ func TestCheckHandshake(t *testing.T) {
 	}
 	for _, tt := range tests {
 		line, want := strings.ReplaceAll(tt.line, "OWN", own), strings.ReplaceAll(tt.want, "OWN", own)
-		got, refused := checkHandshake(line, tt.tls, dir)
+		got, refused := checkHandshake(line, tt.tls, false, dir)
 		if got != want || (refused == nil) != (tt.reason == "") || refused != nil && refused.Reason != tt.reason {
 			t.Errorf("%s: %q %+v", line, got, refused)
 		}

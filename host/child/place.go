@@ -60,7 +60,7 @@ func stale(base string) (out []*place) {
 	}
 	for _, path := range all {
 		info, err := os.Lstat(path)
-		if err != nil || info.Mode() != fs.ModeDir|0o700 || !mine(info) {
+		if err != nil || info.Mode()&^0o011 != fs.ModeDir|0o700 || !mine(info) {
 			continue
 		}
 		lock, err := os.OpenFile(filepath.Join(path, lockName), os.O_WRONLY|syscall.O_NOFOLLOW, 0)

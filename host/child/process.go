@@ -34,6 +34,7 @@ type Options struct {
 	Handshake time.Duration   // from the start to the handshake
 	Connect   time.Duration   // from the handshake to the first connection
 	Dropped   func(lines int) // is told how many lines that the process printed were not logged, from time to time; nil: nobody is
+	User      *User           // whom it runs as; nil: the daemon's own user. The program must be made for it, see [Program.Others]
 }
 
 // Process is a plugin process that has shaken hands. It is safe for concurrent use.
@@ -54,15 +55,18 @@ func (s *Starter) Start(ctx context.Context, i *Image, o Options) (p *Process, e
 	if err != nil {
 		return nil, err
 	}
+	if err := s.settle(o.User, i, dir); err != nil {
+		return nil, errors.Join(err, os.Remove(dir))
+	}
 	g, err := s.groups.of(filepath.Base(dir), i.program.Limits)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("no control group: %w", err), os.Remove(dir))
 	}
-	admit(o.Logger, i.program.Limits, g)
 	out := newOutput(o.Logger, i.budget)
 	out.count = o.Dropped
 	c := newChild(i, dir, out, s, o.Handshake)
-	c.group = g
+	c.group, c.user = g, o.User
+	admit(o.Logger, c.limits(), g, o.User)
 	p = &Process{child: c}
 	p.client = plugin.NewClient(&plugin.ClientConfig{
 		HandshakeConfig:  serve.Handshake,
@@ -76,8 +80,7 @@ func (s *Starter) Start(ctx context.Context, i *Image, o Options) (p *Process, e
 		Logger:           hclog.NewNullLogger(),
 		SyncStdout:       &lineWriter{emit: c.out.stdout},
 		SyncStderr:       &lineWriter{emit: c.out.stderr},
-		GRPCDialOptions: []grpc.DialOption{grpc.WithDefaultCallOptions(
-			grpc.MaxCallRecvMsgSize(rpc.MaxMessage), grpc.MaxCallSendMsgSize(rpc.MaxMessage))},
+		GRPCDialOptions:  c.dialOptions(),
 	})
 	defer func() {
 		if err != nil {
@@ -86,13 +89,25 @@ func (s *Starter) Start(ctx context.Context, i *Image, o Options) (p *Process, e
 		}
 	}()
 	defer context.AfterFunc(ctx, func() { p.End(ReasonStopped, "was stopped before it was ready") })()
-	return p, p.connect(o)
+	if err = p.connect(o); err == nil {
+		err = p.runsAs(o.User)
+	}
+	return p, err
 }
 
 // run hands the child to go-plugin, with what go-plugin adds to the environment.
 func (c *child) run(_ hclog.Logger, cmd *exec.Cmd, _ string) (runner.Runner, error) {
 	c.env = append(c.env, cmd.Env...)
 	return c, nil
+}
+
+// dialOptions is how a process is called.
+func (c *child) dialOptions() []grpc.DialOption {
+	out := []grpc.DialOption{grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(rpc.MaxMessage), grpc.MaxCallSendMsgSize(rpc.MaxMessage))}
+	if c.user != nil {
+		out = append(out, grpc.WithContextDialer(c.dial))
+	}
+	return out
 }
 
 // connect shakes hands within the time: go-plugin's client cannot be given one for the whole of it.

@@ -14,6 +14,9 @@ type Program struct {
 	// Files are checksums of files that it reads, in hexadecimal digits, by their paths. They are checked before each start.
 	Files map[string]string
 
+	// Others says that processes may run as other users than the host, who may execute the copy of the binary then.
+	Others bool
+
 	Limits Limits
 
 	Args []string

@@ -14,6 +14,7 @@ const (
 	ReasonProtocol      Reason = "protocol"       // it speaks another version of the contract
 	ReasonTimeout       Reason = "timeout"        // no handshake in time
 	ReasonLimit         Reason = "limit"          // it used more than it may
+	ReasonUser          Reason = "user"           // it cannot run as its user
 	ReasonStopped       Reason = "stopped"        // the host ended the start
 )
 

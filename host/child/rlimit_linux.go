@@ -8,27 +8,27 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// restrict sets the resource limits of a process: those that its control group, which may be none, does not hold. A limit
-// that the host itself is held to is not raised.
-func restrict(pid int, l Limits, g *group) error {
+// bounds lists the resource limits of a process: those that its control group, which may be none, does not hold.
+func bounds(l Limits, g *group) []limit {
 	all := l.effective()
-	type limit struct {
-		resource int
-		most     uint64
-	}
-	limits := []limit{{unix.RLIMIT_CORE, 0}}
+	out := []limit{{unix.RLIMIT_CORE, 0}}
 	if !g.holdsMemory() {
-		limits = append(limits, limit{unix.RLIMIT_DATA, all.Memory}) // not RLIMIT_AS: runtimes reserve address space
+		out = append(out, limit{unix.RLIMIT_DATA, all.Memory}) // not RLIMIT_AS: runtimes reserve address space
 	}
 	if l.Processes != 0 && !g.holdsProcesses() { // no default: it counts what others of the user run
-		limits = append(limits, limit{unix.RLIMIT_NPROC, l.Processes})
+		out = append(out, limit{unix.RLIMIT_NPROC, l.Processes})
 	}
-	for _, l := range append(limits, limit{unix.RLIMIT_NOFILE, all.OpenFiles}) {
+	return append(out, limit{unix.RLIMIT_NOFILE, all.OpenFiles})
+}
+
+// restrict sets the resource limits of a process. A limit that the host itself is held to is not raised.
+func restrict(pid int, l Limits, g *group) error {
+	for _, l := range bounds(l, g) {
 		var now unix.Rlimit
-		err := unix.Prlimit(pid, l.resource, nil, &now)
+		err := unix.Prlimit(pid, l.Resource, nil, &now)
 		if err == nil {
-			most := min(l.most, now.Max)
-			err = unix.Prlimit(pid, l.resource, &unix.Rlimit{Cur: most, Max: most}, nil)
+			most := min(l.Most, now.Max)
+			err = unix.Prlimit(pid, l.Resource, &unix.Rlimit{Cur: most, Max: most}, nil)
 		}
 		if err != nil && !errors.Is(err, unix.ESRCH) { // it has ended
 			return os.NewSyscallError("prlimit", err)
@@ -38,8 +38,8 @@ func restrict(pid int, l Limits, g *group) error {
 }
 
 // admit says what of the limits cannot be kept.
-func admit(log hclog.Logger, l Limits, g *group) {
-	if l.Processes != 0 && l.Processes != Unlimited && !g.holdsProcesses() && os.Geteuid() == 0 {
+func admit(log hclog.Logger, l Limits, g *group, u *User) {
+	if u == nil && l.Processes != 0 && l.Processes != Unlimited && !g.holdsProcesses() && os.Geteuid() == 0 {
 		log.Warn("the limit of processes is not kept: the daemon runs as root and may not make control groups", "processes", l.Processes)
 	}
 }

@@ -9,8 +9,9 @@ import (
 	"path/filepath"
 )
 
-// sealFile copies a binary into a directory of its own, which nobody else can enter, and hashes what it copies.
-func sealFile(f *os.File, sum hash.Hash) (_ *sealed, err error) {
+// sealFile copies a binary into a directory of its own, which nobody else can enter, and hashes what it copies. Others may
+// execute the copy if it is handed to them.
+func sealFile(f *os.File, sum hash.Hash, others bool) (_ *sealed, err error) {
 	dir, err := newPlace(os.TempDir())
 	if err != nil {
 		return nil, fmt.Errorf("no place for a copy of the binary: %w", err)
@@ -20,9 +21,8 @@ func sealFile(f *os.File, sum hash.Hash) (_ *sealed, err error) {
 			err = errors.Join(err, dir.remove())
 		}
 	}()
-	const mode = 0o500
 	path := filepath.Join(dir.path, "plugin")
-	to, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	to, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, copyMode(others))
 	if err != nil {
 		return nil, fmt.Errorf("no place for a copy of the binary: %w", err)
 	}
@@ -33,7 +33,18 @@ func sealFile(f *os.File, sum hash.Hash) (_ *sealed, err error) {
 	if err = to.Close(); err != nil {
 		return nil, fmt.Errorf("no place for a copy of the binary: %w", err)
 	}
-	return &sealed{path: path, close: func() { _ = dir.remove() }}, nil // what is left, a later host sweeps
+	if err = os.Chmod(path, copyMode(others)); err != nil { // whatever the umask is
+		return nil, fmt.Errorf("no place for a copy of the binary: %w", err)
+	}
+	return &sealed{path: path, users: 1, close: func() { _ = dir.remove() }}, nil // what is left, a later host sweeps
+}
+
+// copyMode is who may execute the copy of a binary.
+func copyMode(others bool) os.FileMode {
+	if others {
+		return 0o555
+	}
+	return 0o500
 }
 
 func copyBinary(to io.Writer, from io.Reader, sum hash.Hash) error {

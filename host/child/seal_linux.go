@@ -12,10 +12,10 @@ import (
 
 // seal copies a binary into memory that nobody can write any more, and hashes what it copies. Where the system lets nobody
 // execute memory, the copy is a file.
-func seal(f *os.File, sum hash.Hash) (*sealed, error) {
-	m, err := executableMemory()
+func seal(f *os.File, sum hash.Hash, others bool) (*sealed, error) {
+	m, err := executableMemory(copyMode(others))
 	if err != nil {
-		return sealFile(f, sum)
+		return sealFile(f, sum, others)
 	}
 	defer func() { _ = m.Close() }() // it is open for reading then
 	if err := copyBinary(m, f, sum); err != nil {
@@ -31,11 +31,11 @@ func seal(f *os.File, sum hash.Hash) (*sealed, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the copy in memory cannot be opened: %w", err)
 	}
-	return &sealed{path: descriptor(int(r.Fd())), close: func() { _ = r.Close() }}, nil // it was only read
+	return &sealed{path: descriptor(int(r.Fd())), users: 1, close: func() { _ = r.Close() }}, nil // it was only read
 }
 
 // executableMemory makes a file in memory that can be executed and is closed in children.
-func executableMemory() (*os.File, error) {
+func executableMemory(mode os.FileMode) (*os.File, error) {
 	const flags = unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
 	fd, err := unix.MemfdCreate("realmgate-plugin", flags|unix.MFD_EXEC)
 	if errors.Is(err, unix.EINVAL) { // before Linux 6.3 it can be executed anyway
@@ -45,7 +45,6 @@ func executableMemory() (*os.File, error) {
 		return nil, err
 	}
 	m := os.NewFile(uintptr(fd), "memfd")
-	const mode = 0o500
 	if err := m.Chmod(mode); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}

@@ -26,6 +26,7 @@ type Starter struct {
 	place  *place        // the sockets are in directories below it
 	dirs   atomic.Uint64 // directories made
 	groups *groups       // nil where the host may make none
+	seats  seats         // users that were given to plugins
 
 	jobs chan func()
 	quit chan struct{}
@@ -33,7 +34,7 @@ type Starter struct {
 	done chan struct{}
 }
 
-// NewStarter makes a starter whose processes have their sockets in a directory of mode 0700 below dir; empty is the
+// NewStarter makes a starter whose processes have their sockets in a directory of its own below dir, of mode 0700, or 0711 once one of them has another user; empty is the
 // system's directory for temporary files.
 func NewStarter(dir string, log hclog.Logger) (*Starter, error) {
 	if err := keepInherited(); err != nil {
@@ -53,7 +54,7 @@ func NewStarter(dir string, log hclog.Logger) (*Starter, error) {
 	if len(own.path) > maxSocketDir {
 		return nil, errors.Join(fmt.Errorf("%s is too long a directory for sockets: set a runtime directory with a shorter path", own.path), own.remove())
 	}
-	s := &Starter{place: own, jobs: make(chan func()), quit: make(chan struct{}), done: make(chan struct{})}
+	s := &Starter{place: own, seats: seats{all: map[uint32]*seat{}}, jobs: make(chan func()), quit: make(chan struct{}), done: make(chan struct{})}
 	if s.groups, err = newGroups(filepath.Base(own.path)); err != nil {
 		log.Info("plugins have no control groups of their own: each process is limited by itself", "reason", err)
 	}
@@ -116,5 +117,6 @@ func (s *Starter) Close() error {
 	s.once.Do(func() { close(s.quit) })
 	<-s.done
 	s.groups.close()
+	s.seats.close()
 	return s.place.remove()
 }

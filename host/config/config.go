@@ -100,7 +100,10 @@ type Plugin struct {
 	Env     map[string]string // the variables of the process; nothing else of the daemon's environment reaches it
 	Limits  Limits
 	Allow   []Allowance // what its parts may ask the daemon for; none means nothing, or for a plugin without a path and a command what it wants
-	Pos     Position
+	User    Users       // whom its processes run as
+	// PerRealm has a process for each realm, and for each secret store, with a user of its own.
+	PerRealm bool
+	Pos      Position
 
 	at *trace
 }

@@ -26,6 +26,7 @@ func (b *builder) plugins() []Plugin {
 			TLS: n.enum("tls", "auto", "auto", "none"), Args: n.texts("args"), Env: n.textMap("env"), Limits: limits(n.block("limits")), Allow: b.allowances(n),
 			Pos: n.at.position(), at: n.at,
 		}
+		p.User, p.PerRealm = users(n, out)
 		switch {
 		case n.has("command") && n.has("path"):
 			n.fault("command", "path and command exclude each other", "A command is a runtime that is executed as it is installed; a path is a binary, or a script that begins with #!.")

@@ -116,6 +116,7 @@ func rootSchema() *block {
 			},
 			"plugin": {form: labelled, attrs: map[string]kind{
 				"path": text, "command": text, "sha256": text, "files": textMap, "tls": text, "args": texts, "env": textMap,
+				"user": text, "per_realm": boolean,
 			}, blocks: map[string]*block{"allow": allowSchema(), "limits": {attrs: map[string]kind{"memory": text, "open_files": number, "processes": number}}}},
 			"secret_store":          store,
 			"service_identity":      identitySchema(),

@@ -79,16 +79,16 @@ type builder struct {
 	gen   *Generation
 	diags config.Diagnostics
 
-	active  built
-	tenants map[string]tenant
+	active  spread
+	tenants map[string]*tenant
 	realms  map[string]realmParts
-	vendor  map[string]*built // by the type of authentication
+	vendor  map[string]*spread // by the type of authentication
 	stored  map[string]secret.StoreInfo
 	unmet   []*unmet
 	bases   map[string]string // of the stores that are configured, by name
 }
 
-type tenant struct{ provider, principal, roles built }
+type tenant struct{ provider, principal, roles spread }
 
 type realmParts struct{ authenticator, broker built }
 
@@ -198,16 +198,15 @@ func (b *builder) references(p config.Part) ([]sdk.SecretRef, bool) {
 
 // parts configures everything but the secret stores, in one batch.
 func (b *builder) parts(ctx context.Context) {
-	all := []wanted{{kind: sdk.KindActiveRolesProvider, part: b.cfg.ActiveRoles, into: &b.active}}
-	tenants := map[string]*tenant{}
+	all := b.wantFor(&b.active, wanted{kind: sdk.KindActiveRolesProvider, part: b.cfg.ActiveRoles}, b.allRealms())
+	b.tenants = map[string]*tenant{}
 	for _, t := range b.cfg.Tenants {
 		x := &tenant{}
-		tenants[t.Name] = x
-		setup := sdk.Setup{Tenant: t.Name}
-		all = append(all,
-			wanted{kind: sdk.KindIdentityProvider, part: t.IdentityProvider, setup: setup, into: &x.provider},
-			wanted{kind: sdk.KindPrincipalMapper, part: t.PrincipalMapper, setup: setup, into: &x.principal},
-			wanted{kind: sdk.KindPrincipalRolesMapper, part: t.PrincipalRolesMapper, setup: setup, into: &x.roles})
+		b.tenants[t.Name] = x
+		setup, users := sdk.Setup{Tenant: t.Name}, b.usersOf(t.Name)
+		all = append(all, b.wantFor(&x.provider, wanted{kind: sdk.KindIdentityProvider, part: t.IdentityProvider, setup: setup}, users)...)
+		all = append(all, b.wantFor(&x.principal, wanted{kind: sdk.KindPrincipalMapper, part: t.PrincipalMapper, setup: setup}, users)...)
+		all = append(all, b.wantFor(&x.roles, wanted{kind: sdk.KindPrincipalRolesMapper, part: t.PrincipalRolesMapper, setup: setup}, users)...)
 	}
 	realms := map[string]*realmParts{}
 	for _, r := range b.cfg.Realms {
@@ -221,10 +220,7 @@ func (b *builder) parts(ctx context.Context) {
 	}
 	all = append(all, b.vendors()...)
 	b.configure(ctx, all)
-	b.tenants, b.realms = map[string]tenant{}, map[string]realmParts{}
-	for n, x := range tenants {
-		b.tenants[n] = *x
-	}
+	b.realms = map[string]realmParts{}
 	for n, x := range realms {
 		b.realms[n] = *x
 	}
@@ -277,7 +273,7 @@ func (b *builder) plan(r config.Realm, mode pipeline.Mode) (*pipeline.Plan, erro
 	}
 	var err error
 	parts := b.realms[r.Name]
-	tail := []built{parts.authenticator, b.active}
+	tail := []built{parts.authenticator, b.active.of(r.Name)}
 	for _, x := range append([]built{parts.broker}, tail...) {
 		if !x.handle.IsZero() {
 			b.gen.realms[r.Name].handles = append(b.gen.realms[r.Name].handles, x.handle)
@@ -295,10 +291,12 @@ func (b *builder) plan(r config.Realm, mode pipeline.Mode) (*pipeline.Plan, erro
 		}
 	}
 	if mode != pipeline.ModeInternal {
-		t := b.tenants[r.Tenant]
 		c.Tenant = r.Tenant
-		b.gen.realms[r.Name].handles = append(b.gen.realms[r.Name].handles, t.provider.handle, t.principal.handle, t.roles.handle)
-		if c.External, err = b.route(append([]built{t.provider, t.principal, t.roles}, tail...)); err != nil {
+		foreign := b.tenants[r.Tenant].of(r.Name)
+		for _, x := range foreign {
+			b.gen.realms[r.Name].handles = append(b.gen.realms[r.Name].handles, x.handle)
+		}
+		if c.External, err = b.route(append(foreign, tail...)); err != nil {
 			return nil, err
 		}
 	}

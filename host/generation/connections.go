@@ -17,14 +17,14 @@ import (
 
 // vendors gives what is to be configured for credential vendors.
 func (b *builder) vendors() []wanted {
-	b.vendor = map[string]*built{}
+	b.vendor = map[string]*spread{}
 	all := make([]wanted, 0, len(b.cfg.Vendors))
 	for _, v := range b.cfg.Vendors {
-		x := &built{}
+		x := &spread{}
 		b.vendor[v.Authentication] = x
-		all = append(all, wanted{
-			kind: sdk.KindCredentialVendor, part: v.Part, setup: sdk.Setup{AuthenticationType: v.Authentication}, into: x, optional: !v.Written,
-		})
+		all = append(all, b.wantFor(x, wanted{
+			kind: sdk.KindCredentialVendor, part: v.Part, setup: sdk.Setup{AuthenticationType: v.Authentication}, optional: !v.Written,
+		}, b.allRealms())...)
 	}
 	return all
 }
@@ -33,7 +33,8 @@ func (b *builder) vendors() []wanted {
 func (b *builder) vendorsOf(realm string) func(string) (connection.Vendor, error) {
 	bound := map[string]*catalog.Vendor{}
 	faults := map[string]error{}
-	for typ, x := range b.vendor {
+	for typ, all := range b.vendor {
+		x := all.of(realm)
 		if x.err != nil {
 			faults[typ] = fmt.Errorf("there is no credential vendor for %s: %w", typ, x.err)
 			continue

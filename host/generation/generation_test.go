@@ -26,6 +26,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	child.Main()
 	code := m.Run()
 	buildtest.Clean()
 	os.Exit(code)

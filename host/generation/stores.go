@@ -44,6 +44,7 @@ func (b *builder) stores(ctx context.Context) {
 		b.configure(ctx, batch)
 		for i, s := range now {
 			done[s.Name] = true
+			b.mixes(s, results[i].offer)
 			b.bases[s.Name] = b.storeBasis(s)
 			ready = append(ready, b.store(s, results[i]))
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -74,6 +75,8 @@ type Reloader struct {
 	deps Deps
 	ctx  context.Context // ends when the daemon stops
 	turn chan struct{}   // holds one value while a reload runs
+
+	turns atomic.Uint64 // see Turns
 
 	mu      sync.Mutex
 	waiting map[Options]*job
@@ -157,13 +160,20 @@ func (r *Reloader) lock() error {
 	}
 	select {
 	case r.turn <- struct{}{}:
+		r.turns.Add(1)
 		return nil
 	case <-r.ctx.Done():
 		return ErrStopping
 	}
 }
 
-func (r *Reloader) unlock() { <-r.turn }
+func (r *Reloader) unlock() {
+	r.turns.Add(1)
+	<-r.turn
+}
+
+// Turns gives a number that moves when a reload begins and when it has ended; it is odd in between.
+func (r *Reloader) Turns() uint64 { return r.turns.Load() }
 
 // Wait returns when nothing that the reloader began is left to do. Its context has to have ended.
 func (r *Reloader) Wait() {

@@ -18,34 +18,40 @@ const watchInterval = time.Second
 // Watch calls changed, with their names, when files have other contents than before, until ctx ends. A folder stands for its
 // *.hcl files. It asks paths for the files each time; one that comes to be watched has not changed. Files that are being
 // written are left alone until they rest from one look to the next, and each content is told of once.
-func Watch(ctx context.Context, paths func() []string, changed func([]string)) {
+func Watch(ctx context.Context, paths func() []string, turns func() uint64, changed func([]string)) {
 	tick := time.NewTicker(watchInterval)
 	defer tick.Stop()
 	var w watcher
-	w.look(paths())
+	w.look(paths(), turns())
 	for {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return
 		}
-		if list := w.look(paths()); len(list) > 0 && ctx.Err() == nil {
+		if list := w.look(paths(), turns()); len(list) > 0 && ctx.Err() == nil {
 			changed(list)
 		}
 	}
 }
 
-type watcher struct{ seen map[string]sight }
+type watcher struct {
+	seen  map[string]sight
+	turns uint64 // at the last look
+}
 
 // sight is what a look saw of a path.
 type sight struct {
 	stat   string // changes with the content, as far as that is to be had cheaply
 	digest string // of the content when it last rested
 	rested bool   // the digest is that of this stat
+	doubt  bool   // a reload may have seen another content since
 }
 
 // look gives the paths whose contents have changed and rest.
-func (w *watcher) look(paths []string) (changed []string) {
+func (w *watcher) look(paths []string, turns uint64) (changed []string) {
+	reloads := turns != w.turns || turns%2 == 1
+	w.turns = turns
 	now := map[string]sight{}
 	for _, path := range paths {
 		if _, twice := now[path]; twice || path == "" {
@@ -53,16 +59,18 @@ func (w *watcher) look(paths []string) (changed []string) {
 		}
 		old, known := w.seen[path]
 		s := sight{stat: see(path, statOf), digest: old.digest}
+		moved := s.stat != old.stat
+		s.doubt = old.doubt || reloads && (moved || !old.rested)
 		switch {
 		case !known:
-			s.digest, s.rested = see(path, digestOf), true
-		case s.stat == old.stat && !old.rested:
-			if s.digest = see(path, digestOf); s.digest != old.digest {
+			s.digest, s.rested, s.doubt = see(path, digestOf), true, false
+		case !moved && !old.rested:
+			if s.digest = see(path, digestOf); s.digest != old.digest || s.doubt {
 				changed = append(changed, path)
 			}
-			s.rested = true
+			s.rested, s.doubt = true, false
 		default:
-			s.rested = s.stat == old.stat
+			s.rested = !moved
 		}
 		now[path] = s
 	}

@@ -24,10 +24,11 @@ func TestWatcher(t *testing.T) {
 	put(t, file, "one")
 	put(t, filepath.Join(folder, "a.hcl"), "one")
 	var w watcher
+	var turns uint64
 	paths := []string{file, folder, absent, "", file}
 	look := func(step string, want ...string) {
 		t.Helper()
-		if got := w.look(paths); !slices.Equal(got, want) {
+		if got := w.look(paths, turns); !slices.Equal(got, want) {
 			t.Errorf("%s: %v, want %v", step, got, want)
 		}
 	}
@@ -57,6 +58,21 @@ func TestWatcher(t *testing.T) {
 	put(t, file, "three")
 	look("touched")
 	look("touched, with the same content")
+	turns += 2
+	look("somebody has reloaded")
+	put(t, file, "four")
+	turns++
+	put(t, file, "three")
+	look("touched, while somebody reloads: what was there between may have been taken")
+	turns++
+	look("touched, while somebody reloaded, and rests", file)
+	look("touched, while somebody reloaded, once")
+	put(t, file, "four")
+	look("written")
+	put(t, file, "three")
+	turns += 2
+	look("as before, but somebody has reloaded meanwhile")
+	look("as before, and rests", file)
 	paths = append(paths, filepath.Join(dir, "more"))
 	put(t, paths[len(paths)-1], "x")
 	look("a path that is watched from now on")

@@ -25,6 +25,8 @@ const (
 	askTimeout = 5 * time.Second
 	// endTimeout bounds the end after SIGTERM.
 	endTimeout = 30 * time.Second
+	// maxShown is how much of its log is shown of a daemon whose test has failed.
+	maxShown = 64 << 10
 )
 
 // Options are what a daemon is made of.
@@ -32,6 +34,8 @@ type Options struct {
 	Plugins  []string // beside the bundled default one, by their folders below plugins/
 	Listener string   // further lines of the one listener's block
 	HCL      string   // the configuration, but for public_url, plugin_dir, listener and admin
+	Args     []string // of serve
+	Env      []string // further variables, as name=value
 }
 
 // Daemon is a daemon of the test's own.
@@ -42,6 +46,8 @@ type Daemon struct {
 	Log     *capture.Buffer
 
 	t    *testing.T
+	args []string
+	env  []string
 	cmd  *exec.Cmd
 	done chan struct{}
 	root map[string]credentials // by realm
@@ -59,7 +65,7 @@ func New(t *testing.T, o Options) *Daemon {
 	for _, name := range o.Plugins {
 		buildtest.Command(t, "plugins/"+name, "realmgate-plugin-"+name)
 	}
-	d := &Daemon{t: t, Dir: t.TempDir(), Command: buildtest.Command(t, "host/cmd/realmgate", "realmgate"), Log: &capture.Buffer{}}
+	d := &Daemon{t: t, Dir: t.TempDir(), Command: buildtest.Command(t, "host/cmd/realmgate", "realmgate"), Log: &capture.Buffer{}, args: o.Args, env: o.Env}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatalf("daemontest: %v", err)
@@ -75,11 +81,11 @@ func New(t *testing.T, o Options) *Daemon {
 	return d
 }
 
-// Start runs the daemon until the test ends and waits until it serves.
+// Start runs the daemon until the test ends and waits until it serves. It may be called again after [Daemon.Kill].
 func (d *Daemon) Start() {
 	d.t.Helper()
-	d.cmd = exec.Command(d.Command, "serve")
-	d.cmd.Dir, d.cmd.Stdout, d.cmd.Stderr = d.Dir, d.Log, d.Log
+	d.cmd = exec.Command(d.Command, append([]string{"serve"}, d.args...)...)
+	d.cmd.Dir, d.cmd.Stdout, d.cmd.Stderr, d.cmd.Env = d.Dir, d.Log, d.Log, append(os.Environ(), d.env...)
 	if err := d.cmd.Start(); err != nil {
 		d.t.Fatalf("daemontest: %v", err)
 	}
@@ -111,8 +117,12 @@ func (d *Daemon) Stop() {
 
 func (d *Daemon) end() {
 	d.Stop()
+	log := d.Log.String()
+	if strings.Contains(log, "WARNING: DATA RACE") { // where it is built to tell, with GOFLAGS=-race
+		d.t.Error("daemontest: the daemon has a data race")
+	}
 	if d.t.Failed() {
-		d.t.Logf("daemontest: the daemon's log:\n%s", d.Log)
+		d.t.Logf("daemontest: the end of the daemon's log:\n%s", log[max(0, len(log)-maxShown):])
 	}
 }
 
@@ -164,6 +174,15 @@ func (d *Daemon) Dump() {
 	case <-time.After(endTimeout):
 		d.t.Fatal("daemontest: the daemon does not end after SIGQUIT")
 	}
+}
+
+// Kill ends the daemon with SIGKILL, of which it knows nothing, and returns when it has ended.
+func (d *Daemon) Kill() {
+	d.t.Helper()
+	if err := d.cmd.Process.Kill(); err != nil {
+		d.t.Fatalf("daemontest: %v", err)
+	}
+	<-d.done
 }
 
 // Run runs one of the binary's commands in the daemon's folder, with further variables, and gives what it prints.

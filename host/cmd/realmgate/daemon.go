@@ -157,7 +157,11 @@ func unpinned(cfg *config.Config) ([]catalog.Source, error) {
 		if err != nil {
 			return nil, fmt.Errorf("plugin %s: %w", p.Name, err)
 		}
-		own = append(own, catalog.Source{Name: p.Name, Grants: grants(p), Program: run})
+		src := catalog.Source{Name: p.Name, Grants: grants(p), Program: run}
+		if err := separate(p, &src); err != nil {
+			return nil, err
+		}
+		own = append(own, src)
 	}
 	bundled, err := catalog.Bundled(dir)
 	if err != nil {

@@ -18,18 +18,21 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/realmgate/realmgate/host/child"
 	"github.com/realmgate/realmgate/internal/buildtest"
 	"github.com/realmgate/realmgate/internal/capture"
 )
 
 // TestMain makes the test binary stand in for the daemon, and for plugins of the tests' own, when it runs under their names.
 func TestMain(m *testing.M) {
+	child.Main()
 	testscript.Main(cleaning{m}, map[string]func(){
 		"realmgate":                func() { os.Exit(run(os.Args[1:], streams{os.Stdout, os.Stderr})) },
 		"realmgate-plugin-hostile": hostile,
 		"realmgate-plugin-echo":    echoPlugin,
 		"realmgate-plugin-asker":   askerPlugin,
 		"realmgate-plugin-moody":   moodyPlugin,
+		"realmgate-plugin-burglar": burglarPlugin,
 	})
 }
 

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/realmgate/realmgate/host/child"
 )
 
 // version is set by the build.
@@ -39,7 +41,10 @@ type streams struct {
 	err io.Writer
 }
 
-func main() { os.Exit(run(os.Args[1:], streams{os.Stdout, os.Stderr})) }
+func main() {
+	child.Main()
+	os.Exit(run(os.Args[1:], streams{os.Stdout, os.Stderr}))
+}
 
 // Exit codes: 0 done, 1 failed, 2 the command line is wrong.
 func run(args []string, std streams) int {

@@ -37,7 +37,11 @@ func pluginRows(w io.Writer, plugins []admin.Plugin) {
 		for i, x := range p.Implementations {
 			offers[i] = x.Kind + "/" + x.Type
 		}
-		row(w, p.Name, p.Version, fmt.Sprintf("%.12s", p.Digest), p.State, time.Since(p.Since).Round(time.Second), p.PID, p.Restarts, p.Instances, p.Calls, list(offers))
+		name := p.Name
+		if p.For != "" {
+			name += " (" + p.For + ")"
+		}
+		row(w, name, p.Version, fmt.Sprintf("%.12s", p.Digest), p.State, time.Since(p.Since).Round(time.Second), p.PID, p.Restarts, p.Instances, p.Calls, list(offers))
 		if p.Reason != "" {
 			row(w, "", p.Reason)
 		}

@@ -80,7 +80,7 @@ func (r *rooms) watch(ctx context.Context, files []string) {
 			}
 		}
 		return paths
-	}, func(changed []string) {
+	}, r.reloader.Turns, func(changed []string) {
 		log.Info("changed: reloading the configuration", "paths", list(changed))
 		_, _ = r.reloader.Reload(ctx, reload.Options{}) // it tells the log what comes of it
 	})

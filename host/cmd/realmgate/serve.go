@@ -267,7 +267,7 @@ func (r *rooms) pluginList() []admin.Plugin {
 	var out []admin.Plugin
 	for _, s := range r.catalog.Plugins() {
 		p := admin.Plugin{
-			Name: s.Name, Version: s.Version, Path: s.Path, Digest: s.Digest, State: string(s.State), Since: s.Since, PID: s.PID, Restarts: s.Restarts,
+			Name: s.Name, For: s.For, Version: s.Version, Path: s.Path, Digest: s.Digest, State: string(s.State), Since: s.Since, PID: s.PID, Restarts: s.Restarts,
 			Instances: s.Instances, Calls: s.Calls, Stuck: s.Stuck, BreakerOpen: s.BreakerOpen, Reason: s.LastError,
 		}
 		for _, o := range s.Offers {

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/realmgate/realmgate/sdk"
+	"github.com/realmgate/realmgate/sdk/serve"
+)
+
+// build is set by the linker.
+var build = "none"
+
+// broken says what is wrong with a build: it ends soon after it has begun to serve ("dies"), or offers something else
+// ("other"). The linker sets it, too.
+var broken string
+
+type provider struct {
+	Key sdk.SecretRef `json:"key" doc:"key of the cards"`
+	Tag string        `json:"tag" doc:"put before the name on a card"`
+}
+
+func newProvider(_ context.Context, _ sdk.Setup, p provider) (*provider, error) { return &p, nil }
+
+// Identify takes a card.
+func (p *provider) Identify(ctx context.Context, r sdk.Request) (sdk.Identity, error) {
+	said, mac, ok := cutLast(r.Token)
+	name, role, _ := strings.Cut(said, "~")
+	if !ok || name == "" || role == "" {
+		return sdk.Identity{}, sdk.NotMine()
+	}
+	key, err := p.Key.Value(ctx)
+	if err != nil {
+		return sdk.Identity{}, err
+	}
+	h := hmac.New(sha256.New, key.Reveal())
+	_, _ = h.Write([]byte(said)) // never fails
+	if sum := hex.EncodeToString(h.Sum(nil)); !hmac.Equal([]byte(sum), []byte(mac)) {
+		return sdk.Identity{}, sdk.Deny("card_forged", "this is no card of ours")
+	}
+	claims, err := json.Marshal(map[string]string{"sub": p.Tag + "." + name})
+	return sdk.Identity{Subject: name, Roles: []string{role, build}, Claims: sdk.NewClaims(claims), Expires: time.Now().Add(time.Minute)}, err
+}
+
+func cutLast(s string) (before, after string, ok bool) {
+	n := strings.LastIndexByte(s, '~')
+	if n < 0 {
+		return s, "", false
+	}
+	return s[:n], s[n+1:], true
+}
+
+func main() {
+	typ := cmp.Or(os.Getenv("CARD_TYPE"), "card")
+	switch broken {
+	case "dies":
+		time.AfterFunc(700*time.Millisecond, func() { os.Exit(7) })
+	case "other":
+		typ = "other"
+	}
+	serve.Main("card", build, sdk.IdentityProviderType(typ, newProvider))
+}
