@@ -106,16 +106,10 @@ func TestWriters(t *testing.T) {
 // wantFinding runs a check and the look at the log behind it; an empty want wants none.
 func wantFinding(t *testing.T, impls []sdk.Implementation, check func(context.Context, *suite, Case) error, c Case, want string) {
 	t.Helper()
-	connection := InProcess(impls...).start(t)
-	stop := sync.OnceFunc(connection.stop)
-	defer stop()
-	s, err := newSuite(t.Context(), connection)
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = check(t.Context(), s, c)
-	stop()
-	err = errors.Join(err, s.checkSecrecy(connection.log()))
+	s := startSuite(t, impls)
+	err := check(t.Context(), s, c)
+	s.notes.stop()
+	err = errors.Join(err, s.checkSecrecy())
 	if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 		t.Errorf("%v, want %q", err, want)
 	}
