@@ -137,15 +137,17 @@ func (v teller) secret(ctx context.Context) (string, error) {
 
 func (v teller) Vend(ctx context.Context, r sdk.VendRequest) (sdk.ConnectionCredentials, error) {
 	c := sdk.ConnectionCredentials{Properties: map[string]sdk.Secret{}, Expires: time.Now().Add(time.Minute)}
-	text, err := v.secret(ctx)
-	switch {
-	case v.flaw == "nothing":
+	if v.flaw == "nothing" {
 		return c, nil
-	case string(r.Connection.Authentication) != tellerParameters:
+	}
+	if string(r.Connection.Authentication) != tellerParameters {
 		if v.flaw == "nothing for bad parameters" {
 			return c, nil
 		}
 		return sdk.ConnectionCredentials{}, sdk.Forbid("connection_invalid", "no")
+	}
+	text, err := v.secret(ctx)
+	switch {
 	case err != nil:
 		return sdk.ConnectionCredentials{}, err
 	case len(r.NarrowTo) > 0 && v.flaw != "not narrowed":

@@ -2,6 +2,7 @@ package plugintest
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
@@ -68,7 +69,7 @@ func (i *Instance) authenticate(ctx context.Context, who sdk.PrincipalRef) (sdk.
 
 // checkRealms: what is known of a principal in one realm is not told in another one.
 func checkRealms(ctx context.Context, s *suite, c Case) error {
-	const id = "plugintest-1"
+	id := "plugintest-" + rand.Text() // that nobody has heard of before
 	of := func(name string) Case {
 		out := c
 		out.Setup.Realm = "plugintest-" + name

@@ -69,7 +69,7 @@ func Run[T TB[T]](t T, target Target, cases ...Case) {
 		}
 		one("output", func(context.Context) error {
 			s.notes.stop()
-			return errors.Join(s.checkSecrecy(), s.checkStdout())
+			return errors.Join(s.checkSecrecy(), s.checkStdout(), s.checkAsked())
 		})
 	})
 }

@@ -30,13 +30,14 @@ type suite struct {
 
 // newSuite starts the plugin. Its sessions end with life.
 func newSuite(ctx, life context.Context, target Target) (*suite, error) {
-	s := &suite{target: target, life: life, host: &host{}, last: new(atomic.Uint64), notes: &notes{}}
+	n := &notes{}
+	s := &suite{target: target, life: life, host: &host{notes: n}, last: new(atomic.Uint64), notes: n}
 	return s, s.start(ctx)
 }
 
 // again gives a suite on a process of its own; what is noted about both is the same.
 func (s *suite) again(ctx context.Context) (*suite, error) {
-	out := &suite{target: s.target, life: s.life, host: &host{}, last: s.last, notes: s.notes}
+	out := &suite{target: s.target, life: s.life, host: &host{notes: s.notes}, last: s.last, notes: s.notes}
 	return out, out.start(ctx)
 }
 
@@ -150,6 +151,7 @@ type notes struct {
 	mu       sync.Mutex
 	confided map[string]string // what the plugin was told and must not repeat -> what it is
 	leaks    []string
+	asked    []string // what must not be asked
 	plugins  []*Plugin
 	ended    bool // on purpose
 }
@@ -203,6 +205,25 @@ func (n *notes) secretIn(text string) string {
 		}
 	}
 	return ""
+}
+
+func (n *notes) ask(what string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !slices.Contains(n.asked, what) {
+		n.asked = append(n.asked, what)
+	}
+}
+
+// checkAsked: a part asks the host for what its manifest says only.
+func (s *suite) checkAsked() error {
+	s.notes.mu.Lock()
+	defer s.notes.mu.Unlock()
+	var faults []error
+	for _, what := range s.notes.asked {
+		faults = append(faults, errors.New(what))
+	}
+	return errors.Join(faults...)
 }
 
 // checkSecrecy: a plugin tells no secret in its log, nor in an error. The processes have ended.

@@ -84,6 +84,9 @@ func Verify(ctx context.Context, target Target, o Options, r Reporter) {
 	v.check(check{name: "standard output", did: "read all that the processes printed to it", rule: "the standard output belongs to the handshake: nothing else is printed there", run: func(context.Context, *suite, Case) error {
 		return v.s.checkStdout()
 	}}, Case{})
+	v.check(check{name: "questions", did: "answered what the parts asked the host for, as their manifest lets them", rule: "a part asks for the secrets of its settings, and for what its manifest says that it wants", run: func(context.Context, *suite, Case) error {
+		return v.s.checkAsked()
+	}}, Case{})
 	v.check(check{name: "secrets", did: "looked for the secrets and tokens that the part was given or made in its log, its errors and its diagnostics", rule: "a plugin repeats no secret", run: func(context.Context, *suite, Case) error {
 		return v.s.checkSecrecy()
 	}}, Case{})

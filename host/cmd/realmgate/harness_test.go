@@ -30,6 +30,7 @@ func TestMain(m *testing.M) {
 		"realmgate-plugin-echo":    echoPlugin,
 		"realmgate-plugin-asker":   askerPlugin,
 		"realmgate-plugin-moody":   moodyPlugin,
+		"realmgate-plugin-rogue":   roguePlugin,
 	})
 }
 
