@@ -24,10 +24,11 @@ type Options struct {
 
 // Report says what a reload changed, or would change.
 type Report struct {
-	Blocks []config.BlockChange
-	// Started, Replaced and Stopped are plugins by name; one is replaced if its binary or its block has changed.
-	Started, Replaced, Stopped []string
-	// Unavailable is what could not be checked, or cannot be used, of a reload that went on all the same.
+	Blocks  []config.BlockChange
+	Plugins catalog.Changes // of their processes
+	// Unserved are the realms that were served and are not any more.
+	Unserved []string
+	// Unavailable is what cannot be used now, of a reload that went on all the same.
 	Unavailable []string
 	Warnings    config.Diagnostics
 }

@@ -90,7 +90,11 @@ func (r *rooms) watch(ctx context.Context, files []string) {
 func (r *rooms) reload(ctx context.Context, o admin.ReloadOptions) (admin.ReloadReport, error) {
 	got, err := r.reloader.Reload(ctx, reload.Options(o))
 	out := admin.ReloadReport{
-		DryRun: o.DryRun, Plugins: admin.PluginChanges{Started: got.Started, Replaced: got.Replaced, Stopped: got.Stopped}, Unavailable: got.Unavailable,
+		DryRun: o.DryRun, Plugins: admin.PluginChanges{Started: got.Plugins.Started, Stopped: got.Plugins.Stopped, Lost: got.Plugins.Lost},
+		Unserved: got.Unserved, Unavailable: got.Unavailable,
+	}
+	for _, p := range got.Plugins.Replaced {
+		out.Plugins.Replaced = append(out.Plugins.Replaced, admin.Replaced(p))
 	}
 	for _, d := range got.Warnings {
 		out.Warnings = append(out.Warnings, d.String())
@@ -141,17 +145,26 @@ func reloadRows(w io.Writer, got admin.ReloadReport) {
 			fmt.Fprintf(w, "    %s: %s -> %s%s\n", k.Key, orUnset(k.Old), orUnset(k.New), place(k.At))
 		}
 	}
+	for _, p := range got.Plugins.Replaced {
+		n++
+		fmt.Fprintf(w, "plugin process %s: replaced: %s\n", p.Name, p.Why)
+	}
 	for _, p := range []struct {
-		what  string
-		names []string
-	}{{"started", got.Plugins.Started}, {"replaced: its binary or its block changed", got.Plugins.Replaced}, {"stopped", got.Plugins.Stopped}} {
+		what, change string
+		names        []string
+	}{
+		{"plugin process", "started", got.Plugins.Started},
+		{"plugin process", "stopped", got.Plugins.Stopped},
+		{"plugin process", "lost: it ends, and the one in its place does not start", got.Plugins.Lost},
+		{"realm", "served until now, and not any more", got.Unserved},
+	} {
 		for _, name := range p.names {
 			n++
-			fmt.Fprintf(w, "plugin process %s: %s\n", name, p.what)
+			fmt.Fprintf(w, "%s %s: %s\n", p.what, name, p.change)
 		}
 	}
 	for _, why := range got.Unavailable {
-		fmt.Fprintf(w, "not checked, it is not available: %s\n", why)
+		fmt.Fprintf(w, "not available, and taken all the same: %s\n", why)
 	}
 	if n == 0 {
 		fmt.Fprintf(w, "nothing %s\n", verb)
