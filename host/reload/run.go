@@ -63,6 +63,8 @@ func (r *Reloader) note(ctx context.Context, err error) error {
 
 // dryRun builds the configuration, says what is different, and leaves nothing behind.
 func (r *Reloader) dryRun(ctx context.Context, o Options) (Report, error) {
+	r.deps.Logger.Info("a dry run of a reload begins: plugins that do not start until it has ended are not those that serve")
+	defer r.deps.Logger.Info("the dry run has ended; nothing was changed")
 	cfg, diags := r.deps.Load()
 	if err := diags.Err(); err != nil {
 		return Report{}, err
@@ -90,6 +92,7 @@ func (r *Reloader) build(ctx context.Context, o Options, cfg *config.Config) (re
 	if err != nil {
 		return report, next, err
 	}
+	r.attempt(sources)
 	set := r.deps.Catalog.Prepare(ctx, sources)
 	if o.Fresh {
 		set.Unshared()
@@ -124,8 +127,16 @@ func (r *Reloader) buildOn(ctx context.Context, o Options, j judge, apply func()
 		gen.Release(context.WithoutCancel(ctx))
 		return report, next, ErrStopping
 	}
+	if locked(old.Sources) && !locked(sources) {
+		diags = append(diags, config.Diagnostic{Warning: true, Summary: "the lock file of the plugins is gone: from now on every plugin runs that is there"})
+	}
 	report = Report{Blocks: config.Diff(old.Held.Config(), cfg, shown(set, sources)), Plugins: set.Changes(old.Set), Unserved: j.unserved, Unavailable: j.tolerated, Warnings: diags}
 	return report, Serving{Held: generation.Hold(gen), Set: set, Sources: sources, Apply: apply}, nil
+}
+
+// locked says whether a lock file is in force. It is for all plugins or for none.
+func locked(all []catalog.Source) bool {
+	return slices.ContainsFunc(all, func(s catalog.Source) bool { return s.Pin != nil })
 }
 
 // shown lets the settings of the parts be seen that came with the daemon: these take secrets as references only.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -74,6 +75,7 @@ func (r *rooms) watch(ctx context.Context, files []string) {
 		}
 		gen, leave := r.holder.Enter()
 		defer leave()
+		paths = append(paths, lockPath(gen.Config()))
 		for _, l := range gen.Config().Listeners {
 			if l.TLS != nil {
 				paths = append(paths, l.TLS.CertFile, l.TLS.KeyFile, l.TLS.ClientCAFile)
@@ -124,7 +126,10 @@ func (r reloadCmd) Run(ctx context.Context, c *cli, std streams) error {
 	}
 	got, err := cl.Reload(ctx, admin.ReloadOptions{DryRun: r.DryRun, Fresh: r.Fresh, AllowUnavailable: r.AllowUnavailable})
 	if err != nil {
-		return fmt.Errorf("not reloaded; the daemon serves what it did before\n%w", err)
+		if e, ok := errors.AsType[*admin.Error](err); ok && e.Code == admin.CodeRefused { // by a daemon that serves on
+			return fmt.Errorf("not reloaded; the daemon serves what it did before\n%w", err)
+		}
+		return err
 	}
 	for _, w := range got.Warnings {
 		fmt.Fprintln(std.err, w)
