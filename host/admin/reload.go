@@ -26,7 +26,8 @@ type ReloadReport struct {
 	DryRun      bool          `json:"dry_run"`
 	Blocks      []BlockChange `json:"blocks"`
 	Plugins     PluginChanges `json:"plugins"`
-	Unavailable []string      `json:"unavailable,omitempty"` // what could not be checked
+	Unserved    []string      `json:"unserved,omitempty"`    // realms that were served and are not any more
+	Unavailable []string      `json:"unavailable,omitempty"` // what cannot be used now, and is taken all the same
 	Warnings    []string      `json:"warnings,omitempty"`
 }
 
@@ -60,9 +61,16 @@ type KeyChange struct {
 
 // PluginChanges says which plugin processes are started, replaced by others, and stopped.
 type PluginChanges struct {
-	Started  []string `json:"started,omitempty"`
-	Replaced []string `json:"replaced,omitempty"`
-	Stopped  []string `json:"stopped,omitempty"`
+	Started  []string   `json:"started,omitempty"`
+	Replaced []Replaced `json:"replaced,omitempty"`
+	Stopped  []string   `json:"stopped,omitempty"`
+	Lost     []string   `json:"lost,omitempty"` // end, although the configuration has them: the new process does not start
+}
+
+// Replaced is a plugin that has another process than before.
+type Replaced struct {
+	Name string `json:"name"`
+	Why  string `json:"why"`
 }
 
 // ReloadHandler serves [ReloadPath]. It answers when the reload is done, which may take as long as plugins are watched.

@@ -37,7 +37,7 @@ func reloads(t *testing.T, reload func(context.Context, ReloadOptions) (ReloadRe
 func TestReload(t *testing.T) {
 	want := ReloadReport{
 		Blocks:  []BlockChange{{Kind: "realm", Name: "a", Change: "changed", At: "c.hcl:1:1", Keys: []KeyChange{{"hosts", "", `["x"]`, "c.hcl:2:3"}}}},
-		Plugins: PluginChanges{Replaced: []string{"acme"}},
+		Plugins: PluginChanges{Replaced: []Replaced{{Name: "acme", Why: "its binary changed"}}},
 	}
 	var got ReloadOptions
 	c := reloads(t, func(ctx context.Context, o ReloadOptions) (ReloadReport, error) {

@@ -55,7 +55,7 @@ func (s *Set) apart(p *supervised, i *Instance) (*supervised, error) {
 	if err != nil {
 		return nil, fmt.Errorf("plugin %s: %w", p.src.Name, errClosed)
 	}
-	src := p.src
+	src := s.from[p]
 	src.owner = owner
 	own := s.c.running(src, image)
 	if own == nil {
@@ -68,7 +68,7 @@ func (s *Set) apart(p *supervised, i *Instance) (*supervised, error) {
 	if image != nil {
 		image.Close()
 	}
-	s.own[key] = own
+	s.own[key], s.from[own] = own, src
 	s.chosen = append(s.chosen, own)
 	return own, nil
 }

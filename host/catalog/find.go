@@ -61,7 +61,7 @@ func (p *supervised) status() Status {
 			s.LastError = why
 		}
 	}
-	if !p.drains.IsZero() && s.State != StateStopped {
+	if !p.drains.IsZero() && p.c.ctx.Err() == nil {
 		s.State, s.Since = StateDraining, p.drains
 	}
 	s.For = p.src.owner

@@ -10,8 +10,9 @@ import (
 	"github.com/realmgate/realmgate/host/child"
 )
 
-// Prepare chooses the plugins of the sources. One that runs already is taken if its source is the same and its binary has
-// not changed since; any other one is started, beside what runs. Prepare returns when each has started or failed, or when
+// Prepare chooses the plugins of the sources. One that runs already is taken if its source is the same but for
+// its Pin, its binary has not changed since, and the pin lets it run as it is; any other one is started, beside what
+// runs. Prepare returns when each has started or failed, or when
 // ctx ends. Plugins that failed are among [Set.Failed]; they are tried again for as long as there is a set that has them.
 //
 // Sources count in their order: where two offer the same kind and type, or have the same name, the later one is refused,
@@ -23,13 +24,47 @@ func (c *Catalog) Prepare(ctx context.Context, sources []Source) *Set {
 	for n := range sources {
 		sources[n].Others = sources[n].User != nil || sources[n].PerRealm != nil
 	}
-	s := &Set{c: c, offers: map[offerKey]*supervised{}, own: map[keptApart]*supervised{}, held: map[*instance]struct{}{}, changed: make(chan struct{}), closed: make(chan struct{})}
+	s := c.newSet()
 	fresh := s.choose(sources)
 	var wg sync.WaitGroup
 	for _, p := range fresh {
 		wg.Go(func() { p.tryNow(ctx) })
 	}
 	wg.Wait()
+	s.settle(ctx, fresh)
+	return s
+}
+
+func (c *Catalog) newSet() *Set {
+	return &Set{
+		c: c, offers: map[offerKey]*supervised{}, own: map[keptApart]*supervised{}, from: map[*supervised]Source{}, admitted: map[*supervised]bool{},
+		held: map[*instance]struct{}{}, changed: make(chan struct{}), closed: make(chan struct{}),
+	}
+}
+
+// Again gives a further set of the same plugins: the very processes, whatever has come to be on disk meanwhile. It has those that
+// started after the set was made; nothing is started for it.
+func (s *Set) Again(ctx context.Context) *Set {
+	s.c.prepare.Lock()
+	defer s.c.prepare.Unlock()
+	out := s.c.newSet()
+	s.mu.Lock()
+	s.c.mu.Lock()
+	for _, p := range s.chosen {
+		if p.src.owner == "" { // those of single realms come with their instances
+			p.holders++
+			out.chosen, out.from[p] = append(out.chosen, p), s.from[p]
+		}
+	}
+	s.c.mu.Unlock()
+	s.mu.Unlock()
+	out.settle(ctx, nil)
+	return out
+}
+
+// settle sorts what was chosen into what serves, what comes late and what clashes.
+func (s *Set) settle(ctx context.Context, fresh []*supervised) {
+	c := s.c
 	var late, clashed []*supervised
 	for n, p := range s.chosen {
 		switch {
@@ -48,7 +83,6 @@ func (c *Catalog) Prepare(ctx context.Context, sources []Source) *Set {
 	}
 	c.giveBack(context.WithoutCancel(ctx), clashed)
 	s.watch(late)
-	return s
 }
 
 // choose takes or makes a plugin for each source. It gives those that have not started yet.
@@ -85,7 +119,7 @@ func (s *Set) choose(sources []Source) (fresh []*supervised) {
 		if !p.hasStarted() {
 			fresh = append(fresh, p)
 		}
-		s.chosen = append(s.chosen, p)
+		s.chosen, s.from[p] = append(s.chosen, p), src
 	}
 	return fresh
 }
@@ -95,13 +129,26 @@ func (c *Catalog) running(s Source, i *child.Image) *supervised {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, p := range c.plugins {
-		same := !p.hasStarted() || i != nil && i.Digest() == p.digest
-		if p.holders > 0 && !p.stub && same && reflect.DeepEqual(p.src, s) {
+		if p.holders > 0 && !p.stub && p.src.Same(s) && p.fits(s.Pin, i) {
 			p.holders++
 			return p
 		}
 	}
 	return nil
+}
+
+// fits says whether a plugin is what is asked for: one that has started runs the image, and as a lock file has it; one that has
+// not is tried by the same rule.
+func (p *supervised) fits(pin *Pin, i *child.Image) bool {
+	if !p.hasStarted() {
+		return reflect.DeepEqual(p.src.Pin, pin)
+	}
+	if i == nil || i.Digest() != p.digest || pin.image(p.digest) != nil {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return pin.manifest(p.manifest) == nil
 }
 
 // hold lists a new plugin, with its first holder.
@@ -152,6 +199,7 @@ func (s *Set) admit(p *supervised, fresh bool) error {
 	for _, o := range offers {
 		s.offers[offerKey{o.Kind, o.Type}] = p
 	}
+	s.admitted[p] = true
 	s.c.mu.Lock()
 	defer s.c.mu.Unlock()
 	s.claim(p, fresh)

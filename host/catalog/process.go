@@ -29,7 +29,7 @@ func (p *supervised) launch(ctx context.Context) (x *process, err error) {
 			return nil, p.refused(err)
 		}
 	}
-	if err := p.src.Pin.image(p.image.Digest()); err != nil {
+	if err := p.pin.Load().image(p.image.Digest()); err != nil {
 		return nil, p.refused(err)
 	}
 	user, err := p.user(ctx)
@@ -90,7 +90,7 @@ func (x *process) greet(ctx context.Context, p *supervised) error {
 		}
 		return fail(ReasonDescribe, detail, err)
 	}
-	if err := p.src.Pin.manifest(x.manifest); err != nil {
+	if err := p.pin.Load().manifest(x.manifest); err != nil {
 		return p.refused(err)
 	}
 	asked.offers = x.manifest.Offers

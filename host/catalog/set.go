@@ -21,9 +21,12 @@ type Set struct {
 	changed chan struct{}
 	closed  chan struct{}
 	once    sync.Once
+	// admitted are those that the set offers something of; never changed after Prepare.
+	admitted map[*supervised]bool
 
 	mu       sync.Mutex
 	own      map[keptApart]*supervised // processes of single realms; they are in chosen
+	from     map[*supervised]Source    // what was asked for, with the pin of this set
 	unshared bool
 	active   bool                   // once
 	held     map[*instance]struct{} // that it has and has not released
@@ -115,15 +118,30 @@ func (c *Catalog) giveBack(ctx context.Context, all []*supervised) {
 	c.mu.Unlock()
 	var wg sync.WaitGroup
 	for _, p := range last {
-		wg.Go(func() { p.end(ctx) })
+		wg.Go(func() {
+			p.end(ctx)
+			c.unlist(p)
+		})
 	}
 	wg.Wait()
-	if c.ctx.Err() != nil {
-		return // what Close stopped stays listed
-	}
+}
+
+// unlist forgets a plugin that has ended. What Close stopped stays listed.
+func (c *Catalog) unlist(p *supervised) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.plugins = slices.DeleteFunc(c.plugins, func(p *supervised) bool { return slices.Contains(last, p) })
+	if c.ctx.Err() == nil {
+		c.plugins = slices.DeleteFunc(c.plugins, func(o *supervised) bool { return o == p })
+	}
+}
+
+// succeeded says whether another process of a plugin's name and owner goes on.
+func (c *Catalog) succeeded(p *supervised) bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return slices.ContainsFunc(c.plugins, func(o *supervised) bool {
+		return o != p && o.holders > 0 && o.src.title() == p.src.title() && o.hasStarted()
+	})
 }
 
 // drainInterval is the pause between two looks at the calls that are under way.
@@ -138,7 +156,11 @@ func (p *supervised) end(ctx context.Context) {
 	for x != nil && x.Calls() > 0 && !x.child.Gone() && pause(ctx, drainInterval) && p.ctx.Err() == nil {
 	}
 	if x != nil && p.c.ctx.Err() == nil {
-		p.log.Info("plugin stops: no configuration has it any more", "pid", x.child.PID())
+		why := "no configuration has it any more"
+		if p.c.succeeded(p) {
+			why = "another process serves in its place"
+		}
+		p.log.Info("plugin stops: "+why, "pid", x.child.PID())
 	}
 	p.cancel()
 	defer context.AfterFunc(ctx, p.rush)()

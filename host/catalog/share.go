@@ -107,11 +107,15 @@ func (s *Set) Unshared() {
 }
 
 // Activate says that the configuration that was built on the set serves from now on: the instances that it shares with other
-// sets resolve secrets through its own [Secrets]. It may be called again when a later set is given up.
+// sets resolve secrets through its own [Secrets], and its lock file counts for processes that
+// start again. It may be called again when a later set is given up.
 func (s *Set) Activate() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.active = true
+	for p, src := range s.from {
+		p.pin.Store(src.Pin)
+	}
 	for i := range s.held {
 		i.p.mu.Lock()
 		if n := i.use(s); n >= 0 {

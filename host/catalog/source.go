@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 
 	"github.com/realmgate/realmgate/host/child"
@@ -28,6 +29,13 @@ type Source struct {
 	// process is for all. One more tells what the plugin offers and is used for nothing else.
 	PerRealm *child.Range
 	owner    string // for whom the process is of a plugin that has several; empty: for nobody
+}
+
+// Same says whether one process can be of both sources: what a lock file says of it is looked at by the host and takes
+// no new one. What is granted does: a process knows what it was allowed to ask for.
+func (s Source) Same(o Source) bool {
+	s.Pin, o.Pin = nil, nil
+	return reflect.DeepEqual(s, o)
 }
 
 // Bundled lists the realmgate-plugin-* binaries in dir, by name. What is not an executable file is passed over.

@@ -155,7 +155,9 @@ func (p *supervised) detach(x *process, err error) {
 		p.live = nil
 	}
 	p.become(StateBackingOff)
-	p.err = err
+	if p.ctx.Err() == nil { // that it was told to end is no error
+		p.err = err
+	}
 	for _, i := range p.instances {
 		if b := i.bound.Swap(nil); b != nil {
 			p.calls.Delete(b.id)

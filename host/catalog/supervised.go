@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -37,7 +38,8 @@ type supervised struct {
 	seen   *child.Image // that image, to be shared while the plugin lives; set, like digest, before started is closed
 	came   *process     // the first one that was taken; set, like digest, before started is closed
 	log    hclog.Logger
-	stub   bool // it clashes and is not started at all
+	pin    atomic.Pointer[Pin] // of the set that serves; nil: nothing is locked
+	stub   bool                // it clashes and is not started at all
 
 	ctx     context.Context // ends when it is to stop
 	cancel  context.CancelFunc
@@ -73,6 +75,7 @@ type supervised struct {
 func (c *Catalog) newSupervised(s Source) *supervised {
 	p := &supervised{c: c, src: s, log: c.opts.Logger.With("plugin", s.Name), state: StateStarting,
 		hurry: make(chan struct{}), try: make(chan chan struct{}), started: make(chan struct{}), done: make(chan struct{}), known: map[fingerprint]*instance{}}
+	p.pin.Store(s.Pin)
 	p.ctx, p.cancel = context.WithCancel(c.ctx)
 	p.counts, p.since, p.woken = c.countsOf(s.Name), time.Now(), make(chan struct{})
 	p.breaker = breaker.New(breaker.Config{Moved: p.opened})

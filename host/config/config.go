@@ -13,9 +13,10 @@ type Config struct {
 	// PluginHealthWindow is how long plugins that a reload has started are watched before the former generation is given up;
 	// zero: not at all.
 	PluginHealthWindow time.Duration
-	PluginDir          string // where the bundled plugins are; empty means beside the binary
-	RolePrefix         string // what a requested role starts with, in scopes and tokens
-	Folder             string // of the first configuration file, or the first one itself if it is a folder; the current one without files
+	PluginDir          string   // where the bundled plugins are; empty means beside the binary
+	RolePrefix         string   // what a requested role starts with, in scopes and tokens
+	Files              []string // that it was read from, or their folders; none: the built-in default
+	Folder             string   // of the first configuration file, or the first one itself if it is a folder; the current one without files
 	Log                Log
 	Admin              Admin
 	Metrics            Metrics

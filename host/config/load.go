@@ -39,7 +39,7 @@ func Load(opts Options) (*Config, Diagnostics) {
 	l.flags(opts.Flags)
 
 	cfg := l.build()
-	cfg.Folder = folder(opts.Files)
+	cfg.Folder, cfg.Files = folder(opts.Files), opts.Files
 	diags := l.diags.Sort()
 	if diags.Err() != nil {
 		return nil, diags

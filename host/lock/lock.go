@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // Name is the name of the lock file, which stands in the folder of the configuration.
@@ -68,6 +69,9 @@ func Read(path string) (*File, error) {
 		err = errors.New("there is more behind the end")
 	}
 	if err == nil {
+		err = exact(json.NewDecoder(bytes.NewReader(raw)), "")
+	}
+	if err == nil {
 		err = f.check()
 	}
 	if err != nil {
@@ -77,11 +81,19 @@ func Read(path string) (*File, error) {
 }
 
 func read(path string) ([]byte, error) {
-	r, err := os.Open(path)
+	r, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe without a writer blocks nobody
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, there := os.Lstat(path); there == nil {
+			return nil, fmt.Errorf("%s is a link that leads nowhere", path)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = r.Close() }() // it was only read
+	if info, err := r.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, cmp.Or(err, fmt.Errorf("%s is not a regular file", path))
+	}
 	raw, err := io.ReadAll(io.LimitReader(r, maxFile+1))
 	if err == nil && len(raw) > maxFile {
 		err = fmt.Errorf("%s is larger than %d MiB", path, maxFile>>20)

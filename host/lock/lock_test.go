@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -77,6 +78,10 @@ func TestUnusable(t *testing.T) {
 		"": "EOF", "{": "unexpected EOF", "[]": "cannot unmarshal", "{}": "its format is 0", `{"format":2}`: "its format is 2",
 		`{"format":1,"plugin":[]}`: "unknown field", `{"format":1}{}`: "more behind the end", `{"format":1} x`: "more behind the end",
 		`{"format":1,"plugins":[{"sha256":"` + sum + `"}]}`:                                                "no name",
+		`{"format":1,"Plugins":[]}`:                                                                        `unknown key "Plugins"`,
+		`{"format":1,"plugins":[],"plugins":[]}`:                                                           "twice",
+		`{"format":1,"plugins":[{"name":"a","SHA256":"` + sum + `"}]}`:                                     `unknown key "SHA256"`,
+		`{"format":1,"plugins":[{"name":"a","sha256":"` + sum + `","files":{"a":"1","a":"2"}}]}`:           "twice",
 		`{"format":1,"plugins":[{"name":"a"}]}`:                                                            "plugin a: sha256",
 		`{"format":1,"plugins":[{"name":"a","sha256":"` + strings.ToUpper(sum) + `"}]}`:                    "plugin a: sha256",
 		`{"format":1,"plugins":[{"name":"a","sha256":"` + sum + `"},{"name":"a","sha256":"` + sum + `"}]}`: "twice",
@@ -90,6 +95,15 @@ func TestUnusable(t *testing.T) {
 		}
 	}
 	dir := t.TempDir()
+	nowhere, pipe := filepath.Join(dir, "nowhere"), filepath.Join(dir, "pipe")
+	if err := errors.Join(os.Symlink(filepath.Join(dir, "none"), nowhere), syscall.Mkfifo(pipe, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	for path, text := range map[string]string{nowhere: "a link that leads nowhere", pipe: "not a regular file"} {
+		if f, err := Read(path); f != nil || err == nil || errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), text) {
+			t.Errorf("%s: %v %v", path, f, err)
+		}
+	}
 	if f, err := Read(dir); f != nil || err == nil || errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a folder: %v %v", f, err)
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -21,9 +20,11 @@ type judge struct {
 	cfg     *config.Config
 	set     *catalog.Set
 	sources []catalog.Source
+	again   bool // it is the configuration that serves, with plugins that started late
 
 	refused   config.Diagnostics
 	tolerated []string // it was so before, or is allowed
+	unserved  []string // realms that are served and would not be
 }
 
 // refusal says that a reload is refused for what may be passed over.
@@ -58,7 +59,7 @@ func (j *judge) plugins() {
 	before := map[string]bool{}
 	for _, err := range j.old.Set.Failed() {
 		if e, ok := errors.AsType[*catalog.StartError](err); ok {
-			before[e.Plugin] = reflect.DeepEqual(source(j.old.Sources, e), source(j.sources, e))
+			before[e.Plugin] = source(j.old.Sources, e).Same(source(j.sources, e))
 		}
 	}
 	for _, err := range j.set.Failed() {
@@ -93,10 +94,15 @@ func (j *judge) generation(ctx context.Context, gen *generation.Generation) {
 	was, is := j.old.Held.Realms(), gen.Realms()
 	for _, name := range slices.Sorted(maps.Keys(is)) {
 		err := is[name]
-		if err == nil || blamed || len(j.set.Failed()) > 0 {
+		before, known := was[name]
+		worse := err != nil && known && before == nil
+		if worse {
+			j.unserved = append(j.unserved, name)
+		}
+		if err == nil || !(j.again && worse) && (blamed || len(j.set.Failed()) > 0) {
 			continue // said already, where it can be mended
 		}
-		if before, known := was[name]; known && before != nil {
+		if known && before != nil {
 			continue
 		}
 		j.refused = append(j.refused, realm(j.cfg, name).Diagnose("", fmt.Sprintf("realm %q would not be served: %v", name, err), ""))
@@ -133,6 +139,12 @@ func (j *judge) parts(ctx context.Context, gen *generation.Generation) (blamed b
 		j.blame(p, "is not available: "+err.Error(), known[p.Handle] || slices.ContainsFunc(old, before))
 	}
 	cannot := gen.Check(ctx, fresh)
+	if j.again { // they served nothing until now
+		for _, d := range cannot {
+			j.tolerated = append(j.tolerated, d.String())
+		}
+		return blamed
+	}
 	j.refused = append(j.refused, cannot...)
 	return blamed || len(cannot) > 0
 }

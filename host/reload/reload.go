@@ -3,6 +3,7 @@ package reload
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,10 +25,11 @@ type Options struct {
 
 // Report says what a reload changed, or would change.
 type Report struct {
-	Blocks []config.BlockChange
-	// Started, Replaced and Stopped are plugins by name; one is replaced if its binary or its block has changed.
-	Started, Replaced, Stopped []string
-	// Unavailable is what could not be checked, or cannot be used, of a reload that went on all the same.
+	Blocks  []config.BlockChange
+	Plugins catalog.Changes // of their processes
+	// Unserved are the realms that were served and are not any more.
+	Unserved []string
+	// Unavailable is what cannot be used now, of a reload that went on all the same.
 	Unavailable []string
 	Warnings    config.Diagnostics
 }
@@ -81,7 +83,8 @@ type Reloader struct {
 	mu      sync.Mutex
 	waiting map[Options]*job
 	current Serving
-	moved   chan struct{} // closed at the next switch
+	tried   []catalog.Source // of the last configuration that was built, or refused
+	moved   chan struct{}    // closed at the next switch
 	work    sync.WaitGroup
 }
 
@@ -182,17 +185,24 @@ func (r *Reloader) Wait() {
 	r.work.Wait()
 }
 
-// Sources gives the plugins of what serves.
+// Sources gives the plugins of what serves, and those of the last configuration that was tried.
 func (r *Reloader) Sources() []catalog.Source {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.current.Sources
+	return slices.Concat(r.current.Sources, r.tried)
 }
 
 func (r *Reloader) serving() (Serving, <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.current, r.moved
+}
+
+// attempt notes the plugins of a configuration that is tried.
+func (r *Reloader) attempt(s []catalog.Source) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.tried = s
 }
 
 // moveTo notes what serves from now on.

@@ -63,6 +63,8 @@ func (r *Reloader) note(ctx context.Context, err error) error {
 
 // dryRun builds the configuration, says what is different, and leaves nothing behind.
 func (r *Reloader) dryRun(ctx context.Context, o Options) (Report, error) {
+	r.deps.Logger.Info("a dry run of a reload begins: plugins that do not start until it has ended are not those that serve")
+	defer r.deps.Logger.Info("the dry run has ended; nothing was changed")
 	cfg, diags := r.deps.Load()
 	if err := diags.Err(); err != nil {
 		return Report{}, err
@@ -90,16 +92,22 @@ func (r *Reloader) build(ctx context.Context, o Options, cfg *config.Config) (re
 	if err != nil {
 		return report, next, err
 	}
+	r.attempt(sources)
 	set := r.deps.Catalog.Prepare(ctx, sources)
 	if o.Fresh {
 		set.Unshared()
 	}
+	return r.buildOn(ctx, o, judge{old: old, cfg: cfg, set: set, sources: sources}, apply)
+}
+
+// buildOn is build on a set, which is closed on an error.
+func (r *Reloader) buildOn(ctx context.Context, o Options, j judge, apply func()) (report Report, next Serving, err error) {
+	old, cfg, set, sources := j.old, j.cfg, j.set, j.sources
 	defer func() {
 		if err != nil {
 			r.close(set)
 		}
 	}()
-	j := judge{old: old, cfg: cfg, set: set, sources: sources}
 	j.plugins()
 	if err := j.verdict(o); err != nil {
 		return report, next, err
@@ -119,9 +127,16 @@ func (r *Reloader) build(ctx context.Context, o Options, cfg *config.Config) (re
 		gen.Release(context.WithoutCancel(ctx))
 		return report, next, ErrStopping
 	}
-	report = Report{Blocks: config.Diff(old.Held.Config(), cfg, shown(set, sources)), Unavailable: j.tolerated, Warnings: diags}
-	report.Started, report.Replaced, report.Stopped = plugins(old.Sources, sources, set.Fresh())
+	if locked(old.Sources) && !locked(sources) {
+		diags = append(diags, config.Diagnostic{Warning: true, Summary: "the lock file of the plugins is gone: from now on every plugin runs that is there"})
+	}
+	report = Report{Blocks: config.Diff(old.Held.Config(), cfg, shown(set, sources)), Plugins: set.Changes(old.Set), Unserved: j.unserved, Unavailable: j.tolerated, Warnings: diags}
 	return report, Serving{Held: generation.Hold(gen), Set: set, Sources: sources, Apply: apply}, nil
+}
+
+// locked says whether a lock file is in force. It is for all plugins or for none.
+func locked(all []catalog.Source) bool {
+	return slices.ContainsFunc(all, func(s catalog.Source) bool { return s.Pin != nil })
 }
 
 // shown lets the settings of the parts be seen that came with the daemon: these take secrets as references only.
@@ -134,26 +149,6 @@ func shown(set *catalog.Set, sources []catalog.Source) config.Shown {
 		offer, err := set.Find(k, typ)
 		return err == nil && slices.ContainsFunc(sources, func(s catalog.Source) bool { return s.Name == offer.Plugin && s.Bundled })
 	}
-}
-
-// plugins says what becomes of which plugin.
-func plugins(old, now []catalog.Source, fresh []string) (started, replaced, stopped []string) {
-	has := func(all []catalog.Source, name string) bool {
-		return slices.ContainsFunc(all, func(s catalog.Source) bool { return s.Name == name })
-	}
-	for _, name := range fresh {
-		if has(old, name) {
-			replaced = append(replaced, name)
-		} else {
-			started = append(started, name)
-		}
-	}
-	for _, s := range old {
-		if !has(now, s.Name) && !slices.Contains(stopped, s.Name) {
-			stopped = append(stopped, s.Name)
-		}
-	}
-	return started, replaced, stopped
 }
 
 // serve switches to next, with a line in the audit log before and after. A plugin that was started for it and does not stay
@@ -263,10 +258,13 @@ func summary(report Report) string {
 	for _, b := range report.Blocks {
 		out = append(out, map[string]string{config.Added: "+", config.Removed: "-", config.Changed: "~"}[b.Change]+strings.TrimRight(b.Kind+" "+b.Name, " "))
 	}
+	for _, p := range report.Plugins.Replaced {
+		out = append(out, "replace "+p.Name)
+	}
 	for _, p := range []struct {
 		sign  string
 		names []string
-	}{{"start ", report.Started}, {"replace ", report.Replaced}, {"stop ", report.Stopped}} {
+	}{{"start ", report.Plugins.Started}, {"stop ", report.Plugins.Stopped}, {"lose ", report.Plugins.Lost}, {"no longer serve realm ", report.Unserved}} {
 		for _, name := range p.names {
 			out = append(out, p.sign+name)
 		}
@@ -278,7 +276,8 @@ func summary(report Report) string {
 }
 
 // Follow builds the configuration that serves anew when a plugin has started that had failed before, until the daemon stops.
-// The files are not read again: what an operator has begun to change is not taken.
+// No file is read again, nor is a plugin started: what an operator has begun to change is not taken. What is worse than what
+// serves is refused.
 func (r *Reloader) Follow() { r.work.Go(r.follow) }
 
 func (r *Reloader) follow() {
@@ -313,7 +312,7 @@ func (r *Reloader) rebuild(s Serving) bool {
 	if now, _ := r.serving(); now.Held != s.Held {
 		return true
 	}
-	report, next, err := r.build(r.ctx, Options{AllowUnavailable: true}, s.Held.Config())
+	report, next, err := r.buildOn(r.ctx, Options{}, judge{old: s, cfg: s.Held.Config(), set: s.Set.Again(r.ctx), sources: s.Sources, again: true}, s.Apply)
 	if err == nil {
 		err = r.serve(r.ctx, next, "a plugin that had not started, has", report)
 	}

@@ -58,6 +58,11 @@ func open(ctx context.Context, std streams, cfg *config.Config, log hclog.Logger
 	if r.first.Sources, err = sources(cfg); err != nil {
 		return r, err
 	}
+	if len(r.first.Sources) > 0 && r.first.Sources[0].Pin != nil {
+		r.log.Info("plugins are locked: nothing runs but what the lock file has", "file", lockPath(cfg))
+	} else {
+		r.log.Info("plugins are not locked: there is no lock file", "file", lockPath(cfg))
+	}
 	if r.catalog, err = catalog.New(catalog.Options{
 		Logger: r.log, Version: version, Directory: r.directory, AccessKeys: r.directory, Refused: tellRefused(r.audit), RuntimeDir: os.Getenv("RUNTIME_DIRECTORY"),
 	}); err != nil {

@@ -22,9 +22,12 @@ type pluginLock struct {
 func (p pluginLock) Run(ctx context.Context, c *cli, std streams) error {
 	ctx, stop := stopSignals(ctx)
 	defer stop()
-	cfg, _, err := c.load(std, nil)
+	cfg, name, err := c.load(std, nil)
 	if err != nil {
 		return err
+	}
+	if len(cfg.Files) == 0 {
+		fmt.Fprintln(std.err, "warning: there is no configuration file here: this locks the plugins of the built-in default; --config names another one")
 	}
 	path := lockPath(cfg)
 	before, err := lock.Read(path)
@@ -44,7 +47,7 @@ func (p pluginLock) Run(ctx context.Context, c *cli, std streams) error {
 	after := &lock.File{}
 	if len(p.Update) > 0 {
 		after.Plugins = slices.Clone(before.Plugins)
-		if sources, err = p.chosen(sources, after); err != nil {
+		if sources, err = p.chosen(sources, after, name); err != nil {
 			return err
 		}
 	}
@@ -60,11 +63,11 @@ func (p pluginLock) Run(ctx context.Context, c *cli, std streams) error {
 	if err := after.Write(path); err != nil {
 		return err
 	}
-	return p.told(std, path, before, after)
+	return p.told(std, path, name, before, after)
 }
 
 // chosen gives the sources that are named. A name that the configuration has no more is dropped from the lock file.
-func (p pluginLock) chosen(sources []catalog.Source, f *lock.File) ([]catalog.Source, error) {
+func (p pluginLock) chosen(sources []catalog.Source, f *lock.File, config string) ([]catalog.Source, error) {
 	var out []catalog.Source
 	for _, name := range p.Update {
 		at := slices.IndexFunc(sources, func(s catalog.Source) bool { return s.Name == name })
@@ -78,14 +81,14 @@ func (p pluginLock) chosen(sources []catalog.Source, f *lock.File) ([]catalog.So
 			for i, s := range sources {
 				names[i] = s.Name
 			}
-			return nil, fmt.Errorf("there is no plugin %q, only %s", name, list(names))
+			return nil, fmt.Errorf("%s has no plugin %q, only %s", config, name, list(names))
 		}
 	}
 	return out, nil
 }
 
 // told says what has changed.
-func (p pluginLock) told(std streams, path string, before, after *lock.File) error {
+func (p pluginLock) told(std streams, path, config string, before, after *lock.File) error {
 	w := tabwriter.NewWriter(std.out, 0, 0, 2, ' ', 0)
 	row(w, "PLUGIN", "VERSION", "SHA256", "CHANGE")
 	type line struct{ name, version, sum, change string }
@@ -111,6 +114,6 @@ func (p pluginLock) told(std streams, path string, before, after *lock.File) err
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(std.out, "%s is written: %d plugins; nothing else runs\n", path, len(after.Plugins))
+	_, err := fmt.Fprintf(std.out, "%s is written for %s: %d plugins; nothing else runs\na running daemon takes it with `realmgate reload`\n", path, config, len(after.Plugins))
 	return err
 }

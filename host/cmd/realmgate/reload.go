@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -74,6 +75,7 @@ func (r *rooms) watch(ctx context.Context, files []string) {
 		}
 		gen, leave := r.holder.Enter()
 		defer leave()
+		paths = append(paths, lockPath(gen.Config()))
 		for _, l := range gen.Config().Listeners {
 			if l.TLS != nil {
 				paths = append(paths, l.TLS.CertFile, l.TLS.KeyFile, l.TLS.ClientCAFile)
@@ -90,7 +92,11 @@ func (r *rooms) watch(ctx context.Context, files []string) {
 func (r *rooms) reload(ctx context.Context, o admin.ReloadOptions) (admin.ReloadReport, error) {
 	got, err := r.reloader.Reload(ctx, reload.Options(o))
 	out := admin.ReloadReport{
-		DryRun: o.DryRun, Plugins: admin.PluginChanges{Started: got.Started, Replaced: got.Replaced, Stopped: got.Stopped}, Unavailable: got.Unavailable,
+		DryRun: o.DryRun, Plugins: admin.PluginChanges{Started: got.Plugins.Started, Stopped: got.Plugins.Stopped, Lost: got.Plugins.Lost},
+		Unserved: got.Unserved, Unavailable: got.Unavailable,
+	}
+	for _, p := range got.Plugins.Replaced {
+		out.Plugins.Replaced = append(out.Plugins.Replaced, admin.Replaced(p))
 	}
 	for _, d := range got.Warnings {
 		out.Warnings = append(out.Warnings, d.String())
@@ -120,7 +126,10 @@ func (r reloadCmd) Run(ctx context.Context, c *cli, std streams) error {
 	}
 	got, err := cl.Reload(ctx, admin.ReloadOptions{DryRun: r.DryRun, Fresh: r.Fresh, AllowUnavailable: r.AllowUnavailable})
 	if err != nil {
-		return fmt.Errorf("not reloaded; the daemon serves what it did before\n%w", err)
+		if e, ok := errors.AsType[*admin.Error](err); ok && e.Code == admin.CodeRefused { // by a daemon that serves on
+			return fmt.Errorf("not reloaded; the daemon serves what it did before\n%w", err)
+		}
+		return err
 	}
 	for _, w := range got.Warnings {
 		fmt.Fprintln(std.err, w)
@@ -141,17 +150,26 @@ func reloadRows(w io.Writer, got admin.ReloadReport) {
 			fmt.Fprintf(w, "    %s: %s -> %s%s\n", k.Key, orUnset(k.Old), orUnset(k.New), place(k.At))
 		}
 	}
+	for _, p := range got.Plugins.Replaced {
+		n++
+		fmt.Fprintf(w, "plugin process %s: replaced: %s\n", p.Name, p.Why)
+	}
 	for _, p := range []struct {
-		what  string
-		names []string
-	}{{"started", got.Plugins.Started}, {"replaced: its binary or its block changed", got.Plugins.Replaced}, {"stopped", got.Plugins.Stopped}} {
+		what, change string
+		names        []string
+	}{
+		{"plugin process", "started", got.Plugins.Started},
+		{"plugin process", "stopped", got.Plugins.Stopped},
+		{"plugin process", "lost: it ends, and the one in its place does not start", got.Plugins.Lost},
+		{"realm", "served until now, and not any more", got.Unserved},
+	} {
 		for _, name := range p.names {
 			n++
-			fmt.Fprintf(w, "plugin process %s: %s\n", name, p.what)
+			fmt.Fprintf(w, "%s %s: %s\n", p.what, name, p.change)
 		}
 	}
 	for _, why := range got.Unavailable {
-		fmt.Fprintf(w, "not checked, it is not available: %s\n", why)
+		fmt.Fprintf(w, "not available, and taken all the same: %s\n", why)
 	}
 	if n == 0 {
 		fmt.Fprintf(w, "nothing %s\n", verb)

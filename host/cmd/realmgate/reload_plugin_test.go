@@ -149,8 +149,15 @@ func TestReloadIsRefused(t *testing.T) {
 			t.Errorf("%s: processes %v, before %v", name, now, old)
 		}
 		if tt.waived {
-			d.command("reload", "--dry-run", "--allow-unavailable")
-			has(t, d.command("reload", "--allow-unavailable"), "not available")
+			said := []string{"not available"}
+			if name == "a changed plugin that does not start" {
+				said = append(said, "plugin process moody: lost", "realm mood: served until now")
+			}
+			has(t, d.command("reload", "--dry-run", "--allow-unavailable"), append(said, "nothing has")...)
+			has(t, d.command("reload", "--allow-unavailable"), said...)
+			if len(said) > 1 {
+				has(t, d.audit(), "lose moody, no longer serve realm mood")
+			}
 			if name == "a part that cannot work" || name == "a broken plugin" {
 				d.answers(t, "one")
 			}
@@ -177,7 +184,7 @@ func TestReloadReplacesWhatChanged(t *testing.T) {
 	d := start(t, moodyConfig(path, "one"))
 	token, old := d.rootToken("calm"), d.pids()
 	rebuild(t, path)
-	has(t, d.command("reload", "--dry-run"), "plugin process moody: replaced")
+	has(t, d.command("reload", "--dry-run"), "plugin process moody: replaced: its binary changed")
 	if now := d.pids(); fmt.Sprint(now) != fmt.Sprint(old) {
 		t.Errorf("a dry run leaves processes: %v, before %v", now, old)
 	}
@@ -218,7 +225,18 @@ func TestPluginThatComesLate(t *testing.T) {
 	if err := os.Rename(path, path+".away"); err != nil {
 		t.Fatal(err)
 	}
-	d := start(t, moodyConfig(path, "one"))
+	other := testPlugin(t, "asker")
+	d := start(t, moodyConfig(path, "one")+"plugin \"asker\" {\n  path = \""+other+"\"\n}\n")
+	old := d.pids()
+	// What has come to be on disk meanwhile is not taken: a binary that does not start, a lock file that nobody understands.
+	for file, mode := range map[string]os.FileMode{other: 0o700, filepath.Join(d.dir, "realmgate.lock.json"): 0o600} {
+		if err := os.WriteFile(file+".new", []byte("nonsense"), mode); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(file+".new", file); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if a := d.check("mood", "x"); a.status != 503 {
 		t.Errorf("without its plugin: %d %s", a.status, a.text)
 	}
@@ -235,4 +253,7 @@ func TestPluginThatComesLate(t *testing.T) {
 		t.Errorf("the file was read: %d %s", a.status, a.text)
 	}
 	has(t, d.audit(), "a plugin that had not started, has")
+	if now := d.pids(); len(old["asker"]) != 1 || fmt.Sprint(now["asker"]) != fmt.Sprint(old["asker"]) {
+		t.Errorf("processes %v, before %v", now, old)
+	}
 }

@@ -111,6 +111,9 @@ func TestReload(t *testing.T) {
 		t.Errorf("a plugin was started anew: %v, then %v", before, after)
 	}
 	has(t, d.command("reload"), "nothing changed")
+	if said := d.refused("reload", "--socket", "none.sock"); !strings.Contains(said, "no daemon listens") || strings.Contains(said, "not reloaded") {
+		t.Errorf("without a daemon: %s", said)
+	}
 	has(t, d.audit(), `"listener":"admin"`, `"event":"config.reload","outcome":"attempted","change":"+realm new, -realm other"`, `"event":"config.reload","outcome":"done"`)
 
 	t.Run("SIGHUP", func(t *testing.T) {
@@ -239,6 +242,51 @@ func TestWatch(t *testing.T) {
 	}
 	rebuild(t, path)
 	await(t, func() bool { return len(d.pids()["moody"]) == 1 && d.pids()["moody"][0] != old["moody"][0] })
+
+	late := testPlugin(t, "asker")
+	if err := os.Rename(late, late+".away"); err != nil {
+		t.Fatal(err)
+	}
+	d.edit(`realm "calm" {}`, "realm \"calm\" {}\nplugin \"asker\" {\n  path = \""+late+"\"\n}")
+	await(t, func() bool { return strings.Contains(d.log.String(), late+": the file does not exist") })
+	await(t, func() bool { return strings.Count(d.log.String(), "the former one serves on") == 2 })
+	if err := os.Rename(late+".away", late); err != nil { // the binary of what was refused
+		t.Fatal(err)
+	}
+	written := time.Now()
+	await(t, func() bool {
+		if time.Since(written) > 5*time.Second { // it came before the watch began to look at its place
+			rebuild(t, late)
+			written = time.Now()
+		}
+		return len(d.pids()["asker"]) == 1
+	})
+	if err := os.WriteFile(filepath.Join(d.dir, "realmgate.lock.json"), []byte("nonsense"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	await(t, func() bool { return strings.Contains(d.log.String(), "realmgate.lock.json cannot be used") })
+}
+
+// A lock file that comes, and goes, takes no new process: what a plugin remembers, such as keys, lives on.
+func TestLockTakesNoNewProcess(t *testing.T) {
+	d := start(t, "realm \"demo\" {}\n")
+	has(t, d.log.String(), "plugins are not locked")
+	token, old := d.rootToken("demo"), d.pids()
+	d.command("plugin", "lock")
+	has(t, d.command("reload", "--dry-run"), "nothing would change")
+	has(t, d.log.String(), "a dry run of a reload begins", "the dry run has ended")
+	has(t, d.command("reload"), "nothing changed")
+	if err := os.Remove(filepath.Join(d.dir, "realmgate.lock.json")); err != nil {
+		t.Fatal(err)
+	}
+	has(t, d.command("reload"), "the lock file of the plugins is gone", "nothing changed")
+	await(t, func() bool { return strings.Contains(d.log.String(), "the lock file of the plugins is gone") })
+	if now := d.pids(); len(old["default"]) != 1 || len(now["default"]) != 1 || now["default"][0] != old["default"][0] {
+		t.Errorf("processes %v, before %v", now, old)
+	}
+	if a := d.check("demo", token); a.status != http.StatusOK {
+		t.Errorf("a token from before: %d %s", a.status, a.text)
+	}
 }
 
 // systemd is told when a reload begins and when it has ended, also if it is refused (sd_notify, Type=notify-reload).
