@@ -155,7 +155,7 @@ func (p *supervised) detach(x *process, err error) {
 		p.live = nil
 	}
 	p.become(StateBackingOff)
-	p.err = err
+	p.err, p.erred = err, time.Now()
 	for _, i := range p.instances {
 		if b := i.bound.Swap(nil); b != nil {
 			p.calls.Delete(b.id)
