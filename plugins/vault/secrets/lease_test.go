@@ -59,8 +59,9 @@ func TestReplacedLeasesCount(t *testing.T) {
 	f := newFake(t)
 	st := f.open(t, map[string]any{"max_leases": 1})
 	must(t, st, "db/a")
-	f.on("GET kv/x", says(http.StatusForbidden, "permission denied", "invalid token"))
-	_, _ = st.Resolve(t.Context(), ref("kv/x")) // with which the session logs in anew
+	st.leases.mu.Lock()
+	st.leases.all["db/a"].login = 0 // which no login is
+	st.leases.mu.Unlock()
 	f.on(revoking, says(http.StatusForbidden, "permission denied"))
 	_, err := st.Resolve(t.Context(), ref("db/a"))
 	if err == nil || !strings.Contains(err.Error(), `max_leases allows 1 leases, and one that is not in use cannot be revoked: the policies of the store's token do not give "update" on sys/leases/revoke: `) {
