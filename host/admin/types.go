@@ -131,6 +131,7 @@ type Plugin struct {
 	BreakerOpen     bool             `json:"breaker_open,omitempty"`
 	Implementations []Implementation `json:"implementations,omitempty"`
 	Reason          string           `json:"reason,omitempty"` // the last error, also of one that is well again
+	ReasonTime      *time.Time       `json:"reasonTime,omitempty"`
 }
 
 // Implementation is one of the (kind, type) pairs that a plugin offers.

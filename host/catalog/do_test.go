@@ -33,6 +33,23 @@ func mustRef(t *testing.T, text string) sdk.SecretRef {
 	return ref
 }
 
+// beside makes a decision that goes on until the function is called that it gives; it may be made once more meanwhile.
+func (w *world) beside(t *testing.T) (end func()) {
+	t.Helper()
+	mark := filepath.Join(t.TempDir(), "mark")
+	l, done := w.leg(t, w.mapper(t, "await")), make(chan error, 1)
+	go func() { done <- within(t, l, 30*time.Second, mark) }()
+	waitFor(t, "a call is under way", func() bool { _, err := os.Stat(mark + ".awaited"); return err == nil })
+	return func() {
+		if err := os.WriteFile(mark, nil, 0o600); err != nil {
+			t.Error(err)
+		}
+		if err := <-done; err != nil {
+			t.Errorf("the call beside: %v", err)
+		}
+	}
+}
+
 // A call that its process did not live to answer is made once more where the contract lets it, and nowhere else.
 func TestLostCalls(t *testing.T) {
 	t.Parallel()
@@ -96,15 +113,17 @@ func TestLostCalls(t *testing.T) {
 				if len(ds) > 0 {
 					t.Fatal(ds)
 				}
+				beside := w.beside(t)
 				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 				defer cancel()
 				err := tt.call(ctx, t, made{w, hs[0], hs[1], hs[2], hs[3]})
+				beside()
 				c := w.Counts()["p"]
 				if tt.repeated {
-					if err != nil || c.Retries != 1 || c.Calls[OutcomeLost] != 1 || c.Calls[OutcomeDone] != 1 {
+					if err != nil || c.Retries != 2 || c.Calls[OutcomeLost] != 2 || c.Calls[OutcomeDone] != 2 {
 						t.Errorf("%v, %+v", err, c)
 					}
-				} else if !errors.Is(err, ErrUnavailable) || c.Retries != 0 {
+				} else if !errors.Is(err, ErrUnavailable) || c.Retries != 1 {
 					t.Errorf("%v, %+v", err, c)
 				}
 				waitFor(t, "the plugin was restarted", func() bool { return w.Plugins()[0].Restarts == 1 })
@@ -122,6 +141,10 @@ func TestLostCallIsGivenUp(t *testing.T) {
 	src, fallen := falling(t, "good")
 	w := newWorld(t, nil, src)
 	h := w.mapper(t, "exit always")
+	l := w.leg(t, w.mapper(t, "wait"))
+	done := make(chan error, 1)
+	go func() { done <- within(t, l, 30*time.Second, "x") }()
+	waitFor(t, "a call is under way", func() bool { return w.Plugins()[0].Calls == 1 })
 	start := time.Now()
 	if _, err := w.mapSubject(t, h, "r1", "x"); !errors.Is(err, ErrUnavailable) {
 		t.Error(err)
@@ -129,12 +152,38 @@ func TestLostCallIsGivenUp(t *testing.T) {
 	if n := fallen(); n != 2 || time.Since(start) > 9*time.Second {
 		t.Errorf("the call came %d times, and took %v", n, time.Since(start))
 	}
+	if err := <-done; err == nil {
+		t.Error("who waits for nothing has an answer")
+	}
 
 	gone := newWorld(t, nil, func() Source { s, _ := falling(t, "gated"); return s }())
 	h = gone.mapper(t, "exit always") // which leaves the mark without which alone a process starts
 	start = time.Now()
 	if _, err := gone.mapSubject(t, h, "r1", "x"); !errors.Is(err, ErrUnavailable) || time.Since(start) > 9*time.Second {
 		t.Errorf("%v after %v", err, time.Since(start))
+	}
+}
+
+// A call that was alone when its process ended is not made once more, and closes the way of its realm only.
+func TestCallThatEndsItsPlugin(t *testing.T) {
+	t.Parallel()
+	src, fallen := falling(t, "good")
+	w := newWorld(t, nil, src)
+	falls, fine := w.leg(t, w.mapper(t, "exit always")), w.leg(t, w.mapper(t, ""))
+	for n := 1; n <= 5; n++ {
+		w.ready(t)
+		if err := within(t, falls, 20*time.Second, "x"); !errors.Is(err, ErrUnavailable) || fallen() != n {
+			t.Fatalf("call %d: it came %d times: %v", n, fallen(), err)
+		}
+		waitFor(t, "the plugin was restarted", func() bool { return w.Plugins()[0].Restarts == n })
+	}
+	w.ready(t)
+	waitFor(t, "the way is closed", falls.gate.Open)
+	if err := within(t, fine, 20*time.Second, "x"); err != nil {
+		t.Errorf("another realm: %v", err)
+	}
+	if c := w.Counts()["p"]; c.Retries != 0 || w.Plugins()[0].BreakerOpen {
+		t.Errorf("%+v", c)
 	}
 }
 

@@ -27,6 +27,7 @@ type Status struct {
 	Stuck          int    // calls that were given up and have not ended for a second
 	BreakerOpen    bool   // calls are answered without asking it
 	LastError      string // the last one, also of a plugin that is well again; empty if there was none
+	LastErrorAt    time.Time
 	Offers         []rpc.Offer
 }
 
@@ -58,7 +59,7 @@ func (p *supervised) status() Status {
 	if since, why := p.ails.now(); !since.IsZero() && s.State == StateReady {
 		s.State, s.Since = StateFailing, since
 		if p.err == nil {
-			s.LastError = why
+			s.LastError, s.LastErrorAt = why, since
 		}
 	}
 	if !p.drains.IsZero() && p.c.ctx.Err() == nil {
@@ -66,7 +67,7 @@ func (p *supervised) status() Status {
 	}
 	s.For = p.src.owner
 	if p.err != nil {
-		s.LastError = p.err.Error()
+		s.LastError, s.LastErrorAt = p.err.Error(), p.erred
 	}
 	return s
 }

@@ -18,6 +18,7 @@ type process struct {
 	session  context.Context // lives as long as the process
 	end      context.CancelFunc
 	hurry    <-chan struct{} // closed when there is no time left to be polite
+	under    underway
 }
 
 // launch starts a process of the plugin, of the image that was loaded first, and opens its session. On an error nothing is

@@ -156,7 +156,7 @@ func (p *supervised) detach(x *process, err error) {
 	}
 	p.become(StateBackingOff)
 	if p.ctx.Err() == nil { // that it was told to end is no error
-		p.err = err
+		p.err, p.erred = err, time.Now()
 	}
 	for _, i := range p.instances {
 		if b := i.bound.Swap(nil); b != nil {

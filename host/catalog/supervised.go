@@ -64,6 +64,7 @@ type supervised struct {
 	flops     int           // starts in a row that came to nothing
 	woken     chan struct{} // closed, and made anew, when something happened that a call may wait for
 	err       error         // the last one
+	erred     time.Time     // of err
 	live      *process
 	manifest  rpc.Manifest // of the last process that was taken
 	restarts  int
@@ -86,7 +87,7 @@ func (c *Catalog) newSupervised(s Source) *supervised {
 // newStub makes a plugin that stands for one which is not started, and why.
 func (c *Catalog) newStub(s Source, err error) *supervised {
 	p := c.newSupervised(s)
-	p.stub, p.state, p.err = true, StateFailed, err
+	p.stub, p.state, p.err, p.erred = true, StateFailed, err, time.Now()
 	p.log.Error("plugin did not start", "error", err)
 	p.cancel()
 	close(p.done)
@@ -98,7 +99,7 @@ func (p *supervised) set(s State, err error) {
 	defer p.mu.Unlock()
 	p.become(s)
 	if err != nil {
-		p.err = err
+		p.err, p.erred = err, time.Now()
 	}
 	if s == StateBackingOff {
 		p.flops++

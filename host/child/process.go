@@ -115,7 +115,8 @@ func (c *child) run(_ hclog.Logger, cmd *exec.Cmd, _ string) (runner.Runner, err
 
 // dialOptions is how a process is called.
 func (c *child) dialOptions() []grpc.DialOption {
-	out := []grpc.DialOption{grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(rpc.MaxMessage), grpc.MaxCallSendMsgSize(rpc.MaxMessage))}
+	out := []grpc.DialOption{grpc.WithStreamInterceptor(openStream),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(rpc.MaxMessage), grpc.MaxCallSendMsgSize(rpc.MaxMessage))}
 	if c.user != nil {
 		out = append(out, grpc.WithContextDialer(c.dial))
 	}

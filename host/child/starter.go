@@ -3,6 +3,7 @@ package child
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -23,7 +24,8 @@ const maxSocketDir = 70
 // Starter starts processes from one thread that lives as long as itself: the system ties a child's death signal to the
 // death of the thread that started it, not of the process. It is safe for concurrent use and must be closed.
 type Starter struct {
-	place  *place        // the sockets are in directories below it
+	place  *place // the sockets are in directories below it
+	log    hclog.Logger
 	dirs   atomic.Uint64 // directories made
 	groups *groups       // nil where the host may make none
 	seats  seats         // users that were given to plugins
@@ -54,7 +56,7 @@ func NewStarter(dir string, log hclog.Logger) (*Starter, error) {
 	if len(own.path) > maxSocketDir {
 		return nil, errors.Join(fmt.Errorf("%s is too long a directory for sockets: set a runtime directory with a shorter path", own.path), own.remove())
 	}
-	s := &Starter{place: own, seats: seats{dir: seatsDir, all: map[uint32]*seat{}}, jobs: make(chan func()), quit: make(chan struct{}), done: make(chan struct{})}
+	s := &Starter{place: own, log: log, seats: seats{dir: seatsDir, all: map[uint32]*seat{}}, jobs: make(chan func()), quit: make(chan struct{}), done: make(chan struct{})}
 	if s.groups, err = newGroups(filepath.Base(own.path)); err != nil {
 		log.Info("plugins have no control groups of their own: each process is limited by itself", "reason", err)
 	}
@@ -106,9 +108,24 @@ func (s *Starter) sweep(base string, log hclog.Logger) {
 	}
 }
 
-// socketDir makes a directory for the socket of one process.
+// socketDir makes a directory for the socket of one process, and the place for it once more if something removed that: what
+// clears old files away, say.
 func (s *Starter) socketDir() (string, error) {
 	dir := filepath.Join(s.place.path, strconv.FormatUint(s.dirs.Add(1), 36))
+	if info, err := os.Lstat(s.place.path); err == nil && !private(info) {
+		return "", fmt.Errorf("the directory for sockets, %s, is no longer the daemon's own", s.place.path)
+	}
+	err := os.Mkdir(dir, 0o700)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return dir, err
+	}
+	again, err := s.place.restore()
+	if err != nil {
+		return "", fmt.Errorf("the directory for sockets was removed, and cannot be made again: %w", err)
+	}
+	if again {
+		s.log.Warn("the directory for the sockets of plugins was removed by something and is made again: keep what clears old files away from it", "directory", s.place.path)
+	}
 	return dir, os.Mkdir(dir, 0o700)
 }
 

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"strconv"
 	"time"
 
 	"github.com/realmgate/realmgate/host/admin"
@@ -38,13 +40,27 @@ func pluginRows(w io.Writer, plugins []admin.Plugin) {
 		for i, x := range p.Implementations {
 			offers[i] = x.Kind + "/" + x.Type
 		}
-		name := p.Name
-		if p.For != "" {
-			name += " (" + p.For + ")"
+		pid := "-"
+		if p.PID != 0 {
+			pid = strconv.Itoa(p.PID)
 		}
-		row(w, name, p.Version, fmt.Sprintf("%.12s", p.Digest), p.State, time.Since(p.Since).Round(time.Second), p.PID, p.Restarts, p.Instances, p.Calls, list(offers))
+		row(w, pluginName(p), cmp.Or(p.Version, "-"), cmp.Or(fmt.Sprintf("%.12s", p.Digest), "-"), p.State, time.Since(p.Since).Round(time.Second), pid, p.Restarts, p.Instances, p.Calls, list(offers))
+	}
+	for _, p := range plugins { // behind the table, whose columns a long text would move
 		if p.Reason != "" {
-			row(w, "", p.Reason)
+			when := "" // of a daemon that does not tell
+			if p.ReasonTime != nil {
+				when = fmt.Sprintf(", %v ago", time.Since(*p.ReasonTime).Round(time.Second))
+			}
+			fmt.Fprintf(w, "\n%s, last error%s: %s\n", pluginName(p), when, p.Reason)
 		}
 	}
+}
+
+// pluginName tells the processes of one plugin apart.
+func pluginName(p admin.Plugin) string {
+	if p.For != "" {
+		return p.Name + " (" + p.For + ")"
+	}
+	return p.Name
 }

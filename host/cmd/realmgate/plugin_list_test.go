@@ -1,0 +1,39 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"text/tabwriter"
+	"time"
+
+	"github.com/realmgate/realmgate/host/admin"
+)
+
+// TestPluginRows: what is not known is a dash, and no error, however long, moves a column.
+func TestPluginRows(t *testing.T) {
+	at := time.Now().Add(-time.Minute)
+	long := strings.Repeat("long ", 50)
+	plugins := []admin.Plugin{
+		{Name: "failed", State: "failed", Since: at, Reason: long, ReasonTime: &at},
+		{Name: "own", For: "realm a", Version: "1.2.3", Digest: "0123456789abcdef", State: "ready", Since: at, PID: 42, Reason: "it ended", ReasonTime: &at},
+	}
+	var out bytes.Buffer
+	w := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0) // as door.print has it
+	pluginRows(w, plugins)
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(out.String(), "\n")
+	column := strings.Index(lines[0], "STATE")
+	for n, want := range map[int][]string{1: {"failed", "-", "-", "failed", "1m0s", "-", "0", "0", "0", "-"},
+		2: {"own", "(realm", "a)", "1.2.3", "0123456789ab", "ready", "1m0s", "42", "0", "0", "0", "-"}} {
+		if got := strings.Fields(lines[n]); strings.Join(got, "|") != strings.Join(want, "|") {
+			t.Errorf("%q, want %q", got, want)
+		}
+		if at := strings.Index(lines[n][column:], plugins[n-1].State); at != 0 {
+			t.Errorf("the state is not below its title:\n%s", out.String())
+		}
+	}
+	has(t, out.String(), "failed, last error, 1m0s ago: "+long, "own (realm a), last error, 1m0s ago: it ended")
+}
