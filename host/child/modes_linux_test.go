@@ -4,6 +4,7 @@ import "io"
 
 var modes = map[string]func(out, err io.Writer){
 	"good":     func(io.Writer, io.Writer) {},
+	"talks":    talk,
 	"files":    openFiles,
 	"flood":    flood,
 	"forks":    fork,

@@ -25,6 +25,8 @@ type output struct {
 	budget *budget
 	done   chan struct{}   // closed when all that was taken is logged
 	count  func(lines int) // of what is dropped; nil: nobody counts
+	// printed is told of each line as it came; nil: nobody is
+	printed func(Stream, []byte)
 
 	mu     sync.Mutex
 	queue  chan entry
@@ -92,6 +94,7 @@ func (o *output) put(e entry) {
 
 // stderr takes one line of the standard error. go-plugin's own parser is not used: it panics on {"@message":1}.
 func (o *output) stderr(line []byte, cut bool) {
+	o.tap(Stderr, line)
 	plain := !bytes.HasPrefix(line, []byte{'{'})
 	level := hclog.Info
 	if plain {
@@ -109,6 +112,12 @@ func (o *output) stderr(line []byte, cut bool) {
 	}
 	if text := safeLine(line, cut); text != "" {
 		o.put(entry{level: level, text: text})
+	}
+}
+
+func (o *output) tap(s Stream, line []byte) {
+	if o.printed != nil {
+		o.printed(s, line)
 	}
 }
 
@@ -130,6 +139,7 @@ func (o *output) remember(line []byte) hclog.Level {
 
 // stdout takes one line that was printed to the standard output behind the handshake.
 func (o *output) stdout(line []byte, cut bool) {
+	o.tap(Stdout, line)
 	if o.log.GetLevel() > hclog.Debug {
 		return
 	}

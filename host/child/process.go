@@ -30,12 +30,24 @@ const (
 
 // Options is how a process is started.
 type Options struct {
-	Logger    hclog.Logger    // has the plugin's name; takes what the process prints
-	Handshake time.Duration   // from the start to the handshake
-	Connect   time.Duration   // from the handshake to the first connection
-	Dropped   func(lines int) // is told how many lines that the process printed were not logged, from time to time; nil: nobody is
-	User      *User           // whom it runs as; nil: the daemon's own user. The program must be made for it, see [Program.Others]
+	Logger    hclog.Logger  // has the plugin's name; takes what the process prints
+	Handshake time.Duration // from the start to the handshake
+	Connect   time.Duration // from the handshake to the first connection
+	// Printed is told of each line that the process prints, as it comes: before anything is hidden, and also what is dropped. The
+	// line is valid until it returns. For who looks for what must not be printed; nil: nobody does.
+	Printed func(s Stream, line []byte)
+	Dropped func(lines int) // is told how many lines that the process printed were not logged, from time to time; nil: nobody is
+	User    *User           // whom it runs as; nil: the daemon's own user. The program must be made for it, see [Program.Others]
 }
+
+// Stream is where a process prints to.
+type Stream string
+
+// The streams. Of the standard output it is what comes behind the handshake.
+const (
+	Stdout Stream = "stdout"
+	Stderr Stream = "stderr"
+)
 
 // Process is a plugin process that has shaken hands. It is safe for concurrent use.
 type Process struct {
@@ -63,7 +75,7 @@ func (s *Starter) Start(ctx context.Context, i *Image, o Options) (p *Process, e
 		return nil, errors.Join(fmt.Errorf("no control group: %w", err), os.Remove(dir))
 	}
 	out := newOutput(o.Logger, i.budget)
-	out.count = o.Dropped
+	out.count, out.printed = o.Dropped, o.Printed
 	c := newChild(i, dir, out, s, o.Handshake)
 	c.group, c.user = g, o.User
 	admit(o.Logger, c.limits(), g, o.User)
@@ -164,6 +176,16 @@ func (p *Process) End(r Reason, detail string) {
 func (p *Process) Ended() error {
 	<-p.child.done
 	return p.child.ended()
+}
+
+// Succeeded says whether the process has ended by itself, with the exit status 0.
+func (p *Process) Succeeded() bool {
+	if !p.Gone() {
+		return false
+	}
+	p.child.mu.Lock()
+	defer p.child.mu.Unlock()
+	return p.child.refused == nil && p.child.exit == nil
 }
 
 // Answers says whether the process answers before ctx ends. Any answer of its own will do, also that it knows no such

@@ -4,12 +4,10 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
-	"net"
 	"os"
 	"os/user"
 	"strconv"
 	"sync"
-	"time"
 )
 
 // Range is a range of user ids, the ends included, that are there for the processes of one plugin. The group of each has the
@@ -22,6 +20,7 @@ func (r Range) size() uint32 { return r.Last - r.First + 1 }
 // seats are the users of ranges that were given to somebody. A user is the same owner's for as long as there are seats: what
 // one has left in the file system is never another one's.
 type seats struct {
+	dir string // where they are locked
 	mu  sync.Mutex
 	all map[uint32]*seat
 }
@@ -29,7 +28,7 @@ type seats struct {
 type seat struct {
 	owner string
 	taken bool
-	lock  net.Listener // nil where another user has squatted the name
+	lock  *os.File
 }
 
 // Take gives a user of a range that no other process has, and that was never anybody's but owner's. It must be given back
@@ -57,12 +56,15 @@ func (s *Starter) Take(ctx context.Context, r Range, owner string) (User, error)
 		if err := newOwn(uid).admit(); err != nil {
 			return User{}, fmt.Errorf("the user %d cannot be taken: %w", uid, err)
 		}
-		lock, held := lockUser(ctx, uid)
-		if held {
+		lock, err := lockSeat(ctx, s.seats.dir, uid)
+		if err != nil {
+			return User{}, err
+		}
+		if lock == nil {
 			continue
 		}
 		if len(processesOf(uid)) > 0 {
-			unlockUser(lock)
+			_ = lock.Close() // it was only locked
 			continue
 		}
 		s.seats.all[uid] = &seat{owner: owner, taken: true, lock: lock}
@@ -88,7 +90,7 @@ func (s *seats) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, x := range s.all {
-		unlockUser(x.lock)
+		_ = x.lock.Close() // it was only locked
 	}
 	s.all = map[uint32]*seat{}
 }
@@ -103,30 +105,4 @@ func nobodys(uid uint32) error {
 		return fmt.Errorf("the group %d of the range is %s, a group of the machine: give a range of numbers that nobody has", uid, Printable(g.Name, 64))
 	}
 	return nil
-}
-
-// lockUser marks a user as taken, for all daemons of one network namespace and until this process ends. held says that another
-// daemon has taken it. If a plugin has taken the name, only to be in the way, that does not count.
-func lockUser(ctx context.Context, uid uint32) (lock net.Listener, held bool) {
-	name := "@realmgate/user/" + strconv.FormatUint(uint64(uid), 10) // in the abstract namespace, see unix(7)
-	var c net.ListenConfig
-	l, err := c.Listen(ctx, "unix", name)
-	if err == nil {
-		return l, false
-	}
-	const most = time.Second // a full backlog
-	d := net.Dialer{Timeout: most}
-	conn, err := d.DialContext(ctx, "unix", name)
-	if err != nil {
-		return nil, true // who does not answer cannot be asked
-	}
-	defer func() { _ = conn.Close() }() // nothing was said
-	peer, err := peerOf(conn)
-	return nil, err == nil && (peer == 0 || peer == uint32(os.Geteuid()))
-}
-
-func unlockUser(l net.Listener) {
-	if l != nil {
-		_ = l.Close() // it was only held
-	}
 }

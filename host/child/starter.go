@@ -54,7 +54,7 @@ func NewStarter(dir string, log hclog.Logger) (*Starter, error) {
 	if len(own.path) > maxSocketDir {
 		return nil, errors.Join(fmt.Errorf("%s is too long a directory for sockets: set a runtime directory with a shorter path", own.path), own.remove())
 	}
-	s := &Starter{place: own, seats: seats{all: map[uint32]*seat{}}, jobs: make(chan func()), quit: make(chan struct{}), done: make(chan struct{})}
+	s := &Starter{place: own, seats: seats{dir: seatsDir, all: map[uint32]*seat{}}, jobs: make(chan func()), quit: make(chan struct{}), done: make(chan struct{})}
 	if s.groups, err = newGroups(filepath.Base(own.path)); err != nil {
 		log.Info("plugins have no control groups of their own: each process is limited by itself", "reason", err)
 	}

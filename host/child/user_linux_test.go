@@ -377,33 +377,43 @@ func TestTakeAvoids(t *testing.T) {
 	}
 	_ = run.Process.Kill()
 	_ = run.Wait()
-
-	squat := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^TestSquatter$")
-	squat.Env = append(os.Environ(), fmt.Sprintf("CHILD_TEST_SQUAT=@realmgate/user/%d", r.First))
-	squat.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: stranger.UID, Gid: stranger.GID}, Pdeathsig: syscall.SIGKILL}
-	squat.Dir = "/"
-	if err := squat.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = squat.Process.Kill(); _ = squat.Wait() }()
-	waitFor(t, "the name is taken", func() bool {
-		names, err := os.ReadFile("/proc/net/unix")
-		return err == nil && strings.Contains(string(names), fmt.Sprintf("@realmgate/user/%d\n", r.First))
-	})
-	n.take(t, r, "a") // it is only in the way
+	n.take(t, r, "a") // now it runs nothing
 }
 
-// TestSquatter is the process of another user that TestTakeAvoids starts.
-func TestSquatter(t *testing.T) { //nolint:paralleltest // it is no test by itself
-	name := os.Getenv("CHILD_TEST_SQUAT")
-	if name == "" {
-		t.Skip("it is a part of TestTakeAvoids")
+// TestSeatsOutOfReach: the locks are where no plugin can be in the way of them, and a place where one could be is refused.
+func TestSeatsOutOfReach(t *testing.T) {
+	t.Parallel()
+	n := openNursery(t)
+	r := Range{3_100_000_320, 3_100_000_320}
+	lock := filepath.Join(seatsDir, fmt.Sprint(r.First))
+	try := func() string { // of another user to have the lock, as if no daemon had it
+		cmd := exec.CommandContext(t.Context(), "/bin/sh", "-c", `exec 9<>"$1"`, "sh", lock)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: stranger.UID, Gid: stranger.GID}, Pdeathsig: syscall.SIGKILL}
+		cmd.Dir = "/"
+		out, _ := cmd.CombinedOutput()
+		return string(out)
 	}
-	var lc net.ListenConfig
-	if _, err := lc.Listen(context.Background(), "unix", name); err != nil {
-		t.Fatal(err)
+	n.take(t, r, "a")
+	if _, err := os.Stat(lock); err != nil {
+		t.Error(err)
 	}
-	select {} // until it is killed
+	if out := try(); !strings.Contains(out, "ermission denied") {
+		t.Errorf("another user opens the lock: %q", out)
+	}
+	for name, make := range map[string]func(dir string) error{
+		"open to others": func(dir string) error { return errors.Join(os.Mkdir(dir, 0o700), os.Chmod(dir, 0o711)) },
+		"a stranger's":   func(dir string) error { return errors.Join(os.Mkdir(dir, 0o700), os.Chown(dir, int(stranger.UID), 0)) },
+		"a link":         func(dir string) error { return os.Symlink(seatsDir, dir) },
+		"a file":         func(dir string) error { return os.WriteFile(dir, nil, 0o600) },
+	} {
+		dir := filepath.Join(t.TempDir(), "users")
+		if err := make(dir); err != nil {
+			t.Fatal(err)
+		}
+		if f, err := lockSeat(t.Context(), dir, r.First); err == nil || !strings.Contains(err.Error(), "must be a directory of root") {
+			t.Errorf("%s: %v %v", name, f, err)
+		}
+	}
 }
 
 // TestCapabilities: a daemon that is not root can start processes of other users with the capabilities that the error names,

@@ -70,7 +70,9 @@ func (h *Held) Retire(ctx context.Context) error {
 	select {
 	case <-h.left:
 	case <-ctx.Done():
-		err = fmt.Errorf("a generation was ended under %d requests: %w", h.users.Load(), ctx.Err())
+		if n := h.users.Load(); n > 0 { // else the last one has left meanwhile
+			err = fmt.Errorf("a generation was ended under %d requests: %w", n, ctx.Err())
+		}
 	}
 	h.Release(context.WithoutCancel(ctx))
 	return err

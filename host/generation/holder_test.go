@@ -129,6 +129,18 @@ func TestSwitchBack(t *testing.T) {
 	}
 }
 
+// A generation that nobody is in any more ends without an error, however late that is.
+func TestRetireInTheLastMoment(t *testing.T) {
+	late, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 100 { // one of two things that are both so is picked by chance
+		x, state := held()
+		if err := x.Retire(late); err != nil || !state.released.Load() {
+			t.Fatal(err)
+		}
+	}
+}
+
 // BenchmarkEnter is what a request pays for its generation, beside a bare atomic pointer, which would not know when a
 // generation is no longer used.
 func BenchmarkEnter(b *testing.B) {

@@ -21,7 +21,7 @@ func apart(t *testing.T, first uint32, env map[string]string) *world {
 	if err := child.MayBecome(); err != nil {
 		need.Missing(t, "users for realms need root: %v", err)
 	}
-	return newWorld(t, env, catalog.Source{Name: "default", PerRealm: &child.Range{First: first, Last: first + 99}, Program: child.Program{
+	return newWorld(t, env, catalog.Source{Name: "default", Grants: catalog.Grants{Wanted: true}, PerRealm: &child.Range{First: first, Last: first + 99}, Program: child.Program{
 		Path: filepath.Join(buildtest.Plugin(t), catalog.BinaryName("default")), TLS: true, Limits: child.Limits{Memory: child.Unlimited}}})
 }
 

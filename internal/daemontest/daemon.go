@@ -103,7 +103,8 @@ func (d *Daemon) Start() {
 	d.readRoot()
 }
 
-func (d *Daemon) end() {
+// Stop ends the daemon as its operator does, with SIGTERM, and waits for that. The end of the test does so, too.
+func (d *Daemon) Stop() {
 	_ = d.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-d.done:
@@ -112,6 +113,10 @@ func (d *Daemon) end() {
 		<-d.done
 		d.t.Error("daemontest: the daemon does not end after SIGTERM")
 	}
+}
+
+func (d *Daemon) end() {
+	d.Stop()
 	log := d.Log.String()
 	if strings.Contains(log, "WARNING: DATA RACE") { // where it is built to tell, with GOFLAGS=-race
 		d.t.Error("daemontest: the daemon has a data race")

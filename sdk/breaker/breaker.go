@@ -21,14 +21,14 @@ type Config struct {
 // Breaker is open or closed; it starts closed. It is safe for concurrent use.
 type Breaker struct {
 	c     Config
-	quiet atomic.Bool // closed, and nothing has failed: nothing is to be done
+	quiet atomic.Bool  // closed, and nothing has failed: nothing is to be done
+	epoch atomic.Int64 // moves with each opening and closing: what began before says nothing about what is now
 
 	mu       sync.Mutex
 	failures int       // in a row
 	rests    int       // in a row
 	until    time.Time // the end of the rest; zero: closed
 	trying   bool      // somebody is trying
-	epoch    int       // moves with each opening and closing: what began before says nothing about what is now
 }
 
 // New gives a closed breaker.
@@ -66,18 +66,19 @@ const (
 // Pass is the right to try once. Leave must be called on it.
 type Pass struct {
 	b     *Breaker
-	epoch int
+	epoch int64
 	try   bool
 }
 
 // Enter gives the right to try, or ErrOpen. After a rest one caller at a time has it, until one of them has a result.
 func (b *Breaker) Enter() (Pass, error) {
+	p := Pass{b: b, epoch: b.epoch.Load()} // before quiet is read: whatever comes between, the pass counts as the older one
 	if b.quiet.Load() {
-		return Pass{b: b, epoch: -1}, nil
+		return p, nil
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	p := Pass{b: b, epoch: b.epoch}
+	p.epoch = b.epoch.Load()
 	switch {
 	case b.until.IsZero():
 		return p, nil
@@ -96,7 +97,7 @@ func (p Pass) Leave(r Result) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if p.epoch >= 0 && p.epoch != b.epoch || p.epoch < 0 && !b.until.IsZero() {
+	if p.epoch != b.epoch.Load() {
 		return
 	}
 	if p.try {
@@ -121,7 +122,7 @@ func (b *Breaker) open() {
 		d = b.c.Rest << b.rests
 	}
 	b.rests++
-	b.epoch++
+	b.epoch.Add(1)
 	if b.until.IsZero() && b.c.Moved != nil {
 		b.c.Moved(true)
 	}
@@ -131,7 +132,7 @@ func (b *Breaker) open() {
 // close is for a breaker that has seen something work. b.mu is held.
 func (b *Breaker) close() {
 	if !b.until.IsZero() {
-		b.epoch++
+		b.epoch.Add(1)
 		if b.c.Moved != nil {
 			b.c.Moved(false)
 		}
@@ -144,7 +145,7 @@ func (b *Breaker) close() {
 func (b *Breaker) Reset() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.epoch++
+	b.epoch.Add(1)
 	b.close()
 }
 

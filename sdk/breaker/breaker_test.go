@@ -129,6 +129,32 @@ func TestWhatBeganBeforeDoesNotCount(t *testing.T) {
 	}
 }
 
+// TestWhatBeganQuietDoesNotCount: what began while nothing had failed is as old as anything else after a reset.
+func TestWhatBeganQuietDoesNotCount(t *testing.T) {
+	b := New(Config{Failures: 3})
+	var before []Pass
+	for range 3 {
+		p, err := b.Enter()
+		if err != nil {
+			t.Fatal(err)
+		}
+		before = append(before, p)
+	}
+	for range 3 {
+		try(t, b, Bad)
+	}
+	if !b.Open() {
+		t.Fatal("three failures have not opened it")
+	}
+	b.Reset()
+	for _, p := range before {
+		p.Leave(Bad)
+	}
+	if b.Open() {
+		t.Error("what began before the reset opened it")
+	}
+}
+
 func TestManyTryAtOnce(t *testing.T) {
 	b, c := opened(t)
 	c.pass(time.Minute)

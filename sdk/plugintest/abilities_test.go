@@ -106,16 +106,10 @@ func TestWriters(t *testing.T) {
 // wantFinding runs a check and the look at the log behind it; an empty want wants none.
 func wantFinding(t *testing.T, impls []sdk.Implementation, check func(context.Context, *suite, Case) error, c Case, want string) {
 	t.Helper()
-	connection := InProcess(impls...).start(t)
-	stop := sync.OnceFunc(connection.stop)
-	defer stop()
-	s, err := newSuite(t.Context(), connection)
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = check(t.Context(), s, c)
-	stop()
-	err = errors.Join(err, s.checkSecrecy(connection.log()))
+	s := startSuite(t, impls)
+	err := check(t.Context(), s, c)
+	s.notes.stop()
+	err = errors.Join(err, s.checkSecrecy())
 	if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 		t.Errorf("%v, want %q", err, want)
 	}
@@ -143,15 +137,17 @@ func (v teller) secret(ctx context.Context) (string, error) {
 
 func (v teller) Vend(ctx context.Context, r sdk.VendRequest) (sdk.ConnectionCredentials, error) {
 	c := sdk.ConnectionCredentials{Properties: map[string]sdk.Secret{}, Expires: time.Now().Add(time.Minute)}
-	text, err := v.secret(ctx)
-	switch {
-	case v.flaw == "nothing":
+	if v.flaw == "nothing" {
 		return c, nil
-	case string(r.Connection.Authentication) != tellerParameters:
+	}
+	if string(r.Connection.Authentication) != tellerParameters {
 		if v.flaw == "nothing for bad parameters" {
 			return c, nil
 		}
 		return sdk.ConnectionCredentials{}, sdk.Forbid("connection_invalid", "no")
+	}
+	text, err := v.secret(ctx)
+	switch {
 	case err != nil:
 		return sdk.ConnectionCredentials{}, err
 	case len(r.NarrowTo) > 0 && v.flaw != "not narrowed":

@@ -31,54 +31,76 @@ type Case struct {
 	Elsewhere string
 
 	// Call makes one call and gives an error if it fails or if the answer is not the right one. The suite calls it often,
-	// concurrently too, and on instances that it configured twice.
+	// concurrently too, and on instances that it configured twice. Without one the suite makes calls of its own, which any
+	// answer will do for that an honest part may give: it cannot know the right one.
 	Call func(ctx context.Context, i *Instance) error
+
+	bare     bool   // the suite's own: nobody gave settings
+	standIns bool   // some secrets are the suite's own
+	tolerant bool   // Call is the suite's own
+	scheme   string // of requests; empty: bearer
 }
 
 // Instance is a configured instance of a case, as the host sees it: answers and errors come over the contract.
 type Instance struct {
 	process *rpc.Process
+	suite   *suite
 	id      uint64
 	c       *Case
+}
+
+// heard gives an error on, once it is seen whether it tells a secret.
+func (i *Instance) heard(err error) error {
+	if err != nil {
+		i.suite.tells("an error", err.Error())
+	}
+	return err
 }
 
 // Step runs a stage of a decision on st: an identity provider, a mapper, an authenticator, an active-roles provider, or
 // the verifying half of a token broker.
 func (i *Instance) Step(ctx context.Context, st *sdk.State) error {
-	return i.process.Run(ctx, i.c.Setup.Realm, []rpc.Step{{Kind: i.c.Kind, Instance: i.id}}, st)
+	return i.heard(i.process.Run(ctx, i.c.Setup.Realm, []rpc.Step{{Kind: i.c.Kind, Instance: i.id}}, st))
 }
 
 // Issue asks a token broker for a token.
 func (i *Instance) Issue(ctx context.Context, g sdk.Grant) (sdk.Token, error) {
-	return i.process.Issue(ctx, i.c.Setup.Realm, i.id, g)
+	t, err := i.process.Issue(ctx, i.c.Setup.Realm, i.id, g)
+	i.suite.confide("a token that the part issued", t.Value)
+	return t, i.heard(err)
 }
 
 // Keys asks a token broker that publishes keys.
 func (i *Instance) Keys(ctx context.Context) (jwks []byte, until time.Time, err error) {
-	return i.process.Keys(ctx, i.c.Setup.Realm, i.id)
+	jwks, until, err = i.process.Keys(ctx, i.c.Setup.Realm, i.id)
+	return jwks, until, i.heard(err)
 }
 
 // Resolve asks a secret resolver.
 func (i *Instance) Resolve(ctx context.Context, ref sdk.SecretRef) (sdk.Secret, error) {
-	return i.process.Resolve(ctx, i.id, ref)
+	s, err := i.process.Resolve(ctx, i.id, ref)
+	return s, i.heard(err)
 }
 
 // WriteSecret asks a secret resolver that also keeps secrets.
 func (i *Instance) WriteSecret(ctx context.Context, ref sdk.SecretRef, value []byte) (version string, err error) {
-	return i.process.WriteSecret(ctx, i.id, ref, value)
+	version, err = i.process.WriteSecret(ctx, i.id, ref, value)
+	return version, i.heard(err)
 }
 
 // DeleteSecret asks a secret resolver that also keeps secrets.
 func (i *Instance) DeleteSecret(ctx context.Context, ref sdk.SecretRef) error {
-	return i.process.DeleteSecret(ctx, i.id, ref)
+	return i.heard(i.process.DeleteSecret(ctx, i.id, ref))
 }
 
 // Vend asks a credential vendor.
 func (i *Instance) Vend(ctx context.Context, r sdk.VendRequest) (sdk.ConnectionCredentials, error) {
-	return i.process.Vend(ctx, i.c.Setup.Realm, i.id, r)
+	got, err := i.process.Vend(ctx, i.c.Setup.Realm, i.id, r)
+	return got, i.heard(err)
 }
 
 // Sign asks a credential vendor that also signs requests.
 func (i *Instance) Sign(ctx context.Context, r sdk.SignRequest) (sdk.SignedRequest, error) {
-	return i.process.Sign(ctx, i.c.Setup.Realm, i.id, r)
+	got, err := i.process.Sign(ctx, i.c.Setup.Realm, i.id, r)
+	return got, i.heard(err)
 }

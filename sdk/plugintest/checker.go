@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/realmgate/realmgate/sdk"
 	"github.com/realmgate/realmgate/sdk/rpc"
 )
 
@@ -16,9 +15,6 @@ const checkerTime = 10 * time.Second
 // checkChecker: one that says whether it could do its work says so in time. What it needs may well be missing where the
 // suite runs: an error is an answer, a panic is none.
 func checkChecker(ctx context.Context, s *suite, c Case) error {
-	if !s.offers(c, sdk.AbilityChecker) {
-		return nil
-	}
 	i, err := s.instance(ctx, c)
 	if err != nil {
 		return err

@@ -14,6 +14,7 @@ import (
 // host answers the host calls of a plugin from the case that an instance belongs to.
 type host struct {
 	offers []rpc.Offer // set before the first instance
+	notes  *notes
 
 	mu    sync.Mutex
 	cases map[uint64]of // by instance
@@ -47,6 +48,7 @@ func (h *host) refuse(c of, want sdk.Want) error {
 			return nil
 		}
 	}
+	h.notes.ask(fmt.Sprintf("the %v %q asks for %v, which the manifest does not say that it wants", c.Kind, c.Type, want))
 	return fmt.Errorf("%w: the manifest does not say that the %v %q wants %v", sdk.ErrNotAllowed, c.Kind, c.Type, want)
 }
 

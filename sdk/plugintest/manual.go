@@ -53,6 +53,7 @@ type schema struct {
 	Required    []string           `json:"required"`
 	Properties  map[string]*schema `json:"properties"`
 	Items       *schema            `json:"items"`
+	Additional  json.RawMessage    `json:"additionalProperties"`
 }
 
 func (s *schema) name() string {

@@ -28,10 +28,10 @@ func checkOdd(ctx context.Context, s *suite, c Case) error {
 		return err
 	}
 	faults := odd[c.Kind](ctx, i)
-	if err := c.Call(ctx, i); err != nil {
+	if err := c.works(ctx, i); err != nil {
 		faults = append(faults, fmt.Errorf("a call after odd input: %w", err))
 	}
-	return errors.Join(append(faults, s.release(ctx, i))...)
+	return errors.Join(distinct(faults), s.release(ctx, i))
 }
 
 var odd = map[sdk.Kind]func(context.Context, *Instance) []error{

@@ -217,9 +217,8 @@ func alone() func(context.Context, sdk.Identity) error {
 
 func startSuite(t *testing.T, impls []sdk.Implementation) *suite {
 	t.Helper()
-	c := InProcess(impls...).start(t)
-	t.Cleanup(c.stop)
-	s, err := newSuite(t.Context(), c)
+	s, err := newSuite(t.Context(), t.Context(), InProcess(impls...))
+	t.Cleanup(s.notes.stop)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -246,7 +245,7 @@ func TestCheckManifest(t *testing.T) {
 		"a loose shape": {rpc.Manifest{Version: "1", Offers: []rpc.Offer{loose}}, []Case{badgeCase()}, "refuses unknown keys"},
 		"no schema":     {rpc.Manifest{Version: "1", Offers: []rpc.Offer{bare}}, []Case{badgeCase()}, "settings schema"},
 	} {
-		err := checkManifest(tt.m, tt.cases)
+		err := errors.Join(checkManifest(tt.m, tt.cases), checkCovered(tt.m, tt.cases))
 		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
 			t.Errorf("%s: %v, want %q", name, err, tt.want)
 		}

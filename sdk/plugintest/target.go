@@ -8,7 +8,6 @@ import (
 	"net"
 	"os/exec"
 	"sync"
-	"testing"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -25,26 +24,41 @@ import (
 // startTimeout bounds the start of a binary; a cold one on a busy machine takes its time.
 const startTimeout = time.Minute
 
-// Target is a plugin to be tested; [InProcess] and [Binary] make one.
+// Target is a plugin to be tested; [InProcess] and [Binary] make one, and so may who starts plugins in another way.
 type Target struct {
-	name  string
-	start func(testing.TB) *connection
+	Name string
+	// Start starts the plugin, each time anew. It is bounded in time by itself or ends with ctx, which does not end the plugin.
+	Start func(ctx context.Context) (*Plugin, error)
 }
 
-// connection is a running plugin.
-type connection struct {
-	cc     grpc.ClientConnInterface
-	stdout func() string // what the plugin printed there; nil if nobody listens
-	log    func() string // what it logged or printed to standard error
-	// stop ends the plugin, so that everything that it printed has arrived.
-	stop func()
+// Plugin is a running plugin.
+type Plugin struct {
+	Conn   grpc.ClientConnInterface
+	Stdout func() string // what it printed there behind the handshake; nil if nobody listens
+	Log    func() string // what it logged or printed to standard error, as it came
+	// Unseen is how many bytes of both were not kept; nil: everything is.
+	Unseen func() int
+	// Stop asks the plugin to end and sees to it that it does; everything that it printed has arrived then. The error says how a
+	// process ended that did not end well by itself.
+	Stop func() error
+
+	// Kill ends the process at once; nil where there is none, as Ended is, which says how it ended, nil while it runs.
+	Kill  func()
+	Ended func() error
+}
+
+// gone says how the plugin's process ended; nil while it runs.
+func (p *Plugin) gone() error {
+	if p.Ended == nil {
+		return nil
+	}
+	return p.Ended()
 }
 
 // InProcess serves implementations in the process of the test. Over the contract all the same: what a plugin answers
 // travels as messages.
 func InProcess(impls ...sdk.Implementation) Target {
-	return Target{name: "in process", start: func(t testing.TB) *connection {
-		t.Helper()
+	return Target{Name: "in process", Start: func(context.Context) (*Plugin, error) {
 		listener := bufconn.Listen(1 << 20)
 		server := grpc.NewServer(grpc.MaxRecvMsgSize(rpc.MaxMessage), grpc.MaxSendMsgSize(rpc.MaxMessage))
 		var log output
@@ -53,7 +67,7 @@ func InProcess(impls ...sdk.Implementation) Target {
 			Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		}
 		if err := plugin.Register(server); err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		done := make(chan struct{})
 		go func() {
@@ -63,23 +77,24 @@ func InProcess(impls ...sdk.Implementation) Target {
 		cc, err := grpc.NewClient("passthrough:///plugin", grpc.WithTransportCredentials(insecure.NewCredentials()),
 			grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }))
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
-		return &connection{cc: cc, log: log.String, stop: func() {
-			_ = cc.Close()
+		return &Plugin{Conn: cc, Log: log.String, Stop: func() error {
+			err := cc.Close()
 			server.Stop()
 			<-done
-		}}
+			return err
+		}}, nil
 	}}
 }
 
 // Binary starts the binary at path as the host does: with mutual TLS and an empty environment.
 func Binary(path string) Target {
-	return Target{name: "binary", start: func(t testing.TB) *connection {
-		t.Helper()
+	return Target{Name: "binary", Start: func(context.Context) (*Plugin, error) {
 		var stdout, stderr output
+		cmd := exec.Command(path)
 		client := plugin.NewClient(&plugin.ClientConfig{
-			HandshakeConfig: serve.Handshake, Plugins: serve.PluginSet(), Cmd: exec.Command(path), SkipHostEnv: true,
+			HandshakeConfig: serve.Handshake, Plugins: serve.PluginSet(), Cmd: cmd, SkipHostEnv: true,
 			AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC}, AutoMTLS: true, StartTimeout: startTimeout,
 			GRPCDialOptions: []grpc.DialOption{grpc.WithDefaultCallOptions(
 				grpc.MaxCallRecvMsgSize(rpc.MaxMessage), grpc.MaxCallSendMsgSize(rpc.MaxMessage))},
@@ -88,9 +103,27 @@ func Binary(path string) Target {
 		cc, err := dispense(client)
 		if err != nil {
 			client.Kill()
-			t.Fatalf("%s: %v", path, err)
+			return nil, fmt.Errorf("%s: %w", path, err)
 		}
-		return &connection{cc: cc, stdout: stdout.String, log: stderr.String, stop: client.Kill}
+		ended := func() error {
+			if !client.Exited() {
+				return nil
+			}
+			return fmt.Errorf("the process ended: %v", cmd.ProcessState)
+		}
+		return &Plugin{
+			Conn: cc, Stdout: stdout.String, Log: stderr.String, Kill: func() { _ = cmd.Process.Kill() }, Ended: ended,
+			Stop: func() error {
+				if err := ended(); err != nil {
+					return err
+				}
+				client.Kill()
+				if !cmd.ProcessState.Success() {
+					return ended()
+				}
+				return nil
+			},
+		}, nil
 	}}
 }
 

@@ -18,11 +18,8 @@ const implicit = "IMPLICIT"
 
 // checkVend: a vendor gives credentials that are some and that live, or it says why not; never does it give nothing.
 func checkVend(ctx context.Context, s *suite, c Case) error {
-	if c.Kind != sdk.KindCredentialVendor {
-		return nil
-	}
 	if c.Vend == nil {
-		return errors.New("the case has no Vend, which the suite asks a credential vendor with")
+		return lack("the case has no Vend, which the suite asks a credential vendor with")
 	}
 	i, err := s.instance(ctx, c)
 	if err != nil {
@@ -32,12 +29,24 @@ func checkVend(ctx context.Context, s *suite, c Case) error {
 	if err != nil {
 		return fmt.Errorf("the case's request: %w", err)
 	}
+	for name, v := range got.Properties {
+		if secretName(name) {
+			s.confide("the property "+name+" of credentials that the part gave", string(v.Reveal()))
+		}
+	}
 	faults := []error{soundCredentials(got, c.Vend.Connection.AuthenticationType), checkNarrowing(ctx, i, c, got)}
 	faults = append(faults, s.checkWithoutSecrets(ctx, c, func(i *Instance) error {
 		_, err := i.Vend(ctx, *c.Vend)
 		return err
 	}))
 	return errors.Join(append(faults, s.release(ctx, i))...)
+}
+
+// secretName says whether a property is named like one that must not be repeated: a region, say, may be.
+func secretName(name string) bool {
+	name = strings.ToLower(name)
+	place := slices.ContainsFunc([]string{"uri", "url", "endpoint", "expire"}, func(w string) bool { return strings.Contains(name, w) })
+	return !place && slices.ContainsFunc([]string{"secret", "token", "password", "credential"}, func(w string) bool { return strings.Contains(name, w) })
 }
 
 func soundCredentials(got sdk.ConnectionCredentials, authentication string) error {
@@ -85,11 +94,8 @@ func (s *suite) checkWithoutSecrets(ctx context.Context, c Case, call func(*Inst
 
 // checkSign: a signed request is the one that was to be signed, and can be sent.
 func checkSign(ctx context.Context, s *suite, c Case) error {
-	if c.Kind != sdk.KindCredentialVendor || !s.offers(c, sdk.AbilityRequestSigner) {
-		return nil
-	}
 	if c.Sign == nil {
-		return errors.New("the case has no Sign, which the suite asks a request signer with")
+		return lack("the case has no Sign, which the suite asks a request signer with")
 	}
 	i, err := s.instance(ctx, c)
 	if err != nil {

@@ -14,8 +14,8 @@ import (
 // checkWriter: what is written can be read, by versions where there are any, until it is deleted; and no other store sees
 // anything of it.
 func checkWriter(ctx context.Context, s *suite, c Case) error {
-	if c.Kind != sdk.KindSecretResolver || !s.offers(c, sdk.AbilitySecretWriter) {
-		return nil
+	if c.Elsewhere == "" {
+		return lack("the case has no Elsewhere, the settings of another store that must not see what is written to this one")
 	}
 	i, err := s.instance(ctx, c)
 	if err != nil {
@@ -41,7 +41,7 @@ func (i *Instance) store() string {
 
 // write keeps a value that the output of the plugin must not repeat.
 func (s *suite) write(ctx context.Context, i *Instance, at, value string) (string, error) {
-	s.confide(value)
+	s.confide("a secret that was written", value)
 	ref, err := sdk.ParseSecretRef(at)
 	if err != nil {
 		return "", err
@@ -166,9 +166,6 @@ func checkConcurrentWrites(ctx context.Context, s *suite, i *Instance) error {
 
 // checkElsewhere: what one store holds, another one neither reads nor changes.
 func checkElsewhere(ctx context.Context, s *suite, c Case, here *Instance) error {
-	if c.Elsewhere == "" {
-		return errors.New("the case has no Elsewhere, the settings of another store that must not see what is written to this one")
-	}
 	other := c
 	other.Settings, other.Setup.Store = c.Elsewhere, here.store()+"-elsewhere"
 	there, err := s.instance(ctx, other)

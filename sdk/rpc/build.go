@@ -177,10 +177,13 @@ func diagnosticsToProto(severity pluginv1.Diagnostic_Severity, problems []*sdk.P
 	return out
 }
 
-// Release is the contract's Plugin.Release.
+// Release is the contract's Plugin.Release. It answers when the instances are closed, since the process may be ended then, or with
+// its context.
 func (p *plugin) Release(ctx context.Context, r *pluginv1.ReleaseRequest) (*pluginv1.ReleaseResponse, error) {
-	for _, id := range r.GetInstanceIds() {
-		p.instances.release(id)
+	select {
+	case <-p.instances.release(r.GetInstanceIds()...):
+	case <-ctx.Done():
+		return nil, statusOf(ctx.Err())
 	}
 	p.logger.LogAttrs(ctx, slog.LevelDebug, "instances released", slog.Int("count", len(r.GetInstanceIds())))
 	return &pluginv1.ReleaseResponse{}, nil

@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	pluginv1 "github.com/realmgate/realmgate/proto/realmgate/plugin/v1"
 	"google.golang.org/protobuf/proto"
@@ -75,13 +76,16 @@ func (p *Process) configure(ctx context.Context, batch []*pluginv1.InstanceSpec,
 			out = append(out, Diagnostic{Instance: spec.GetInstanceId(), Unavailable: true, Summary: "the plugin did not answer for this instance"})
 			continue
 		}
-		if tenant := spec.GetScope().GetTenant().GetName(); tenant != "" && spec.GetKind() == pluginv1.Kind_KIND_IDENTITY_PROVIDER {
+		ds := diagnosticsFromProto(r)
+		if f := r.GetFailure(); f != nil {
+			ds = append([]Diagnostic{{Instance: spec.GetInstanceId(), Unavailable: true, Summary: failureFromProto(f).Message}}, ds...)
+		}
+		exists := !slices.ContainsFunc(ds, func(d Diagnostic) bool { return !d.Warning })
+		tenant := spec.GetScope().GetTenant().GetName()
+		if exists && tenant != "" && spec.GetKind() == pluginv1.Kind_KIND_IDENTITY_PROVIDER {
 			p.tenants.Store(spec.GetInstanceId(), tenant)
 		}
-		if f := r.GetFailure(); f != nil {
-			out = append(out, Diagnostic{Instance: spec.GetInstanceId(), Unavailable: true, Summary: failureFromProto(f).Message})
-		}
-		out = append(out, diagnosticsFromProto(r)...)
+		out = append(out, ds...)
 	}
 	return out, nil
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	pluginv1 "github.com/realmgate/realmgate/proto/realmgate/plugin/v1"
 	"google.golang.org/grpc"
@@ -27,6 +28,7 @@ type mapper struct {
 	testSettings
 	setup  sdk.Setup
 	closed *atomic.Int32
+	hold   <-chan struct{} // what Close waits for, unless nil
 	run    func(ctx context.Context) error
 }
 
@@ -40,6 +42,9 @@ func (m *mapper) MapPrincipal(ctx context.Context, _ sdk.Identity) (sdk.Principa
 }
 
 func (m *mapper) Close() error {
+	if m.hold != nil {
+		<-m.hold
+	}
 	m.closed.Add(1)
 	return nil
 }
@@ -226,6 +231,26 @@ func TestReleaseWaitsForRunningCalls(t *testing.T) {
 		}
 	}()
 	wait(t, gone, "both instances are closed")
+}
+
+// Who is told that an instance was released may end the process: what it gives back elsewhere is given back by then.
+func TestReleaseWaitsForWhatIsClosed(t *testing.T) {
+	t.Parallel()
+	var closed atomic.Int32
+	hold := make(chan struct{})
+	p := startMapper(t, mapper{closed: &closed, hold: hold}, &fakeHost{})
+	if ds, err := p.Configure(t.Context(), []Instance{mapperInstance(1, `{}`), mapperInstance(2, `{}`), mapperInstance(3, `{}`)}); err != nil || len(ds) > 0 {
+		t.Fatal(ds, err)
+	}
+	short, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if err := p.Release(short, []uint64{1}); !errors.Is(err, context.DeadlineExceeded) || closed.Load() != 0 {
+		t.Errorf("one that does not close: %v", err)
+	}
+	time.AfterFunc(50*time.Millisecond, func() { close(hold) })
+	if err := p.Release(t.Context(), []uint64{2, 3}); err != nil || closed.Load() < 2 {
+		t.Errorf("%d are closed: %v", closed.Load(), err)
+	}
 }
 
 func TestSetupTravelsByKind(t *testing.T) {

@@ -129,23 +129,41 @@ func (t *instances) done(i *instance, v *visit) {
 	}
 }
 
-// release takes an instance out of the table and closes it once nothing runs on it.
-func (t *instances) release(id uint64) {
+// release takes instances out of the table and closes them: those on which nothing runs before closed is, the others when their
+// calls end.
+func (t *instances) release(ids ...uint64) (closed <-chan struct{}) {
+	var closing sync.WaitGroup
+	for _, id := range ids {
+		if i := t.end(id); i != nil {
+			closing.Go(func() { t.close(i) })
+		}
+	}
+	out := make(chan struct{})
+	go func() {
+		closing.Wait()
+		close(out)
+	}()
+	return out
+}
+
+// end gives an instance that was in the table if nothing runs on it; else its last call closes it.
+func (t *instances) end(id uint64) *instance {
 	t.mu.Lock()
 	i := t.m[id]
 	delete(t.m, id)
 	t.mu.Unlock()
 	if i == nil {
-		return
+		return nil
 	}
 	i.mu.Lock()
+	defer i.mu.Unlock()
 	last := !i.ended && len(i.calls) == 0
 	i.ended = true
 	t.setWary(i, 0)
-	i.mu.Unlock()
-	if last {
-		go t.close(i)
+	if !last {
+		return nil
 	}
+	return i
 }
 
 // took notes how long a call kept an instance.

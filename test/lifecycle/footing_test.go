@@ -17,6 +17,7 @@ import (
 // footing is what a daemon takes of the system.
 type footing struct {
 	children int // processes whose parent it is, also those that nobody has waited for
+	parts    int // instances that its plugins have
 	places   int // entries of the folder of sockets, all the way down
 	files    int // open ones, but for those of the database, which opens as many as it has use for
 	live     int // MiB of memory after a garbage collection
@@ -24,7 +25,8 @@ type footing struct {
 }
 
 func (f footing) String() string {
-	return fmt.Sprintf("%d children, %d sockets and folders of sockets, %d open files, %d MiB live, %d MiB resident", f.children, f.places, f.files, f.live, f.resident)
+	return fmt.Sprintf("%d children, %d parts, %d sockets and folders of sockets, %d open files, %d MiB live, %d MiB resident",
+		f.children, f.parts, f.places, f.files, f.live, f.resident)
 }
 
 // What a daemon may have grown by, generously: a leak of 1 MiB a time shows.
@@ -38,6 +40,9 @@ func (g *gate) footing() footing {
 	g.t.Helper()
 	dir := filepath.Join("/proc", strconv.Itoa(g.PID()))
 	f := footing{children: len(g.children()), files: len(g.files()), places: len(g.places())}
+	for _, p := range g.list() {
+		f.parts += p.Instances
+	}
 	status, err := os.ReadFile(filepath.Join(dir, "status"))
 	if err != nil {
 		g.t.Fatal(err)
@@ -92,11 +97,8 @@ func (g *gate) places() (out []string) {
 func (g *gate) settled(questions []question, generation int64) footing {
 	g.t.Helper()
 	l := g.begin(questions, generation)
-	l.answers(2000) // several garbage collections
-	l.end()
-	if n := l.unavailable.Load(); n > 0 {
-		g.t.Errorf("%d answers are unavailable, although nothing happens", n)
-	}
+	l.answers(2000)   // several garbage collections
+	l.uninterrupted() // nothing happens to them
 	var last footing
 	await(g.t, "the daemon comes to rest", func() bool {
 		before := last
@@ -116,7 +118,7 @@ func (g *gate) restored(before footing, questions []question, generation int64) 
 	var now footing
 	for end := time.Now().Add(20 * time.Second); ; {
 		now = g.settled(questions, generation)
-		ok := now.children == before.children && now.places == before.places && now.files <= before.files &&
+		ok := now.children == before.children && now.parts == before.parts && now.places == before.places && now.files <= before.files &&
 			now.live <= before.live+moreLive && now.resident <= before.resident+moreResident
 		if ok || time.Now().After(end) {
 			break
@@ -125,6 +127,9 @@ func (g *gate) restored(before footing, questions []question, generation int64) 
 	g.t.Logf("before: %v; now: %v", before, now)
 	if now.children != before.children {
 		g.t.Errorf("the daemon has %d children, and had %d", now.children, before.children)
+	}
+	if now.parts != before.parts {
+		g.t.Errorf("the plugins have %d parts, and had %d", now.parts, before.parts)
 	}
 	if now.places != before.places {
 		g.t.Errorf("there are sockets and folders of sockets %q, and there were %d", g.places(), before.places)
@@ -148,14 +153,19 @@ func (g *gate) files() (out []string) {
 	return out
 }
 
-// pids gives the processes of a plugin.
-func (g *gate) pids(name string) (out []int) {
+// list gives the plugins as the daemon lists them.
+func (g *gate) list() (all []admin.Plugin) {
 	g.t.Helper()
-	var all []admin.Plugin
 	if err := json.Unmarshal([]byte(g.Operate("plugin", "list", "--json")), &all); err != nil {
 		g.t.Fatal(err)
 	}
-	for _, p := range all {
+	return all
+}
+
+// pids gives the processes of a plugin.
+func (g *gate) pids(name string) (out []int) {
+	g.t.Helper()
+	for _, p := range g.list() {
 		if p.Name == name && p.PID != 0 {
 			out = append(out, p.PID)
 		}
@@ -169,6 +179,9 @@ const maxGoroutines = 100
 // unburdened fails if the daemon has kept goroutines of the generations that it has had. To see them it is ended.
 func (g *gate) unburdened() {
 	g.t.Helper()
+	if g.t.Failed() {
+		return
+	}
 	g.Dump()
 	n := strings.Count(g.Log.String(), "\ngoroutine ")
 	g.t.Logf("%d goroutines", n)

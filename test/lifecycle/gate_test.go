@@ -37,13 +37,14 @@ secret_store "files" {
   dir  = "secrets"
 }
 authentication {
-  timeout = "1s"
+  timeout = "TIMEOUT"
   token_broker {
     type = "symmetric-key"
   }
 }
 realm "a" {
   authentication {
+    timeout = "10s"
     token_broker {
       secret = "urn:realmgate-secret:files:a"
     }
@@ -51,6 +52,7 @@ realm "a" {
 }
 realm "b" {
   authentication {
+    timeout = "10s"
     token_broker {
       secret = "urn:realmgate-secret:files:b"
     }
@@ -119,8 +121,14 @@ realm "other-NAME" {
 `), binary)
 }
 
+// How long a decision may take: where what is asked may hang, and where nothing may be unavailable, however slow the machine.
+const (
+	short = "2s"
+	long  = "10s"
+)
+
 // newGate prepares a daemon; hcl is what the configuration has beside the two realms. It does not run yet.
-func newGate(t *testing.T, hcl func(*gate) string, args ...string) *gate {
+func newGate(t *testing.T, timeout string, hcl func(*gate) string, args ...string) *gate {
 	t.Helper()
 	g := &gate{t: t, plugins: t.TempDir()}
 	var err error
@@ -129,7 +137,7 @@ func newGate(t *testing.T, hcl func(*gate) string, args ...string) *gate {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(g.runtime) })
 	g.Daemon = daemontest.New(t, daemontest.Options{
-		HCL: realms + hcl(g), Args: args,
+		HCL: strings.ReplaceAll(realms, "TIMEOUT", timeout) + hcl(g), Args: args,
 		Env: []string{"RUNTIME_DIRECTORY=" + g.runtime, "GODEBUG=gctrace=1"}, // what is live after each garbage collection is in the log
 	})
 	dir := filepath.Join(g.Dir, "secrets")

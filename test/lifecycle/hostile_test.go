@@ -63,7 +63,7 @@ func (l *liar) Verify(_ context.Context, r sdk.Request) (sdk.Credential, error) 
 	case "panic":
 		panic("a panic")
 	case "slow":
-		time.Sleep(1500 * time.Millisecond)
+		time.Sleep(3 * time.Second)
 	}
 	return c, nil
 }
@@ -239,7 +239,7 @@ func (t *tampered) mischief(batch *pluginv1.OpenResponse, way int64) {
 // that its realm's directory bears out.
 func TestGarbage(t *testing.T) {
 	t.Parallel()
-	g := newGate(t, func(g *gate) string {
+	g := newGate(t, short, func(g *gate) string {
 		var hcl strings.Builder
 		_, _ = fmt.Fprintf(&hcl, `
 plugin "hostile" {
@@ -299,10 +299,7 @@ realm %q {
 		await(t, "the daemon's log has "+said, func() bool { return strings.Contains(g.Log.String(), said) })
 	}
 	l.end()
-	others.end()
-	if n := others.unavailable.Load(); n > 0 {
-		t.Errorf("%d answers of realms of other plugins were unavailable", n)
-	}
+	others.uninterrupted()
 	if l.unavailable.Load() == 0 {
 		t.Error("nothing was unavailable: nothing was garbage")
 	}

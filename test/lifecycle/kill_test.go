@@ -12,7 +12,7 @@ func TestKill(t *testing.T) {
 	t.Parallel()
 	const times = 5 // of each plugin: the pause before it is started again doubles
 	own := []string{"card1", "card2", "card3"}
-	g := newGate(t, func(g *gate) (hcl string) {
+	g := newGate(t, short, func(g *gate) (hcl string) {
 		for _, name := range own {
 			hcl += cards(name, g.install(name, build(t, "one", "")), "t")
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -53,7 +54,7 @@ const (
 // of it: from the last one that is known to have served when it began, to the last one that may serve when it has ended.
 type load struct {
 	t         *testing.T
-	url       string
+	g         *gate
 	questions []question
 	since, to atomic.Int64 // generations
 
@@ -70,7 +71,7 @@ type load struct {
 // begin asks from now on; generation is the one that serves.
 func (g *gate) begin(questions []question, generation int64) *load {
 	ctx, stop := context.WithCancel(g.t.Context())
-	l := &load{t: g.t, url: g.URL, questions: questions, stop: stop, client: &http.Transport{MaxIdleConnsPerHost: users}}
+	l := &load{t: g.t, g: g, questions: questions, stop: stop, client: &http.Transport{MaxIdleConnsPerHost: users}}
 	l.since.Store(generation)
 	l.to.Store(generation)
 	for user := range users {
@@ -94,6 +95,18 @@ func (l *load) end() {
 		l.t.Error("no answer was right")
 	}
 }
+
+// uninterrupted ends the load and fails if anything was unavailable; the daemon's log has why.
+func (l *load) uninterrupted() {
+	l.t.Helper()
+	l.end()
+	if n := l.unavailable.Load(); n > 0 {
+		l.t.Errorf("%d answers were unavailable: %.2000q", n, unavailable.FindAllString(l.g.Log.String(), 5))
+	}
+}
+
+// unavailable finds in the daemon's log why decisions were.
+var unavailable = regexp.MustCompile(`(?m)^.* verdict=unavailable .*$`)
 
 func (l *load) ask(q question) {
 	since := l.since.Load()
@@ -126,7 +139,7 @@ func (l *load) fail(format string, args ...any) {
 func (l *load) get(q question) (reply, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), slow) // one that has begun is answered
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, l.url+"/realms/"+q.realm+"/v1/check", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, l.g.URL+"/realms/"+q.realm+"/v1/check", nil)
 	if err != nil {
 		return reply{}, err
 	}
@@ -184,19 +197,16 @@ func await(t *testing.T, what string, condition func() bool) {
 // served waits until each question has its right answer of a generation.
 func (g *gate) served(questions []question, generation int64) {
 	g.t.Helper()
-	l := &load{t: g.t, url: g.URL, client: &http.Transport{}}
+	l := &load{t: g.t, g: g, client: &http.Transport{}}
 	defer l.client.CloseIdleConnections()
 	for _, q := range questions {
 		var r reply
 		var err error
-		g.t.Cleanup(func() {
-			if g.t.Failed() {
-				g.t.Logf("realm %s answered last: %+v %v", q.realm, r, err)
+		for end := time.Now().Add(time.Minute); err != nil || !q.right(r, generation); r, err = l.get(q) {
+			if time.Now().After(end) {
+				g.t.Fatalf("realm %s is not served: %+v %v", q.realm, r, err)
 			}
-		})
-		await(g.t, "realm "+q.realm+" is served", func() bool {
-			r, err = l.get(q)
-			return err == nil && q.right(r, generation)
-		})
+			time.Sleep(10 * time.Millisecond)
+		}
 	}
 }

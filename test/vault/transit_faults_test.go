@@ -118,7 +118,7 @@ func TestSignaturesAreNotBelieved(t *testing.T) {
 		"another encoding":     {old: "vault:v1:", new: "vault:v1:+", want: "not in base64url"},
 		"none":                 {old: "signature", new: "x", want: "answers something else"},
 		"a longer number":      {old: "vault:v1:", new: "vault:v11:", want: "answers something else"},
-		"no answer of Vault's": {old: "{", new: "hunter2", want: "not Vault's"},
+		"no answer of Vault's": {old: "{", new: "hunter2", want: "it is not how Vault says so"},
 		"a bad request":        {old: "{", new: `{"errors":["hunter2"],`, status: http.StatusBadRequest, want: "the server answers 400"},
 	} {
 		f := func(r *http.Response, body []byte) []byte {

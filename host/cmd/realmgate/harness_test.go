@@ -33,6 +33,7 @@ func TestMain(m *testing.M) {
 		"realmgate-plugin-asker":   askerPlugin,
 		"realmgate-plugin-moody":   moodyPlugin,
 		"realmgate-plugin-burglar": burglarPlugin,
+		"realmgate-plugin-rogue":   roguePlugin,
 	})
 }
 

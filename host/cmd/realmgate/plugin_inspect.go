@@ -17,10 +17,18 @@ import (
 )
 
 type pluginInspect struct {
+	pluginChoice
+	JSON bool `help:"Print JSON, with the whole schemas of the settings."`
+}
+
+// pluginChoice says which plugin is meant.
+type pluginChoice struct {
 	Plugin string `arg:"" help:"Path of a plugin binary, or the name of a plugin of the configuration."`
 	TLS    string `name:"tls" enum:"auto,none" default:"auto" help:"How to speak with a binary that is given by its path: auto or none, as in a plugin block."`
-	JSON   bool   `help:"Print JSON, with the whole schemas of the settings."`
 }
+
+// isPath says whether a file is meant: what has a slash in it.
+func (p pluginChoice) isPath() bool { return strings.ContainsRune(p.Plugin, filepath.Separator) }
 
 // inspected is what a plugin says of itself, as JSON.
 type inspected struct {
@@ -69,8 +77,8 @@ func (p pluginInspect) Run(ctx context.Context, c *cli, std streams) error {
 
 // source finds the plugin: what has a slash in it is a path, everything else a name. The lock file does not count: whoever
 // asks wants to know what is there.
-func (p pluginInspect) source(c *cli, std streams) (catalog.Source, error) {
-	if strings.ContainsRune(p.Plugin, filepath.Separator) {
+func (p pluginChoice) source(c *cli, std streams) (catalog.Source, error) {
+	if p.isPath() {
 		path, err := filepath.Abs(p.Plugin)
 		name := strings.TrimPrefix(filepath.Base(path), catalog.BinaryName(""))
 		return catalog.Source{Name: name, Program: child.Program{Path: path, TLS: p.TLS != "none"}}, err

@@ -10,13 +10,18 @@ import (
 	"os"
 	"path"
 	"syscall"
+	"time"
 
 	"github.com/realmgate/realmgate/plugins/default/privatefile"
 	"github.com/realmgate/realmgate/sdk"
 )
 
-// maxSecret bounds a secret in bytes.
-const maxSecret = 64 << 10
+const (
+	// maxSecret bounds a secret in bytes.
+	maxSecret = 64 << 10
+	// fileKept is for how long a value serves: a file is read quickly, and whoever changes it waits for what comes of it.
+	fileKept = time.Second
+)
 
 // errVersion answers a reference with a version: neither env nor file keeps any.
 var errVersion = errors.New("this store keeps no versions")
@@ -27,7 +32,7 @@ type FileSettings struct {
 }
 
 // File keeps each secret in a file of its own below one directory; the path of a reference is the file's. Files must be
-// readable by their owner only, as package privatefile has it. One newline at the end of a file does not belong to the secret.
+// readable by their owner only, as package privatefile has it. A changed file is noticed within a second. One newline at the end of a file does not belong to the secret.
 type File struct{ root *os.Root }
 
 // NewFile checks and opens the directory.
@@ -66,7 +71,9 @@ func (f *File) Resolve(_ context.Context, ref sdk.SecretRef) (sdk.Secret, error)
 	if len(value) > maxSecret {
 		return sdk.Secret{}, fmt.Errorf("the secret is longer than %d bytes", maxSecret)
 	}
-	return sdk.NewSecret(value), nil
+	out := sdk.NewSecret(value)
+	out.CacheUntil = time.Now().Add(fileKept)
+	return out, nil
 }
 
 // WriteSecret writes the file anew, all or nothing, with a newline at its end, so that Resolve gives the very value.

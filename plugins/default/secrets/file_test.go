@@ -10,6 +10,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/realmgate/realmgate/sdk"
 )
@@ -90,8 +91,8 @@ func TestFileResolve(t *testing.T) {
 	}
 	for text, tt := range tests {
 		s, err := f.Resolve(t.Context(), ref(t, text))
-		if tt.err == "" && (err != nil || string(s.Reveal()) != tt.want) {
-			t.Errorf("%s: %q, %v", text, s.Reveal(), err)
+		if tt.err == "" && (err != nil || string(s.Reveal()) != tt.want || s.CacheUntil.IsZero() || s.CacheUntil.After(time.Now().Add(fileKept))) {
+			t.Errorf("%s: %q until %v, %v", text, s.Reveal(), s.CacheUntil, err)
 		}
 		if tt.err == "" {
 			continue

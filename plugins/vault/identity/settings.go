@@ -18,7 +18,7 @@ type Settings struct {
 	Issuer            string        `json:"issuer,omitempty" doc:"issuer of all identities; the address without it"`
 	Policies          []string      `json:"policies,omitempty" doc:"accepted policies; a token must have one of them, its own or its entity's. Without it every token of the server may enter"`
 	AuthPaths         []string      `json:"auth_paths,omitempty" doc:"where a token may come from, as in its path: auth/kubernetes/login/, or auth/oidc/ for all below. Without it, tokens of every login are accepted"`
-	RequireEntity     bool          `json:"require_entity" default:"true" doc:"refuse tokens without an entity, which say nothing of who has them. Without it the display name is the subject of such a token: whoever may create tokens chooses it"`
+	RequireEntity     bool          `json:"require_entity" default:"true" doc:"refuse tokens without an entity, which say nothing of who has them. Without it the display name is the subject of such a token: whoever may create tokens chooses it, and callers of two mounts may have the same. Map entity_id or entity_name to principals, not display_name"`
 	AllowRoot         bool          `json:"allow_root" default:"false" doc:"accept tokens with the policy root, which are for emergencies and not for services"`
 	RoleClaimPath     sdk.ClaimPath `json:"role_claim_path" default:"policies" doc:"path in the claims to the roles: a list of strings, or a string that is split at white space"`
 	MaxAge            sdk.Duration  `json:"max_age" default:"PT30S" doc:"for how long an answer is remembered, at most PT10M, and never beyond the token's end; PT0S asks every time. That a token is not valid is remembered for PT10S at most"`

@@ -102,11 +102,11 @@ func (s *Session) failed(ctx context.Context, made mark, err error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	fault := s.rest(made, err, s.trouble.times, now)
+	s.rest(made, err, s.trouble.times, now)
 	if s.current.lives(now) {
 		sdk.Logger(ctx).WarnContext(ctx, "a fresh login failed; the former token goes on until its end", "error", err.Error())
 	}
-	return fault
+	return s.trouble.fault
 }
 
 // giveUp notes that the server does not know a token any more. A second one in a row that it gave just now is a login that
@@ -129,7 +129,7 @@ func (s *Session) giveUp(t *token, denied error) {
 }
 
 // rest begins one after so many failures before; the caller has the lock.
-func (s *Session) rest(made mark, err error, before int, now time.Time) *Error {
+func (s *Session) rest(made mark, err error, before int, now time.Time) {
 	longest := longestRest
 	if status := client.Status(err); status >= 400 && status < 500 && status != http.StatusTooManyRequests {
 		longest = refusedRest
@@ -147,5 +147,4 @@ func (s *Session) rest(made mark, err error, before int, now time.Time) *Error {
 	x.until = now.Add(d)
 	s.attempts++
 	s.trouble = x
-	return x.fault
 }

@@ -22,6 +22,8 @@ func TestMaxLeasesAtTheSameTime(t *testing.T) {
 	f := newFake(t)
 	st := f.open(t, map[string]any{"max_leases": 2})
 	release := make(chan struct{})
+	letGo := sync.OnceFunc(func() { close(release) })
+	t.Cleanup(letGo)
 	const paths = 12
 	for n := range paths {
 		f.on(fmt.Sprintf("GET db/%d", n), func(w http.ResponseWriter, r *http.Request) {
@@ -44,7 +46,7 @@ func TestMaxLeasesAtTheSameTime(t *testing.T) {
 		})
 	}
 	eventually(t, "those that come too late are refused", func() bool { return refused.Load() == paths-2 })
-	close(release)
+	letGo()
 	all.Wait()
 	if f.most != 2 {
 		t.Errorf("%d leases stood at a time", f.most)
@@ -57,8 +59,9 @@ func TestReplacedLeasesCount(t *testing.T) {
 	f := newFake(t)
 	st := f.open(t, map[string]any{"max_leases": 1})
 	must(t, st, "db/a")
-	f.on("GET kv/x", says(http.StatusForbidden, "permission denied", "invalid token"))
-	_, _ = st.Resolve(t.Context(), ref("kv/x")) // with which the session logs in anew
+	st.leases.mu.Lock()
+	st.leases.all["db/a"].login = 0 // which no login is
+	st.leases.mu.Unlock()
 	f.on(revoking, says(http.StatusForbidden, "permission denied"))
 	_, err := st.Resolve(t.Context(), ref("db/a"))
 	if err == nil || !strings.Contains(err.Error(), `max_leases allows 1 leases, and one that is not in use cannot be revoked: the policies of the store's token do not give "update" on sys/leases/revoke: `) {
@@ -73,21 +76,48 @@ func TestReplacedLeasesCount(t *testing.T) {
 	}
 }
 
-// What nobody keeps any more makes room, what may be in use does not.
+// What was replaced while it may still be in use counts until it ends.
+func TestLeasesThatWereReplacedInTimeCount(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	st := f.open(t, map[string]any{"max_leases": 2})
+	must(t, st, "db/a")
+	old := st.leases.all["db/a"]
+	st.leases.mu.Lock()
+	old.tired = true
+	st.leases.mu.Unlock()
+	must(t, st, "db/a")
+	if _, err := st.Resolve(t.Context(), ref("db/b")); err == nil || f.most != 2 {
+		t.Errorf("%d leases stood at a time: %v", f.most, err)
+	}
+	st.leases.mu.Lock()
+	old.expires = time.Now()
+	st.leases.mu.Unlock()
+	must(t, st, "db/b")
+}
+
+// Of what nobody keeps any more, that makes room which was not asked for the longest; what may be in use does not.
 func TestIdleLeasesMakeRoom(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
-	st := f.open(t, map[string]any{"max_leases": 2, "max_age": "PT0S"})
-	must(t, st, "db/a")
-	must(t, st, "db/b")
-	if _, err := st.Resolve(t.Context(), ref("db/c")); err == nil {
-		t.Error("a lease that was just given made room")
+	st := f.open(t, map[string]any{"max_leases": 8})
+	for n := range 8 {
+		must(t, st, fmt.Sprintf("db/%d", n))
 	}
-	eventually(t, "the leases are idle", func() bool { _, err := st.Resolve(t.Context(), ref("db/c")); return err == nil })
+	if _, err := st.Resolve(t.Context(), ref("db/x")); err == nil || !strings.Contains(err.Error(), "the store holds 8 leases that are in use") {
+		t.Errorf("a lease that was just given made room: %v", err)
+	}
+	st.leases.mu.Lock()
+	for n := range 8 {
+		x := st.leases.all[fmt.Sprintf("db/%d", n)]
+		x.asked = x.asked.Add(-time.Duration((n*3)%8) * time.Minute) // db/5 the longest
+	}
+	st.leases.mu.Unlock()
+	must(t, st, "db/x")
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.standing["lease1"] || !f.standing["lease2"] || f.most != 2 {
-		t.Errorf("%v stand, %d at a time: the one that was not asked for the longest is to go", f.standing, f.most)
+	if f.standing["lease6"] || len(f.standing) != 8 || f.most != 8 {
+		t.Errorf("%v stand, %d at a time", f.standing, f.most)
 	}
 }
 

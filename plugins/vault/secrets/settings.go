@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 	"time"
 
@@ -91,10 +90,4 @@ func explain(err error, path string, capabilities ...string) error {
 }
 
 // Check logs in. What a token may do beside, and where, the first reference tells.
-func (s *Store) Check(ctx context.Context) error {
-	_, err := s.session.Do(ctx, client.Request{Method: http.MethodGet, Path: "auth/token/lookup-self"})
-	if client.Denied(err) && !client.As(err).TokenInvalid() { // the server knows the token, which may not ask that
-		return nil
-	}
-	return err
-}
+func (s *Store) Check(ctx context.Context) error { return s.session.Check(ctx) }

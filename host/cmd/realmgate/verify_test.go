@@ -1,0 +1,177 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/realmgate/realmgate/internal/buildtest"
+	"github.com/realmgate/realmgate/sdk/plugintest"
+)
+
+// rogueConfig has the rogue in all of its parts.
+const rogueConfig = `
+plugin "rogue" {
+  path = %q
+  env  = { ROGUE = %q }
+  limits {
+    memory = "unlimited" # for the race detector
+  }
+}
+active_roles_provider {
+  type = "rogue"
+}
+tenant "t" {
+  identity_provider {
+    type = "rogue"
+  }
+  principal_mapper {
+    type  = "rogue"
+    claim = "badge"
+  }
+}
+realm "r" {
+  tenant = "t"
+  authentication {
+    type = "mixed"
+    authenticator {
+      type = "rogue"
+    }
+    token_broker {
+      type   = "rogue"
+      secret = "urn:realmgate-secret:s:key"
+    }
+  }
+}
+`
+
+// verify runs the command and gives its report and its exit code.
+func verify(t *testing.T, args ...string) (verification, int) {
+	t.Helper()
+	cmd := exec.Command("realmgate", append([]string{"plugin", "verify", "--json"}, args...)...)
+	cmd.Dir = t.TempDir()
+	out, err := cmd.Output()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	var v verification
+	if err := json.Unmarshal(out, &v); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return v, cmd.ProcessState.ExitCode()
+}
+
+// Each way not to keep to the contract is found by the check that is there for it, and nothing else is.
+func TestVerifyFindsRogues(t *testing.T) {
+	t.Parallel()
+	path := testPlugin(t, "rogue")
+	for mode, want := range map[string]struct{ check, finding string }{
+		"":                             {},
+		"speaks no session legs":       {},
+		"babbles before the handshake": {"start", `printed "welcome" where the handshake is due`},
+		"ends at once":                 {"start", "panic: no licence"},
+		"does not describe itself":     {"start", "not done within"},
+		"has no version":               {"manifest", "no version"},
+		"has another schema":           {"settings schema", `the schema requires "claims", which the case's settings do not have; Configure takes them`},
+		"takes unknown settings":       {"unknown key", "an unknown key gives no fault at /key_that_is_not_known"},
+		"ends on large settings":       {"large settings", "exit status 5"},
+		"releases nothing":             {"life", "a call of a released instance succeeds"},
+		"mixes identities up":          {"identities side by side", "while others are mapped, too"},
+		"does not hear":                {"cancellation", "a call that was given up goes on in the plugin"},
+		"never answers":                {"call", "no answer in time"},
+		"ends on odd input":            {"odd input", "exit status 5"},
+		"panics on odd input":          {"odd input", "the plugin panics"},
+		"maps to nobody":               {"call", "a principal that has neither id nor name"},
+		"does not say what it wants":   {"questions", `the authenticator "rogue" asks for principals`},
+		"remembers across realms":      {"realms side by side", "what realm plugintest-north knows"},
+		"answers for another realm":    {"call", `answers with a principal of realm "other"`},
+		"issues for another realm":     {"call", `the realm of the token's credential is "other", and "plugintest" in its grant`},
+		"issues long lives":            {"call", "a token for 1m0s lives for 24h1m0s"},
+		"believes any signature":       {"tokens", "that was changed at its end, is accepted"},
+		"believes other realms":        {"tokens", "a token of another realm is accepted"},
+		"believes any token":           {"call", "a made-up token is accepted"},
+		"activates what is asked for":  {"call", "is activated, which is not granted"},
+		"prints":                       {"standard output", `printed to its standard output: "mapped`},
+		"logs its secret":              {"secrets", "logs a secret that it was given: the value of urn:realmgate-secret:s:key"},
+		"tells its secret":             {"secrets", "an error has a secret that the plugin was given"},
+		"floods":                       {"secrets", "prints too much"},
+		"takes small messages only":    {"large messages", "just under 4 MiB is not taken"},
+		"does not end":                 {"shutdown", "not by itself within 2s"},
+	} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			file := filepath.Join(t.TempDir(), "config.hcl")
+			if err := os.WriteFile(file, fmt.Appendf(nil, rogueConfig, path, mode), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			v, code := verify(t, "--step", "20s", "--config", file, "rogue")
+			found := false
+			for _, r := range v.Checks {
+				text := strings.Join(r.Got, "\n")
+				if r.Outcome != plugintest.Failed {
+					continue
+				}
+				if r.Did == "" || r.Rule == "" || text == "" {
+					t.Errorf("the report of %s does not say all: %+v", r.Check, r)
+				}
+				found = found || r.Check == want.check && strings.Contains(text, want.finding)
+				if r.Check != want.check && !consequence(mode, r) {
+					t.Errorf("%s %s failed as well: %s", r.Kind, r.Check, text)
+				}
+			}
+			if found != (want.check != "") || code == 0 != (want.check == "") || v.Failed == 0 != (want.check == "") {
+				t.Errorf("exit code %d, want %q at %q: %d ok, %d failed, %d skipped; found: %v", code, want.finding, want.check, v.OK, v.Failed, v.Skipped, found)
+			}
+		})
+	}
+}
+
+// consequence says which check a fault shows in beside its own.
+func consequence(mode string, r plugintest.Result) bool {
+	others := map[string][]string{
+		"does not hear":               {"deadline"},
+		"takes unknown settings":      {"large settings"},
+		"activates what is asked for": {"odd input"},
+	}
+	return slices.Contains(others[mode], r.Check)
+}
+
+// What came with the daemon keeps to the contract, as far as it can be tried without servers.
+func TestVerifyBundled(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"default", "aws", "vault"} {
+		path := buildtest.Command(t, "plugins/"+name, "realmgate-plugin-"+name)
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			v, code := verify(t, path)
+			for _, r := range v.Checks {
+				if r.Outcome == plugintest.Failed {
+					t.Errorf("%s %s %s: %q", r.Kind, r.Type, r.Check, r.Got)
+				}
+			}
+			if code != 0 || v.OK < 12 {
+				t.Errorf("exit code %d, %d checks", code, v.OK)
+			}
+		})
+	}
+}
+
+// A third party's plugin passes with a case for each of its parts, and nothing is left out.
+func TestVerifyThirdParty(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "badge.json")
+	if err := os.WriteFile(file, []byte(`{"kind": "principal-mapper", "type": "badge", "settings": {"claim": "badge"}, "claims": {"badge": "7"}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	v, code := verify(t, "--case", file, buildtest.Command(t, "examples/realmgate-plugin-acme", "acme-mapper"))
+	if code != 0 || v.Failed+v.Skipped > 0 || v.OK < 20 {
+		t.Errorf("exit code %d: %+v", code, v)
+	}
+}
