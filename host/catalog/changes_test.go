@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/realmgate/realmgate/host/lock"
 )
@@ -144,5 +145,26 @@ func TestReplacedEndsWithoutError(t *testing.T) {
 	}
 	if log := w.log.String(); !strings.Contains(log, "another process serves in its place") || strings.Contains(log, "no configuration has it") {
 		t.Error(log)
+	}
+}
+
+// A plugin that did not stay well is not taken again as if it had, although a set that is on its way out still has it.
+func TestUnwellIsNotTakenAgain(t *testing.T) {
+	t.Parallel()
+	s := source(t, "p", "good")
+	w := newWorld(t, nil, s)
+	w.Activate()
+	w.kill(t)
+	if err := w.Healthy(t.Context(), 5*time.Second); err == nil || !strings.Contains(err.Error(), "did not stay well") {
+		t.Fatalf("%v", err)
+	}
+	next := w.prepare(t, s)
+	if got := next.Fresh(); !slices.Equal(got, []string{"p"}) || next.chosen[0] == w.Set.chosen[0] {
+		t.Errorf("taken without being watched: %v", got)
+	}
+	if got := w.Again(t.Context()); !slices.Equal(got.Fresh(), []string{"p"}) {
+		t.Errorf("by identity: %v", got.Fresh())
+	} else {
+		got.Close(context.Background())
 	}
 }

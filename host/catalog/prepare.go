@@ -129,7 +129,7 @@ func (c *Catalog) running(s Source, i *child.Image) *supervised {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, p := range c.plugins {
-		if p.holders > 0 && !p.stub && p.src.Same(s) && p.fits(s.Pin, i) {
+		if p.holders > 0 && !p.stub && !p.unfit && p.src.Same(s) && p.fits(s.Pin, i) {
 			p.holders++
 			return p
 		}

@@ -176,7 +176,13 @@ func (s *Set) Healthy(ctx context.Context, window time.Duration) error {
 	started := s.starts()
 	found := make(chan error, len(started))
 	for _, f := range started {
-		go func() { found <- f.healthy(ctx, end) }()
+		go func() {
+			err := f.healthy(ctx, end)
+			if err != nil && ctx.Err() == nil {
+				s.c.doubt(f.p)
+			}
+			found <- err
+		}()
 	}
 	var first error
 	for range started {
@@ -186,6 +192,13 @@ func (s *Set) Healthy(ctx context.Context, window time.Duration) error {
 		}
 	}
 	return first
+}
+
+// doubt notes that a plugin did not stay well: it has to prove itself anew in whatever set it is in next.
+func (c *Catalog) doubt(p *supervised) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p.unfit, p.had = true, false
 }
 
 // healthy is Healthy for one plugin.

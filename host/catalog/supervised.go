@@ -49,6 +49,7 @@ type supervised struct {
 	started chan struct{}      // closed when a process was taken for the first time
 	done    chan struct{}      // closed when it has stopped
 	holders int                // sets that have it; guarded by c.mu
+	unfit   bool               // it did not stay well when it was new: no further set takes it from its source; guarded by c.mu
 	had     bool               // whether a set has it that serves or may yet; guarded by c.mu
 
 	calls sync.Map // id on the wire -> *instance, for host calls

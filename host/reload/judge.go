@@ -99,7 +99,7 @@ func (j *judge) generation(ctx context.Context, gen *generation.Generation) {
 		if worse {
 			j.unserved = append(j.unserved, name)
 		}
-		if err == nil || !(j.again && worse) && (blamed || len(j.set.Failed()) > 0) {
+		if err == nil || !worse && (blamed || len(j.set.Failed()) > 0) {
 			continue // said already, where it can be mended
 		}
 		if known && before != nil {

@@ -178,6 +178,16 @@ func TestReloadIsRefused(t *testing.T) {
 	has(t, d.audit(), `"event":"config.reload","outcome":"refused"`)
 }
 
+// A realm that is served and would not be is refused, whatever else does not start.
+func TestReloadKeepsRealms(t *testing.T) {
+	d := start(t, moodyConfig(testPlugin(t, "moody"), "one")+"plugin \"gone\" {\n  path = \"/nonexistent/gone\"\n}\n")
+	d.edit(`type = "moody"`, `type = "mooody"`)
+	for _, args := range [][]string{{"reload", "--dry-run"}, {"reload"}} {
+		has(t, d.refused(args...), `realm "mood" would not be served`, `"mooody"`)
+	}
+	d.answers(t, "one")
+}
+
 // Only what changed is made anew: a part whose settings are the same goes on in its process, unless --fresh is asked for.
 func TestReloadReplacesWhatChanged(t *testing.T) {
 	path := testPlugin(t, "moody")
