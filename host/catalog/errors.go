@@ -83,7 +83,11 @@ type UnknownTypeError struct {
 // Error names the types that there are, and the plugins that failed.
 func (e *UnknownTypeError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "no plugin offers a %v of type %q", e.Kind, e.Type)
+	article := "a"
+	if strings.IndexAny(e.Kind.String(), "aeiou") == 0 {
+		article = "an"
+	}
+	fmt.Fprintf(&b, "no plugin offers %s %v of type %q", article, e.Kind, e.Type)
 	if len(e.Known) > 0 {
 		fmt.Fprintf(&b, "; there are %s", strings.Join(e.Known, ", "))
 	}

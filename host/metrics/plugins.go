@@ -22,7 +22,7 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 }
 
 var (
-	pluginState     = describe("plugin_state", "How many plugins of the name are in the state: none or one, while one replaces another one up to two.", "plugin", "state")
+	pluginState     = describe("plugin_state", "How many plugins of the name are in the state: more than one while one replaces another one, or where realms have processes of their own.", "plugin", "state")
 	pluginInstances = describe("plugin_instances", "Instances that are configured.", "plugin")
 	pluginInFlight  = describe("plugin_calls_in_flight", "Calls that are under way.", "plugin")
 	pluginStuck     = describe("plugin_calls_stuck", "Calls that the daemon gave up and that the plugin has not ended for a second.", "plugin")

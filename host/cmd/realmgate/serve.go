@@ -132,7 +132,9 @@ func (r *rooms) fit(ctx context.Context, strict bool) error {
 			r.log.Error(line)
 		}
 	}
+	_, leave := r.holder.Enter() // a reload may come before the answers
 	go func() {
+		defer leave()
 		for _, d := range r.check(ctx) {
 			r.log.Warn(d.String())
 		}
