@@ -55,8 +55,7 @@ func (s *Set) releaseAll(ctx context.Context) {
 }
 
 // letGo releases every instance of every plugin, so that parts end what they have elsewhere (sessions, leases) before their
-// process does. Those that were configured first go last: others may have needed them for that. A process that does not answer
-// is not asked once more, so that it uses up the time of one answer and not that of all the others.
+// process does. Those that were configured first go last: others may have needed them for that.
 func (c *Catalog) letGo(ctx context.Context) {
 	c.mu.RLock()
 	plugins := slices.Clone(c.plugins)
@@ -74,7 +73,6 @@ func (c *Catalog) letGo(ctx context.Context) {
 		}
 		groups[i.group][i.p] = append(groups[i.group][i.p], i)
 	}
-	var silent sync.Map // processes
 	for _, g := range slices.Backward(slices.Sorted(maps.Keys(groups))) {
 		if ctx.Err() != nil {
 			return
@@ -82,14 +80,7 @@ func (c *Catalog) letGo(ctx context.Context) {
 		var wg sync.WaitGroup
 		for p, list := range groups[g] {
 			for x, ids := range p.unbind(list) {
-				if _, is := silent.Load(x); is {
-					continue
-				}
-				wg.Go(func() {
-					if !p.release(ctx, x, ids) {
-						silent.Store(x, nil)
-					}
-				})
+				wg.Go(func() { p.release(ctx, x, ids) })
 			}
 		}
 		wg.Wait()
@@ -144,17 +135,14 @@ func (p *supervised) forget(ctx context.Context, x *process, specs []rpc.Instanc
 	p.release(ctx, x, ids)
 }
 
-// release tells a process that instances have no further use, and says whether it took that. One that does not answer loses
-// them with its life.
-func (p *supervised) release(ctx context.Context, x *process, ids []uint64) bool {
+// release tells a process that instances have no further use. A process that does not answer loses them with its life.
+func (p *supervised) release(ctx context.Context, x *process, ids []uint64) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.c.opts.DescribeTimeout)
 	defer cancel()
-	err := x.Release(ctx, ids)
-	if err != nil && !x.child.Gone() {
+	if err := x.Release(ctx, ids); err != nil && !x.child.Gone() {
 		p.log.Warn("instances could not be released", "error", p.c.clean(err))
 	}
 	for _, id := range ids {
 		p.calls.Delete(id)
 	}
-	return err == nil
 }

@@ -380,30 +380,3 @@ func TestPartsEndBeforeTheirProcesses(t *testing.T) {
 		t.Errorf("%q %v", got, err)
 	}
 }
-
-// A plugin that hangs does not use up the time that others have to end their parts, however often its turn comes.
-func TestHungPluginUsesUpOneTurn(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, func(o *Options) { o.DescribeTimeout = 4 * time.Second }, source(t, "p", "good"), source(t, "q", "other"))
-	notes := filepath.Join(t.TempDir(), "notes")
-	for _, in := range []Instance{
-		{Kind: sdk.KindPrincipalMapper, Type: "badge", Setup: sdk.Setup{Tenant: "first"}, Settings: fmt.Appendf(nil, `{"do":"note the end in %s"}`, notes)},
-		{Kind: sdk.KindPrincipalMapper, Type: "other", Setup: sdk.Setup{Tenant: "b"}, Settings: []byte(`{}`)},
-		{Kind: sdk.KindPrincipalMapper, Type: "other", Setup: sdk.Setup{Tenant: "c"}, Settings: []byte(`{}`)},
-	} {
-		if hs, ds := w.Configure(t.Context(), []Instance{in}); len(ds) > 0 || hs[0].IsZero() {
-			t.Fatal(ds)
-		}
-	}
-	if err := syscall.Kill(w.pids()[1], syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Second) // longer than one answer of the hung one, shorter than two
-	defer cancel()
-	if err := w.Catalog.Close(ctx); err != nil {
-		t.Error(err)
-	}
-	if got, err := os.ReadFile(notes); err != nil || string(got) != "first;" {
-		t.Errorf("%q %v", got, err)
-	}
-}
