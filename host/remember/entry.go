@@ -38,10 +38,10 @@ func own(d pipeline.Decision) pipeline.Decision {
 // What an entry takes beside its texts, in bytes, as TestWeight measures it: the node of the cache with its key and its place in
 // the table, the entry itself, and per text or pair of attributes what refers to it.
 const (
-	baseWeight   = 560
+	baseWeight   = 430
 	textWeight   = 32
 	mapWeight    = 304
-	pairWeight   = 80
+	pairWeight   = 64
 	denialWeight = 64
 	mostWeight   = 1 << 20 // of an entry; a heavier one is not kept
 )

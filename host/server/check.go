@@ -40,6 +40,9 @@ func (s *Server) serveCheck(w http.ResponseWriter, r *http.Request, l Listener, 
 		unavailable(w, r)
 		return
 	}
+	if svc, ok := snap.TokenService(realm); ok { // what is remembered reaches no broker, who would notice that a key is gone
+		svc.LookAtKeys(r.Context())
+	}
 	answer(w, r, d)
 }
 
