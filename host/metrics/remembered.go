@@ -17,7 +17,7 @@ type remembered func() Remembered
 var (
 	answersDesc = describe("decision_cache_answers_total",
 		"Decisions by where they came from: remembered, shared with an equal request that was under way, made by the plan, or passed on to it as not to be remembered.", "from")
-	entriesDesc = describe("decision_cache_entries", "Decisions that are remembered, also those whose time is over and whose place nobody needed.", "kind")
+	entriesDesc = describe("decision_cache_entries", "Decisions that are remembered, also those whose time is over and whose place was not needed since.", "kind")
 	bytesDesc   = describe("decision_cache_bytes", "What they take, an estimate.", "kind")
 )
 

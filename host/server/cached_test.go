@@ -1,14 +1,18 @@
 package server
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/realmgate/realmgate/host/audit"
 	"github.com/realmgate/realmgate/host/pipeline"
 	"github.com/realmgate/realmgate/host/remember"
 	"github.com/realmgate/realmgate/sdk"
@@ -114,5 +118,56 @@ func TestConnectionsDecideAnew(t *testing.T) {
 	w.legs["a"].act = func(context.Context, *sdk.State) error { return sdk.Deny("token_revoked", "") }
 	if rec := w.ask(t, Listener{}, "/realms/a/v1/connections", "Authorization", "Bearer x"); rec.Code != http.StatusUnauthorized {
 		t.Errorf("%d %s", rec.Code, rec.Body)
+	}
+}
+
+// auditor keeps what it is told.
+type auditor struct{ told []audit.Event }
+
+func (a *auditor) Decided(_ context.Context, e audit.Event) error {
+	a.told = append(a.told, e)
+	return nil
+}
+
+// Whoever watches sees no difference between an answer that was remembered and one that was not.
+func TestRememberedIsSeenAlike(t *testing.T) {
+	for name, act := range map[string]func(context.Context, *sdk.State) error{
+		"allowed": nil, "denied": func(context.Context, *sdk.State) error { return sdk.Deny("token_expired", "it has expired") },
+	} {
+		w := newWorld(t, false)
+		memory := w.remembering(t)
+		w.legs["a"].act = act
+		m, audited, log := &meter{}, &auditor{}, &bytes.Buffer{}
+		d := w.deps()
+		d.Meter, d.Audit, d.Logger = m, audited, hclog.New(&hclog.LoggerOptions{Output: log})
+		s, err := New(Config{Listeners: []Listener{{Name: "x"}}}, d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var answers []string
+		for range 3 {
+			r := httptest.NewRequest(http.MethodGet, check, nil)
+			r.Header.Set("Authorization", "Bearer x")
+			rec := httptest.NewRecorder()
+			s.Handler(Listener{Name: "x"}).ServeHTTP(rec, r)
+			id := rec.Header().Get(requestIDHeader)
+			rec.Header().Del(requestIDHeader)
+			answers = append(answers, fmt.Sprint(rec.Code, rec.Header(), strings.ReplaceAll(rec.Body.String(), id, "ID")))
+		}
+		if w.legs["a"].count() != 1 || memory.Stats().Memory != 2 {
+			t.Fatalf("%s: %+v", name, memory.Stats())
+		}
+		if answers[0] != answers[1] || answers[1] != answers[2] {
+			t.Errorf("%s: the answers differ: %q", name, answers)
+		}
+		if len(m.told) != 3 || m.told[0] != m.told[1] || m.told[1] != m.told[2] {
+			t.Errorf("%s: measured %v", name, m.told)
+		}
+		if e := audited.told; len(e) != 3 || e[0] != e[1] || e[1] != e[2] || e[0].Outcome == "" {
+			t.Errorf("%s: audited %+v", name, e)
+		}
+		if strings.Count(log.String(), "verdict="+name) != 3 {
+			t.Errorf("%s: logged\n%s", name, log)
+		}
 	}
 }
