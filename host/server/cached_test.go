@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -54,7 +56,7 @@ func (u *unwritten) Write(b []byte) (int, error) { u.n += len(b); return len(b),
 func (u *unwritten) reset() { clear(u.header); u.status, u.n = 0, 0 }
 
 // BenchmarkCached is a check whose decision is remembered, beside a handler that answers the same headers and body without any
-// work, and one that answers the body alone.
+// work, and one that answers the body alone: the handlers by themselves, and asked by HTTP.
 func BenchmarkCached(b *testing.B) {
 	w := newWorld(b, false)
 	w.remembering(b)
@@ -89,7 +91,7 @@ func BenchmarkCached(b *testing.B) {
 		name string
 		http.Handler
 	}{{"empty", empty}, {"bare", bare}, {"cached", gate}} {
-		b.Run(h.name, func(b *testing.B) {
+		b.Run("handler/"+h.name, func(b *testing.B) {
 			out := &unwritten{header: http.Header{}}
 			b.ReportAllocs()
 			for b.Loop() {
@@ -100,7 +102,41 @@ func BenchmarkCached(b *testing.B) {
 				}
 			}
 		})
+		if h.name != "empty" {
+			b.Run("http/"+h.name, func(b *testing.B) { overHTTP(b, h.Handler) })
+		}
 	}
+}
+
+// overHTTP has eight callers ask a handler over connections that are kept.
+func overHTTP(b *testing.B, h http.Handler) {
+	b.Helper()
+	srv := httptest.NewServer(h)
+	defer srv.Close()
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+	defer client.CloseIdleConnections()
+	b.SetParallelism(8 / min(8, runtime.GOMAXPROCS(0)))
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			r, err := http.NewRequestWithContext(b.Context(), http.MethodGet, srv.URL+check, nil)
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			r.Header.Set("Authorization", "Bearer x")
+			res, err := client.Do(r)
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			_, _ = io.Copy(io.Discard, res.Body)
+			_ = res.Body.Close()
+			if res.StatusCode != http.StatusOK {
+				b.Error(res.Status)
+				return
+			}
+		}
+	})
 }
 
 // What is remembered at the check door opens no connection: there each decision is made anew.
