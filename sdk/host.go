@@ -136,13 +136,29 @@ func NoCache(ctx context.Context) {
 
 type requestIDKey struct{}
 
+// requestIDContext is a context with the id of a request, in one piece of memory.
+type requestIDContext struct {
+	context.Context
+	id string
+}
+
+// Value gives the id, or what the context below has.
+func (c *requestIDContext) Value(key any) any {
+	if key == (requestIDKey{}) {
+		return &c.id
+	}
+	return c.Context.Value(key)
+}
+
 // WithRequestID attaches the id that correlates what host and plugins log about one request.
 func WithRequestID(ctx context.Context, id string) context.Context {
-	return context.WithValue(ctx, requestIDKey{}, id)
+	return &requestIDContext{ctx, id}
 }
 
 // RequestID gives the id of the request that is being served; empty outside one.
 func RequestID(ctx context.Context) string {
-	id, _ := ctx.Value(requestIDKey{}).(string)
-	return id
+	if id, ok := ctx.Value(requestIDKey{}).(*string); ok {
+		return *id
+	}
+	return ""
 }

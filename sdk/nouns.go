@@ -32,7 +32,7 @@ type Request struct {
 	Realm           string
 	Scheme          string // authentication scheme (RFC 9110 section 11.1), lower case
 	Token           string
-	Peer            string       // host:port
+	Peer            string       // host:port, for limits and logs: a decision that depends on it must not be remembered, see NoCache
 	PeerCertificate []byte       // DER, verified by the listener; nil without one
 	HTTP            *HTTPMessage // nil unless the implementation was registered with NeedsHTTP
 }

@@ -44,6 +44,10 @@ func (l *loader) build() *Config {
 	cfg.Directory = Directory{Type: directory.enum("type", "sqlite", "sqlite"), Path: directory.need("path")}
 
 	cfg.Audit = b.audit(b.root.block("audit"))
+	remembered := b.root.block("decision_cache")
+	cfg.DecisionCache = DecisionCache{
+		Memory: remembered.size("memory", 64<<20, leastCache), DeniedMemory: remembered.size("denied_memory", 8<<20, leastCache),
+	}
 
 	cfg.Listeners = b.listeners(cfg.Metrics.Address)
 	cfg.Plugins = b.plugins()

@@ -22,6 +22,7 @@ type Config struct {
 	Metrics            Metrics
 	Directory          Directory
 	Audit              Audit
+	DecisionCache      DecisionCache
 	Listeners          []Listener        // sorted by name, at least one
 	Plugins            []Plugin          // sorted by name
 	SecretStores       []SecretStore     // sorted by name
@@ -66,6 +67,12 @@ type Audit struct {
 	MaxBackups int    // how many rotated files are kept; zero means all
 	MaxAgeDays int    // how long they are kept; zero means for ever
 	Compress   bool   // rotated files
+}
+
+// DecisionCache bounds what the daemon remembers of decisions, in bytes.
+type DecisionCache struct {
+	Memory       uint64 // of those that allow
+	DeniedMemory uint64 // of those that deny
 }
 
 // Listener is an address on which the daemon answers.
@@ -204,9 +211,16 @@ const (
 type Authentication struct {
 	Type          string        // Internal, External or Mixed
 	Timeout       time.Duration // of one decision
+	Cache         Cache
 	Authenticator Part
 	TokenBroker   Part         // the zero Part in an external realm
 	TokenService  TokenService // disabled in an external realm
+}
+
+// Cache says how long a realm's decisions are remembered at most. Zero means not at all.
+type Cache struct {
+	MaxAge       time.Duration
+	DeniedMaxAge time.Duration // of those that deny, no longer than MaxAge
 }
 
 // TokenService is the OAuth 2.0 token endpoint of a realm (RFC 6749).

@@ -49,7 +49,10 @@ func TestValues(t *testing.T) {
 
 // What a configuration says without being told otherwise; the manual's tables say the same.
 var (
-	defaultAudit = Audit{Path: "data/audit.log", Refuse: true, MaxSizeMB: 100, MaxBackups: 10}
+	defaultAudit         = Audit{Path: "data/audit.log", Refuse: true, MaxSizeMB: 100, MaxBackups: 10}
+	defaultDecisionCache = DecisionCache{Memory: 64 << 20, DeniedMemory: 8 << 20}
+	defaultCache         = Cache{MaxAge: time.Minute, DeniedMaxAge: 2 * time.Second}
+
 	defaultLimit = Limit{
 		ClientRate: 50, ClientBurst: 100, PeerRate: 100, PeerBurst: 200, IntrospectionRate: 200, IntrospectionBurst: 400, Failures: 5, PeerFailures: 50,
 		Delay: time.Second, MaxDelay: time.Minute, Forget: 15 * time.Minute,
@@ -61,6 +64,9 @@ func dump(cfg *Config) string {
 	line := func(name string, p Part) { fmt.Fprintf(&out, "  %s %s %s\n", name, p.Type, p.Settings) }
 	if cfg.Audit != defaultAudit {
 		fmt.Fprintf(&out, "audit %+v\n", cfg.Audit)
+	}
+	if cfg.DecisionCache != defaultDecisionCache {
+		fmt.Fprintf(&out, "decision_cache %+v\n", cfg.DecisionCache)
 	}
 	fmt.Fprintf(&out, "active_roles_provider %s %s\n", cfg.ActiveRoles.Type, cfg.ActiveRoles.Settings)
 	for _, s := range cfg.SecretStores {
@@ -81,6 +87,9 @@ func dump(cfg *Config) string {
 	for _, r := range cfg.Realms {
 		a := r.Authentication
 		fmt.Fprintf(&out, "realm %s %s tenant=%q timeout=%s\n", r.Name, a.Type, r.Tenant, a.Timeout)
+		if a.Cache != defaultCache {
+			fmt.Fprintf(&out, "  cache %+v\n", a.Cache)
+		}
 		identities(&out, "  ", r.Identities)
 		if c := r.Connections; c.SecretStore != "" || c.SecretPrefix != r.Name+"/" || len(c.ManageRoles)+len(c.UseRoles)+len(c.ReferenceRoles) > 0 || c.DenyAddresses != nil {
 			fmt.Fprintf(&out, "  connections %s:%s manage=%v use=%v reference=%v deny=%v default=%v\n", c.SecretStore, c.SecretPrefix, c.ManageRoles, c.UseRoles, c.ReferenceRoles, c.DenyAddresses, c.DenyAddresses == nil)

@@ -219,3 +219,20 @@ func (n node) duration(key string, otherwise time.Duration, least time.Duration)
 	}
 	return d
 }
+
+// leastCache is the least that a cache may have, in bytes.
+const leastCache = 1 << 20
+
+// size reads a size of memory of at least least, in bytes.
+func (n node) size(key string, otherwise, least uint64) uint64 {
+	text, ok := n.values[key].(string)
+	if !ok {
+		return otherwise
+	}
+	size, ok := parseSize(text, least)
+	if !ok {
+		n.fault(key, key+" is not a size", fmt.Sprintf(`Write it as "64MiB" or "2GiB", at least %dMiB.`, least>>20))
+		return otherwise
+	}
+	return size
+}

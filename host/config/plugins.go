@@ -56,7 +56,9 @@ func (b *builder) plugins() []Plugin {
 func limits(n node) Limits {
 	l := Limits{OpenFiles: uint64(n.count("open_files", 0, leastOpenFiles)), Processes: uint64(n.count("processes", 0, leastProcesses))}
 	if text, ok := n.values["memory"].(string); ok {
-		if l.Memory, ok = parseSize(text); !ok {
+		if l.Memory, ok = parseSize(text, leastMemory); text == "unlimited" {
+			l.Memory = Unlimited
+		} else if !ok {
 			n.fault("memory", "memory is not a size", `Write it as "512MiB" or "2GiB", at least 16MiB, or "unlimited".`)
 		}
 	}
@@ -72,11 +74,8 @@ const (
 
 var sizeSyntax = regexp.MustCompile(`^([1-9][0-9]{0,5})(MiB|GiB)$`)
 
-// parseSize reads a size of memory in binary units (IEC 80000-13), or the word unlimited.
-func parseSize(text string) (bytes uint64, ok bool) {
-	if text == "unlimited" {
-		return Unlimited, true
-	}
+// parseSize reads a size of memory in binary units (IEC 80000-13) of at least least.
+func parseSize(text string, least uint64) (bytes uint64, ok bool) {
 	m := sizeSyntax.FindStringSubmatch(text)
 	if m == nil {
 		return 0, false
@@ -85,5 +84,5 @@ func parseSize(text string) (bytes uint64, ok bool) {
 	if n <<= 20; m[2] == "GiB" {
 		n <<= 10
 	}
-	return n, err == nil && n >= leastMemory
+	return n, err == nil && n >= least
 }

@@ -75,6 +75,7 @@ func (b *builder) authentication(n node) Authentication {
 	a := Authentication{
 		Type:          n.enum("type", Internal, Internal, External, Mixed),
 		Timeout:       n.duration("timeout", 3*time.Second, time.Millisecond),
+		Cache:         cache(n.block("cache")),
 		Authenticator: b.part(n.block("authenticator"), s.blocks["authenticator"]),
 	}
 	if a.Type == External {
@@ -85,6 +86,24 @@ func (b *builder) authentication(n node) Authentication {
 		a.TokenService = b.tokenService(n.block("token_service"))
 	}
 	return a
+}
+
+// maxRemembered is the longest that a decision may be remembered: the end of a credential is known, but not what else happens
+// where no epoch moves.
+const maxRemembered = time.Hour
+
+func cache(n node) Cache {
+	age := func(key string, otherwise time.Duration) time.Duration {
+		d := n.duration(key, otherwise, 0)
+		if d > maxRemembered {
+			n.fault(key, key+" is too long", fmt.Sprintf("It must be at most %s.", maxRemembered))
+			return otherwise
+		}
+		return d
+	}
+	c := Cache{MaxAge: age("max_age", time.Minute), DeniedMaxAge: age("denied_max_age", 2*time.Second)}
+	c.DeniedMaxAge = min(c.DeniedMaxAge, c.MaxAge)
+	return c
 }
 
 func (b *builder) tokenService(n node) TokenService {

@@ -53,6 +53,7 @@ func authenticationSchema() *block {
 		blocks: map[string]*block{
 			"authenticator": part(),
 			"token_broker":  part(),
+			"cache":         {attrs: map[string]kind{"max_age": text, "denied_max_age": text}},
 			"token_service": {
 				attrs: map[string]kind{
 					"type": text, "default_scope": text, "scope_aliases": textMap, "max_session": text,
@@ -107,6 +108,7 @@ func rootSchema() *block {
 				"path": text, "format": text, "on_failure": text, "decisions": boolean,
 				"max_size_mb": number, "max_backups": number, "max_age_days": number, "compress": boolean,
 			}},
+			"decision_cache": {attrs: map[string]kind{"memory": text, "denied_memory": text}},
 			"listener": {
 				form:  labelled,
 				attrs: map[string]kind{"address": text, "realm_header": text, "trusted_proxies": texts, "forwarded": text},
@@ -169,9 +171,11 @@ func defaults() map[string]any {
 		"log":                  map[string]any{"level": "info", "format": "text"},
 		"admin":                map[string]any{"socket": "data/admin.sock"},
 		"directory":            map[string]any{"type": "sqlite", "path": "data/realmgate.db"},
+		"decision_cache":       map[string]any{"memory": "64MiB", "denied_memory": "8MiB"},
 		"authentication": map[string]any{
 			"type":    Internal,
 			"timeout": "3s",
+			"cache":   map[string]any{"max_age": "1m", "denied_max_age": "2s"},
 			"token_service": map[string]any{
 				"type": "default", "default_scope": "", "max_session": "12h",
 			},

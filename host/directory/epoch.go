@@ -32,13 +32,18 @@ func (e *epochs) raise(realm string, to uint64) {
 	}
 }
 
-// Epoch gives the number that every change of a realm moves upwards: 1 after the first change, 0 for a realm that is
-// not known. It is also 0, which forbids to remember anything, while the store cannot tell what other nodes changed. It is
-// read from memory and never blocks.
+// Epoch gives the number that every change of a realm moves upwards, 1 where nothing was ever changed: an external realm may
+// have nobody in the directory. It is 0, which forbids to remember anything, while the store cannot tell what other nodes
+// changed. It is read from memory and never blocks.
 func (d *Directory) Epoch(realm string) uint64 {
-	epoch, _ := d.epoch(realm)
-	return epoch
+	if epoch, known := d.epoch(realm); known {
+		return public(epoch)
+	}
+	return 0
 }
+
+// public is the epoch as others see it: the store counts changes from 0, which for them means something else.
+func public(epoch uint64) uint64 { return epoch + 1 }
 
 // epoch gives the epoch of a realm, and whether it is known at all: then answers may be remembered, also those about a realm
 // in which nothing was ever changed.
@@ -72,7 +77,10 @@ func (d *Directory) stale() bool {
 func (d *Directory) MoveEpoch(ctx context.Context, realm string) (epoch uint64, err error) {
 	defer wrap(&err, "move the epoch of realm %q", realm)
 	c, err := d.change(ctx, realm, func(*change) error { return nil })
-	return c.epoch, err
+	if err != nil {
+		return 0, err
+	}
+	return public(c.epoch), nil
 }
 
 func (d *Directory) loadEpochs(ctx context.Context) (err error) {

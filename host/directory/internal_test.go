@@ -141,7 +141,7 @@ func TestRefreshNeverLowers(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.epochs.raise("r", 50)
-	if err := d.Refresh(t.Context()); err != nil || d.Epoch("r") != 50 {
+	if err := d.Refresh(t.Context()); err != nil || d.Epoch("r") != public(50) {
 		t.Errorf("%d %v", d.Epoch("r"), err)
 	}
 }

@@ -13,20 +13,21 @@ const benchKey = "0123456789012345678901234567890123456789"
 
 // BenchmarkDecision is one decision of an internal realm: token broker, authenticator with a look-up in the directory,
 // active-roles provider and the host's own checks. "process" goes through a real plugin process; "bare" calls the same
-// parts in this process, as the limit that the process is measured against.
+// parts in this process, as the limit that the process is measured against; "remembered" has been decided before.
 func BenchmarkDecision(b *testing.B) {
-	w := newWorld(b, map[string]string{"KEY": benchKey})
+	w := rememberingWorld(b)
 	gen := w.build(b, "realm \"demo\" {\n  authentication {\n    token_broker {\n      type = \"symmetric-key\"\n      secret = \"urn:realmgate-secret:vars:KEY\"\n    }\n  }\n}\nsecret_store \"vars\" {\n  type = \"env\"\n  variables = [\"KEY\"]\n}\n")
 	token := w.token(b, gen, "demo")
 	p, err := gen.Plan("demo")
 	if err != nil {
 		b.Fatal(err)
 	}
-	run := func(p *pipeline.Plan) func(*testing.B) {
+	run := func(decide func(context.Context, sdk.Request) pipeline.Decision) func(*testing.B) {
 		return func(b *testing.B) {
+			b.ReportAllocs()
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
-					if d := p.Decide(context.Background(), sdk.Request{Scheme: "bearer", Token: token}); d.Verdict != pipeline.Allowed {
+					if d := decide(context.Background(), sdk.Request{Scheme: "bearer", Token: token}); d.Verdict != pipeline.Allowed {
 						b.Errorf("%v %v %v", d.Verdict, d.Denial, d.Err)
 						return
 					}
@@ -34,8 +35,9 @@ func BenchmarkDecision(b *testing.B) {
 			})
 		}
 	}
-	b.Run("process", run(p))
-	b.Run("bare", run(barePlan(b, w)))
+	b.Run("process", run(p.DecideAnew))
+	b.Run("bare", run(barePlan(b, w).DecideAnew))
+	b.Run("remembered", run(p.Decide))
 }
 
 // bare runs parts in this process.

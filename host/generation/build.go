@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -16,13 +15,11 @@ import (
 	"github.com/realmgate/realmgate/host/config"
 	"github.com/realmgate/realmgate/host/limit"
 	"github.com/realmgate/realmgate/host/pipeline"
+	"github.com/realmgate/realmgate/host/remember"
 	"github.com/realmgate/realmgate/host/secret"
 	"github.com/realmgate/realmgate/host/token"
 	"github.com/realmgate/realmgate/sdk"
 )
-
-// maxCache is the most that a decision says it may be remembered.
-const maxCache = time.Minute
 
 // Deps are the rooms that a generation is built on.
 type Deps struct {
@@ -33,6 +30,8 @@ type Deps struct {
 	// Door guards the token endpoints; it outlives generations, which bring their own rules. nil: they are not guarded.
 	Door  *limit.Door
 	Audit *audit.Log // of the token endpoints; nil: none
+	// Memory remembers decisions, over all generations, each of which sees its own only; nil: nothing is remembered.
+	Memory *remember.Memory
 	// SecretCounts counts the reads of secrets, over all generations; nil: nothing does.
 	SecretCounts *secret.Counts
 	// Former is the generation that serves now; nil: none. Token services of brokers that both have know what they knew there.
@@ -48,6 +47,9 @@ func Build(ctx context.Context, cfg *config.Config, deps Deps) (*Generation, con
 		plugins: deps.Plugins, config: cfg, secrets: secret.New(nil), realms: map[string]*realm{}, hosts: map[string]string{},
 	}, bases: map[string]string{}}
 	b.gen.secrets.CountIn(deps.SecretCounts)
+	if deps.Memory != nil {
+		b.gen.memory = deps.Memory.Section()
+	}
 	b.stores(ctx)
 	b.parts(ctx)
 	for _, r := range cfg.Realms {
@@ -269,7 +271,11 @@ func (b *builder) realm(r config.Realm) {
 func (b *builder) plan(r config.Realm, mode pipeline.Mode) (*pipeline.Plan, error) {
 	c := pipeline.Config{
 		Realm: r.Name, Issuer: r.Issuer, Audience: r.Audience, Mode: mode,
-		Timeout: r.Authentication.Timeout, MaxCache: maxCache, Standing: b.deps.Directory,
+		Timeout: r.Authentication.Timeout, Standing: b.deps.Directory,
+		MaxCache: r.Authentication.Cache.MaxAge, MaxDenied: r.Authentication.Cache.DeniedMaxAge,
+	}
+	if b.gen.memory != nil {
+		c.Memory = b.gen.memory
 	}
 	var err error
 	parts := b.realms[r.Name]

@@ -12,6 +12,7 @@ import (
 	"github.com/realmgate/realmgate/host/custody"
 	"github.com/realmgate/realmgate/host/limit"
 	"github.com/realmgate/realmgate/host/pipeline"
+	"github.com/realmgate/realmgate/host/remember"
 	"github.com/realmgate/realmgate/host/secret"
 	"github.com/realmgate/realmgate/host/token"
 	"github.com/realmgate/realmgate/sdk"
@@ -45,6 +46,7 @@ type Generation struct {
 	plugins Plugins
 	config  *config.Config
 	secrets *secret.Service
+	memory  *remember.Section // nil: decisions are not remembered
 	handles []catalog.Handle
 	parts   []Part
 	realms  map[string]*realm
@@ -129,5 +131,11 @@ func (g *Generation) Internal() []string {
 // Secrets gives the secret stores.
 func (g *Generation) Secrets() *secret.Service { return g.secrets }
 
-// Release gives the instances back to their plugins. The generation must no longer be used for new decisions.
-func (g *Generation) Release(ctx context.Context) { g.plugins.Release(ctx, g.handles) }
+// Release forgets the generation's decisions and gives its instances back to their plugins. The generation must no longer be
+// used for new decisions.
+func (g *Generation) Release(ctx context.Context) {
+	if g.memory != nil {
+		g.memory.Close()
+	}
+	g.plugins.Release(ctx, g.handles)
+}

@@ -18,7 +18,9 @@ type Options struct {
 	Plugins Plugins
 	// SecretReads gives how often the value of a secret was remembered, and how often its store was asked; nil: never.
 	SecretReads func() (remembered, asked uint64)
-	Logger      hclog.Logger // gets what cannot be exposed; nil: silent
+	// Memory gives what is remembered of decisions; nil: nothing is.
+	Memory func() Remembered
+	Logger hclog.Logger // gets what cannot be exposed; nil: silent
 }
 
 // Metrics is what is measured. It is safe for concurrent use.
@@ -70,6 +72,9 @@ func New(o Options) *Metrics {
 	}
 	if o.SecretReads != nil {
 		m.registry.MustRegister(secretReads(o.SecretReads))
+	}
+	if o.Memory != nil {
+		m.registry.MustRegister(remembered(o.Memory))
 	}
 	m.handler = promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
 		ErrorLog: o.Logger.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Error}), MaxRequestsInFlight: 4, Timeout: 10 * time.Second,

@@ -63,15 +63,31 @@ func isTrusted(a netip.Addr, trusted []netip.Prefix) bool {
 
 type contextKey struct{}
 
+// carrier is a context with an origin, in one piece of memory.
+type carrier struct {
+	context.Context
+	origin Origin
+}
+
+// Value gives the origin, or what the context below has.
+func (c *carrier) Value(key any) any {
+	if key == (contextKey{}) {
+		return &c.origin
+	}
+	return c.Context.Value(key)
+}
+
 // With gives a context that carries the origin of its request.
 func With(ctx context.Context, o Origin) context.Context {
-	return context.WithValue(ctx, contextKey{}, o)
+	return &carrier{ctx, o}
 }
 
 // From gives the origin that a context carries; the zero Origin if it has none.
 func From(ctx context.Context) Origin {
-	o, _ := ctx.Value(contextKey{}).(Origin)
-	return o
+	if o, ok := ctx.Value(contextKey{}).(*Origin); ok {
+		return *o
+	}
+	return Origin{}
 }
 
 // Network gives the network that a client's address stands for: the address itself with IPv4, the /64 with IPv6, of

@@ -40,27 +40,39 @@ type Decision struct {
 	Roles     []string    // active, without a prefix
 	Denial    *sdk.Denial // when Denied
 	Err       error       // when Unavailable: for the log, never for the caller
-	// Credential is the verified one behind an allowed decision of the internal side; nil otherwise.
+	// Credential is the verified one behind what Plan.DecideOwn and Plan.Admit allow; nil otherwise.
 	Credential *sdk.Credential
 	TokenID    string
 	Expires    time.Time     // of the credential; zero: unknown
 	CacheFor   time.Duration // how long the decision may be remembered; zero: not at all
 }
 
-// Decide answers who the caller of req is. req.Realm is set to the plan's. The whole decision has one deadline.
+// Decide answers who the caller of req is, by what is remembered of an equal request if there is a memory. req.Realm is set
+// to the plan's. The whole decision has one deadline. What is answered is the caller's own.
 func (p *Plan) Decide(ctx context.Context, req sdk.Request) Decision {
+	if p.c.Memory == nil || p.NeedsHTTP() || p.c.MaxCache <= 0 && p.c.MaxDenied <= 0 {
+		return p.DecideAnew(ctx, req)
+	}
+	return p.c.Memory.Decide(ctx, p, req)
+}
+
+// DecideAnew is Decide with nothing remembered.
+func (p *Plan) DecideAnew(ctx context.Context, req sdk.Request) Decision {
 	ctx, cancel := context.WithTimeout(ctx, p.c.Timeout)
 	defer cancel()
 	req.Realm = p.c.Realm
+	d, hint := Decision{Realm: p.c.Realm}, sdk.CacheHint{}
 	switch p.c.Mode {
 	case ModeInternal:
-		return final(p.walk(ctx, req, p.c.Internal, sdk.SourceInternal))
+		d, hint = p.walk(ctx, req, p.c.Internal, sdk.SourceInternal)
 	case ModeExternal:
-		return final(p.walk(ctx, req, p.c.External, sdk.SourceExternal))
+		d, hint = p.walk(ctx, req, p.c.External, sdk.SourceExternal)
 	case ModeMixed:
-		return final(p.mixed(ctx, req))
+		d, hint = p.mixed(ctx, req)
 	}
-	return Decision{Realm: p.c.Realm}
+	d.Credential = nil
+	d.CacheFor = p.cacheFor(d, hint)
+	return final(d)
 }
 
 // DecideOwn decides on a token that has to be one of the realm's own: the external side is not asked. The token service
@@ -72,7 +84,8 @@ func (p *Plan) DecideOwn(ctx context.Context, req sdk.Request) Decision {
 	ctx, cancel := context.WithTimeout(ctx, p.c.Timeout)
 	defer cancel()
 	req.Realm = p.c.Realm
-	return final(p.walk(ctx, req, p.c.Internal, sdk.SourceInternal))
+	d, _ := p.walk(ctx, req, p.c.Internal, sdk.SourceInternal)
+	return final(d)
 }
 
 // Verify says what a token of the realm's own says, whether or not its principal may enter with it now: a token that is
@@ -111,19 +124,23 @@ func (p *Plan) verify(ctx context.Context, req sdk.Request) (sdk.Credential, err
 
 // mixed asks the internal side first. Only a token that it does not recognise falls through; one of ours that is bad is a
 // final no. While the internal side cannot tell, the external side's yes counts, but its no does not: the token might have
-// been ours. The internal side has half of the time at most, so that one that hangs leaves the other side enough.
-func (p *Plan) mixed(ctx context.Context, req sdk.Request) Decision {
+// been ours. The internal side has half of the time at most, so that one that hangs leaves the other side enough. A yes that
+// counts only for as long as the internal side cannot tell is not to be remembered.
+func (p *Plan) mixed(ctx context.Context, req sdk.Request) (Decision, sdk.CacheHint) {
 	half, cancel := context.WithTimeout(ctx, p.c.Timeout/2)
-	in := p.walk(half, req, p.c.Internal, sdk.SourceInternal)
+	in, inHint := p.walk(half, req, p.c.Internal, sdk.SourceInternal)
 	cancel()
 	if in.Verdict == Allowed || in.Verdict == Denied && in.Denial.Reason != sdk.ReasonNotMine {
-		return in
+		return in, inHint
 	}
-	ex := p.walk(ctx, req, p.c.External, sdk.SourceExternal)
-	if in.Verdict == Unavailable && ex.Verdict == Denied {
-		return in
+	ex, hint := p.walk(ctx, req, p.c.External, sdk.SourceExternal)
+	if in.Verdict == Unavailable {
+		hint.NoStore = true
+		if ex.Verdict == Denied {
+			return in, hint
+		}
 	}
-	return ex
+	return ex, hint.Least(inHint)
 }
 
 // final gives a NotMine that nobody else is left to answer its public name.
@@ -146,15 +163,17 @@ func (p *Plan) Admit(ctx context.Context, c sdk.Credential) Decision {
 	return p.run(ctx, &s, p.c.Admit, sdk.SourceInternal)
 }
 
-func (p *Plan) walk(ctx context.Context, req sdk.Request, r Route, src sdk.Source) Decision {
+// walk goes a route, and gives what its stages say about remembering where it led.
+func (p *Plan) walk(ctx context.Context, req sdk.Request, r Route, src sdk.Source) (Decision, sdk.CacheHint) {
 	if !r.takes(req.Scheme) {
-		return Decision{Realm: p.c.Realm, Verdict: Denied, Denial: sdk.AsDenial(sdk.NotMine())}
+		return Decision{Realm: p.c.Realm, Verdict: Denied, Denial: sdk.AsDenial(sdk.NotMine())}, sdk.CacheHint{}
 	}
 	if !r.NeedsHTTP {
 		req.HTTP = nil
 	}
 	s := sdk.State{Request: &req}
-	return p.run(ctx, &s, r.Legs, src).without(req.Token)
+	d := p.run(ctx, &s, r.Legs, src).without(req.Token)
+	return d, s.Cache
 }
 
 // without takes the presented token out of what a plugin says about it: the text goes to the caller and to the log.
@@ -194,7 +213,6 @@ func (p *Plan) run(ctx context.Context, s *sdk.State, legs []Leg, src sdk.Source
 	}
 	d.Principal, d.Roles = *s.Principal, s.Active
 	d.TokenID, d.Expires = s.Credential.TokenID, s.Credential.Expires
-	d.CacheFor = p.cacheFor(s)
 	d.Verdict = Allowed
 	return d
 }
@@ -208,17 +226,21 @@ func (d Decision) fail(err error) Decision {
 	return d
 }
 
-// cacheFor takes the least of all lives.
-func (p *Plan) cacheFor(s *sdk.State) time.Duration {
-	if s.Cache.NoStore {
-		return 0
+// cacheFor takes the least of all lives. A denial with a challenge is for one answer only: there may be a nonce in it.
+func (p *Plan) cacheFor(d Decision, hint sdk.CacheHint) time.Duration {
+	var least time.Duration
+	switch {
+	case hint.NoStore:
+	case d.Verdict == Allowed:
+		least = p.c.MaxCache
+	case d.Verdict == Denied && len(d.Denial.Challenge) == 0:
+		least = p.c.MaxDenied
 	}
-	least := p.c.MaxCache
-	if s.Cache.MaxAge > 0 {
-		least = min(least, s.Cache.MaxAge)
+	if hint.MaxAge > 0 {
+		least = min(least, hint.MaxAge)
 	}
-	if !s.Credential.Expires.IsZero() {
-		least = min(least, s.Credential.Expires.Sub(p.c.Now()))
+	if !d.Expires.IsZero() {
+		least = min(least, d.Expires.Sub(p.c.Now()))
 	}
 	return max(least, 0)
 }

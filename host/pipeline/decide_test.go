@@ -46,7 +46,7 @@ func lying(src sdk.Source, change func(*sdk.State)) stages {
 func plan(t *testing.T, mode Mode, internal, external stages, st Standing) *Plan {
 	t.Helper()
 	p, err := NewPlan(Config{
-		Realm: "r", Tenant: "idp", Issuer: "https://gate/r", Audience: []string{"aud"}, Mode: mode, Timeout: time.Second, MaxCache: time.Minute,
+		Realm: "r", Tenant: "idp", Issuer: "https://gate/r", Audience: []string{"aud"}, Mode: mode, Timeout: time.Second, MaxCache: time.Minute, MaxDenied: 2 * time.Second,
 		Internal: Route{Schemes: []string{"bearer"}, Legs: []Leg{internal}},
 		External: Route{Schemes: []string{"bearer"}, Legs: []Leg{external}},
 		Admit:    []Leg{internal}, Verify: []Leg{internal}, Standing: st, Now: func() time.Time { return now },
@@ -266,22 +266,3 @@ func (n noting) Run(ctx context.Context, _ *sdk.State) error {
 type waiting struct{}
 
 func (waiting) Run(ctx context.Context, _ *sdk.State) error { <-ctx.Done(); return ctx.Err() }
-
-func TestCacheForIsTheLeastOfAllLives(t *testing.T) {
-	tests := []struct {
-		name   string
-		change func(*sdk.State)
-		want   time.Duration
-	}{
-		{"the maximum", func(*sdk.State) {}, time.Minute},
-		{"the credential", func(s *sdk.State) { s.Credential.Expires = now.Add(5 * time.Second) }, 5 * time.Second},
-		{"a stage", func(s *sdk.State) { s.Cache = sdk.CacheHint{MaxAge: time.Second} }, time.Second},
-		{"never", func(s *sdk.State) { s.Cache = sdk.CacheHint{NoStore: true} }, 0},
-	}
-	for _, tt := range tests {
-		d := plan(t, ModeInternal, lying(sdk.SourceInternal, tt.change), nil, standing{}).Decide(t.Context(), sdk.Request{Scheme: "bearer"})
-		if d.CacheFor != tt.want {
-			t.Errorf("%s: %v", tt.name, d.CacheFor)
-		}
-	}
-}

@@ -37,15 +37,19 @@ func TestDecideOwnAsksTheInternalSideOnly(t *testing.T) {
 	}
 }
 
-func TestCredentialIsOfInternalDecisionsOnly(t *testing.T) {
+func TestCredentialIsOfOwnDecisionsOnly(t *testing.T) {
 	req := sdk.Request{Scheme: "bearer"}
-	if d := plan(t, ModeInternal, goodState(sdk.SourceInternal), nil, standing{}).Decide(t.Context(), req); d.Credential == nil || d.Credential.TokenID != "t1" {
+	own := plan(t, ModeInternal, goodState(sdk.SourceInternal), nil, standing{})
+	if d := own.DecideOwn(t.Context(), req); d.Credential == nil || d.Credential.TokenID != "t1" {
+		t.Errorf("%+v", d)
+	}
+	if d := own.Decide(t.Context(), req); d.Verdict != Allowed || d.Credential != nil {
 		t.Errorf("%+v", d)
 	}
 	if d := plan(t, ModeExternal, nil, goodState(sdk.SourceExternal), standing{}).Decide(t.Context(), req); d.Verdict != Allowed || d.Credential != nil {
 		t.Errorf("%+v", d)
 	}
-	if d := plan(t, ModeInternal, goodState(sdk.SourceInternal), nil, standing{sdk.Deny("token_revoked", "")}).Decide(t.Context(), req); d.Credential != nil {
+	if d := plan(t, ModeInternal, goodState(sdk.SourceInternal), nil, standing{sdk.Deny("token_revoked", "")}).DecideOwn(t.Context(), req); d.Credential != nil {
 		t.Errorf("a denied decision carries a credential: %+v", d)
 	}
 }

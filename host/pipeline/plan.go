@@ -35,6 +35,14 @@ type Standing interface {
 	CheckStanding(ctx context.Context, c sdk.Credential, p sdk.Principal) error
 }
 
+// Memory stands in front of plans.
+type Memory interface {
+	// Decide answers what [Plan.DecideAnew] would, or would have a moment ago: for no longer than Decision.CacheFor, and with
+	// nothing changed since that the realm's decisions depend on. Plans with NeedsHTTP are never asked about. What it answers
+	// belongs to the caller alone.
+	Decide(ctx context.Context, p *Plan, req sdk.Request) Decision
+}
+
 // Route is one way to a decision, from the request to the active roles.
 type Route struct {
 	Schemes   []string // authentication schemes that its verifier takes, lower case
@@ -50,7 +58,8 @@ type Config struct {
 	Audience []string // of the realm's own tokens; one must match
 	Mode     Mode
 	Timeout  time.Duration // of one decision, all stages together
-	MaxCache time.Duration // most that a decision may be remembered
+	// MaxCache and MaxDenied are the most that an allowed and a denied decision may be remembered; zero: not at all.
+	MaxCache, MaxDenied time.Duration
 
 	Internal Route // token broker, authenticator, active-roles provider
 	External Route // identity provider, mappers, authenticator, active-roles provider
@@ -58,6 +67,7 @@ type Config struct {
 	Verify   []Leg // token broker; internal and mixed
 
 	Standing Standing
+	Memory   Memory           // nil: each decision is made anew
 	Now      func() time.Time // nil: time.Now
 }
 

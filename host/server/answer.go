@@ -1,7 +1,6 @@
 package server
 
 import (
-	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
@@ -53,51 +52,24 @@ func answer(w http.ResponseWriter, r *http.Request, d pipeline.Decision) {
 }
 
 func allow(w http.ResponseWriter, r *http.Request, d pipeline.Decision) {
-	h := w.Header()
-	h.Set(principalHeader, encode(d.Principal.Name))
-	h.Set(principalIDHeader, encode(d.Principal.ID))
-	h.Set(rolesHeaderName, rolesHeader(d.Roles))
-	h.Set(realmHeaderName, encode(d.Realm))
-	a := allowance{
-		Realm: d.Realm, Tenant: d.Tenant, Source: d.Source.String(), Roles: sorted(d.Roles), RequestID: sdk.RequestID(r.Context()),
+	roles := d.Roles // ours alone
+	if roles == nil {
+		roles = []string{}
+	}
+	slices.Sort(roles)
+	p := pages.Get().(*page)
+	defer p.back()
+	p.setHeaders(w.Header(),
+		principalHeader, encode(d.Principal.Name), principalIDHeader, encode(d.Principal.ID), rolesHeaderName, encodeAll(roles), realmHeaderName, encode(d.Realm))
+	p.allowance = allowance{
+		Realm: d.Realm, Tenant: d.Tenant, Source: d.Source.String(), Roles: roles, RequestID: sdk.RequestID(r.Context()),
 		Principal: allowedPrincipal{d.Principal.ID, d.Principal.Name, d.Principal.Attributes},
 	}
 	if !d.Expires.IsZero() {
-		utc := d.Expires.UTC()
-		a.ExpiresAt = &utc
+		p.expires = d.Expires.UTC()
+		p.allowance.ExpiresAt = &p.expires
 	}
-	writeJSON(w, http.StatusOK, a)
-}
-
-func sorted(roles []string) []string {
-	out := append([]string{}, roles...)
-	slices.Sort(out)
-	return out
-}
-
-func rolesHeader(roles []string) string {
-	out := sorted(roles)
-	for i, r := range out {
-		out[i] = encode(r)
-	}
-	return strings.Join(out, ",")
-}
-
-// encode percent-encodes every byte but the unreserved characters of RFC 3986, so that no name can be taken for another,
-// for a list, or for the end of a header.
-func encode(s string) string {
-	const hex = "0123456789ABCDEF"
-	var b strings.Builder
-	for i := range len(s) {
-		if c := s[i]; consistsOf(s[i:i+1], "-._~") {
-			b.WriteByte(c)
-		} else {
-			b.WriteByte('%')
-			b.WriteByte(hex[c>>4])
-			b.WriteByte(hex[c&15])
-		}
-	}
-	return b.String()
+	p.write(w, http.StatusOK, &p.allowance)
 }
 
 // deny writes a no: 401 with challenges (RFC 6750 section 3), or 403.
@@ -201,12 +173,8 @@ func unavailable(w http.ResponseWriter, r *http.Request) {
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {
-	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(status)
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	_ = e.Encode(v) // a caller that has gone needs no answer
+	p := pages.Get().(*page)
+	defer p.back()
+	p.setHeaders(w.Header())
+	p.write(w, status, v)
 }

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+
 	"github.com/realmgate/realmgate/host/audit"
 	"github.com/realmgate/realmgate/host/pipeline"
 	"github.com/realmgate/realmgate/sdk"
@@ -29,7 +31,7 @@ func (s *Server) serveCheck(w http.ResponseWriter, r *http.Request, l Listener, 
 		refuse(w, r, fault.status, fault.reason, fault.message)
 		return
 	}
-	d, fault := s.decide(r, l, plan, realm, appended)
+	d, fault := s.decide(r, l, plan, realm, appended, false)
 	if fault != nil {
 		refuse(w, r, fault.status, fault.reason, fault.message)
 		return
@@ -37,6 +39,9 @@ func (s *Server) serveCheck(w http.ResponseWriter, r *http.Request, l Listener, 
 	if s.done(r, d, start) != nil {
 		unavailable(w, r)
 		return
+	}
+	if svc, ok := snap.TokenService(realm); ok { // what is remembered reaches no broker, who would notice that a key is gone
+		svc.LookAtKeys(r.Context())
 	}
 	answer(w, r, d)
 }
@@ -98,8 +103,9 @@ func auditLine(d pipeline.Decision) audit.Event {
 	return e
 }
 
-// decide asks the plan, or knows the answer without it: no credential, or none that could be one.
-func (s *Server) decide(r *http.Request, l Listener, plan *pipeline.Plan, realm, appended string) (pipeline.Decision, *refusal) {
+// decide asks the plan, or knows the answer without it: no credential, or none that could be one. Nothing remembered counts if
+// the decision is to be made anew.
+func (s *Server) decide(r *http.Request, l Listener, plan *pipeline.Plan, realm, appended string, anew bool) (pipeline.Decision, *refusal) {
 	scheme, token, fault, denial := credential(r)
 	if fault != nil {
 		return pipeline.Decision{}, fault
@@ -123,7 +129,11 @@ func (s *Server) decide(r *http.Request, l Listener, plan *pipeline.Plan, realm,
 				none = req.Scheme == ""
 			}
 		}
-		d = plan.Decide(r.Context(), req)
+		if anew {
+			d = plan.DecideAnew(r.Context(), req)
+		} else {
+			d = plan.Decide(r.Context(), req)
+		}
 	}
 	if none && d.Verdict == pipeline.Denied && (d.Denial == nil || d.Denial.Reason == reasonTokenNotRecognised) {
 		d.Denial = missing
@@ -150,7 +160,7 @@ func sane(realm string, d pipeline.Decision) pipeline.Decision {
 	switch {
 	case d.Realm != realm:
 		err = fmt.Errorf("the plan of realm %s decided for realm %q", realm, d.Realm)
-	case d.Verdict == pipeline.Allowed && len(rolesHeader(d.Roles)) > maxRolesHeader:
+	case d.Verdict == pipeline.Allowed && encodedListLen(d.Roles) > maxRolesHeader:
 		err = fmt.Errorf("the active roles of a principal do not fit into a header of %d bytes", maxRolesHeader)
 	default:
 		return d
@@ -160,17 +170,30 @@ func sane(realm string, d pipeline.Decision) pipeline.Decision {
 
 // log writes who was let in, and why not. Tokens never appear.
 func (s *Server) log(r *http.Request, d pipeline.Decision) {
-	log := s.deps.Logger.With("request_id", sdk.RequestID(r.Context()), "realm", d.Realm, "verdict", d.Verdict.String(), "peer", r.RemoteAddr)
+	level := hclog.Info
 	switch {
-	case d.Verdict == pipeline.Allowed:
-		log.Info("decision", "tenant", d.Tenant, "source", d.Source.String(), "principal", d.Principal.Name, "principal_id", d.Principal.ID,
-			"roles", d.Roles, "token_id", d.TokenID)
-	case d.Verdict == pipeline.Denied:
-		reason, detail, _ := public(d.Denial)
-		log.Info("decision", "reason", reason, "detail", detail)
+	case d.Verdict == pipeline.Allowed, d.Verdict == pipeline.Denied:
 	case r.Context().Err() != nil: // the caller did not wait: that is no fault of ours
-		log.Debug("decision", "error", d.Err)
+		level = hclog.Debug
 	default:
-		log.Error("decision", "error", d.Err)
+		level = hclog.Error
 	}
+	if level >= s.deps.Logger.GetLevel() { // a line that nobody wants costs nothing
+		s.logAt(level, r, d)
+	}
+}
+
+func (s *Server) logAt(level hclog.Level, r *http.Request, d pipeline.Decision) {
+	line := []any{"request_id", sdk.RequestID(r.Context()), "realm", d.Realm, "verdict", d.Verdict.String(), "peer", r.RemoteAddr}
+	switch d.Verdict {
+	case pipeline.Allowed:
+		line = append(line, "tenant", d.Tenant, "source", d.Source.String(), "principal", d.Principal.Name, "principal_id", d.Principal.ID,
+			"roles", d.Roles, "token_id", d.TokenID)
+	case pipeline.Denied:
+		reason, detail, _ := public(d.Denial)
+		line = append(line, "reason", reason, "detail", detail)
+	default:
+		line = append(line, "error", d.Err)
+	}
+	s.deps.Logger.Log(level, "decision", line...)
 }

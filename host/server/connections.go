@@ -62,7 +62,7 @@ func (s *Server) decideToken(r *http.Request, plan *pipeline.Plan, realm string)
 		s.log(r, d)
 		return d, nil
 	}
-	return s.decide(r, Listener{}, plan, realm, "")
+	return s.decide(r, Listener{}, plan, realm, "", true)
 }
 
 // onlyTokens is the no to a credential that is no bearer token.

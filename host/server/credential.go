@@ -20,6 +20,9 @@ func credential(r *http.Request) (scheme, token string, _ *refusal, _ *sdk.Denia
 		return "", "", nil, &sdk.Denial{Reason: reasonTokenTooLarge, Detail: "the credential is too large"}
 	}
 	scheme, token, _ = strings.Cut(headers[0], " ")
+	if scheme == "Bearer" { // as nearly everybody writes it
+		scheme = "bearer"
+	}
 	scheme, token = strings.ToLower(scheme), strings.TrimLeft(token, " ")
 	switch {
 	case len(token) > maxToken:

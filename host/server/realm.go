@@ -20,7 +20,7 @@ type refusal struct {
 // has to name the same one, so that a caller cannot choose behind the back of the proxy. X-Forwarded-Host of a trusted
 // proxy that speaks this dialect counts beside Host, not instead of it.
 func realmOf(snap Snapshot, l Listener, r *http.Request, pathRealm string) (string, *refusal) {
-	var named []string
+	named := make([]string, 0, 4)
 	if pathRealm != "" {
 		named = append(named, pathRealm)
 	}
@@ -86,8 +86,10 @@ func hostName(h string) string {
 	} else if strings.Count(h, ":") == 1 {
 		h, _, _ = strings.Cut(h, ":")
 	}
-	if a, err := netip.ParseAddr(h); err == nil {
-		return a.String()
+	if h != "" && (h[0] >= '0' && h[0] <= '9' || strings.Contains(h, ":")) {
+		if a, err := netip.ParseAddr(h); err == nil {
+			return a.String()
+		}
 	}
 	return strings.TrimSuffix(h, ".")
 }

@@ -72,7 +72,7 @@ func route(path string) (d door, realm, behind string) {
 		if !ok || !isRealmName(realm) {
 			return noDoor, "", ""
 		}
-		rest = "/" + rest
+		rest = path[len(path)-len(rest)-1:]
 	}
 	switch rest {
 	case "/v1/check":

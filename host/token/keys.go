@@ -94,6 +94,10 @@ func (k *keySet) look(ctx context.Context) {
 	}
 }
 
+// LookAtKeys sees to it that a change of the keys is noticed within seconds although nobody asks for tokens or keys. It does not
+// wait.
+func (s *Service) LookAtKeys(ctx context.Context) { s.keys.look(ctx) }
+
 func (k *keySet) fly(ctx context.Context) <-chan singleflight.Result {
 	return k.flight.DoChan("", func() (any, error) {
 		if p, done, err := k.kept(); done { // another flight has landed just now

@@ -17,6 +17,7 @@ import (
 type keyNotes struct {
 	publishing sync.Mutex // held by the one who notes a set
 	kids       []string
+	believed   []string // keys of the last set; used by one call of gone at a time
 
 	mu      sync.Mutex
 	head    string // header of the last token, which names its key
@@ -42,6 +43,20 @@ func (n *keyNotes) published(s *Service, kids []string) {
 		}
 	}
 	n.kids = told
+}
+
+// gone ends what is remembered of the realm's decisions if a key is not in the set any more that was in the one before: tokens
+// of that key may be remembered as good ones. It is tried again with the next set if the directory fails.
+func (n *keyNotes) gone(s *Service, kids []string) {
+	if slices.ContainsFunc(n.believed, func(kid string) bool { return !slices.Contains(kids, kid) }) {
+		ctx, cancel := context.WithTimeout(context.Background(), s.c.Timeout)
+		defer cancel()
+		if _, err := s.c.Directory.MoveEpoch(ctx, s.c.Realm); err != nil {
+			s.c.Logger.Error("a key is no longer accepted, but decisions on its tokens are remembered until their time is over", "realm", s.c.Realm, "error", err)
+			return
+		}
+	}
+	n.believed = kids
 }
 
 // signed notes by which key a token is signed, before the token is sent. What is no JWT, or names no key, is not noted.

@@ -27,6 +27,8 @@ type Directory interface {
 	RevokeToken(ctx context.Context, realm, issuer, tokenID string, until time.Time) error
 	// IsRevoked says whether RevokeToken was called with the same id.
 	IsRevoked(ctx context.Context, realm, issuer, tokenID string) (bool, error)
+	// MoveEpoch ends what is remembered of the realm's decisions.
+	MoveEpoch(ctx context.Context, realm string) (uint64, error)
 }
 
 // Issuer is the half of a sdk.TokenBroker that makes tokens.
@@ -128,7 +130,10 @@ func New(c Config) (*Service, error) {
 	if c.Keys != nil && s.keys == nil {
 		s.keys = &keySet{
 			publisher: c.Keys, timeout: c.Timeout, now: c.Now, log: c.Logger.With("realm", c.Realm),
-			note: func(kids []string) { s.notes.published(s, kids) },
+			note: func(kids []string) {
+				s.notes.gone(s, kids)
+				s.notes.published(s, kids)
+			},
 		}
 	}
 	if c.RolePrefix != "" && !isScopeToken(c.RolePrefix) {

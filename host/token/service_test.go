@@ -36,6 +36,14 @@ var now = time.Unix(1_800_000_000, 0)
 type clients struct {
 	err     error
 	revoked *[]string
+	moved   *[]string // realms whose epoch was moved
+}
+
+func (c clients) MoveEpoch(_ context.Context, realm string) (uint64, error) {
+	if c.err == nil && c.moved != nil {
+		*c.moved = append(*c.moved, realm)
+	}
+	return 1, c.err
 }
 
 // alice's newest secret has the version 3.

@@ -35,6 +35,10 @@ var rules = []rule{
 		reason: "a decision is made from nouns and interfaces, whatever carries them",
 	},
 	{
+		rooms: []string{"./host/remember"}, deny: []string{grpc, goPlugin, "./proto", hcl, "net/http"},
+		reason: "what is remembered are decisions, whatever they were asked by and made of",
+	},
+	{
 		rooms: []string{"./host/child"}, deny: []string{hcl, "./host/catalog", "./host/config", "./host/generation", "./host/server", "./host/pipeline"},
 		reason: "a process is started and ended without knowing what it is for",
 	},

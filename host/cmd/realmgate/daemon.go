@@ -23,6 +23,7 @@ import (
 	"github.com/realmgate/realmgate/host/limit"
 	"github.com/realmgate/realmgate/host/metrics"
 	"github.com/realmgate/realmgate/host/reload"
+	"github.com/realmgate/realmgate/host/remember"
 	"github.com/realmgate/realmgate/host/secret"
 )
 
@@ -33,6 +34,7 @@ type rooms struct {
 	catalog   *catalog.Catalog
 	audit     *audit.Log
 	metrics   *metrics.Metrics
+	memory    *remember.Memory
 	build     generation.Deps // for a generation, but for its plugins
 	holder    generation.Holder
 	first     reload.Serving
@@ -69,13 +71,14 @@ func open(ctx context.Context, std streams, cfg *config.Config, log hclog.Logger
 		return r, err
 	}
 	var reads secret.Counts
-	r.metrics = metrics.New(metrics.Options{Version: version, Plugins: r.catalog, SecretReads: reads.Reads, Logger: r.log.Named("metrics")})
+	r.memory = remember.New(cacheLimits(cfg), r.directory)
+	r.metrics = metrics.New(metrics.Options{Version: version, Plugins: r.catalog, SecretReads: reads.Reads, Memory: r.remembered, Logger: r.log.Named("metrics")})
 	r.first.Set = r.catalog.Prepare(ctx, r.first.Sources)
 	door, err := limit.New(limit.DefaultEntries, nil)
 	if err != nil {
 		return r, err
 	}
-	r.build = generation.Deps{Directory: r.directory, LookupEnv: os.LookupEnv, Door: door, Audit: r.audit, SecretCounts: &reads, Logger: r.log}
+	r.build = generation.Deps{Directory: r.directory, LookupEnv: os.LookupEnv, Door: door, Audit: r.audit, Memory: r.memory, SecretCounts: &reads, Logger: r.log}
 	deps := r.build
 	deps.Plugins = r.first.Set
 	gen, diags := generation.Build(ctx, cfg, deps)
@@ -86,6 +89,14 @@ func open(ctx context.Context, std streams, cfg *config.Config, log hclog.Logger
 	r.first.Held = generation.Hold(gen)
 	r.holder.Switch(r.first.Held)
 	return r, nil
+}
+
+// remembered tells the metrics about the memory.
+func (r *rooms) remembered() metrics.Remembered { return metrics.Remembered(r.memory.Stats()) }
+
+// cacheLimits bounds what a daemon remembers of decisions.
+func cacheLimits(cfg *config.Config) remember.Limits {
+	return remember.Limits{Allowed: cfg.DecisionCache.Memory, Denied: cfg.DecisionCache.DeniedMemory}
 }
 
 // closeLimit bounds the end of the plugins when a start fails.

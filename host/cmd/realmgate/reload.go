@@ -24,6 +24,7 @@ func (r *rooms) reloads(ctx context.Context, std streams, srv *server.Server, fi
 		return func() {
 			r.log.SetLevel(hclog.LevelFromString(cfg.Log.Level))
 			srv.SetGrace(cfg.ShutdownGrace)
+			r.memory.Limit(cacheLimits(cfg))
 			for _, l := range all {
 				if l.TLS == nil {
 					continue

@@ -70,7 +70,7 @@ func testConcurrency(t *testing.T, s *store) {
 	}
 	wg.Wait()
 	ok(t, s.Refresh(ctx))
-	if got, want := s.Epoch("r"), uint64(2+workers*rounds*5); got != want {
+	if got, want := s.Epoch("r"), uint64(3+workers*rounds*5); got != want {
 		t.Errorf("epoch %d, want %d", got, want)
 	}
 	shared, err := s.GetPrincipal(ctx, "r", "shared")

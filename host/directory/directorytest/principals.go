@@ -51,7 +51,7 @@ func testBootstrapUnshown(t *testing.T, s *store) {
 	}
 	_, err = s.GetPrincipal(t.Context(), "r", "root")
 	fails(t, err, directory.ErrNotFound)
-	if e := s.Epoch("r"); e != 0 {
+	if e := s.Epoch("r"); e != 1 {
 		t.Errorf("epoch %d", e)
 	}
 	created, err = s.Bootstrap(t.Context(), "r", func(directory.Principal, directory.ClientSecret) error { return nil })

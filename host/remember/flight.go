@@ -1,0 +1,85 @@
+package remember
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/realmgate/realmgate/host/pipeline"
+)
+
+// errEnded is what those are told who waited for a decision that a panic ended.
+var errEnded = errors.New("the decision on an equal request ended without an answer")
+
+// flights are the decisions that are under way.
+type flights struct {
+	mu      sync.Mutex
+	running map[key]*flight
+}
+
+// flight is a decision that is under way. It goes on for as long as anybody waits for it, whoever began it; its plan bounds
+// its time.
+type flight struct {
+	ctx    context.Context
+	cancel context.CancelFunc
+	end    func() bool   // no longer watch the one who began
+	users  int           // who waits; guarded by flights.mu
+	done   chan struct{} // closed when there is an answer
+	answer pipeline.Decision
+	leave  func()
+}
+
+// join gives the flight of a key that is under way, or a new one, which the caller is then to end with land.
+func (fs *flights) join(ctx context.Context, k key) (f *flight, first bool) {
+	fs.mu.Lock()
+	f, ok := fs.running[k]
+	if !ok {
+		f = &flight{done: make(chan struct{})}
+		f.ctx, f.cancel = context.WithCancel(context.WithoutCancel(ctx))
+		f.leave = func() { fs.leave(f, k) }
+		fs.running[k] = f
+	}
+	f.users++
+	fs.mu.Unlock()
+	if !ok {
+		f.end = context.AfterFunc(ctx, f.leave)
+	}
+	return f, !ok
+}
+
+// leave ends a flight for which nobody waits any more. Who comes later begins a new one.
+func (fs *flights) leave(f *flight, k key) {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	if f.users--; f.users > 0 {
+		return
+	}
+	f.cancel()
+	if fs.running[k] == f {
+		delete(fs.running, k)
+	}
+}
+
+// land gives the answer to all who wait, who share it.
+func (fs *flights) land(f *flight, k key, d pipeline.Decision) {
+	fs.mu.Lock()
+	if fs.running[k] == f {
+		delete(fs.running, k)
+	}
+	fs.mu.Unlock()
+	f.answer = d
+	close(f.done)
+	f.end()
+	f.cancel()
+}
+
+// wait gives the answer, or false when ctx ends before there is one.
+func (f *flight) wait(ctx context.Context) (pipeline.Decision, bool) {
+	select {
+	case <-f.done:
+		return f.answer, true
+	case <-ctx.Done():
+		f.leave()
+		return pipeline.Decision{}, false
+	}
+}

@@ -1,0 +1,109 @@
+package remember
+
+import (
+	"context"
+	"sync/atomic"
+
+	"github.com/maypok86/otter/v2"
+
+	"github.com/realmgate/realmgate/host/pipeline"
+	"github.com/realmgate/realmgate/sdk"
+)
+
+// Section is what one generation remembers; no other one sees it. It is a pipeline.Memory.
+type Section struct {
+	m      *Memory
+	number uint64
+	closed atomic.Bool
+}
+
+var _ pipeline.Memory = (*Section)(nil)
+
+// Section gives a section that is empty, for a generation.
+func (m *Memory) Section() *Section { return &Section{m: m, number: m.sections.Add(1)} }
+
+// Close forgets what the section remembers. It answers on, and remembers nothing any more.
+func (s *Section) Close() {
+	s.closed.Store(true)
+	for _, space := range [...]*otter.Cache[key, *entry]{s.m.allowed, s.m.denied} {
+		for k, e := range space.All() {
+			if e.section == s.number {
+				space.Invalidate(k)
+			}
+		}
+	}
+}
+
+// Decide answers by what is remembered, by the answer to an equal request that is under way, or by the plan.
+func (s *Section) Decide(ctx context.Context, p *pipeline.Plan, r sdk.Request) pipeline.Decision {
+	m := s.m
+	epoch := m.epochs.Epoch(p.Realm())
+	if epoch == 0 || !keyed(r) {
+		m.counts.passed.Add(1)
+		return p.DecideAnew(ctx, r)
+	}
+	k := m.keys.of(s.number, p.Realm(), epoch, r)
+	now := m.now()
+	if e := m.look(k, now); e != nil {
+		m.counts.memory.Add(1)
+		d := own(e.decision)
+		d.CacheFor = now.until(e.end)
+		return d
+	}
+	return s.miss(ctx, p, r, k, epoch)
+}
+
+func (s *Section) miss(ctx context.Context, p *pipeline.Plan, r sdk.Request, k key, epoch uint64) pipeline.Decision {
+	m := s.m
+	f, first := m.flights.join(ctx, k)
+	if first {
+		return s.lead(f, p, r, k, epoch)
+	}
+	d, ok := f.wait(ctx)
+	switch {
+	case !ok: // the caller did not wait
+		return pipeline.Decision{Realm: p.Realm(), Err: ctx.Err()}
+	case d.CacheFor > 0 || d.Verdict == pipeline.Unavailable:
+		m.counts.shared.Add(1)
+		return own(d)
+	}
+	// A stage said that the answer is for that request alone.
+	m.counts.plan.Add(1)
+	return p.DecideAnew(ctx, r)
+}
+
+// lead decides for all who wait for an equal request, and remembers the answer: only if the epoch is still the one of the key, and
+// for no longer than counts from the beginning, since it may be of that moment.
+func (s *Section) lead(f *flight, p *pipeline.Plan, r sdk.Request, k key, epoch uint64) (d pipeline.Decision) {
+	m := s.m
+	d = pipeline.Decision{Realm: p.Realm(), Err: errEnded} // what the others are told if a panic ends us
+	defer func() { m.flights.land(f, k, own(d)) }()
+	begin := m.now()
+	if e := m.look(k, begin); e != nil { // of a flight that has just ended
+		m.counts.memory.Add(1)
+		d = own(e.decision)
+		d.CacheFor = begin.until(e.end)
+		return d
+	}
+	m.counts.plan.Add(1)
+	d = p.DecideAnew(f.ctx, r)
+	if d.CacheFor <= 0 || m.epochs.Epoch(p.Realm()) != epoch {
+		return d
+	}
+	e := &entry{decision: own(d), section: s.number, end: begin.add(d.CacheFor)}
+	if !d.Expires.IsZero() && d.Expires.Before(e.end.wall) {
+		e.end.wall = d.Expires
+	}
+	if e.weight() > mostWeight {
+		return d
+	}
+	space := m.denied
+	if d.Verdict == pipeline.Allowed {
+		space = m.allowed
+	}
+	space.Set(k, e)
+	if s.closed.Load() { // maybe before it was put there
+		space.Invalidate(k)
+	}
+	return d
+}
