@@ -101,7 +101,7 @@ func TestMetricsListener(t *testing.T) {
 	}
 	d := newWorld(t, false).deps()
 	d.Metrics = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "metrics") })
-	s, err := New(Config{Listeners: []Listener{{Name: "x", Address: "127.0.0.1:0"}}, MetricsAddress: "127.0.0.1:0"}, d)
+	s, err := New(Config{Listeners: []Listener{{Name: "x", Address: "127.0.0.1:0"}}, MetricsAddress: "127.0.0.1:0", Grace: 10 * time.Second}, d)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,8 +122,13 @@ func TestMetricsListener(t *testing.T) {
 			t.Errorf("%s: %d %s", path, res.StatusCode, body)
 		}
 	}
-	if res, err := http.Get("http://" + s.Addr("x").String() + "/metrics"); err != nil || res.StatusCode != http.StatusNotFound {
-		t.Errorf("a listener for callers has metrics: %v %v", res, err)
+	res, err := http.Get("http://" + s.Addr("x").String() + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	if res.StatusCode != http.StatusNotFound {
+		t.Errorf("a listener for callers has metrics: %d", res.StatusCode)
 	}
 	cancel()
 	if err := <-done; err != nil {
