@@ -3,7 +3,7 @@ package plugintest
 import (
 	"go/parser"
 	"go/token"
-	"io/fs"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -55,11 +55,18 @@ func TestReadCases(t *testing.T) {
 // The suite is part of a daemon: it does not import what is for tests.
 func TestWithoutTesting(t *testing.T) {
 	t.Parallel()
-	packages, err := parser.ParseDir(token.NewFileSet(), ".", func(f fs.FileInfo) bool { return !strings.HasSuffix(f.Name(), "_test.go") }, parser.ImportsOnly)
-	if err != nil {
-		t.Fatal(err)
+	files, err := filepath.Glob("*.go")
+	if err != nil || len(files) < 10 {
+		t.Fatal(files, err)
 	}
-	for name, f := range packages["plugintest"].Files {
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
 		for _, i := range f.Imports {
 			if i.Path.Value == `"testing"` {
 				t.Errorf("%s imports testing", name)

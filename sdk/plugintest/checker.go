@@ -19,6 +19,7 @@ func checkChecker(ctx context.Context, s *suite, c Case) error {
 	if err != nil {
 		return err
 	}
+	began := time.Now()
 	limited, cancel := context.WithTimeout(ctx, checkerTime)
 	defer cancel()
 	err = s.process.Check(limited, c.Setup.Realm, c.Kind, i.id)
@@ -26,7 +27,7 @@ func checkChecker(ctx context.Context, s *suite, c Case) error {
 	switch {
 	case errors.As(err, &f) && f.Code == rpc.CodePanic:
 		err = fmt.Errorf("whether it can work: %w", err)
-	case limited.Err() != nil:
+	case limited.Err() != nil || time.Since(began) > checkerTime-100*time.Millisecond: // the plugin's clock may be the first to say so
 		err = fmt.Errorf("it does not say within %v whether it can work", checkerTime)
 	default:
 		err = nil

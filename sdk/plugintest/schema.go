@@ -34,7 +34,7 @@ func checkSchema(ctx context.Context, s *suite, c Case) error {
 	for _, key := range slices.Sorted(maps.Keys(given)) {
 		p := sc.Properties[key]
 		if p == nil {
-			faults = append(faults, fmt.Errorf("Configure takes the key %q, which the schema does not have", key))
+			faults = append(faults, fmt.Errorf("the schema does not have the key %q, which Configure takes", key))
 			continue
 		}
 		if odd := p.another(); odd != nil {

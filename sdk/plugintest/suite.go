@@ -53,7 +53,7 @@ func (s *suite) start(ctx context.Context) error {
 		defer context.AfterFunc(ctx, p.Kill)()
 	}
 	if s.manifest, err = s.process.Describe(ctx, "plugintest"); err != nil {
-		return fmt.Errorf("Describe: %w", err)
+		return fmt.Errorf("it does not describe itself: %w", err)
 	}
 	s.host.offers = s.manifest.Offers // nobody asks before the session
 	return s.process.OpenSession(s.life)

@@ -38,9 +38,12 @@ func roguePlugin() {
 		os.Exit(4)
 	case "floods":
 		line := append(bytes.Repeat([]byte("x"), 4000), '\n')
-		for range 8000 {
-			_, _ = os.Stderr.Write(line)
-		}
+		to := os.Stderr // go-plugin puts another file in its place
+		go func() {
+			for range 5000 {
+				_, _ = to.Write(line)
+			}
+		}()
 	}
 	var wants []sdk.Option
 	if rogueMode != "does not say what it wants" {
@@ -61,6 +64,9 @@ func roguePlugin() {
 		sdk.IdentityProviderType("rogue", func(context.Context, sdk.Setup, struct{}) (rogueProvider, error) { return rogueProvider{}, nil }),
 		sdk.ActiveRolesProviderType("rogue", func(context.Context, sdk.Setup, struct{}) (rogueRoles, error) { return rogueRoles{}, nil }),
 	}}
+	if kind := rogueKind(); kind != 0 {
+		server.Implementations = slices.DeleteFunc(server.Implementations, func(i sdk.Implementation) bool { return i.Kind() != kind })
+	}
 	server.UnaryOnly = rogueMode == "speaks no session legs"
 	if rogueMode == "has no version" {
 		server.Version = ""
@@ -76,6 +82,23 @@ func roguePlugin() {
 		},
 	})
 	os.Exit(0)
+}
+
+// rogueKind says which part shows what the rogue does wrong: it offers no other. None: all do.
+func rogueKind() sdk.Kind {
+	switch rogueMode {
+	case "", "speaks no session legs":
+		return 0
+	case "remembers across realms", "answers for another realm", "does not say what it wants":
+		return sdk.KindAuthenticator
+	case "issues for another realm", "issues long lives", "believes any signature", "believes other realms", "logs its secret", "tells its secret":
+		return sdk.KindTokenBroker
+	case "believes any token":
+		return sdk.KindIdentityProvider
+	case "activates what is asked for":
+		return sdk.KindActiveRolesProvider
+	}
+	return sdk.KindPrincipalMapper
 }
 
 type rogueServer struct {
@@ -109,7 +132,7 @@ func rogueCall(ctx context.Context, req any, info *grpc.UnaryServerInfo, next gr
 		}
 	case *pluginv1.DescribeRequest:
 		if rogueMode == "does not describe itself" {
-			<-ctx.Done()
+			time.Sleep(time.Hour)
 		}
 		resp, err := next(ctx, req)
 		if d, ok := resp.(*pluginv1.DescribeResponse); ok && rogueMode == "has another schema" {
