@@ -115,3 +115,14 @@ func TestVerify(t *testing.T) {
 		}
 	}
 }
+
+// What was printed and not kept may have had a secret in it.
+func TestUnseenOutput(t *testing.T) {
+	t.Parallel()
+	for unseen, want := range map[int]string{0: "", 7: "prints too much: 7 bytes"} {
+		n := &notes{plugins: []*Plugin{{Log: func() string { return "" }, Unseen: func() int { return unseen }}}}
+		if err := (&suite{notes: n}).checkSecrecy(); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%d: %v, want %q", unseen, err, want)
+		}
+	}
+}

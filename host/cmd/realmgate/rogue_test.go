@@ -36,14 +36,6 @@ func roguePlugin() {
 	case "ends at once":
 		fmt.Fprintln(os.Stderr, "panic: no licence")
 		os.Exit(4)
-	case "floods":
-		line := append(bytes.Repeat([]byte("x"), 4000), '\n')
-		to := os.Stderr // go-plugin puts another file in its place
-		go func() {
-			for range 5000 {
-				_, _ = to.Write(line)
-			}
-		}()
 	}
 	var wants []sdk.Option
 	if rogueMode != "does not say what it wants" {
