@@ -50,7 +50,7 @@ type Decision struct {
 // Decide answers who the caller of req is, by what is remembered of an equal request if there is a memory. req.Realm is set
 // to the plan's. The whole decision has one deadline. What is answered is the caller's own.
 func (p *Plan) Decide(ctx context.Context, req sdk.Request) Decision {
-	if p.c.Memory == nil || p.NeedsHTTP() || p.c.MaxCache <= 0 && p.c.MaxDenied <= 0 {
+	if !p.Remembers() {
 		return p.DecideAnew(ctx, req)
 	}
 	return p.c.Memory.Decide(ctx, p, req)

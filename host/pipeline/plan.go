@@ -103,6 +103,11 @@ func (p *Plan) Realm() string { return p.c.Realm }
 // Mode gives the authentication type of the plan's realm.
 func (p *Plan) Mode() Mode { return p.c.Mode }
 
+// Remembers says whether a decision may be answered by what is remembered of an equal request.
+func (p *Plan) Remembers() bool {
+	return p.c.Memory != nil && !p.NeedsHTTP() && (p.c.MaxCache > 0 || p.c.MaxDenied > 0)
+}
+
 // NeedsHTTP says whether any stage wants Request.HTTP; only then need it be filled in.
 func (p *Plan) NeedsHTTP() bool { return p.c.Internal.NeedsHTTP || p.c.External.NeedsHTTP }
 

@@ -40,8 +40,10 @@ func (s *Server) serveCheck(w http.ResponseWriter, r *http.Request, l Listener, 
 		unavailable(w, r)
 		return
 	}
-	if svc, ok := snap.TokenService(realm); ok { // what is remembered reaches no broker, who would notice that a key is gone
-		svc.LookAtKeys(r.Context())
+	if plan.Remembers() { // what is remembered reaches no broker, who would notice that a key is gone
+		if svc, ok := snap.TokenService(realm); ok {
+			svc.LookAtKeys(r.Context())
+		}
 	}
 	answer(w, r, d)
 }
