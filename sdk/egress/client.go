@@ -19,7 +19,7 @@ const (
 	maxHeader        = 64 << 10
 )
 
-// ErrTooLong is the error of [ReadAll] for a body beyond its bound.
+// ErrTooLong is the error of [ReadAll] and [Bound] for a body beyond its bound.
 var ErrTooLong = errors.New("the answer is too long")
 
 // Options are those of an HTTP client. The zero Options are fit for use, but refuse no address.
@@ -73,4 +73,36 @@ func ReadAll(body io.Reader, limit int64) ([]byte, error) {
 		return nil, fmt.Errorf("%w: more than %d bytes", ErrTooLong, limit)
 	}
 	return b, nil
+}
+
+// Bound gives a transport whose answers have bodies of at most limit bytes, for a client whose reading is not ours. Reading a
+// longer one fails with [ErrTooLong].
+func Bound(t http.RoundTripper, limit int64) http.RoundTripper { return bound{t, limit} }
+
+type bound struct {
+	http.RoundTripper
+	limit int64
+}
+
+// RoundTrip bounds the answer.
+func (b bound) RoundTrip(r *http.Request) (*http.Response, error) {
+	answer, err := b.RoundTripper.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	answer.Body = &boundBody{ReadCloser: answer.Body, left: b.limit, limit: b.limit}
+	return answer, nil
+}
+
+type boundBody struct {
+	io.ReadCloser
+	left, limit int64
+}
+
+func (b *boundBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if b.left -= int64(n); b.left < 0 {
+		return 0, fmt.Errorf("%w: more than %d bytes", ErrTooLong, b.limit)
+	}
+	return n, err
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -151,6 +152,15 @@ func TestClientIsBounded(t *testing.T) {
 	}
 	if b, err := ReadAll(answer.Body, 1001); err != nil || len(b) != 1001 {
 		t.Errorf("%d bytes, %v", len(b), err)
+	}
+	for limit, fits := range map[int64]bool{1000: false, 1001: true} { // for who reads without a bound
+		c := &http.Client{Transport: Bound(NewTransport(Options{}), limit)}
+		if answer, err = get(t, c, s.URL+"/body"); err != nil {
+			t.Fatal(err)
+		}
+		if b, err := io.ReadAll(answer.Body); fits != (err == nil) || !fits && !errors.Is(err, ErrTooLong) || int64(len(b)) > limit {
+			t.Errorf("bound to %d: %d bytes, %v", limit, len(b), err)
+		}
 	}
 }
 

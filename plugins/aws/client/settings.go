@@ -2,8 +2,6 @@ package client
 
 import (
 	"errors"
-	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"time"
@@ -62,7 +60,7 @@ func (s *Settings) Client(e Endpoint) (*http.Client, error) {
 	}
 	// The environment has a proxy only if the operator put it into the plugin's block.
 	c := egress.NewClient(egress.Options{Deny: deny, RootCAs: roots, Timeout: s.Timeout.Std(), EnvironmentProxy: true})
-	c.Transport = bounded{c.Transport}
+	c.Transport = egress.Bound(c.Transport, maxAnswer)
 	return c, nil
 }
 
@@ -101,29 +99,4 @@ func checkEndpoint(text string, deny egress.List) error {
 		return errors.New("the URL must not have a query or a fragment")
 	}
 	return egress.CheckSecret(u)
-}
-
-// bounded ends an answer that is too long with an error.
-type bounded struct{ http.RoundTripper }
-
-func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
-	answer, err := b.RoundTripper.RoundTrip(r)
-	if err != nil {
-		return nil, err
-	}
-	answer.Body = &body{ReadCloser: answer.Body, left: maxAnswer}
-	return answer, nil
-}
-
-type body struct {
-	io.ReadCloser
-	left int64
-}
-
-func (b *body) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if b.left -= int64(n); b.left < 0 {
-		return 0, fmt.Errorf("%w: more than %d bytes", egress.ErrTooLong, maxAnswer)
-	}
-	return n, err
 }

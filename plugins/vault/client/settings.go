@@ -88,7 +88,7 @@ func New(s Server) (*Client, error) {
 
 func build(s Server, urls []*url.URL, t *transports) (*Client, error) {
 	c := &Client{timeout: s.Timeout.Std(), retries: s.Retries, transport: t}
-	h := &http.Client{Transport: bounded{t}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	h := &http.Client{Transport: egress.Bound(t, maxAnswer), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	for _, u := range urls {
 		a, err := api.NewClient(&api.Config{
 			Address: u.String(), HttpClient: h, DisableEnvironment: true, DisableRedirects: true, CheckRetry: never,
