@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 
 	"github.com/realmgate/realmgate/sdk"
@@ -43,6 +44,35 @@ func Manual(about map[string]string, impls ...sdk.Implementation) ([]byte, error
 		}
 	}
 	return out.Bytes(), errors.Join(faults...)
+}
+
+// ManualPage is the reference page of a plugin's parts: a file with a text at its head and what [Manual] gives.
+type ManualPage struct {
+	File  string // relative to the test
+	Head  string
+	About map[string]string // see Manual
+}
+
+// Check says whether the file is what the parts' schemas make of it; with update it is written before.
+func (p ManualPage) Check(update bool, impls ...sdk.Implementation) error {
+	tables, err := Manual(p.About, impls...)
+	if err != nil {
+		return err
+	}
+	want := append([]byte(p.Head), tables...)
+	if update {
+		if err := os.WriteFile(p.File, want, 0o644); err != nil {
+			return err
+		}
+	}
+	have, err := os.ReadFile(p.File)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(have, want) {
+		return fmt.Errorf("%s is out of date: run the test with -update", p.File)
+	}
+	return nil
 }
 
 type schema struct {

@@ -1,7 +1,6 @@
 package parts_test
 
 import (
-	"bytes"
 	"flag"
 	"fmt"
 	"os"
@@ -36,26 +35,11 @@ var about = map[string]string{
 // docs/parts-aws.md is made of the settings' own schemas, so that it cannot leave out or misname a key.
 func TestManualOfTheParts(t *testing.T) {
 	t.Parallel()
-	var out bytes.Buffer
-	out.WriteString("# The parts for AWS\n\nWhat the plugin `aws` offers, and the settings of each type. How they play together is in [aws.md](aws.md), how parts are\n" +
+	page := plugintest.ManualPage{File: manual, About: about, Head: "# The parts for AWS\n\nWhat the plugin `aws` offers, and the settings of each type. How they play together is in [aws.md](aws.md), how parts are\n" +
 		"configured, inherited and overridden in [configuration.md](configuration.md). This page is made from the settings' own schemas\n" +
-		"(`go test ./plugins/aws/parts -run Manual -update`).\n")
-	tables, err := plugintest.Manual(about, parts.Implementations()...)
-	if err != nil {
+		"(`go test ./plugins/aws/parts -run Manual -update`).\n"}
+	if err := page.Check(*update, parts.Implementations()...); err != nil {
 		t.Error(err)
-	}
-	out.Write(tables)
-	if *update {
-		if err := os.WriteFile(manual, out.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	have, err := os.ReadFile(manual)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(have, out.Bytes()) {
-		t.Error("docs/parts-aws.md is out of date: run this test with -update")
 	}
 }
 

@@ -1,9 +1,7 @@
 package parts_test
 
 import (
-	"bytes"
 	"flag"
-	"os"
 	"testing"
 
 	"github.com/realmgate/realmgate/plugins/default/parts"
@@ -58,25 +56,11 @@ var about = map[string]string{
 
 // docs/parts.md is made of the settings' own schemas, so that it cannot leave out or misname a key.
 func TestManualOfTheParts(t *testing.T) {
-	var out bytes.Buffer
-	out.WriteString("# The bundled parts\n\nWhat the plugin `default` offers, and the settings of each type. How parts are configured, inherited and overridden is in\n" +
+	t.Parallel()
+	page := plugintest.ManualPage{File: manual, About: about, Head: "# The bundled parts\n\nWhat the plugin `default` offers, and the settings of each type. How parts are configured, inherited and overridden is in\n" +
 		"[configuration.md](configuration.md). This page is made from the settings' own schemas\n(`go test ./plugins/default/parts -run Manual -update`).\n\n" +
-		"A file with a key or a secret must be readable by its owner only. Where root owns it, its group may read it as well, as in a folder of\nsystemd's `LoadCredential` or a volume of Kubernetes with an `fsGroup`.\n")
-	tables, err := plugintest.Manual(about, parts.Implementations()...)
-	if err != nil {
+		"A file with a key or a secret must be readable by its owner only. Where root owns it, its group may read it as well, as in a folder of\nsystemd's `LoadCredential` or a volume of Kubernetes with an `fsGroup`.\n"}
+	if err := page.Check(*update, parts.Implementations()...); err != nil {
 		t.Error(err)
-	}
-	out.Write(tables)
-	if *update {
-		if err := os.WriteFile(manual, out.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	have, err := os.ReadFile(manual)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(have, out.Bytes()) {
-		t.Error("docs/parts.md is out of date: run this test with -update")
 	}
 }

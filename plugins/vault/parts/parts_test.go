@@ -1,9 +1,7 @@
 package parts_test
 
 import (
-	"bytes"
 	"flag"
-	"os"
 	"testing"
 
 	"github.com/realmgate/realmgate/plugins/vault/parts"
@@ -30,25 +28,10 @@ var about = map[string]string{
 // docs/parts-vault.md is made of the settings' own schemas, so that it cannot leave out or misname a key.
 func TestManualOfTheParts(t *testing.T) {
 	t.Parallel()
-	var out bytes.Buffer
-	out.WriteString("# The parts for Vault and OpenBao\n\nWhat the plugin `vault` offers, and the settings of each type. How they play together, with examples, is in [vault.md](vault.md), how parts\n" +
+	page := plugintest.ManualPage{File: manual, About: about, Head: "# The parts for Vault and OpenBao\n\nWhat the plugin `vault` offers, and the settings of each type. How they play together, with examples, is in [vault.md](vault.md), how parts\n" +
 		"are configured, inherited and overridden in [configuration.md](configuration.md). This page is made from the settings' own schemas\n" +
-		"(`go test ./plugins/vault/parts -run Manual -update`).\n")
-	tables, err := plugintest.Manual(about, parts.Implementations()...)
-	if err != nil {
+		"(`go test ./plugins/vault/parts -run Manual -update`).\n"}
+	if err := page.Check(*update, parts.Implementations()...); err != nil {
 		t.Error(err)
-	}
-	out.Write(tables)
-	if *update {
-		if err := os.WriteFile(manual, out.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	have, err := os.ReadFile(manual)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(have, out.Bytes()) {
-		t.Error("docs/parts-vault.md is out of date: run this test with -update")
 	}
 }
