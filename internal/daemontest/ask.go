@@ -1,10 +1,13 @@
 package daemontest
 
 import (
+	"context"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"strings"
 )
 
@@ -55,6 +58,24 @@ func (d *Daemon) Send(r *http.Request) Answer {
 	a := Answer{Status: res.StatusCode, Header: res.Header, Text: string(raw)}
 	_ = json.Unmarshal(raw, &a.Body)
 	return a
+}
+
+// Metrics gives what the daemon tells about itself in numbers, at the door for its operator.
+func (d *Daemon) Metrics() string {
+	d.t.Helper()
+	c := &http.Client{Timeout: askTimeout, Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(d.Dir, "admin.sock"))
+	}}}
+	res, err := c.Get("http://admin/metrics")
+	if err != nil {
+		d.t.Fatalf("daemontest: %v", err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	raw, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != http.StatusOK {
+		d.t.Fatalf("daemontest: metrics: %d %v", res.StatusCode, err)
+	}
+	return string(raw)
 }
 
 // Check asks the forward-auth door of a realm about a token.

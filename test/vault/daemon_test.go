@@ -147,6 +147,10 @@ func (g *gate) search(secrets map[string]string) {
 	t := g.t
 	t.Helper()
 	processes, places := g.processes(), g.written() // environments before the processes end
+	places["the metrics"], places["the list of plugins"] = g.Metrics(), g.Operate("plugin", "list", "--json")
+	if !strings.Contains(places["the metrics"], "realmgate_decisions_total{") || !strings.Contains(places["the list of plugins"], `"vault"`) {
+		t.Error("the metrics or the list of plugins were not searched")
+	}
 	for name := range processes {
 		if len(places[name+"'s environ"]) == 0 || !strings.Contains(places[name+"'s cmdline"], name) {
 			t.Errorf("%s was not searched", name)
