@@ -1,7 +1,6 @@
 package catalog
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/realmgate/realmgate/host/child"
+	"github.com/realmgate/realmgate/internal/capture"
 	"github.com/realmgate/realmgate/sdk"
 	"github.com/realmgate/realmgate/sdk/serve"
 )
@@ -192,24 +192,6 @@ func (secondSecrets) ResolveGranted(_ context.Context, _ string, ref sdk.SecretR
 	return sdk.NewSecret([]byte("second " + ref.Path())), nil
 }
 
-// logBuffer keeps what is logged.
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
 // source has no limit of memory: the race detector uses terabytes of what is never touched.
 func source(t *testing.T, name, mode string) Source {
 	t.Helper()
@@ -224,7 +206,7 @@ type world struct {
 	*Catalog
 	*Set    // of the sources
 	secrets *fakeSecrets
-	log     *logBuffer
+	log     *capture.Buffer
 	runtime string // directory
 }
 
@@ -244,7 +226,7 @@ func (w *world) sockets(t *testing.T) []string {
 // newWorld makes a catalog with the sources started. At the end of the test nothing of it may be left.
 func newWorld(t *testing.T, change func(*Options), sources ...Source) *world {
 	t.Helper()
-	w := &world{secrets: &fakeSecrets{}, log: &logBuffer{}}
+	w := &world{secrets: &fakeSecrets{}, log: &capture.Buffer{}}
 	o := Options{Version: "test", Directory: fakeDirectory{}, AccessKeys: fakeDirectory{}, Secrets: w.secrets,
 		StartTimeout: 30 * time.Second, DescribeTimeout: 20 * time.Second, ConfigureTimeout: 20 * time.Second,
 		Logger: hclog.New(&hclog.LoggerOptions{Output: w.log, Level: hclog.Debug, JSONFormat: true})}

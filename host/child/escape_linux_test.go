@@ -15,6 +15,8 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"golang.org/x/sys/unix"
+
+	"github.com/realmgate/realmgate/internal/capture"
 )
 
 // escape starts a process that leaves the plugin's process group and session, and writes its id to the file MARK. Without
@@ -247,7 +249,7 @@ func TestKilledHost(t *testing.T) {
 	defer func() { _ = syscall.Kill(escaped, syscall.SIGKILL) }() // whatever fails
 
 	base2 := filepath.Dir(dir)
-	log := &logBuffer{}
+	log := &capture.Buffer{}
 	next := func() {
 		s, err := NewStarter(base2, hclog.New(&hclog.LoggerOptions{Output: log}))
 		if err != nil {

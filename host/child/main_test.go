@@ -1,20 +1,19 @@
 package child
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/realmgate/realmgate/internal/capture"
 	"github.com/realmgate/realmgate/sdk"
 	"github.com/realmgate/realmgate/sdk/serve"
 )
@@ -48,24 +47,6 @@ func runPlugin(mode string) {
 		sdk.PrincipalMapperType("badge", func(context.Context, sdk.Setup, struct{}) (part, error) { return part{}, nil })}}))
 }
 
-// logBuffer keeps what is logged.
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
 // program has no limit of memory: the race detector uses terabytes of what is never touched.
 func program(t testing.TB, mode string) Program {
 	t.Helper()
@@ -80,13 +61,13 @@ func program(t testing.TB, mode string) Program {
 type nursery struct {
 	*Starter
 	base string // the directory that was given to NewStarter
-	log  *logBuffer
+	log  *capture.Buffer
 }
 
 // newNursery makes a starter. At the end of the test nothing of it may be left.
 func newNursery(t testing.TB) *nursery {
 	t.Helper()
-	n := &nursery{log: &logBuffer{}}
+	n := &nursery{log: &capture.Buffer{}}
 	var err error
 	if n.base, err = os.MkdirTemp("", "n"); err != nil { // t.TempDir is too long for a socket
 		t.Fatal(err)

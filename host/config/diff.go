@@ -29,14 +29,6 @@ type BlockChange struct {
 	Keys   []KeyChange // of a block that was changed, sorted by key
 }
 
-// String gives the block as it is written: realm "a".
-func (b BlockChange) String() string {
-	if b.Kind == "" {
-		return "top level"
-	}
-	return title(b.Kind, b.Name)
-}
-
 // KeyChange is one key that differs. The values are JSON, shortened; empty where the key was not set, and … in place of a
 // value that is not shown.
 type KeyChange struct {

@@ -87,7 +87,11 @@ var after = strings.NewReplacer(
 func diffLines(changes []BlockChange) []string {
 	var out []string
 	for _, b := range changes {
-		out = append(out, fmt.Sprintf("%s %s %s", b, b.Change, b.Pos))
+		block := "top level"
+		if b.Kind != "" {
+			block = title(b.Kind, b.Name)
+		}
+		out = append(out, fmt.Sprintf("%s %s %s", block, b.Change, b.Pos))
 		for _, k := range b.Keys {
 			out = append(out, fmt.Sprintf("  %s: %s -> %s %s", k.Key, k.Old, k.New, k.Pos))
 		}

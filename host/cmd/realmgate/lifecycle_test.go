@@ -124,24 +124,8 @@ func TestPluginsInheritNoFiles(t *testing.T) {
 
 // systemd is told when the daemon serves and when it stops (sd_notify).
 func TestNotify(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "notify")
-	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer socket.Close()
-	t.Setenv("NOTIFY_SOCKET", path)
+	told := systemd(t)
 	d := start(t, "realm \"demo\" {}\n")
-	told := func() string {
-		t.Helper()
-		_ = socket.SetReadDeadline(time.Now().Add(20 * time.Second))
-		text := make([]byte, 256)
-		n, err := socket.Read(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(text[:n])
-	}
 	if got := told(); got != "READY=1" {
 		t.Errorf("told %q", got)
 	}
@@ -150,6 +134,28 @@ func TestNotify(t *testing.T) {
 	}
 	if got := told(); got != "STOPPING=1" {
 		t.Errorf("told %q", got)
+	}
+}
+
+// systemd stands in for the service manager of the daemons that start after it, and gives what it is told next.
+func systemd(t *testing.T) (told func() string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "notify")
+	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = socket.Close() })
+	t.Setenv("NOTIFY_SOCKET", path)
+	return func() string {
+		t.Helper()
+		_ = socket.SetReadDeadline(time.Now().Add(20 * time.Second))
+		text := make([]byte, 256)
+		n, err := socket.Read(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text[:n])
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -291,24 +290,8 @@ func TestLockTakesNoNewProcess(t *testing.T) {
 
 // systemd is told when a reload begins and when it has ended, also if it is refused (sd_notify, Type=notify-reload).
 func TestNotifyReload(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "notify")
-	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer socket.Close()
-	t.Setenv("NOTIFY_SOCKET", path)
+	told := systemd(t)
 	d := start(t, "realm \"demo\" {}\n")
-	told := func() string {
-		t.Helper()
-		_ = socket.SetReadDeadline(time.Now().Add(20 * time.Second))
-		text := make([]byte, 256)
-		n, err := socket.Read(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(text[:n])
-	}
 	if got := told(); got != "READY=1" {
 		t.Errorf("told %q", got)
 	}
