@@ -51,6 +51,7 @@ type instance struct {
 	in    Instance // without Secrets
 	mark  fingerprint
 	bound atomic.Pointer[binding]
+	record
 	fault atomic.Pointer[string] // why it could not be configured
 
 	secrets atomic.Pointer[Secrets] // those of the set that prefers names

@@ -101,6 +101,14 @@ func (p *part) MapPrincipal(ctx context.Context, id sdk.Identity) (sdk.Principal
 		time.Sleep(time.Hour)
 	case "fail":
 		return sdk.PrincipalRef{}, errors.New("login failed: client_secret=hunter2\nand more")
+	case "fail or deny":
+		switch id.Subject {
+		case "no":
+			return sdk.PrincipalRef{}, sdk.Forbid("stranger", "no")
+		case "yes":
+			return sdk.PrincipalRef{Name: "yes"}, nil
+		}
+		return sdk.PrincipalRef{}, errors.New("it is broken")
 	case "await": // a file
 		if err := os.WriteFile(id.Subject+".awaited", nil, 0o600); err != nil {
 			return sdk.PrincipalRef{}, err

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -28,6 +29,9 @@ type ails struct {
 	since time.Time
 	open  bool // its breaker
 	mute  bool // the last probe was not answered
+
+	tripped atomic.Bool    // the breaker was open once
+	told    chan *instance // whose calls fail; nil: tripped. For who watches the plugin
 }
 
 // now gives since when something is wrong, and what; the zero time if nothing is.
@@ -64,6 +68,8 @@ func (a *ails) change(of *bool, to bool) (changed bool) {
 func (p *supervised) opened(open bool) {
 	p.ails.change(&p.ails.open, open)
 	if open {
+		p.ails.tripped.Store(true)
+		p.ailing(nil)
 		p.log.Error("plugin fails again and again: its calls are answered unavailable, but for one that is tried now and then")
 	} else {
 		p.log.Info("plugin can be called again")

@@ -80,6 +80,7 @@ func (c *Catalog) newSupervised(s Source) *supervised {
 	p.pin.Store(s.Pin)
 	p.ctx, p.cancel = context.WithCancel(c.ctx)
 	p.counts, p.since, p.woken = c.countsOf(s.Name), time.Now(), make(chan struct{})
+	p.ails.told = make(chan *instance, 16)
 	p.breaker = breaker.New(breaker.Config{Moved: p.opened})
 	p.rush = sync.OnceFunc(func() { close(p.hurry) })
 	return p

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"os"
 	"strings"
 	"time"
@@ -18,8 +19,9 @@ import (
 // build is set by the linker.
 var build = "none"
 
-// broken says what is wrong with a build: it ends soon after it has begun to serve ("dies"), or offers something else
-// ("other"). The linker sets it, too.
+// broken says what is wrong with a build: it ends soon after it has begun to serve ("dies"), offers something else
+// ("other"), or is well in all but that it takes no card ("fails"), or answers none and does not let go ("hangs"). The linker
+// sets it, too.
 var broken string
 
 type provider struct {
@@ -45,9 +47,21 @@ func (p *provider) Identify(ctx context.Context, r sdk.Request) (sdk.Identity, e
 	if sum := hex.EncodeToString(h.Sum(nil)); !hmac.Equal([]byte(sum), []byte(mac)) {
 		return sdk.Identity{}, sdk.Deny("card_forged", "this is no card of ours")
 	}
+	switch broken {
+	case "fails":
+		if name == waits {
+			<-ctx.Done()
+		}
+		return sdk.Identity{}, errors.New("this build takes no cards")
+	case "hangs":
+		time.Sleep(time.Hour)
+	}
 	claims, err := json.Marshal(map[string]string{"sub": p.Tag + "." + name})
 	return sdk.Identity{Subject: name, Roles: []string{role, build}, Claims: sdk.NewClaims(claims), Expires: time.Now().Add(time.Minute)}, err
 }
+
+// waits is the name on cards that the build which fails keeps waiting for as long as they may take.
+const waits = "waits"
 
 func cutLast(s string) (before, after string, ok bool) {
 	n := strings.LastIndexByte(s, '~')
