@@ -17,8 +17,9 @@ const longest = 30 * time.Second
 type attempt func(ctx context.Context, x *process, ids []uint64) (done int, err error)
 
 // do makes a call. One that was lost with its process is made once more if the contract says that it may be, and another
-// process is ready within the deadline; but not if it was alone: a request that ends its plugin would do so twice, and with the
-// second process take the calls of others with it.
+// process is ready within the deadline; one that was lost with its session only, whose process lives, as soon as the session is
+// opened again, if it has no side effects. But not if it was alone: a request that ends its plugin, or its session, would do so
+// twice, and take the calls of others with it.
 //
 // Two breakers guard it, that of the plugin and that of the way; see learn.
 func (w *way) do(ctx context.Context, f attempt) error {
@@ -29,43 +30,49 @@ func (w *way) do(ctx context.Context, f attempt) error {
 	}
 	p := w.p
 	flops := p.flopped()
-	lost, alone, err := w.once(ctx, f)
-	if errors.Is(err, rpc.ErrRepeatable) && !alone && p.await(ctx, w.all, lost, flops) {
+	on, err := w.once(ctx, f)
+	if errors.Is(err, rpc.ErrRepeatable) && !on.alone && p.await(ctx, w.all, on, flops, errors.Is(err, rpc.ErrNoEffect)) {
 		p.counts.retries.Add(1)
-		_, _, err = w.once(ctx, f)
+		_, err = w.once(ctx, f)
 	}
 	return err
 }
 
-// once makes a call and counts it. x is the process that it was made on, nil if it was made on none; alone says that it was
-// the only one there when the process was lost.
-func (w *way) once(ctx context.Context, f attempt) (x *process, alone bool, err error) {
+// made says where a call was made, and how it went there.
+type made struct {
+	x       *process // nil: nowhere
+	session uint64   // of it
+	alone   bool     // it was the only one there when the process, or its session, was lost
+}
+
+// once makes a call and counts it.
+func (w *way) once(ctx context.Context, f attempt) (on made, err error) {
 	p := w.p
-	var ids []uint64
-	x, ids, err = w.bound()
+	x, ids, err := w.bound()
 	if err != nil {
 		p.counts.end(OutcomeUnavailable)
-		return nil, false, err
+		return on, err
 	}
 	pass, err := p.breaker.Enter()
 	if err != nil {
 		p.counts.end(OutcomeUnavailable)
-		return nil, false, fmt.Errorf("plugin %s: %s%w: calls of the plugin failed too often: %w", p.src.Name, w.name, ErrUnavailable, err)
+		return on, fmt.Errorf("plugin %s: %s%w: calls of the plugin failed too often: %w", p.src.Name, w.name, ErrUnavailable, err)
 	}
 	through, err := w.enter()
 	if err != nil {
 		pass.Leave(neither)
 		p.counts.end(OutcomeUnavailable)
-		return nil, false, fmt.Errorf("plugin %s: %s%w: there was no answer in time too often, or the plugin ended instead: %w", p.src.Name, w.name, ErrUnavailable, err)
+		return on, fmt.Errorf("plugin %s: %s%w: there was no answer in time too often, or the plugin ended instead: %w", p.src.Name, w.name, ErrUnavailable, err)
 	}
 	start := time.Now()
-	learn := p.learn(ctx, x, ids, pass, through)
-	gone := x.child.Gone() // before anything was sent: it is not this call that ended it
+	on.x, on.session = x, x.sessions.Load()
+	learn := p.learn(ctx, on, ids, pass, through)
+	gone := x.child.Gone() || x.broken() // before anything was sent: it is not this call that ended it
 	x.under.enter()
 	var o Outcome // of a call that panics: none
 	defer func() {
-		alone = x.under.leave(o == OutcomeLost) && !gone
-		learn(o, alone)
+		on.alone = x.under.leave(on.session, o == OutcomeLost) && !gone
+		learn(o, on.alone)
 	}()
 	done, err := f(ctx, x, ids)
 	o = outcomeOf(ctx, err)
@@ -73,7 +80,7 @@ func (w *way) once(ctx context.Context, f attempt) (x *process, alone bool, err 
 	if w.judged && (o != OutcomeDeadline || time.Since(start) >= fair) {
 		w.tally(o, done, err)
 	}
-	return x, alone, p.fault(w.name, err)
+	return on, p.fault(w.name, err)
 }
 
 // bound says where the instances are served now; an error of ErrUnavailable if nowhere.

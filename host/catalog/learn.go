@@ -17,9 +17,10 @@ const stuckAfter = time.Second
 // learn gives what is to be called with the outcome of a call. Whoever answers works, whatever the answer is. A deadline that
 // passes is the fault of the way to the plugin; the plugin itself is at fault only if it does not even let go of what the host
 // gave up: a part that waits for a provider does let go. So nobody who has a provider that hangs closes the plugin to others.
-// A process that has ended is replaced, which is more than a breaker could do; but if a call was alone in it, the way to it is
-// at fault.
-func (p *supervised) learn(ctx context.Context, x *process, ids []uint64, pass, through breaker.Pass) func(o Outcome, alone bool) {
+// A process that has ended is replaced, and a session that broke is opened again, which is more than a breaker could do; but if
+// a call was alone in it, the way to it is at fault.
+func (p *supervised) learn(ctx context.Context, on made, ids []uint64, pass, through breaker.Pass) func(o Outcome, alone bool) {
+	x := on.x
 	start := time.Now()
 	return func(o Outcome, alone bool) {
 		result := breaker.Neither
@@ -38,8 +39,8 @@ func (p *supervised) learn(ctx context.Context, x *process, ids []uint64, pass, 
 					pass.Leave(breaker.Neither)
 					through.Leave(badIf(alone))
 				case <-time.After(stuckAfter):
-					pass.Leave(breaker.Bad)
-					through.Leave(breaker.Neither)
+					pass.Leave(badIf(x.sessions.Load() == on.session))
+					through.Leave(badIf(alone))
 				}
 			}()
 			return

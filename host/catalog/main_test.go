@@ -81,6 +81,9 @@ func runPlugin(mode string) {
 	case "mute", "empty", "slow", "deaf":
 		servePlain(mode)
 		return
+	case "cuts":
+		serveCut()
+		return
 	case "junk":
 		go func() { // the pipes that the host reads itself, before and after the handshake
 			for range 50 {

@@ -193,6 +193,9 @@ func (p *supervised) watch(ctx context.Context, x *process) error {
 				return fmt.Errorf("plugin %s: the session cannot be opened again: %w", p.src.Name, p.c.clean(err))
 			}
 			opened = time.Now()
+			p.mu.Lock()
+			p.wake()
+			p.mu.Unlock()
 			p.log.Warn("plugin session was lost and opened again", "pid", x.child.PID())
 		}
 	}
