@@ -146,7 +146,7 @@ func (s *Set) Configure(ctx context.Context, in []Instance) ([]Handle, []Diagnos
 	s.Release(ctx, refused)
 	select {
 	case <-s.closed: // meanwhile
-		s.releaseAll(ctx)
+		s.Release(ctx, handles)
 	default:
 	}
 	return handles, slices.Concat(found...)

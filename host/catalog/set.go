@@ -81,12 +81,19 @@ func (s *Set) watch(late []*supervised) {
 func (s *Set) Close(ctx context.Context) {
 	s.once.Do(func() {
 		close(s.closed)
-		s.releaseAll(ctx)
 		s.disown()
 		s.mu.Lock()
 		chosen := slices.Clone(s.chosen)
 		s.mu.Unlock()
-		s.c.giveBack(ctx, chosen)
+		given := s.takeAll()
+		var wg sync.WaitGroup
+		for _, p := range chosen { // each by itself: one that hangs keeps no other one
+			wg.Go(func() {
+				s.releaseOf(ctx, p, given[p])
+				s.c.giveBack(ctx, []*supervised{p})
+			})
+		}
+		wg.Wait()
 	})
 }
 

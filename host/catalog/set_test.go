@@ -296,25 +296,3 @@ func TestDrain(t *testing.T) {
 		})
 	}
 }
-
-// Parts end what they have elsewhere when the catalog is closed, whoever still has them: what was configured first goes last.
-func TestPartsEndBeforeTheirProcesses(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, nil, source(t, "p", "good"))
-	notes := filepath.Join(t.TempDir(), "notes")
-	settings := fmt.Appendf(nil, `{"do":"note the end in %s"}`, notes)
-	for n, in := range []Instance{
-		{Kind: sdk.KindSecretResolver, Type: "badge", Setup: sdk.Setup{Store: "store"}, Settings: settings},
-		{Kind: sdk.KindPrincipalMapper, Type: "badge", Setup: sdk.Setup{Tenant: "tenant"}, Settings: settings},
-	} {
-		if hs, ds := w.Configure(t.Context(), []Instance{in}); len(ds) > 0 || hs[0].IsZero() {
-			t.Fatal(n, ds)
-		}
-	}
-	if err := w.Catalog.Close(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := os.ReadFile(notes); err != nil || string(got) != "tenant;store;" {
-		t.Errorf("%q %v", got, err)
-	}
-}
