@@ -15,8 +15,8 @@ var errOtherRealm = errors.New("an instance of one realm was called for another"
 // Leg is a run of adjacent stages that one process serves. It is safe for concurrent use, and outlives the process.
 type Leg struct{ way }
 
-// Leg binds handles of one plugin, in the order of the decision.
-func (s *Set) Leg(hs []Handle) (*Leg, error) {
+// Leg binds handles of one plugin, in the order of the decision, for a realm.
+func (s *Set) Leg(realm string, hs []Handle) (*Leg, error) {
 	if len(hs) == 0 {
 		return nil, errors.New("catalog: a leg needs a stage")
 	}
@@ -31,7 +31,8 @@ func (s *Set) Leg(hs []Handle) (*Leg, error) {
 		all[n] = h.inst
 	}
 	l := &Leg{newWay(all...)}
-	l.gate, l.judged = newGate(), true
+	l.guard(s, "realm", realm)
+	l.judged = true
 	return l, nil
 }
 
@@ -110,7 +111,10 @@ type Broker struct {
 // Broker binds a handle of a token broker to a realm.
 func (s *Set) Broker(h Handle, realm string) *Broker {
 	b := &Broker{newCaller(h), realm}
-	b.gate, b.judged = newGate(), true
+	if b.inst != nil {
+		b.guard(s, "realm", realm)
+	}
+	b.judged = true
 	return b
 }
 
@@ -220,7 +224,9 @@ type Resolver struct{ caller }
 // Resolver binds a handle of a secret resolver.
 func (s *Set) Resolver(h Handle) *Resolver {
 	r := &Resolver{newCaller(h)}
-	r.gate = newGate()
+	if r.inst != nil {
+		r.guard(s, "secret store", r.inst.in.Setup.Store)
+	}
 	return r
 }
 

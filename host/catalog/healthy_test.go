@@ -85,7 +85,7 @@ func (w *world) successor(t *testing.T, s Source, before, after string) (next *S
 		if len(ds) > 0 {
 			t.Fatal(ds)
 		}
-		l, err := set.Leg(hs)
+		l, err := set.Leg("r1", hs)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -329,7 +329,7 @@ func early(do string) Instance {
 // mapSubject runs a leg of one mapper.
 func (w *world) mapSubject(t *testing.T, h Handle, realm, subject string) (sdk.PrincipalRef, error) {
 	t.Helper()
-	l, err := w.Leg([]Handle{h})
+	l, err := w.Leg("r1", []Handle{h})
 	if err != nil {
 		t.Fatal(err)
 	}

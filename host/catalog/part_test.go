@@ -90,6 +90,15 @@ func (p *part) MapPrincipal(ctx context.Context, id sdk.Identity) (sdk.Principal
 	case "wait": // as one who asks a provider that does not answer
 		<-ctx.Done()
 		return sdk.PrincipalRef{}, ctx.Err()
+	case "wait for some":
+		if id.Subject == "wait" {
+			<-ctx.Done()
+			return sdk.PrincipalRef{}, ctx.Err()
+		}
+	case "hang for a while":
+		if id.Subject == "hang" {
+			time.Sleep(5 * stuckAfter)
+		}
 	case "hang for some":
 		if id.Subject == "hang" {
 			time.Sleep(time.Hour)
@@ -197,7 +206,11 @@ func (p *part) Keys(context.Context) ([]byte, time.Time, error) {
 	return []byte(`{"keys":[]}`), time.Now().Add(time.Minute), nil
 }
 
-func (p *part) Resolve(_ context.Context, ref sdk.SecretRef) (sdk.Secret, error) {
+func (p *part) Resolve(ctx context.Context, ref sdk.SecretRef) (sdk.Secret, error) {
+	if ref.Path() == "wait" {
+		<-ctx.Done()
+		return sdk.Secret{}, ctx.Err()
+	}
 	if ref.Path() == "falls/once" {
 		fall("exit once")
 	}

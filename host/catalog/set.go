@@ -89,6 +89,7 @@ func (s *Set) Close(ctx context.Context) {
 		var wg sync.WaitGroup
 		for _, p := range chosen { // each by itself: one that hangs keeps no other one
 			wg.Go(func() {
+				p.ways.forget(s)
 				s.releaseOf(ctx, p, given[p])
 				s.c.giveBack(ctx, []*supervised{p})
 			})

@@ -4,6 +4,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/realmgate/realmgate/sdk/breaker"
 )
 
 // States are all states, in the order of a life.
@@ -76,8 +78,14 @@ func (p *supervised) opened(open bool) {
 	}
 }
 
-// probed notes whether a probe was answered.
-func (p *supervised) probed(answered bool) {
+// probed notes whether a probe of x was answered. A plugin that was left alone, can be reached, and has let go of what the host
+// gave up is well again, also if nobody calls it.
+func (p *supervised) probed(x *process, answered bool) {
+	if answered && p.breaker.Open() && !x.broken() && x.Stuck(0) == 0 {
+		if pass, err := p.breaker.Enter(); err == nil { // its rest is over
+			pass.Leave(breaker.Good)
+		}
+	}
 	if p.ails.change(&p.ails.mute, !answered) && !answered {
 		p.log.Warn("plugin did not answer a probe")
 	}

@@ -1,6 +1,9 @@
 package catalog
 
 import (
+	"slices"
+	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/realmgate/realmgate/sdk/breaker"
@@ -14,7 +17,8 @@ type way struct {
 	// gate is the breaker of one realm's way, or of one store's; nil if there is none. It opens when the deadline passes again
 	// and again, whose fault that may be, or when its calls, alone, end the plugin; nobody else is kept waiting for it.
 	gate   *breaker.Breaker
-	judged bool // calls that fail speak against the instances, and not only against what was asked of them
+	of     string // whose it is: realm NAME or secret store NAME
+	judged bool   // calls that fail speak against the instances, and not only against what was asked of them
 }
 
 // newWay gives the way to instances of one plugin.
@@ -29,8 +33,77 @@ func newWay(all ...*instance) way {
 // neither says nothing about what was called.
 const neither = breaker.Neither
 
-// newGate gives the breaker of a way.
-func newGate() *breaker.Breaker { return breaker.New(breaker.Config{}) }
+// guard gives the way of a realm, or of a secret store, a gate, which is known to the plugin while it is open and the set is.
+func (w *way) guard(s *Set, kind, name string) {
+	w.of = kind + " " + name
+	w.gate = breaker.New(breaker.Config{Moved: func(open bool) {
+		if !w.p.ways.move(s, w, open) {
+			return
+		}
+		log := w.p.log.With(strings.ReplaceAll(kind, " ", "_"), name, "parts", w.parts())
+		if open {
+			log.Error("there was no answer in time too often, or the plugin ended instead: calls are answered unavailable, but for one that is tried now and then")
+		} else {
+			log.Info("the plugin can be called again")
+		}
+	}})
+}
+
+// parts names the instances.
+func (w *way) parts() string {
+	all := make([]string, len(w.all))
+	for n, i := range w.all {
+		all[n] = i.String()
+	}
+	return strings.Join(all, " ")
+}
+
+// ways are those to a plugin whose gates are open, by the set that they are of.
+type ways struct {
+	mu   sync.Mutex
+	open map[*Set]map[*way]struct{}
+}
+
+// move notes that a gate opened or closed; false if its set is closed.
+func (w *ways) move(s *Set, of *way, open bool) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	select {
+	case <-s.closed: // before it is forgotten, which comes later
+		return false
+	default:
+	}
+	switch {
+	case !open:
+		delete(w.open[s], of)
+	case w.open[s] == nil:
+		w.open[s] = map[*way]struct{}{of: {}}
+	default:
+		w.open[s][of] = struct{}{}
+	}
+	return true
+}
+
+// forget forgets those of a set that is closed.
+func (w *ways) forget(s *Set) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.open, s)
+}
+
+// names says whose they are, sorted.
+func (w *ways) names() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var out []string
+	for _, of := range w.open {
+		for x := range of {
+			out = append(out, x.of)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
 
 // enter passes the gate, if there is one.
 func (w *way) enter() (breaker.Pass, error) {

@@ -282,7 +282,7 @@ func (r *rooms) pluginList() []admin.Plugin {
 	for _, s := range r.catalog.Plugins() {
 		p := admin.Plugin{
 			Name: s.Name, For: s.For, Version: s.Version, Path: s.Path, Digest: s.Digest, State: string(s.State), Since: s.Since, PID: s.PID, Restarts: s.Restarts,
-			Instances: s.Instances, Calls: s.Calls, Stuck: s.Stuck, BreakerOpen: s.BreakerOpen, Reason: s.LastError,
+			Instances: s.Instances, Calls: s.Calls, Stuck: s.Stuck, BreakerOpen: s.BreakerOpen, ClosedTo: s.ClosedTo, Reason: s.LastError,
 		}
 		if s.LastError != "" {
 			p.ReasonTime = &s.LastErrorAt
