@@ -31,7 +31,7 @@ func TestDecision(t *testing.T) {
 	for _, mode := range []string{"good", "unary"} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, nil, source(t, "p", mode))
+			w := newWorld(t, nil, secured(t, "p", mode))
 			hs, ds := w.Configure(t.Context(), decision())
 			if len(ds) > 0 {
 				t.Fatal(ds)

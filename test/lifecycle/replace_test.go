@@ -69,7 +69,7 @@ func TestReplaceIsTakenBack(t *testing.T) {
 	t.Parallel()
 	served := []string{"one", "two", "one"}
 	g := newGate(t, long, func(g *gate) string {
-		return "plugin_health_window = \"5s\"\n" + cards("cards", g.install("cards", build(t, "one", "")), "t")
+		return "plugin_health_window = \"2m\"\n" + cards("cards", g.install("cards", build(t, "one", "")), "t")
 	})
 	g.Start()
 	inside, cards := g.inside(), outside("cards", func(g int64) string { return served[g] }, always("t"))
