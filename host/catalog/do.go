@@ -66,7 +66,7 @@ func (w *way) once(ctx context.Context, f attempt) (on made, err error) {
 	}
 	start := time.Now()
 	on.x, on.session = x, x.sessions.Load()
-	learn := p.learn(ctx, on, ids, pass, through)
+	learn := p.learn(on, start, ids, pass, through)
 	gone := x.child.Gone() || x.broken() // before anything was sent: it is not this call that ended it
 	x.under.enter()
 	var o Outcome // of a call that panics: none

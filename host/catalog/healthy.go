@@ -70,9 +70,9 @@ func (f start) healthy(ctx context.Context, end time.Time) error {
 		switch over := time.Until(end) <= 0; {
 		case x.child.Gone():
 			return p.unwell(x.child.Ended().Error())
-		case misses >= maxMisses || over && misses > 0:
+		case misses >= maxMisses:
 			return p.unwell("the process does not answer")
-		case over:
+		case over && misses == 0: // else it is asked once more
 			return nil
 		}
 	}

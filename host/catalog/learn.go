@@ -1,7 +1,6 @@
 package catalog
 
 import (
-	"context"
 	"slices"
 	"time"
 
@@ -19,9 +18,8 @@ const stuckAfter = time.Second
 // gave up: a part that waits for a provider does let go. So nobody who has a provider that hangs closes the plugin to others.
 // A process that has ended is replaced, and a session that broke is opened again, which is more than a breaker could do; but if
 // a call was alone in it, the way to it is at fault.
-func (p *supervised) learn(ctx context.Context, on made, ids []uint64, pass, through breaker.Pass) func(o Outcome, alone bool) {
+func (p *supervised) learn(on made, start time.Time, ids []uint64, pass, through breaker.Pass) func(o Outcome, alone bool) {
 	x := on.x
-	start := time.Now()
 	return func(o Outcome, alone bool) {
 		result := breaker.Neither
 		switch o {
