@@ -107,9 +107,19 @@ func (s *Set) find(kind sdk.Kind, typ string) (*supervised, error) {
 		}
 	}
 	slices.Sort(e.Known)
-	for _, err := range s.failed {
-		e.Broken = append(e.Broken, err.Error())
-	}
-	slices.Sort(e.Broken)
+	e.Broken = s.broken()
 	return nil, e
+}
+
+// broken names the plugins of which the set offers nothing, since they did not start.
+func (s *Set) broken() (out []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.chosen {
+		if p.src.owner == "" && !s.admitted[p] {
+			out = append(out, p.src.Name)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }

@@ -2,7 +2,6 @@ package catalog
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -168,7 +167,7 @@ func (p *supervised) end(ctx context.Context) {
 }
 
 // Healthy watches the plugins that the set is the first to have for as long as window, and says what is wrong with them: nil
-// if every process lived through it and answered. ctx ends it early.
+// if every process lived through it and answered, else a [*StartError] or, since ctx ends it early, the end of ctx.
 func (s *Set) Healthy(ctx context.Context, window time.Duration) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -228,5 +227,5 @@ func (f start) healthy(ctx context.Context, end time.Time) error {
 }
 
 func (p *supervised) unwell(why string) error {
-	return fmt.Errorf("plugin %s: %s: started, but did not stay well: %s", p.src.title(), p.src.Path, why)
+	return &StartError{Plugin: p.src.Name, For: p.src.owner, Path: p.src.Path, Reason: ReasonUnwell, Detail: "started, but did not stay well: " + why}
 }

@@ -65,17 +65,19 @@ func (j *judge) plugins() {
 	for _, err := range j.set.Failed() {
 		e, ok := errors.AsType[*catalog.StartError](err)
 		if ok && before[e.Plugin] {
-			j.tolerated = append(j.tolerated, err.Error())
+			j.tolerated = append(j.tolerated, blame(j.cfg, err).String())
 			continue
 		}
-		d := config.Diagnostic{Summary: err.Error()}
-		if ok {
-			if n := slices.IndexFunc(j.cfg.Plugins, func(p config.Plugin) bool { return p.Name == e.Plugin }); n >= 0 {
-				d = j.cfg.Plugins[n].Diagnose("", err.Error(), "")
-			}
-		}
-		j.refused = append(j.refused, d)
+		j.refused = append(j.refused, blame(j.cfg, err))
 	}
+}
+
+// blame puts what is wrong with a plugin at the place of its block, if it has one.
+func blame(cfg *config.Config, err error) config.Diagnostic {
+	if e, ok := errors.AsType[*catalog.StartError](err); ok {
+		return cfg.Plugin(e.Plugin).Diagnose("", err.Error(), "")
+	}
+	return config.Diagnostic{Summary: err.Error()}
 }
 
 // source gives the source that an error is about.
@@ -105,17 +107,8 @@ func (j *judge) generation(ctx context.Context, gen *generation.Generation) {
 		if known && before != nil {
 			continue
 		}
-		j.refused = append(j.refused, realm(j.cfg, name).Diagnose("", fmt.Sprintf("realm %q would not be served: %v", name, err), ""))
+		j.refused = append(j.refused, j.cfg.Realm(name).Diagnose("", fmt.Sprintf("realm %q would not be served: %v", name, err), ""))
 	}
-}
-
-func realm(cfg *config.Config, name string) config.Realm {
-	for _, r := range cfg.Realms {
-		if r.Name == name {
-			return r
-		}
-	}
-	return config.Realm{}
 }
 
 // parts checks the parts that are new. It says whether one is to blame for something.

@@ -53,12 +53,16 @@ func (r *Reloader) take(ctx context.Context, o Options) (Report, error) {
 	return report, r.serve(ctx, next, summary(report), report)
 }
 
-// note keeps an audit line of a reload that came to nothing before anything was changed. Only the first line of the reason
-// is kept: the others are from the configuration.
+// note keeps an audit line of a reload that came to nothing before anything was changed.
 func (r *Reloader) note(ctx context.Context, err error) error {
-	why, _, _ := strings.Cut(err.Error(), "\n")
-	_ = r.deps.Audit.Record(ctx, audit.Event{Name: audit.ConfigReload, Outcome: audit.Refused, Detail: why})
+	_ = r.deps.Audit.Record(ctx, audit.Event{Name: audit.ConfigReload, Outcome: audit.Refused, Detail: first(err)})
 	return err
+}
+
+// first gives the first line of a reason, for the audit log: the others are from the configuration.
+func first(err error) string {
+	why, _, _ := strings.Cut(err.Error(), "\n")
+	return why
 }
 
 // dryRun builds the configuration, says what is different, and leaves nothing behind.
@@ -161,14 +165,19 @@ func (r *Reloader) serve(ctx context.Context, next Serving, change string, repor
 		}
 	}
 	took := false
+	var why error // why it was not kept
 	err := r.deps.Audit.Around(ctx, audit.Event{Name: audit.ConfigReload, Change: change}, func() error {
 		took = true
-		return r.switchTo(ctx, next, change, report)
+		if why = r.switchTo(ctx, next, change, report); why != nil {
+			return errors.New(first(why))
+		}
+		return nil
 	}, nil)
 	if !took { // no line could be written
 		r.drop(next)
+		return err
 	}
-	return err
+	return why
 }
 
 func (r *Reloader) switchTo(ctx context.Context, next Serving, change string, report Report) error {
@@ -185,7 +194,7 @@ func (r *Reloader) switchTo(ctx context.Context, next Serving, change string, re
 		if err != nil {
 			r.put(old)
 			r.retire(next)
-			return fmt.Errorf("switched back to the former configuration: %w", err)
+			return fmt.Errorf("switched back to the former configuration: %w", blame(next.Held.Config(), err))
 		}
 	}
 	r.moveTo(next)

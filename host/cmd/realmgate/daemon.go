@@ -5,10 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -82,6 +80,9 @@ func open(ctx context.Context, std streams, cfg *config.Config, log hclog.Logger
 	deps := r.build
 	deps.Plugins = r.first.Set
 	gen, diags := generation.Build(ctx, cfg, deps)
+	if gen == nil { // else whoever opens says how it is
+		diags = append(r.notStarted(cfg), diags...).Sort()
+	}
 	if err := report(std, diags); err != nil {
 		return r, err
 	}
@@ -123,18 +124,6 @@ func (r *rooms) close(ctx context.Context, limit time.Duration) error {
 		errs = append(errs, r.directory.Close())
 	}
 	errs = append(errs, r.audit.Close())
-	return errors.Join(errs...)
-}
-
-// broken gives the realms that could not be served at the start, as one error.
-func (r *rooms) broken() error {
-	state := r.first.Held.Realms()
-	var errs []error
-	for _, name := range slices.Sorted(maps.Keys(state)) {
-		if err := state[name]; err != nil {
-			errs = append(errs, fmt.Errorf("realm %s is not served: %w", name, err))
-		}
-	}
 	return errors.Join(errs...)
 }
 

@@ -67,15 +67,19 @@ func TestRequestsKeepTheirGeneration(t *testing.T) {
 func TestReloadSwitchesBack(t *testing.T) {
 	for mood, why := range map[string]string{"dies": "exit status 7", "silent": "does not answer"} {
 		t.Run(mood, func(t *testing.T) {
-			d := start(t, moodyConfig(testPlugin(t, "moody"), "one"))
+			d := start(t, strings.Replace(moodyConfig(testPlugin(t, "moody"), "one"), `"2s"`, `"5s"`, 1))
 			old := d.pids()
-			d.edit(`"good"`, `"`+mood+`"`)
+			doom := filepath.Join(t.TempDir(), "doom")
+			d.edit(`"good"`, `"`+mood+`", DOOM = "`+doom+`"`)
 			d.edit(`tag  = "one"`, `tag  = "two"`)
 			d.edit(`realm "calm" {}`, "realm \"calm\" {}\nrealm \"more\" {}\nlog {\n  level = \"debug\"\n}\n")
 			out := make(chan string, 1)
 			go func() { out <- d.refused("reload") }()
 			await(t, func() bool { return d.check("mood", "x").reason() == "two" }) // it serves for a while
-			has(t, <-out, "switched back to the former configuration", "plugin moody", why)
+			if err := os.WriteFile(doom, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			has(t, <-out, "switched back to the former configuration: ", "config.hcl:13:1: plugin moody: ", why, `13 | plugin "moody" {`)
 			d.answers(t, "one")
 			if a := d.check("more", ""); a.status != 404 {
 				t.Errorf("a realm of the configuration that was taken back: %d %s", a.status, a.text)
@@ -85,7 +89,10 @@ func TestReloadSwitchesBack(t *testing.T) {
 				t.Errorf("processes %v, before %v", now, old)
 			}
 			has(t, d.audit(), `"event":"config.reload","outcome":"failed"`)
-			d.edit(`"`+mood+`"`, `"good"`)
+			if strings.Contains(d.audit(), `plugin \"moody\" {`) {
+				t.Error("the audit log has lines of the configuration")
+			}
+			d.edit(`"`+mood+`", DOOM = "`+doom+`"`, `"good"`)
 			has(t, d.command("reload"), "tag")
 			d.answers(t, "two")
 		})

@@ -9,7 +9,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -80,7 +79,7 @@ func (s serveCmd) Run(ctx context.Context, c *cli, std streams) (err error) {
 		err = errors.Join(err, r.close(context.WithoutCancel(ctx), max(cfg.ShutdownGrace, closeLimit)))
 	}()
 	r.log.Info("configuration loaded", "from", name, "realms", len(cfg.Realms), "tenants", len(cfg.Tenants))
-	if err := r.fit(ctx, s.Strict); err != nil {
+	if err := r.fit(ctx, std, s.Strict); err != nil {
 		return err
 	}
 	srv, err := r.server(cfg, listeners)
@@ -119,18 +118,16 @@ func (s serveCmd) Run(ctx context.Context, c *cli, std streams) (err error) {
 
 // fit says what is wrong with what was built: as an error to a strict start, to the log otherwise. What a part needs elsewhere is
 // then not waited for.
-func (r *rooms) fit(ctx context.Context, strict bool) error {
+func (r *rooms) fit(ctx context.Context, std streams, strict bool) error {
 	broken := r.broken()
 	if strict {
-		if broken != nil {
-			return broken
+		if len(broken) == 0 {
+			broken = r.check(ctx)
 		}
-		return r.check(ctx).Err()
+		return report(std, broken)
 	}
-	if broken != nil {
-		for line := range strings.SplitSeq(broken.Error(), "\n") {
-			r.log.Error(line)
-		}
+	for _, d := range broken {
+		r.log.Error(d.Summary, at(d)...)
 	}
 	_, leave := r.holder.Enter() // a reload may come before the answers
 	go func() {
