@@ -123,6 +123,7 @@ type Plugin struct {
 	Digest          string           `json:"sha256,omitempty"` // of what runs
 	State           string           `json:"state"`            // starting, ready, failing, backing off, draining, stopped or failed
 	Since           time.Time        `json:"since"`            // when the state began
+	Serves          bool             `json:"serves"`           // the configuration that serves has its parts in this process
 	PID             int              `json:"pid,omitempty"`
 	Restarts        int              `json:"restarts"`
 	Instances       int              `json:"instances"`

@@ -20,6 +20,7 @@ type Status struct {
 	Version, Build string
 	State          State
 	Since          time.Time // of the state
+	Serves         bool      // what serves now has its parts in this process, see [Set.Activate]; else another one, or nobody, does
 	PID            int       // 0: no process
 	Restarts       int
 	Instances      int    // configured ones
@@ -34,11 +35,19 @@ type Status struct {
 // Plugins lists the plugins of all sets by name, those that failed or drain included: there may be two of one name, of which
 // one is on its way out.
 func (c *Catalog) Plugins() []Status {
+	serving := map[*supervised]bool{}
+	if s := c.serving.Load(); s != nil {
+		for _, p := range s.running() {
+			serving[p] = true
+		}
+	}
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	out := make([]Status, 0, len(c.plugins))
 	for _, p := range c.plugins {
-		out = append(out, p.status())
+		s := p.status()
+		s.Serves = serving[p]
+		out = append(out, s)
 	}
 	slices.SortStableFunc(out, func(a, b Status) int { return strings.Compare(a.Name, b.Name) })
 	return out

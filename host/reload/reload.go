@@ -34,6 +34,13 @@ type Report struct {
 	Warnings    config.Diagnostics
 }
 
+// Watched says that a new configuration serves, and that plugins are watched which were started for it: it is switched back
+// from if one of them does not stay well.
+type Watched struct {
+	Plugins []string // names
+	For     time.Duration
+}
+
 // Deps is what a Reloader works on.
 type Deps struct {
 	// Load reads the configuration from where the daemon was started with.
@@ -90,9 +97,19 @@ type Reloader struct {
 
 // job is a reload that has not begun, or runs.
 type job struct {
-	done   chan struct{}
-	report Report
-	err    error
+	watches chan struct{} // closed when watched is there
+	watched Watched
+	done    chan struct{} // closed when report and err are there
+	report  Report
+	err     error
+}
+
+func newJob() *job { return &job{watches: make(chan struct{}), done: make(chan struct{})} }
+
+// watch tells who waits for the job that plugins are watched.
+func (j *job) watch(w Watched) {
+	j.watched = w
+	close(j.watches)
 }
 
 // ErrStopping says that the daemon stops and takes no configuration any more.
@@ -111,8 +128,9 @@ func New(ctx context.Context, d Deps, first Serving) *Reloader {
 
 // Reload takes the configuration as it is now. One that comes while another one runs waits for it; a further one that asks
 // for the same joins the one that waits. The error says why the daemon stays with what it had. When ctx ends only the waiting
-// does: a reload that was asked for is done.
-func (r *Reloader) Reload(ctx context.Context, o Options) (Report, error) {
+// does: a reload that was asked for is done. watches, if it is not nil, is called once if the new configuration serves while
+// plugins are watched.
+func (r *Reloader) Reload(ctx context.Context, o Options, watches func(Watched)) (Report, error) {
 	r.mu.Lock()
 	if r.ctx.Err() != nil {
 		r.mu.Unlock()
@@ -120,16 +138,31 @@ func (r *Reloader) Reload(ctx context.Context, o Options) (Report, error) {
 	}
 	j := r.waiting[o]
 	if j == nil {
-		j = &job{done: make(chan struct{})}
+		j = newJob()
 		r.waiting[o] = j
 		r.work.Go(func() { r.do(context.WithoutCancel(ctx), j, o) })
 	}
 	r.mu.Unlock()
-	select {
-	case <-j.done:
+	began := j.watches
+	if watches == nil {
+		began = nil
+	}
+	for {
+		select {
+		case <-began:
+			began = nil
+			watches(j.watched)
+			continue
+		case <-j.done:
+		case <-ctx.Done():
+			return Report{}, ctx.Err()
+		}
+		select {
+		case <-began: // both have come meanwhile
+			watches(j.watched)
+		default:
+		}
 		return j.report, j.err
-	case <-ctx.Done():
-		return Report{}, ctx.Err()
 	}
 }
 
@@ -145,7 +178,7 @@ func (r *Reloader) do(ctx context.Context, j *job, o Options) {
 	}
 	defer r.unlock()
 	r.begin(o)
-	j.report, j.err = r.reload(ctx, o)
+	j.report, j.err = r.reload(ctx, o, j)
 }
 
 // begin takes a job out of those that others may join.

@@ -87,6 +87,7 @@ func newWorld(t *testing.T, hcl string, change func(*Deps)) *world {
 		t.Fatal(err)
 	}
 	first := Serving{Sources: sources, Set: cat.Prepare(ctx, sources), Apply: func() {}}
+	first.Set.Activate()
 	cfg, diags := w.load()
 	if err := diags.Err(); err != nil {
 		t.Fatal(err)
@@ -137,7 +138,7 @@ func TestReloadsJoin(t *testing.T) {
 	var all sync.WaitGroup
 	ask := func(o Options) {
 		all.Go(func() {
-			if _, err := w.Reload(t.Context(), o); err != nil {
+			if _, err := w.Reload(t.Context(), o, nil); err != nil {
 				t.Error(err)
 			}
 		})
@@ -153,7 +154,7 @@ func TestReloadsJoin(t *testing.T) {
 	wait(t, func() bool { return w.waits(Options{DryRun: true}) })
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := w.Reload(gone, Options{}); !errors.Is(err, context.Canceled) {
+	if _, err := w.Reload(gone, Options{}, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("who does not wait: %v", err)
 	}
 	w.set("realm \"a\" {}\nrealm \"b\" {}\n")
@@ -189,13 +190,13 @@ func TestNothingIsLeftOfARefusedReload(t *testing.T) {
 	for _, hcl := range []string{"nonsense", "realm \"a\" {}\nrealm \"b\" {\n  authentication {\n    token_broker {\n      type = \"symmetric-key\"\n    }\n  }\n}\n", "realm \"a\" {}\nadmin {\n  socket = \"x\"\n}\n"} {
 		w.set(hcl)
 		for _, o := range []Options{{}, {DryRun: true}, {Fresh: true}, {AllowUnavailable: true}} {
-			if _, err := w.Reload(t.Context(), o); err == nil || !strings.Contains(err.Error(), "test.hcl:") {
+			if _, err := w.Reload(t.Context(), o, nil); err == nil || !strings.Contains(err.Error(), "test.hcl:") {
 				t.Errorf("%+v: %v", o, err)
 			}
 		}
 	}
 	w.set("realm \"a\" {}\nrealm \"b\" {}\n")
-	report, err := w.Reload(t.Context(), Options{DryRun: true})
+	report, err := w.Reload(t.Context(), Options{DryRun: true}, nil)
 	if err != nil || len(report.Blocks) != 1 || report.Blocks[0].Change != config.Added {
 		t.Errorf("%+v %v", report, err)
 	}
@@ -222,7 +223,7 @@ func TestReloadIsAudited(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := w.deps.Catalog.Plugins()[0].Instances
-	if _, err := w.Reload(t.Context(), Options{}); !errors.Is(err, audit.ErrUnwritten) {
+	if _, err := w.Reload(t.Context(), Options{}, nil); !errors.Is(err, audit.ErrUnwritten) {
 		t.Errorf("%v", err)
 	}
 	if got := w.realms(); !slices.Equal(got, []string{"a"}) || w.deps.Catalog.Plugins()[0].Instances != before {
@@ -241,14 +242,14 @@ func TestBefore(t *testing.T) {
 		}
 	})
 	w.set("realm \"a\" {}\nrealm \"b\" {}\n")
-	if _, err := w.Reload(t.Context(), Options{}); err == nil || !strings.Contains(err.Error(), "no root principal") {
+	if _, err := w.Reload(t.Context(), Options{}, nil); err == nil || !strings.Contains(err.Error(), "no root principal") {
 		t.Errorf("%v", err)
 	}
 	if got := w.realms(); !slices.Equal(got, []string{"a"}) {
 		t.Errorf("%v", got)
 	}
 	w.set("log {\n  level = \"warn\"\n}\nrealm \"c\" {}\n")
-	if _, err := w.Reload(t.Context(), Options{}); err != nil || !slices.Equal(w.realms(), []string{"c"}) || fmt.Sprint(w.applied) != "[warn]" {
+	if _, err := w.Reload(t.Context(), Options{}, nil); err != nil || !slices.Equal(w.realms(), []string{"c"}) || fmt.Sprint(w.applied) != "[warn]" {
 		t.Errorf("%v %v %v", err, w.realms(), w.applied)
 	}
 }
@@ -258,13 +259,13 @@ func TestReloadsLeaveNothing(t *testing.T) {
 	w := newWorld(t, "realm \"a\" {}\nrealm \"b\" {}\n", nil)
 	for n := range 8 {
 		w.set(fmt.Sprintf("realm \"a\" {}\nrealm \"b%d\" {}\n", n))
-		if _, err := w.Reload(t.Context(), Options{}); err != nil {
+		if _, err := w.Reload(t.Context(), Options{}, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
 	want := w.deps.Catalog.Plugins()[0].PID
 	w.set("realm \"a\" {}\n")
-	if _, err := w.Reload(t.Context(), Options{}); err != nil {
+	if _, err := w.Reload(t.Context(), Options{}, nil); err != nil {
 		t.Fatal(err)
 	}
 	g, leave := w.deps.Holder.Enter()
@@ -280,7 +281,7 @@ func TestReloadsLeaveNothing(t *testing.T) {
 func TestStopping(t *testing.T) {
 	w := newWorld(t, `realm "a" {}`, nil)
 	w.cancel()
-	if _, err := w.Reload(t.Context(), Options{}); !errors.Is(err, ErrStopping) {
+	if _, err := w.Reload(t.Context(), Options{}, nil); !errors.Is(err, ErrStopping) {
 		t.Errorf("%v", err)
 	}
 	w.Wait()

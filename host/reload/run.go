@@ -15,7 +15,7 @@ import (
 )
 
 // reload does what was asked for, and tells of it.
-func (r *Reloader) reload(ctx context.Context, o Options) (Report, error) {
+func (r *Reloader) reload(ctx context.Context, o Options, j *job) (Report, error) {
 	if o.DryRun {
 		return r.dryRun(ctx, o)
 	}
@@ -23,7 +23,7 @@ func (r *Reloader) reload(ctx context.Context, o Options) (Report, error) {
 		r.deps.Notify(true)
 		defer r.deps.Notify(false)
 	}
-	report, err := r.take(ctx, o)
+	report, err := r.take(ctx, o, j)
 	r.measure(err)
 	if err != nil {
 		r.refused(err)
@@ -40,7 +40,7 @@ func (r *Reloader) refused(err error) {
 }
 
 // take loads the configuration and serves it.
-func (r *Reloader) take(ctx context.Context, o Options) (Report, error) {
+func (r *Reloader) take(ctx context.Context, o Options, j *job) (Report, error) {
 	cfg, diags := r.deps.Load()
 	if err := diags.Err(); err != nil {
 		return Report{}, r.note(ctx, err)
@@ -50,7 +50,7 @@ func (r *Reloader) take(ctx context.Context, o Options) (Report, error) {
 		return report, r.note(ctx, err)
 	}
 	report.Warnings = append(slices.Clone(diags), report.Warnings...).Sort()
-	return report, r.serve(ctx, next, summary(report), report)
+	return report, r.serve(ctx, j, next, summary(report), report)
 }
 
 // note keeps an audit line of a reload that came to nothing before anything was changed.
@@ -157,7 +157,7 @@ func shown(set *catalog.Set, sources []catalog.Source) config.Shown {
 
 // serve switches to next, with a line in the audit log before and after. A plugin that was started for it and does not stay
 // well undoes that.
-func (r *Reloader) serve(ctx context.Context, next Serving, change string, report Report) error {
+func (r *Reloader) serve(ctx context.Context, j *job, next Serving, change string, report Report) error {
 	if r.deps.Before != nil {
 		if err := r.deps.Before(ctx, next.Held.Generation); err != nil {
 			r.drop(next)
@@ -168,7 +168,7 @@ func (r *Reloader) serve(ctx context.Context, next Serving, change string, repor
 	var why error // why it was not kept
 	err := r.deps.Audit.Around(ctx, audit.Event{Name: audit.ConfigReload, Change: change}, func() error {
 		took = true
-		if why = r.switchTo(ctx, next, change, report); why != nil {
+		if why = r.switchTo(ctx, j, next, change, report); why != nil {
 			return errors.New(first(why))
 		}
 		return nil
@@ -180,12 +180,13 @@ func (r *Reloader) serve(ctx context.Context, next Serving, change string, repor
 	return why
 }
 
-func (r *Reloader) switchTo(ctx context.Context, next Serving, change string, report Report) error {
+func (r *Reloader) switchTo(ctx context.Context, j *job, next Serving, change string, report Report) error {
 	old, _ := r.serving()
 	r.put(next)
 	window := next.Held.Config().PluginHealthWindow
 	if fresh := next.Set.Fresh(); len(fresh) > 0 && window > 0 {
 		r.deps.Logger.Info("the new configuration serves; plugins that were started for it are watched", "plugins", strings.Join(fresh, ","), "for", window)
+		j.watch(Watched{Plugins: fresh, For: window})
 		err := next.Set.Healthy(ctx, window)
 		if ctx.Err() != nil { // both end with the daemon
 			r.moveTo(next)
@@ -323,7 +324,7 @@ func (r *Reloader) rebuild(s Serving) bool {
 	}
 	report, next, err := r.buildOn(r.ctx, Options{}, judge{old: s, cfg: s.Held.Config(), set: s.Set.Again(r.ctx), sources: s.Sources, again: true}, s.Apply)
 	if err == nil {
-		err = r.serve(r.ctx, next, "a plugin that had not started, has", report)
+		err = r.serve(r.ctx, newJob(), next, "a plugin that had not started, has", report)
 	}
 	r.measure(err)
 	if err != nil && !errors.Is(err, ErrStopping) {

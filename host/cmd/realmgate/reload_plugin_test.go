@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/realmgate/realmgate/host/admin"
 )
 
 // rebuild changes the bytes of a plugin's binary, as an upgrade does: a new file takes its name.
@@ -76,13 +78,20 @@ func TestReloadSwitchesBack(t *testing.T) {
 			out := make(chan string, 1)
 			go func() { out <- d.refused("reload") }()
 			await(t, func() bool { return d.check("mood", "x").reason() == "two" }) // it serves for a while
+			both, one := d.pids()["moody"], d.pidsOf(func(p admin.Plugin) bool { return p.Serves })
+			if len(both) != 2 || len(one["moody"]) != 1 || one["moody"][0] == old["moody"][0] || len(one["default"]) != 1 {
+				t.Errorf("while it is watched there are %v, of which %v serve; before %v", both, one, old)
+			}
 			if err := os.WriteFile(doom, nil, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			has(t, <-out, "switched back to the former configuration: ", "config.hcl:13:1: plugin moody: ", why, `13 | plugin "moody" {`)
+			has(t, <-out, "the new configuration serves; watching moody for 5s\n", "switched back to the former configuration: ", "config.hcl:13:1: plugin moody: ", why, `13 | plugin "moody" {`)
 			d.answers(t, "one")
 			if a := d.check("more", ""); a.status != 404 {
 				t.Errorf("a realm of the configuration that was taken back: %d %s", a.status, a.text)
+			}
+			if one := d.pidsOf(func(p admin.Plugin) bool { return p.Serves }); len(one["moody"]) != 1 || one["moody"][0] != old["moody"][0] {
+				t.Errorf("switched back, %v serve; before %v", one, old)
 			}
 			await(t, func() bool { return len(d.pids()["moody"]) == 1 })
 			if now := d.pids(); now["moody"][0] != old["moody"][0] || now["default"][0] != old["default"][0] {

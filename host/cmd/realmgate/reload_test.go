@@ -72,13 +72,19 @@ func has(t *testing.T, text string, parts ...string) {
 // pids gives the processes of the plugins by name, as the daemon lists them.
 func (d *gate) pids() map[string][]int {
 	d.t.Helper()
+	return d.pidsOf(func(admin.Plugin) bool { return true })
+}
+
+// pidsOf gives those of some plugins.
+func (d *gate) pidsOf(these func(admin.Plugin) bool) map[string][]int {
+	d.t.Helper()
 	var got []admin.Plugin
 	if err := json.Unmarshal(d.output("plugin", "list", "--json", "--socket", "admin.sock"), &got); err != nil {
 		d.t.Fatal(err)
 	}
 	out := map[string][]int{}
 	for _, p := range got {
-		if p.PID != 0 {
+		if p.PID != 0 && these(p) {
 			out[p.Name] = append(out[p.Name], p.PID)
 		}
 	}

@@ -266,8 +266,8 @@ func (r *rooms) pluginList() []admin.Plugin {
 	var out []admin.Plugin
 	for _, s := range r.catalog.Plugins() {
 		p := admin.Plugin{
-			Name: s.Name, For: s.For, Version: s.Version, Path: s.Path, Digest: s.Digest, State: string(s.State), Since: s.Since, PID: s.PID, Restarts: s.Restarts,
-			Instances: s.Instances, Calls: s.Calls, Stuck: s.Stuck, BreakerOpen: s.BreakerOpen, Reason: s.LastError,
+			Name: s.Name, For: s.For, Version: s.Version, Path: s.Path, Digest: s.Digest, State: string(s.State), Since: s.Since, Serves: s.Serves, PID: s.PID,
+			Restarts: s.Restarts, Instances: s.Instances, Calls: s.Calls, Stuck: s.Stuck, BreakerOpen: s.BreakerOpen, Reason: s.LastError,
 		}
 		if s.LastError != "" {
 			p.ReasonTime = &s.LastErrorAt
@@ -317,7 +317,7 @@ func (r *rooms) hangups(ctx context.Context, hangup <-chan os.Signal, attached b
 				return
 			}
 			r.log.Info("SIGHUP: reloading the configuration")
-			_, _ = r.reloader.Reload(ctx, reload.Options{}) // it tells the log what comes of it
+			_, _ = r.reloader.Reload(ctx, reload.Options{}, nil) // it tells the log what comes of it
 		case <-ctx.Done():
 			return
 		}
