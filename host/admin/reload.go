@@ -93,7 +93,8 @@ type reloadLine struct {
 	Error   *Error         `json:"error,omitempty"`
 }
 
-// ReloadFunc reloads, see [ReloadHandler]. It tells watched, at most once, that plugins are watched.
+// ReloadFunc reloads, see [ReloadHandler]. It tells watched, at most once, that plugins are watched. An error that is no
+// *Error says why the daemon serves on with what it had.
 type ReloadFunc func(ctx context.Context, o ReloadOptions, watched func(ReloadWatched)) (ReloadReport, error)
 
 // ReloadHandler serves [ReloadPath]. It answers when the reload is done, which may take as long as plugins are watched.
@@ -126,7 +127,7 @@ func (h *handler) reload(c *call, reload ReloadFunc) error {
 			c.line(reloadLine{Watched: &w})
 		}
 	})
-	if err != nil && !errors.Is(err, audit.ErrUnwritten) {
+	if _, said := errors.AsType[*Error](err); err != nil && !said && !errors.Is(err, audit.ErrUnwritten) {
 		err = &Error{Status: http.StatusConflict, Code: CodeRefused, Message: err.Error()}
 	}
 	report.Blocks = nonNil(report.Blocks)

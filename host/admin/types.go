@@ -152,6 +152,7 @@ const (
 	CodeTooLarge         = "too_large"    // 413
 	CodeInternal         = "internal"     // 500; the log says more
 	CodeStoreFailed      = "store_failed" // 502: a secret store did not do what was asked of it
+	CodeStopping         = "stopping"     // 503: the daemon stops, and takes no configuration any more or watches the plugins of a new one no longer
 	CodeUnaudited        = "unaudited"    // 503: the audit log cannot be written, and so nothing was changed
 	CodeUnavailable      = "unavailable"  // 503: a store does not answer
 )

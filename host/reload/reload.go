@@ -3,6 +3,7 @@ package reload
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -114,6 +115,9 @@ func (j *job) watch(w Watched) {
 
 // ErrStopping says that the daemon stops and takes no configuration any more.
 var ErrStopping = errors.New("the daemon is stopping")
+
+// ErrUnwatched is an ErrStopping of a reload that was switched to already: the next start has its configuration.
+var ErrUnwatched = fmt.Errorf("the new configuration served, but its plugins were not watched to the end: %w", ErrStopping)
 
 // New gives a reloader of a daemon that serves first. What it does ends with ctx; see [Reloader.Wait].
 func New(ctx context.Context, d Deps, first Serving) *Reloader {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -285,4 +286,50 @@ func TestStopping(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	w.Wait()
+}
+
+// Who waits for a reload hears that plugins are watched. A daemon that stops meanwhile has switched: nothing says that it failed.
+func TestStopsWhileItWatches(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.log")
+	env := map[string]string{}
+	w := newWorld(t, `realm "a" {}`, func(d *Deps) {
+		log, err := audit.Open(audit.Config{Path: path, Refuse: true, Logger: hclog.NewNullLogger()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = log.Close() })
+		d.Audit = log
+		bundled := d.Sources
+		d.Sources = func(cfg *config.Config) ([]catalog.Source, error) {
+			all, err := bundled(cfg)
+			for n := range all {
+				all[n].Env = maps.Clone(env) // another one is another process
+			}
+			return all, err
+		}
+	})
+	env["NEW"] = "1"
+	w.set("plugin_health_window = \"1h\"\nrealm \"a\" {}\nrealm \"b\" {}\n")
+	heard := 0
+	report, err := w.Reload(t.Context(), Options{}, func(x Watched) {
+		if heard++; !slices.Equal(x.Plugins, []string{"default"}) || x.For != time.Hour || !slices.Equal(w.realms(), []string{"a", "b"}) {
+			t.Errorf("%+v, and %v serve", x, w.realms())
+		}
+		w.cancel()
+	})
+	if !errors.Is(err, ErrUnwatched) || !errors.Is(err, ErrStopping) || heard != 1 || len(report.Blocks) == 0 {
+		t.Errorf("%v, heard %d times, %+v", err, heard, report)
+	}
+	w.Wait()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	if len(lines) != 2 || !strings.Contains(lines[0], `"attempted"`) || !strings.Contains(lines[1], `"done"`) || !strings.Contains(lines[1], "not watched to the end") {
+		t.Errorf("%s", text)
+	}
+	if strings.Contains(w.log.String(), "serves on") {
+		t.Error("the log says that the former configuration serves on")
+	}
 }

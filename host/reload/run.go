@@ -33,6 +33,10 @@ func (r *Reloader) reload(ctx context.Context, o Options, j *job) (Report, error
 
 // refused tells why the daemon stays with what it had.
 func (r *Reloader) refused(err error) {
+	if errors.Is(err, ErrUnwatched) {
+		r.deps.Logger.Warn(err.Error())
+		return
+	}
 	r.deps.Logger.Error("the configuration was not reloaded; the former one serves on")
 	for line := range strings.Lines(err.Error()) {
 		r.deps.Logger.Error("not reloaded: " + strings.TrimRight(line, "\n"))
@@ -168,11 +172,15 @@ func (r *Reloader) serve(ctx context.Context, j *job, next Serving, change strin
 	var why error // why it was not kept
 	err := r.deps.Audit.Around(ctx, audit.Event{Name: audit.ConfigReload, Change: change}, func() error {
 		took = true
-		if why = r.switchTo(ctx, j, next, change, report); why != nil {
+		if why = r.switchTo(ctx, j, next, change, report); why != nil && !errors.Is(why, ErrUnwatched) {
 			return errors.New(first(why))
 		}
 		return nil
-	}, nil)
+	}, func(e *audit.Event) {
+		if why != nil {
+			e.Detail = why.Error()
+		}
+	})
 	if !took { // no line could be written
 		r.drop(next)
 		return err
@@ -190,7 +198,7 @@ func (r *Reloader) switchTo(ctx context.Context, j *job, next Serving, change st
 		err := next.Set.Healthy(ctx, window)
 		if ctx.Err() != nil { // both end with the daemon
 			r.moveTo(next)
-			return ErrStopping
+			return ErrUnwatched
 		}
 		if err != nil {
 			r.put(old)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -112,6 +113,9 @@ func (r *rooms) reload(ctx context.Context, o admin.ReloadOptions, watched func(
 			x.Keys = append(x.Keys, admin.KeyChange{Key: k.Key, Old: k.Old, New: k.New, At: k.Pos.String()})
 		}
 		out.Blocks = append(out.Blocks, x)
+	}
+	if errors.Is(err, reload.ErrStopping) {
+		err = &admin.Error{Status: http.StatusServiceUnavailable, Code: admin.CodeStopping, Message: err.Error()}
 	}
 	return out, err
 }
