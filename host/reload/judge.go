@@ -23,6 +23,7 @@ type judge struct {
 	again   bool // it is the configuration that serves, with plugins that started late
 
 	refused   config.Diagnostics
+	unknown   config.Diagnostics // types that may be why
 	tolerated []string // it was so before, or is allowed
 	unserved  []string // realms that are served and would not be
 }
@@ -30,9 +31,11 @@ type judge struct {
 // refusal says that a reload is refused for what may be passed over.
 type refusal struct{ config.Diagnostics }
 
-// Error lists what is wrong, and how to go on all the same.
+// Error lists what is wrong, what may be why, and how to go on all the same.
 func (r refusal) Error() string {
-	return r.Err().Error() + "\nWith --allow-unavailable it is taken all the same."
+	var b strings.Builder
+	_ = r.Write(&b) // it takes everything
+	return b.String() + "With --allow-unavailable it is taken all the same."
 }
 
 // Unwrap gives the diagnostics.
@@ -45,7 +48,7 @@ func (j *judge) verdict(o Options) error {
 		return nil
 	}
 	if !o.AllowUnavailable {
-		return refusal{j.refused}
+		return refusal{append(j.refused, j.unknown...)}
 	}
 	for _, d := range j.refused {
 		j.tolerated = append(j.tolerated, d.String())
@@ -92,6 +95,7 @@ func source(all []catalog.Source, e *catalog.StartError) catalog.Source {
 
 // generation looks for parts that cannot do their work now, and realms that would no longer be served.
 func (j *judge) generation(ctx context.Context, gen *generation.Generation) {
+	j.unknown = gen.Unknown()
 	blamed := j.parts(ctx, gen)
 	was, is := j.old.Held.Realms(), gen.Realms()
 	for _, name := range slices.Sorted(maps.Keys(is)) {

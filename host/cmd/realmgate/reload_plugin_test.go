@@ -199,9 +199,10 @@ func TestReloadKeepsRealms(t *testing.T) {
 	d := start(t, moodyConfig(testPlugin(t, "moody"), "one")+"plugin \"gone\" {\n  path = \"/nonexistent/gone\"\n}\n")
 	d.edit(`type = "moody"`, `type = "mooody"`)
 	for _, args := range [][]string{{"reload", "--dry-run"}, {"reload"}} {
-		has(t, d.refused(args...), `realm "mood" would not be served`, `"mooody"`)
+		has(t, d.refused(args...), `realm "mood" would not be served`, `config.hcl:22:7: warning: no plugin offers a token-broker of type "mooody"`, `Did you mean "moody"?`)
 	}
 	d.answers(t, "one")
+	has(t, d.command("reload", "--allow-unavailable"), `config.hcl:22:7: warning: no plugin offers a token-broker of type "mooody"`, "realm mood: served until now, and not any more")
 }
 
 // Only what changed is made anew: a part whose settings are the same goes on in its process, unless --fresh is asked for.
