@@ -22,6 +22,7 @@ type ReloadOptions struct {
 	DryRun           bool `json:"dry_run,omitempty"`           // only say what would change
 	Fresh            bool `json:"fresh,omitempty"`             // build every part anew
 	AllowUnavailable bool `json:"allow_unavailable,omitempty"` // also if a part cannot do its work now, or a plugin does not start
+	WithoutLock      bool `json:"without_lock,omitempty"`      // also if the lock file of the plugins is gone that was in force
 }
 
 // ReloadReport says what a reload changed, or would change.

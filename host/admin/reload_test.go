@@ -50,7 +50,7 @@ func TestReload(t *testing.T) {
 			return want, nil
 		}
 	})
-	o := ReloadOptions{DryRun: true, Fresh: true, AllowUnavailable: true}
+	o := ReloadOptions{DryRun: true, Fresh: true, AllowUnavailable: true, WithoutLock: true}
 	if report, err := c.Reload(t.Context(), o, nil); err != nil || !reflect.DeepEqual(report, want) || got != o {
 		t.Errorf("%+v %v, asked for %+v", report, err, got)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/realmgate/realmgate/host/catalog"
 	"github.com/realmgate/realmgate/host/config"
 	"github.com/realmgate/realmgate/host/generation"
+	"github.com/realmgate/realmgate/host/lock"
 	"github.com/realmgate/realmgate/sdk"
 )
 
@@ -20,12 +21,13 @@ type judge struct {
 	cfg     *config.Config
 	set     *catalog.Set
 	sources []catalog.Source
+	lock    lock.State
 	again   bool // it is the configuration that serves, with plugins that started late
 
 	refused   config.Diagnostics
 	unknown   config.Diagnostics // types that may be why
-	tolerated []string // it was so before, or is allowed
-	unserved  []string // realms that are served and would not be
+	tolerated []string           // it was so before, or is allowed
+	unserved  []string           // realms that are served and would not be
 }
 
 // refusal says that a reload is refused for what may be passed over.

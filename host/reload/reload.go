@@ -15,6 +15,7 @@ import (
 	"github.com/realmgate/realmgate/host/catalog"
 	"github.com/realmgate/realmgate/host/config"
 	"github.com/realmgate/realmgate/host/generation"
+	"github.com/realmgate/realmgate/host/lock"
 )
 
 // Options say how to reload. Two that are equal ask for the same.
@@ -22,6 +23,7 @@ type Options struct {
 	DryRun           bool // only say what would change
 	Fresh            bool // build every part anew, also those whose settings have not changed
 	AllowUnavailable bool // also if a part cannot do its work now, or a plugin does not start
+	WithoutLock      bool // also if the lock file of the plugins is gone that was in force
 }
 
 // Report says what a reload changed, or would change.
@@ -46,8 +48,8 @@ type Watched struct {
 type Deps struct {
 	// Load reads the configuration from where the daemon was started with.
 	Load func() (*config.Config, config.Diagnostics)
-	// Sources lists the plugins of a configuration.
-	Sources func(*config.Config) ([]catalog.Source, error)
+	// Sources lists the plugins of a configuration, and says whether they are locked.
+	Sources func(*config.Config) ([]catalog.Source, lock.State, error)
 	Catalog *catalog.Catalog
 	// Build is what a generation is built on; its Plugins are left out.
 	Build  generation.Deps
@@ -77,6 +79,7 @@ type Serving struct {
 	Held    *generation.Held
 	Set     *catalog.Set
 	Sources []catalog.Source
+	Lock    lock.State
 	Apply   func() // puts what is outside of the generation into force once more
 }
 

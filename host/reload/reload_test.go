@@ -21,6 +21,7 @@ import (
 	"github.com/realmgate/realmgate/host/config"
 	"github.com/realmgate/realmgate/host/directory"
 	"github.com/realmgate/realmgate/host/generation"
+	"github.com/realmgate/realmgate/host/lock"
 	"github.com/realmgate/realmgate/internal/buildtest"
 	"github.com/realmgate/realmgate/internal/capture"
 )
@@ -71,8 +72,11 @@ func newWorld(t *testing.T, hcl string, change func(*Deps)) *world {
 	ctx, cancel := context.WithCancel(context.Background())
 	w.cancel = cancel
 	w.deps = Deps{
-		Load:    w.load,
-		Sources: func(*config.Config) ([]catalog.Source, error) { return catalog.Bundled(buildtest.Plugin(t)) },
+		Load: w.load,
+		Sources: func(*config.Config) ([]catalog.Source, lock.State, error) {
+			all, err := catalog.Bundled(buildtest.Plugin(t))
+			return all, lock.State{}, err
+		},
 		Catalog: cat, Holder: &generation.Holder{},
 		Build: generation.Deps{Directory: dir, LookupEnv: func(string) (string, bool) { return "", false }, Logger: hclog.NewNullLogger()},
 		Outside: func(cfg *config.Config) (func(), error) {
@@ -83,11 +87,11 @@ func newWorld(t *testing.T, hcl string, change func(*Deps)) *world {
 	if change != nil {
 		change(&w.deps)
 	}
-	sources, err := w.deps.Sources(nil)
+	sources, locked, err := w.deps.Sources(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	first := Serving{Sources: sources, Set: cat.Prepare(ctx, sources), Apply: func() {}}
+	first := Serving{Sources: sources, Lock: locked, Set: cat.Prepare(ctx, sources), Apply: func() {}}
 	first.Set.Activate()
 	cfg, diags := w.load()
 	if err := diags.Err(); err != nil {
@@ -300,12 +304,12 @@ func TestStopsWhileItWatches(t *testing.T) {
 		t.Cleanup(func() { _ = log.Close() })
 		d.Audit = log
 		bundled := d.Sources
-		d.Sources = func(cfg *config.Config) ([]catalog.Source, error) {
-			all, err := bundled(cfg)
+		d.Sources = func(cfg *config.Config) ([]catalog.Source, lock.State, error) {
+			all, locked, err := bundled(cfg)
 			for n := range all {
 				all[n].Env = maps.Clone(env) // another one is another process
 			}
-			return all, err
+			return all, locked, err
 		}
 	})
 	env["NEW"] = "1"

@@ -12,6 +12,7 @@ import (
 	"github.com/realmgate/realmgate/host/catalog"
 	"github.com/realmgate/realmgate/host/config"
 	"github.com/realmgate/realmgate/host/generation"
+	"github.com/realmgate/realmgate/host/lock"
 )
 
 // reload does what was asked for, and tells of it.
@@ -96,16 +97,19 @@ func (r *Reloader) build(ctx context.Context, o Options, cfg *config.Config) (re
 	if err != nil {
 		return report, next, err
 	}
-	sources, err := r.deps.Sources(cfg)
+	sources, locked, err := r.deps.Sources(cfg)
 	if err != nil {
 		return report, next, err
 	}
 	r.attempt(sources)
+	if old.Lock.InForce && !locked.InForce && !o.WithoutLock {
+		return report, next, &lock.GoneError{Was: old.Lock}
+	}
 	set := r.deps.Catalog.Prepare(ctx, sources)
 	if o.Fresh {
 		set.Unshared()
 	}
-	return r.buildOn(ctx, o, judge{old: old, cfg: cfg, set: set, sources: sources}, apply)
+	return r.buildOn(ctx, o, judge{old: old, cfg: cfg, set: set, sources: sources, lock: locked}, apply)
 }
 
 // buildOn is build on a set, which is closed on an error.
@@ -135,16 +139,11 @@ func (r *Reloader) buildOn(ctx context.Context, o Options, j judge, apply func()
 		gen.Release(context.WithoutCancel(ctx))
 		return report, next, ErrStopping
 	}
-	if locked(old.Sources) && !locked(sources) {
-		diags = append(diags, config.Diagnostic{Warning: true, Summary: "the lock file of the plugins is gone: from now on every plugin runs that is there"})
+	if old.Lock.InForce && !j.lock.InForce {
+		diags = append(diags, config.Diagnostic{Warning: true, Summary: "the lock file " + old.Lock.File + " is gone: from now on every plugin runs that is there"})
 	}
 	report = Report{Blocks: config.Diff(old.Held.Config(), cfg, shown(set, sources)), Plugins: set.Changes(old.Set), Unserved: j.unserved, Unavailable: j.tolerated, Warnings: diags}
-	return report, Serving{Held: generation.Hold(gen), Set: set, Sources: sources, Apply: apply}, nil
-}
-
-// locked says whether a lock file is in force. It is for all plugins or for none.
-func locked(all []catalog.Source) bool {
-	return slices.ContainsFunc(all, func(s catalog.Source) bool { return s.Pin != nil })
+	return report, Serving{Held: generation.Hold(gen), Set: set, Sources: sources, Lock: j.lock, Apply: apply}, nil
 }
 
 // shown lets the settings of the parts be seen that came with the daemon: these take secrets as references only.
@@ -209,6 +208,7 @@ func (r *Reloader) switchTo(ctx context.Context, j *job, next Serving, change st
 	r.moveTo(next)
 	r.retire(old)
 	r.deps.Logger.Info("configuration reloaded", "changes", change, "realms", len(next.Held.Config().Realms))
+	r.deps.Logger.Info(next.Lock.String())
 	for _, why := range report.Unavailable {
 		r.deps.Logger.Warn("reloaded, although it is not available: " + why)
 	}
@@ -330,7 +330,7 @@ func (r *Reloader) rebuild(s Serving) bool {
 	if now, _ := r.serving(); now.Held != s.Held {
 		return true
 	}
-	report, next, err := r.buildOn(r.ctx, Options{}, judge{old: s, cfg: s.Held.Config(), set: s.Set.Again(r.ctx), sources: s.Sources, again: true}, s.Apply)
+	report, next, err := r.buildOn(r.ctx, Options{}, judge{old: s, cfg: s.Held.Config(), set: s.Set.Again(r.ctx), sources: s.Sources, lock: s.Lock, again: true}, s.Apply)
 	if err == nil {
 		err = r.serve(r.ctx, newJob(), next, "a plugin that had not started, has", report)
 	}

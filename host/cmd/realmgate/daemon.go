@@ -19,6 +19,7 @@ import (
 	"github.com/realmgate/realmgate/host/directory"
 	"github.com/realmgate/realmgate/host/generation"
 	"github.com/realmgate/realmgate/host/limit"
+	"github.com/realmgate/realmgate/host/lock"
 	"github.com/realmgate/realmgate/host/metrics"
 	"github.com/realmgate/realmgate/host/reload"
 	"github.com/realmgate/realmgate/host/remember"
@@ -55,14 +56,10 @@ func open(ctx context.Context, std streams, cfg *config.Config, log hclog.Logger
 	if r.directory, err = directory.Open(ctx, dir); err != nil {
 		return r, err
 	}
-	if r.first.Sources, err = sources(cfg); err != nil {
+	if r.first.Sources, r.first.Lock, err = sources(cfg); err != nil {
 		return r, err
 	}
-	if len(r.first.Sources) > 0 && r.first.Sources[0].Pin != nil {
-		r.log.Info("plugins are locked: nothing runs but what the lock file has", "file", lockPath(cfg))
-	} else {
-		r.log.Info("plugins are not locked: there is no lock file", "file", lockPath(cfg))
-	}
+	r.log.Info(r.first.Lock.String())
 	if r.catalog, err = catalog.New(catalog.Options{
 		Logger: r.log, Version: version, Directory: r.directory, AccessKeys: r.directory, Refused: tellRefused(r.audit), RuntimeDir: os.Getenv("RUNTIME_DIRECTORY"),
 	}); err != nil {
@@ -139,10 +136,10 @@ func logger(c config.Log, std streams) hclog.Logger {
 }
 
 // sources lists the plugins of a configuration. With a lock file nothing runs that it does not have.
-func sources(cfg *config.Config) ([]catalog.Source, error) {
+func sources(cfg *config.Config) ([]catalog.Source, lock.State, error) {
 	all, err := unpinned(cfg)
 	if err != nil {
-		return nil, err
+		return nil, lock.State{}, err
 	}
 	return pin(cfg, all)
 }

@@ -125,6 +125,7 @@ type reloadCmd struct {
 	DryRun           bool `help:"Check the configuration, with the plugins that it names, and print what would change. Nothing does."`
 	Fresh            bool `help:"Build every part anew, also those whose settings have not changed."`
 	AllowUnavailable bool `help:"Reload also if a part cannot do its work now, or a plugin does not start; without it that is refused, unless it was so before."`
+	WithoutLock      bool `help:"Reload also if the lock file of the plugins is gone that was in force: from then on every plugin runs that is there."`
 }
 
 // Run has the daemon take its configuration, and prints what has changed.
@@ -133,7 +134,7 @@ func (r reloadCmd) Run(ctx context.Context, c *cli, std streams) error {
 	if err != nil {
 		return err
 	}
-	got, err := cl.Reload(ctx, admin.ReloadOptions{DryRun: r.DryRun, Fresh: r.Fresh, AllowUnavailable: r.AllowUnavailable}, func(w admin.ReloadWatched) {
+	got, err := cl.Reload(ctx, admin.ReloadOptions{DryRun: r.DryRun, Fresh: r.Fresh, AllowUnavailable: r.AllowUnavailable, WithoutLock: r.WithoutLock}, func(w admin.ReloadWatched) {
 		fmt.Fprintf(std.err, "the new configuration serves; watching %s for %v\n", strings.Join(w.Plugins, ", "), time.Duration(w.Seconds*float64(time.Second)))
 	})
 	if err != nil {
