@@ -123,6 +123,7 @@ type Plugin struct {
 	Digest          string           `json:"sha256,omitempty"` // of what runs
 	State           string           `json:"state"`            // starting, ready, failing, backing off, draining, stopped or failed
 	Since           time.Time        `json:"since"`            // when the state began
+	Serves          bool             `json:"serves"`           // the configuration that serves has its parts in this process
 	PID             int              `json:"pid,omitempty"`
 	Restarts        int              `json:"restarts"`
 	Instances       int              `json:"instances"`
@@ -152,6 +153,7 @@ const (
 	CodeTooLarge         = "too_large"    // 413
 	CodeInternal         = "internal"     // 500; the log says more
 	CodeStoreFailed      = "store_failed" // 502: a secret store did not do what was asked of it
+	CodeStopping         = "stopping"     // 503: the daemon stops, and takes no configuration any more or watches the plugins of a new one no longer
 	CodeUnaudited        = "unaudited"    // 503: the audit log cannot be written, and so nothing was changed
 	CodeUnavailable      = "unavailable"  // 503: a store does not answer
 )

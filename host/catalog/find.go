@@ -20,6 +20,7 @@ type Status struct {
 	Version, Build string
 	State          State
 	Since          time.Time // of the state
+	Serves         bool      // what serves now has its parts in this process, see [Set.Activate]; else another one, or nobody, does
 	PID            int       // 0: no process
 	Restarts       int
 	Instances      int      // configured ones
@@ -35,11 +36,19 @@ type Status struct {
 // Plugins lists the plugins of all sets by name, those that failed or drain included: there may be two of one name, of which
 // one is on its way out.
 func (c *Catalog) Plugins() []Status {
+	serving := map[*supervised]bool{}
+	if s := c.serving.Load(); s != nil {
+		for _, p := range s.running() {
+			serving[p] = true
+		}
+	}
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	out := make([]Status, 0, len(c.plugins))
 	for _, p := range c.plugins {
-		out = append(out, p.status())
+		s := p.status()
+		s.Serves = serving[p]
+		out = append(out, s)
 	}
 	slices.SortStableFunc(out, func(a, b Status) int { return strings.Compare(a.Name, b.Name) })
 	return out
@@ -109,9 +118,19 @@ func (s *Set) find(kind sdk.Kind, typ string) (*supervised, error) {
 		}
 	}
 	slices.Sort(e.Known)
-	for _, err := range s.failed {
-		e.Broken = append(e.Broken, err.Error())
-	}
-	slices.Sort(e.Broken)
+	e.Broken = s.broken()
 	return nil, e
+}
+
+// broken names the plugins of which the set offers nothing, since they did not start.
+func (s *Set) broken() (out []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.chosen {
+		if p.src.owner == "" && !s.admitted[p] {
+			out = append(out, p.src.Name)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }

@@ -37,6 +37,30 @@ func (l Limits) effective() Limits {
 	}
 }
 
+// String lists the limits as a configuration names them. That of processes has no default that always counts.
+func (l Limits) String() string {
+	all := l.effective()
+	out := "memory " + size(all.Memory) + ", open_files " + count(all.OpenFiles)
+	if l.Processes != 0 {
+		out += ", processes " + count(l.Processes)
+	}
+	return out
+}
+
+func count(n uint64) string {
+	if n == Unlimited {
+		return "unlimited"
+	}
+	return strconv.FormatUint(n, 10)
+}
+
+func size(bytes uint64) string {
+	if bytes == Unlimited || bytes%(1<<20) != 0 {
+		return count(bytes)
+	}
+	return count(bytes>>20) + "MiB"
+}
+
 // heapShare is the part of its memory, in percent, that the runtime of a Go program is told to keep to: before the limit
 // ends it, it collects garbage.
 const heapShare = 90

@@ -35,17 +35,21 @@ func (p pluginList) Run(ctx context.Context, c *cli, std streams) error {
 }
 
 func pluginRows(w io.Writer, plugins []admin.Plugin) {
-	row(w, "NAME", "VERSION", "SHA256", "STATE", "SINCE", "PID", "RESTARTS", "INSTANCES", "CALLS", "OFFERS")
+	row(w, "NAME", "VERSION", "SHA256", "STATE", "SERVES", "SINCE", "PID", "RESTARTS", "INSTANCES", "CALLS", "OFFERS")
 	for _, p := range plugins {
 		offers := make([]string, len(p.Implementations))
 		for i, x := range p.Implementations {
 			offers[i] = x.Kind + "/" + x.Type
 		}
-		pid := "-"
+		pid, serves := "-", "-"
 		if p.PID != 0 {
 			pid = strconv.Itoa(p.PID)
 		}
-		row(w, pluginName(p), cmp.Or(p.Version, "-"), cmp.Or(fmt.Sprintf("%.12s", p.Digest), "-"), p.State, time.Since(p.Since).Round(time.Second), pid, p.Restarts, p.Instances, p.Calls, list(offers))
+		if p.Serves {
+			serves = "yes"
+		}
+		row(w, pluginName(p), cmp.Or(p.Version, "-"), cmp.Or(fmt.Sprintf("%.12s", p.Digest), "-"), p.State, serves, time.Since(p.Since).Round(time.Second),
+			pid, p.Restarts, p.Instances, p.Calls, list(offers))
 	}
 	for _, p := range plugins { // behind the table, whose columns a long text would move
 		if p.Reason != "" {
