@@ -268,10 +268,10 @@ func (c *child) said() string {
 
 // held names the limits of a program that has its own: they may be why.
 func (c *child) held() string {
-	if c.image.program.Limits == (Limits{}) {
-		return ""
+	if l := c.image.program.Limits.String(); l != "" {
+		return "; its limits: " + l
 	}
-	return "; its limits: " + c.limits().String()
+	return ""
 }
 
 func (c *child) pid() int {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"strconv"
+	"strings"
 )
 
 // Unlimited is the limit of what is not limited.
@@ -37,28 +38,23 @@ func (l Limits) effective() Limits {
 	}
 }
 
-// String lists the limits as a configuration names them. That of processes has no default that always counts.
+// String lists those that a program sets of its own, as a configuration names them; empty if there are none.
 func (l Limits) String() string {
-	all := l.effective()
-	out := "memory " + size(all.Memory) + ", open_files " + count(all.OpenFiles)
-	if l.Processes != 0 {
-		out += ", processes " + count(l.Processes)
+	var out []string
+	for _, x := range []struct {
+		name string
+		n    uint64
+		unit string
+	}{{"memory", l.Memory, "MiB"}, {"open_files", l.OpenFiles, ""}, {"processes", l.Processes, ""}} {
+		if x.n == 0 || x.n == Unlimited {
+			continue
+		}
+		if x.unit != "" {
+			x.n >>= 20
+		}
+		out = append(out, x.name+" "+strconv.FormatUint(x.n, 10)+x.unit)
 	}
-	return out
-}
-
-func count(n uint64) string {
-	if n == Unlimited {
-		return "unlimited"
-	}
-	return strconv.FormatUint(n, 10)
-}
-
-func size(bytes uint64) string {
-	if bytes == Unlimited || bytes%(1<<20) != 0 {
-		return count(bytes)
-	}
-	return count(bytes>>20) + "MiB"
+	return strings.Join(out, ", ")
 }
 
 // heapShare is the part of its memory, in percent, that the runtime of a Go program is told to keep to: before the limit
