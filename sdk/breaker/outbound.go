@@ -69,12 +69,12 @@ func NewOutbound(c Config, log *slog.Logger) *Outbound {
 
 type outboundKey struct{}
 
-// WithOutbound attaches the breakers of a process to a context; the serving side does it for every call.
+// WithOutbound attaches the breakers of a process to a context; the serving side does it for constructors.
 func WithOutbound(ctx context.Context, o *Outbound) context.Context {
 	return context.WithValue(ctx, outboundKey{}, o)
 }
 
-// OutboundOf gives the breakers of the process, in the context of a constructor or of a call; outside of both, e.g. in a test of
+// OutboundOf gives the breakers of the process in the context of a constructor; elsewhere, e.g. in a test of
 // a part, new ones.
 func OutboundOf(ctx context.Context) *Outbound {
 	if o, ok := ctx.Value(outboundKey{}).(*Outbound); ok {
