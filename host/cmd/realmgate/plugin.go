@@ -54,6 +54,19 @@ func pluginRows(w io.Writer, plugins []admin.Plugin) {
 			}
 			fmt.Fprintf(w, "\n%s, last error%s: %s\n", pluginName(p), when, p.Reason)
 		}
+		outboundRows(w, p)
+	}
+}
+
+// outboundRows tells which other servers a plugin leaves alone.
+func outboundRows(w io.Writer, p admin.Plugin) {
+	for _, o := range p.Outbound {
+		for _, s := range o.Servers {
+			fmt.Fprintf(w, "\n%s, %s leaves %s alone for %v: it %s\n", pluginName(p), o.Part, s.Server, time.Since(s.Since).Round(time.Second), s.Reason)
+		}
+		if more := o.Open - len(o.Servers); more > 0 {
+			fmt.Fprintf(w, "\n%s, %s leaves %d further servers alone\n", pluginName(p), o.Part, more)
+		}
 	}
 }
 

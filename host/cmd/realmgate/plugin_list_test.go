@@ -16,7 +16,8 @@ func TestPluginRows(t *testing.T) {
 	long := strings.Repeat("long ", 50)
 	plugins := []admin.Plugin{
 		{Name: "failed", State: "failed", Since: at, Reason: long, ReasonTime: &at},
-		{Name: "own", For: "realm a", Version: "1.2.3", Digest: "0123456789abcdef", State: "ready", Since: at, PID: 42, Reason: "it ended", ReasonTime: &at},
+		{Name: "own", For: "realm a", Version: "1.2.3", Digest: "0123456789abcdef", State: "ready", Since: at, PID: 42, Reason: "it ended", ReasonTime: &at,
+			Outbound: []admin.Outbound{{Part: "oidc", Openings: 4, Open: 3, Servers: []admin.LeftAlone{{Server: "https://idp.example.com:443", Since: at, Reason: "cannot be reached"}}}, {Part: "oauth", Openings: 1}}},
 	}
 	var out bytes.Buffer
 	w := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0) // as door.print has it
@@ -35,5 +36,6 @@ func TestPluginRows(t *testing.T) {
 			t.Errorf("the state is not below its title:\n%s", out.String())
 		}
 	}
-	has(t, out.String(), "failed, last error, 1m0s ago: "+long, "own (realm a), last error, 1m0s ago: it ended")
+	has(t, out.String(), "failed, last error, 1m0s ago: "+long, "own (realm a), last error, 1m0s ago: it ended",
+		"own (realm a), oidc leaves https://idp.example.com:443 alone for 1m0s: it cannot be reached", "own (realm a), oidc leaves 2 further servers alone")
 }
