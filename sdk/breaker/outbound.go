@@ -20,6 +20,9 @@ const (
 	maxReported = 100
 	// longestRest is for how long an Outbound leaves a server alone at most: a try costs it little, and decisions wait for it.
 	longestRest = 5 * time.Second
+	// fairTime is the least time in which a server can be expected to answer: that one which had less did not says nothing. Who is
+	// in a greater hurry waits in vain for themselves, and closes no way for others.
+	fairTime = 500 * time.Millisecond
 )
 
 // Outbound has the breakers of the servers that the parts of a process call: one for each part and authority, whichever
@@ -27,8 +30,9 @@ const (
 // server for different things, of which one may fail alone, and the servers of some are chosen by callers. It is safe for
 // concurrent use.
 type Outbound struct {
-	c   Config
-	log *slog.Logger
+	c    Config
+	fair time.Duration
+	log  *slog.Logger
 
 	mu      sync.Mutex
 	servers map[serverKey]*server
@@ -64,7 +68,7 @@ func NewOutbound(c Config, log *slog.Logger) *Outbound {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Outbound{c: c, log: log, servers: map[serverKey]*server{}, opened: map[string]uint64{}, changed: make(chan struct{})}
+	return &Outbound{c: c, fair: fairTime, log: log, servers: map[serverKey]*server{}, opened: map[string]uint64{}, changed: make(chan struct{})}
 }
 
 type outboundKey struct{}

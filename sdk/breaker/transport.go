@@ -13,9 +13,6 @@ import (
 	"time"
 )
 
-// fair is the least time in which a server can be expected to answer: that one which had less did not says nothing.
-const fair = 100 * time.Millisecond
-
 // Transport sends requests, but none to a server that fails again and again: those end at once, with ErrOpen. A server fails if it
 // cannot be reached, does not answer, with the whole body, in time, or answers that it, or what is behind it, is not there (502,
 // 503, 504). A body has to be read to its end or closed. It is safe for concurrent use. [Outbound.Transport] makes it.
@@ -91,7 +88,7 @@ func (x *exchange) end(r Result) {
 
 // fail says that it ended with an error.
 func (x *exchange) fail(err error) {
-	hurried := x.ctx.Err() != nil && time.Since(x.start) < fair
+	hurried := x.ctx.Err() != nil && time.Since(x.start) < x.transport.outbound.fair
 	if errors.Is(x.ctx.Err(), context.Canceled) || hurried || !x.transport.fault(err) {
 		x.end(Neither)
 		return

@@ -13,11 +13,15 @@ import (
 	"time"
 )
 
+const fair = 100 * time.Millisecond
+
 // client gives a client with breakers, and its clock.
 func client(t *testing.T, fault func(error) bool) (*http.Client, *clock) {
 	t.Helper()
 	c := &clock{time.Unix(1_800_000_000, 0)}
-	tr := NewOutbound(Config{Failures: 3, Now: c.now}, nil).Transport("test", &http.Transport{}, fault)
+	o := NewOutbound(Config{Failures: 3, Now: c.now}, nil)
+	o.fair = fair
+	tr := o.Transport("test", &http.Transport{}, fault)
 	t.Cleanup(tr.CloseIdleConnections)
 	return &http.Client{Transport: tr}, c
 }
