@@ -41,8 +41,8 @@ type store struct {
 	timeout  time.Duration
 }
 
-func newStore(s Settings) (*store, error) {
-	h, err := s.Client(s.endpoint())
+func newStore(ctx context.Context, part string, s Settings) (*store, error) {
+	h, err := s.Client(ctx, part, s.endpoint())
 	if !regionPattern.MatchString(s.Region) {
 		err = errors.Join(err, sdk.At(errors.New("it is not the name of a region, e.g. eu-central-1"), "region"))
 	}

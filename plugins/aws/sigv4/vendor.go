@@ -29,11 +29,11 @@ func NewVendor(ctx context.Context, setup sdk.Setup, s Settings) (*Vendor, error
 
 // NewVendorAt gives a constructor of vendors that go by another clock: signatures bear its time.
 func NewVendorAt(now func() time.Time) sdk.New[Settings, *Vendor] {
-	return func(_ context.Context, setup sdk.Setup, s Settings) (*Vendor, error) {
+	return func(ctx context.Context, setup sdk.Setup, s Settings) (*Vendor, error) {
 		if t := setup.AuthenticationType; t != "" && t != authenticationType {
 			return nil, fmt.Errorf("this vendor is for the authentication type %s, not for %s", authenticationType, t)
 		}
-		http, err := s.Client(s.endpoint())
+		http, err := s.Client(ctx, "sigv4", s.endpoint())
 		if err := errors.Join(s.check(), err); err != nil {
 			return nil, err
 		}
