@@ -88,10 +88,15 @@ func (x *exchange) end(r Result) {
 
 // fail says that it ended with an error.
 func (x *exchange) fail(err error) {
-	hurried := x.ctx.Err() != nil && time.Since(x.start) < x.transport.outbound.fair
+	deadline, bounded := x.ctx.Deadline()
+	late := bounded && !time.Now().Before(deadline) // also where a client's time-out came before its context's
+	hurried := late && time.Since(x.start) < x.transport.outbound.fair
 	if errors.Is(x.ctx.Err(), context.Canceled) || hurried || !x.transport.fault(err) {
 		x.end(Neither)
 		return
+	}
+	if late {
+		err = context.DeadlineExceeded
 	}
 	x.transport.outbound.failed(x.server, reason(err))
 	x.end(Bad)

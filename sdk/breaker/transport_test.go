@@ -104,6 +104,25 @@ func TestTransport(t *testing.T) {
 	}
 }
 
+// TestTimeoutOfAClient: the time-out of the client itself is one, however the client says so.
+func TestTimeoutOfAClient(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	defer s.Close()
+	for range 20 {
+		o := NewOutbound(Config{Failures: 1}, nil)
+		o.fair = 10 * time.Millisecond
+		c := &http.Client{Timeout: 20 * time.Millisecond, Transport: o.Transport("test", &http.Transport{}, nil)}
+		if answer, err := c.Get(s.URL); err == nil { //nolint:noctx // it is about the client's own time-out
+			_ = answer.Body.Close()
+			t.Fatal("no error")
+		}
+		if r, _ := o.Report(); len(r.Parts) != 1 || r.Parts[0].Servers[0].Why != "does not answer in time" {
+			t.Errorf("%+v", r)
+		}
+		c.CloseIdleConnections()
+	}
+}
+
 // Who stops reading has been answered, and who forgets a body keeps nobody from trying for longer than their own time.
 func TestBodies(t *testing.T) {
 	status := atomic.Int64{}
