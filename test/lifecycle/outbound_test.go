@@ -217,7 +217,9 @@ func TestServersThatFail(t *testing.T) {
 		how.end()
 		x.until("back", func() bool { status, _ := x.ask("two"); return status == http.StatusOK })
 		x.until("all are well", func() bool { status, _ := x.ask("one"); return status == http.StatusOK })
-		x.until("told", func() bool { return strings.Contains(x.outboundMetrics(), "realmgate_outbound_breakers_open"+metric+"0\n") })
+		x.until("told", func() bool {
+			return strings.Contains(x.outboundMetrics(), "realmgate_outbound_breakers_open"+metric+"0\n")
+		})
 		if rows := x.Operate("plugin", "list"); strings.Contains(rows, "leaves") {
 			t.Errorf("%s", rows)
 		}
