@@ -45,7 +45,7 @@ type Outbound struct {
 // serverKey is what a breaker is for.
 type serverKey struct {
 	part      string
-	authority string // scheme://host:port
+	authority string // scheme://host:port, or whatever [Outbound.Do] calls it
 }
 
 // server is what is known of one. All but the breaker is guarded by the lock of Outbound.
@@ -98,10 +98,9 @@ func (o *Outbound) Transport(part string, base http.RoundTripper, fault func(err
 }
 
 // of gives a server; nil if there are too many that fail.
-func (o *Outbound) of(part, authority string) *server {
+func (o *Outbound) of(key serverKey) *server {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	key := serverKey{part, authority}
 	s := o.servers[key]
 	if s == nil {
 		if !o.room() {
@@ -213,7 +212,7 @@ type PartReport struct {
 
 // ServerReport is about a server that is left alone.
 type ServerReport struct {
-	Authority string // scheme://host:port
+	Authority string // scheme://host:port, or what [Outbound.Do] calls it
 	Since     time.Time
 	Why       string // what was wrong with it last
 }

@@ -148,11 +148,11 @@ func TestForgotten(t *testing.T) {
 	x := newRig(t)
 	for range 3 {
 		for _, host := range []string{"gone", "used"} {
-			try(t, x.of("oauth", host).Breaker, Bad)
+			try(t, x.of(serverKey{"oauth", host}).Breaker, Bad)
 		}
 	}
 	x.pass(forgetAfter - time.Second)
-	x.of("oauth", "used")
+	x.of(serverKey{"oauth", "used"})
 	x.pass(time.Second)
 	x.sweep()
 	r, _ := x.Report()
@@ -172,7 +172,7 @@ func TestForgotten(t *testing.T) {
 func TestServersAreBounded(t *testing.T) {
 	x := newRig(t)
 	for n := range 3 * MaxServers {
-		if x.of("oauth", strconv.Itoa(n)) == nil {
+		if x.of(serverKey{"oauth", strconv.Itoa(n)}) == nil {
 			t.Fatal("a server has no breaker although the others are well")
 		}
 	}
@@ -181,18 +181,47 @@ func TestServersAreBounded(t *testing.T) {
 	}
 	x = newRig(t)
 	for n := range MaxServers {
-		try(t, x.of("oauth", strconv.Itoa(n)).Breaker, Bad)
+		try(t, x.of(serverKey{"oauth", strconv.Itoa(n)}).Breaker, Bad)
 	}
-	if x.of("oauth", "one more") != nil || x.of("oauth", "7") == nil {
+	if x.of(serverKey{"oauth", "one more"}) != nil || x.of(serverKey{"oauth", "7"}) == nil {
 		t.Error("a server that fails was forgotten")
 	}
 	for range 2 {
 		for n := range MaxServers {
-			try(t, x.of("oauth", strconv.Itoa(n)).Breaker, Bad)
+			try(t, x.of(serverKey{"oauth", strconv.Itoa(n)}).Breaker, Bad)
 		}
 	}
 	if r, _ := x.Report(); r.Parts[0].Open != MaxServers || len(r.Parts[0].Servers) != maxReported {
 		t.Errorf("%d open, %d named", r.Parts[0].Open, len(r.Parts[0].Servers))
+	}
+}
+
+// TestDo: what is asked by other means than HTTP is left alone, too.
+func TestDo(t *testing.T) {
+	x := newRig(t)
+	broken, calls := errors.New("broken"), 0
+	var answer error
+	do := func(ctx context.Context) error {
+		return x.Do(ctx, "sql", "the database", func(context.Context) error { calls++; return answer })
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	answer = broken
+	for range 3 {
+		_ = do(gone) // who leaves says nothing
+	}
+	for range 3 {
+		if err := do(t.Context()); !errors.Is(err, broken) {
+			t.Errorf("%v", err)
+		}
+	}
+	if err := do(t.Context()); !errors.Is(err, ErrOpen) || !strings.Contains(err.Error(), "the database: ") || calls != 6 {
+		t.Errorf("%v after %d calls", err, calls)
+	}
+	answer = nil
+	x.pass(time.Minute)
+	if err := do(t.Context()); err != nil || calls != 7 {
+		t.Errorf("%v after %d calls", err, calls)
 	}
 }
 

@@ -9,8 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
-	"time"
 )
 
 // Transport sends requests, but none to a server that fails again and again: those end at once, with ErrOpen. A server fails if it
@@ -25,27 +23,20 @@ type Transport struct {
 
 // RoundTrip sends a request, see [http.RoundTripper].
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	authority := authorityOf(r.URL)
-	s := t.outbound.of(t.part, authority)
-	if s == nil {
-		return t.base.RoundTrip(r)
-	}
-	pass, err := s.Enter()
+	x, err := t.outbound.begin(r.Context(), serverKey{t.part, authorityOf(r.URL)}, t.fault)
 	if err != nil {
 		if r.Body != nil {
 			_ = r.Body.Close() // as a RoundTripper has to
 		}
-		return nil, fmt.Errorf("%s: %w (it %s)", authority, ErrOpen, t.outbound.why(s))
+		return nil, err
 	}
-	x := &exchange{transport: t, server: s, pass: pass, ctx: r.Context(), start: time.Now()}
 	defer func() { x.end(Neither) }() // of one that panics
 	answer, err := t.base.RoundTrip(r)
 	switch {
 	case err != nil:
 		x.fail(err)
 	case absent(answer.StatusCode):
-		t.outbound.failed(s, fmt.Sprintf("answers %d", answer.StatusCode))
-		x.end(Bad)
+		x.bad(fmt.Sprintf("answers %d", answer.StatusCode))
 	case answer.StatusCode == http.StatusSwitchingProtocols || answer.Body == nil:
 		x.end(Good)
 	default:
@@ -67,55 +58,6 @@ func authorityOf(u *url.URL) string {
 		port = map[string]string{"http": "80", "https": "443"}[scheme]
 	}
 	return scheme + "://" + net.JoinHostPort(strings.ToLower(u.Hostname()), port)
-}
-
-// exchange is a request and its answer.
-type exchange struct {
-	transport *Transport
-	server    *server
-	pass      Pass
-	ctx       context.Context
-	start     time.Time
-	once      sync.Once
-}
-
-// end says what came of it; what is said first counts. A nil exchange has been handed on.
-func (x *exchange) end(r Result) {
-	if x != nil {
-		x.once.Do(func() { x.pass.Leave(r) })
-	}
-}
-
-// fail says that it ended with an error.
-func (x *exchange) fail(err error) {
-	deadline, bounded := x.ctx.Deadline()
-	late := bounded && !time.Now().Before(deadline) // also where a client's time-out came before its context's
-	hurried := late && time.Since(x.start) < x.transport.outbound.fair
-	if errors.Is(x.ctx.Err(), context.Canceled) || hurried || !x.transport.fault(err) {
-		x.end(Neither)
-		return
-	}
-	if late {
-		err = context.DeadlineExceeded
-	}
-	x.transport.outbound.failed(x.server, reason(err))
-	x.end(Bad)
-}
-
-// reason says in words of our own what is wrong with a server: errors repeat what it sent.
-func reason(err error) string {
-	var dns *net.DNSError
-	var timeout interface{ Timeout() bool }
-	var op *net.OpError
-	switch {
-	case errors.As(err, &dns):
-		return "has a name that cannot be resolved"
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		return "does not answer in time"
-	case errors.As(err, &op) && op.Op == "dial":
-		return "cannot be reached"
-	}
-	return "does not answer as it should"
 }
 
 // body is that of an answer.

@@ -37,7 +37,7 @@ var regionPattern = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$`)
 type store struct {
 	settings Settings
 	http     *http.Client
-	chain    identity.Chain
+	chain    *identity.Chain
 	timeout  time.Duration
 }
 
@@ -49,7 +49,7 @@ func newStore(ctx context.Context, part string, s Settings) (*store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &store{settings: s, http: h, timeout: s.Timeout.Std()}, nil
+	return &store{settings: s, http: h, chain: identity.NewChain(ctx, part), timeout: s.Timeout.Std()}, nil
 }
 
 func (s *Settings) endpoint() client.Endpoint {
