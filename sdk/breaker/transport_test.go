@@ -163,7 +163,7 @@ func TestBodies(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer forgotten.Body.Close() //nolint:errcheck // far too late
+	defer forgotten.Body.Close()
 	if _, err := send(t.Context()); !errors.Is(err, ErrOpen) {
 		t.Errorf("beside one that is being tried: %v", err)
 	}

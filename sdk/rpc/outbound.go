@@ -84,7 +84,7 @@ func (p *Process) reported(all []*pluginv1.OutboundReport) {
 func reportToProto(r breaker.Report) *pluginv1.OutboundReport {
 	out := &pluginv1.OutboundReport{Changes: r.Changes}
 	for _, p := range r.Parts[:min(len(r.Parts), maxParts)] {
-		x := &pluginv1.OutboundPart{Type: text(p.Part), Openings: p.Openings, Open: uint32(p.Open)} //nolint:gosec // at most breaker.MaxServers
+		x := &pluginv1.OutboundPart{Type: text(p.Part), Openings: p.Openings, Open: uint32(p.Open)}
 		for _, s := range p.Servers {
 			x.Servers = append(x.Servers, &pluginv1.OutboundServer{
 				Authority: text(cut(s.Authority, maxAuthority)), SinceUnixMs: s.Since.UnixMilli(), Reason: text(s.Why),

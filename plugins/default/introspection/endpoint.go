@@ -83,7 +83,7 @@ type question struct {
 func (e *endpoint) introspect(ctx context.Context, now func() time.Time, q question, secret sdk.Secret) ([]byte, error) {
 	pass, err := e.rest.Enter()
 	if err != nil {
-		return nil, fmt.Errorf("%w (the endpoint is left alone for a moment)", e.failure(nil))
+		return nil, fmt.Errorf("%w (the endpoint is left alone for a moment)", e.last())
 	}
 	result := breaker.Neither
 	defer func() { pass.Leave(result) }()
@@ -102,18 +102,22 @@ func (e *endpoint) introspect(ctx context.Context, now func() time.Time, q quest
 	case errors.Is(err, breaker.ErrOpen): // nothing was tried
 	default:
 		result = breaker.Bad
-		e.failure(err)
+		e.note(err)
 	}
 	return nil, err
 }
 
-// failure notes one, unless it is nil, and gives the last one.
-func (e *endpoint) failure(err error) error {
+// note keeps a failure.
+func (e *endpoint) note(err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if err != nil {
-		e.failed = err
-	}
+	e.failed = err
+}
+
+// last gives the last failure.
+func (e *endpoint) last() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	return e.failed
 }
 
