@@ -7,6 +7,7 @@ import (
 
 	"github.com/realmgate/realmgate/host/child"
 	"github.com/realmgate/realmgate/sdk"
+	"github.com/realmgate/realmgate/sdk/breaker"
 	"github.com/realmgate/realmgate/sdk/rpc"
 )
 
@@ -31,6 +32,7 @@ type Status struct {
 	LastError      string   // the last one, also of a plugin that is well again; empty if there was none
 	LastErrorAt    time.Time
 	Offers         []rpc.Offer
+	Outbound       []breaker.PartReport // other servers that its parts leave alone, as it says
 }
 
 // Plugins lists the plugins of all sets by name, those that failed or drain included: there may be two of one name, of which
@@ -66,6 +68,7 @@ func (p *supervised) status() Status {
 	}
 	if p.live != nil {
 		s.PID, s.Calls, s.Stuck = p.live.child.PID(), p.live.Calls(), p.live.Stuck(stuckAfter)
+		s.Outbound = p.live.outbound.now()
 	}
 	if since, why := p.ails.now(); !since.IsZero() && s.State == StateReady {
 		s.State, s.Since = StateFailing, since

@@ -21,6 +21,7 @@ type process struct {
 	hurry    <-chan struct{} // closed when there is no time left to be polite
 	under    underway
 	sessions atomic.Uint64 // that were opened; another one with each that broke
+	outbound outbound
 }
 
 // launch starts a process of the plugin, of the image that was loaded first, and opens its session. On an error nothing is
@@ -81,7 +82,7 @@ func (x *process) greet(ctx context.Context, p *supervised) error {
 	fail := func(r child.Reason, detail string, err error) error {
 		return p.refused(&child.Refusal{Reason: r, Detail: detail, Err: err})
 	}
-	asked := &hostCalls{p: p}
+	asked := &hostCalls{p: p, outbound: &x.outbound}
 	x.Process = rpc.NewProcess(x.child.Conn(), asked)
 	dctx, cancel := context.WithTimeout(ctx, o.DescribeTimeout)
 	defer cancel()

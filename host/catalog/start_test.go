@@ -50,7 +50,7 @@ func TestStartErrors(t *testing.T) {
 		{"checksum", pin(source(t, "", "good"), zero), child.ReasonChecksum, "the SHA-256 checksum is " + sum + ", but " + zero + " is pinned"},
 		{"bad pin", pin(source(t, "", "good"), "abc"), child.ReasonChecksum, "sha256 is not a SHA-256 checksum of 64 hexadecimal digits"},
 		{"text", source(t, "", "text"), child.ReasonHandshake, `is not a plugin: it printed "hello[31m, client_secret=[hidden]" where the handshake is due`},
-		{"exit", source(t, "", "exit"), child.ReasonHandshake, `is not a plugin: it ended (exit status 3) without a handshake; it printed "no configuration found"; its limits: memory unlimited`},
+		{"exit", source(t, "", "exit"), child.ReasonHandshake, `is not a plugin: it ended (exit status 3) without a handshake; it printed "no configuration found"`},
 		{"silent", source(t, "", "silent"), child.ReasonTimeout, `no handshake within 5s; it printed "waiting for a license"`},
 		{"old", source(t, "", "old"), child.ReasonProtocol, "speaks version 7 of the plugin contract, the host speaks 1"},
 		{"mute", source(t, "", "mute"), ReasonDescribe, "does not say what it offers within 5s"},

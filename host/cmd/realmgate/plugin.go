@@ -62,6 +62,19 @@ func pluginRows(w io.Writer, plugins []admin.Plugin) {
 		if len(p.ClosedTo) > 0 {
 			fmt.Fprintf(w, "\n%s is not called for %s: there was no answer in time too often, or it ended instead\n", pluginName(p), some(p.ClosedTo))
 		}
+		outboundRows(w, p)
+	}
+}
+
+// outboundRows tells which other servers a plugin leaves alone.
+func outboundRows(w io.Writer, p admin.Plugin) {
+	for _, o := range p.Outbound {
+		for _, s := range o.Servers {
+			fmt.Fprintf(w, "\n%s, %s leaves %s alone for %v: it %s\n", pluginName(p), o.Part, s.Server, time.Since(s.Since).Round(time.Second), s.Reason)
+		}
+		if more := o.Open - len(o.Servers); more > 0 {
+			fmt.Fprintf(w, "\n%s, %s leaves %d further servers alone\n", pluginName(p), o.Part, more)
+		}
 	}
 }
 

@@ -287,6 +287,13 @@ func (r *rooms) pluginList() []admin.Plugin {
 		for _, o := range s.Offers {
 			p.Implementations = append(p.Implementations, admin.Implementation{Kind: o.Kind.String(), Type: o.Type})
 		}
+		for _, o := range s.Outbound {
+			x := admin.Outbound{Part: o.Part, Openings: o.Openings, Open: o.Open}
+			for _, l := range o.Servers {
+				x.Servers = append(x.Servers, admin.LeftAlone{Server: l.Authority, Since: l.Since, Reason: l.Why})
+			}
+			p.Outbound = append(p.Outbound, x)
+		}
 		out = append(out, p)
 	}
 	return out
