@@ -31,7 +31,7 @@ type asks struct {
 	again []ask // again and again
 	fresh []ask // once each: one in every freshEvery asks, as long as there are any
 	next  atomic.Int64
-	begun atomic.Int64 // of fresh
+	taken atomic.Int64 // of fresh
 }
 
 const freshEvery = 100
@@ -39,15 +39,15 @@ const freshEvery = 100
 func (a *asks) take() ask {
 	n := a.next.Add(1)
 	if n%freshEvery == 0 && len(a.fresh) > 0 {
-		if f := a.begun.Add(1) - 1; int(f) < len(a.fresh) {
+		if f := int(a.taken.Add(1)) - 1; f < len(a.fresh) {
 			return a.fresh[f]
 		}
 	}
 	return a.again[int(n)%len(a.again)]
 }
 
-// left is how many fresh asks there still are.
-func (a *asks) left() int { return max(0, len(a.fresh)-int(a.begun.Load())) }
+// begun is how many of the fresh asks were asked; all of them and some more, if there were too few.
+func (a *asks) begun() int { return int(a.taken.Load()) }
 
 // sample is what was seen of a server for a while.
 type sample struct {

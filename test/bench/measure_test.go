@@ -13,6 +13,7 @@ type options struct {
 	during  time.Duration // of a row, for each number of callers and in each round
 	bare    time.Duration // of the bare handler, right before it
 	callers []int
+	tokens  int // that are presented again and again
 	realms  int // of the daemon with many
 	times   int // that starts and reloads are repeated
 }
@@ -28,7 +29,7 @@ func measure(t *testing.T, o options, bare server, rows []*row, progress func(st
 		for n := range r.cells {
 			r.cells[n] = &cell{}
 		}
-		r.warm(t)
+		r.warm(t, o)
 	}
 	for round := range o.rounds {
 		progress("round %d of %d", round+1, o.rounds)
@@ -40,8 +41,9 @@ func measure(t *testing.T, o options, bare server, rows []*row, progress func(st
 	}
 }
 
-// warm has everything asked once that will be asked again, and finds out what is wrong with it before anything is measured.
-func (r *row) warm(t *testing.T) {
+// warm has everything asked once that will be asked again, which finds out what is wrong with it before anything is measured,
+// and then how many answers there are in a second.
+func (r *row) warm(t *testing.T, o options) {
 	t.Helper()
 	c, err := r.server.dial()
 	if err != nil {
@@ -53,13 +55,18 @@ func (r *row) warm(t *testing.T) {
 			t.Fatalf("%s: %v", r.what, err)
 		}
 	}
+	s, err := load(r.server, r.asks, o.callers[len(o.callers)-1], o.bare)
+	if err != nil {
+		t.Fatalf("%s: %v", r.what, err)
+	}
+	r.most = s.rate()
 }
 
 func (r *row) measure(t *testing.T, o options, bare server, callers int, c *cell) {
 	t.Helper()
 	if r.more != nil {
-		most := o.during.Seconds() / freshEvery * 1.5 * r.rate(o)
-		if missing := int(most) + 1 - r.asks.left(); missing > 0 {
+		want := 10 + int(2*r.most*o.during.Seconds()/freshEvery)
+		if missing := r.asks.begun() + want - len(r.asks.fresh); missing > 0 {
 			r.asks.fresh = append(r.asks.fresh, r.more(missing)...)
 		}
 	}
@@ -73,23 +80,10 @@ func (r *row) measure(t *testing.T, o options, bare server, callers int, c *cell
 		t.Fatalf("%s, %d callers: %v", r.what, callers, err)
 	}
 	after := r.gate.decisions()
-	r.answer.memory += after.memory - before.memory
-	r.answer.others += after.others - before.others
+	r.from.memory += after.memory - before.memory
+	r.from.others += after.others - before.others
+	r.most = max(r.most, s.rate())
 	c.bare, c.seen = append(c.bare, b), append(c.seen, s)
-}
-
-// rate is the greatest number of answers in a second so far, or what one might expect.
-func (r *row) rate(o options) float64 {
-	most := 10000.0
-	if o.during < 100*time.Millisecond {
-		most = 2000
-	}
-	for _, c := range r.cells {
-		for _, s := range c.seen {
-			most = max(most, s.rate())
-		}
-	}
-	return most
 }
 
 func (s sample) rate() float64 { return float64(len(s.lat)) / s.took.Seconds() }
@@ -122,20 +116,21 @@ func median[T ~float64 | ~int64](all []T) T {
 	return sorted[len(sorted)/2]
 }
 
-// honest fails unless the answers of a row came from where it says: nearly all from memory, or none.
+// honest fails unless the answers of a row came from where it says: those that were asked for before from memory, or none.
 func (r *row) honest(t *testing.T) {
 	t.Helper()
 	asked := 0
 	for _, c := range r.cells {
 		asked += len(total(c.seen).lat)
 	}
-	got := fmt.Sprintf("of %d answers %d came from memory and %d otherwise", asked, r.answer.memory, r.answer.others)
-	switch {
-	case r.more == nil && r.answer != answers{}:
-		t.Errorf("%s: %s: the row is of decisions that are made anew", r.what, got)
-	case r.more != nil && r.answer.memory+r.answer.others != asked:
-		t.Errorf("%s: %s: they are not all counted", r.what, got)
-	case r.more != nil && (r.answer.others*freshEvery < asked/2 || r.answer.others*freshEvery > asked*2):
-		t.Errorf("%s: %s: one in %d is to be made anew", r.what, got, freshEvery)
+	got := fmt.Sprintf("of %d answers %d came from memory and %d did not", asked, r.from.memory, r.from.others)
+	switch fresh := r.asks.begun(); {
+	case r.more == nil && r.from != answers{}:
+		t.Errorf("%s: %s: they are to be made anew", r.what, got)
+	case r.more == nil:
+	case fresh > len(r.asks.fresh):
+		t.Errorf("%s: there were too few new tokens: %d of %d", r.what, len(r.asks.fresh), fresh)
+	case r.from.memory+r.from.others != asked || r.from.others != fresh:
+		t.Errorf("%s: %s, and %d were asked for the first time", r.what, got, fresh)
 	}
 }

@@ -14,7 +14,6 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/realmgate/realmgate/host/admin"
-	"github.com/realmgate/realmgate/host/config"
 	"github.com/realmgate/realmgate/internal/buildtest"
 	"github.com/realmgate/realmgate/sdk/rpc"
 	"github.com/realmgate/realmgate/sdk/serve"
@@ -88,51 +87,55 @@ func bareStart(t *testing.T, binary string) (time.Duration, rpc.SessionMode) {
 	return time.Since(begun), m.Session
 }
 
-// operated is what starts, reloads and memory were, in nanoseconds and bytes.
+// operated is how long starts and reloads take, and how much memory what runs, each the median of some.
 type operated struct {
-	pluginStart, fewStart, manyStart       int64
-	readFew, reloadFew                     int64
-	readMany, reloadMany, reloadOne, fresh int64
-	fewMemory, manyMemory                  int64
+	pluginStart, fewStart, manyStart        time.Duration
+	fewReload, manyReload, oneReload, fresh time.Duration
+	fewMemory, manyMemory                   int64 // bytes
 }
 
-// operate measures a daemon with few realms and one with many, which run.
-func operate(t *testing.T, o options, few, many *gate) (out operated) {
+// operate measures a daemon with few realms and one with many. Both have been started before: their databases are there.
+func operate(t *testing.T, o options, few, many *gate) operated {
 	t.Helper()
 	binary := filepath.Join(buildtest.Plugin(t), "realmgate-plugin-default")
-	var bare, fewStarts, manyStarts []time.Duration
-	for range o.times {
-		took, _ := bareStart(t, binary)
-		bare = append(bare, took)
-		fewStarts = append(fewStarts, few.again())
-		out.fewMemory = max(out.fewMemory, few.resident())
-		manyStarts = append(manyStarts, many.again())
-		out.manyMemory = max(out.manyMemory, many.resident())
-	}
-	out.pluginStart, out.fewStart, out.manyStart = int64(median(bare)), int64(median(fewStarts)), int64(median(manyStarts))
-
-	var readFew, reloadFew, readMany, reloadMany, reloadOne, fresh []time.Duration
-	for range o.times {
-		readFew = append(readFew, few.read())
-		reloadFew = append(reloadFew, few.reload(0, admin.ReloadOptions{}))
-		readMany = append(readMany, many.read())
-		reloadMany = append(reloadMany, many.reload(0, admin.ReloadOptions{}))
+	all := make([]operated, o.times)
+	for n := range all {
+		x := &all[n]
+		few.Stop()
+		many.Stop()
+		x.pluginStart, _ = bareStart(t, binary)
+		x.fewStart = few.begin()
+		x.fewMemory = few.resident()
+		x.manyStart = many.begin()
+		x.manyMemory = many.resident()
+		x.fewReload = few.reload(0, admin.ReloadOptions{})
+		x.manyReload = many.reload(0, admin.ReloadOptions{})
 		many.change()
-		reloadOne = append(reloadOne, many.reload(1, admin.ReloadOptions{}))
-		fresh = append(fresh, many.reload(0, admin.ReloadOptions{Fresh: true}))
+		x.oneReload = many.reload(1, admin.ReloadOptions{})
+		x.fresh = many.reload(0, admin.ReloadOptions{Fresh: true})
 	}
-	out.readFew, out.reloadFew, out.readMany = int64(median(readFew)), int64(median(reloadFew)), int64(median(readMany))
-	out.reloadMany, out.reloadOne, out.fresh = int64(median(reloadMany)), int64(median(reloadOne)), int64(median(fresh))
-	return out
+	return operated{
+		pluginStart: middle(all, func(x operated) time.Duration { return x.pluginStart }),
+		fewStart:    middle(all, func(x operated) time.Duration { return x.fewStart }),
+		manyStart:   middle(all, func(x operated) time.Duration { return x.manyStart }),
+		fewReload:   middle(all, func(x operated) time.Duration { return x.fewReload }),
+		manyReload:  middle(all, func(x operated) time.Duration { return x.manyReload }),
+		oneReload:   middle(all, func(x operated) time.Duration { return x.oneReload }),
+		fresh:       middle(all, func(x operated) time.Duration { return x.fresh }),
+		fewMemory:   middle(all, func(x operated) int64 { return x.fewMemory }),
+		manyMemory:  middle(all, func(x operated) int64 { return x.manyMemory }),
+	}
 }
 
-// again starts the daemon anew, which has been started before: its database is there.
-func (g *gate) again() time.Duration {
-	g.t.Helper()
-	g.Stop()
-	return g.begin()
+func middle[T ~int64](all []operated, of func(operated) T) T {
+	out := make([]T, len(all))
+	for n, x := range all {
+		out[n] = of(x)
+	}
+	return median(out)
 }
 
+// resident gives the memory that the daemon and its plugin take.
 func (g *gate) resident() int64 {
 	g.t.Helper()
 	pids, err := g.pids()
@@ -144,16 +147,6 @@ func (g *gate) resident() int64 {
 		g.t.Fatal(err)
 	}
 	return n
-}
-
-// read reads the daemon's configuration, in this process, and does nothing with it.
-func (g *gate) read() time.Duration {
-	g.t.Helper()
-	begun := time.Now()
-	if cfg, diags := config.Load(config.Options{Files: []string{filepath.Join(g.Dir, "config.hcl")}}); cfg == nil {
-		g.t.Fatal(diags.Err())
-	}
-	return time.Since(begun)
 }
 
 // reload has the daemon take its configuration, in which as many blocks have changed.

@@ -3,33 +3,35 @@ package bench
 import (
 	"fmt"
 	"os"
-	"strconv"
+	"path/filepath"
 	"strings"
 	"time"
 )
 
-// tick is the unit of the times in /proc: 1/100 s on every architecture that Go runs on.
-const tick = 10 * time.Millisecond
-
-// cpuTime gives the time that processes have computed so far (proc_pid_stat(5): utime and stime).
+// cpuTime gives the time that the threads of processes have computed so far: the first number of /proc/PID/task/TID/schedstat,
+// in nanoseconds. Threads of Go programs rarely end, and what one has computed that did is lost.
 func cpuTime(pids []int) (sum time.Duration, err error) {
 	for _, pid := range pids {
-		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
 		if err != nil {
 			return 0, err
 		}
-		_, rest, _ := strings.Cut(string(text), ") ") // what a process calls itself may have anything in it
-		f := strings.Fields(rest)
-		if len(f) < 13 {
-			return 0, fmt.Errorf("/proc/%d/stat: %q", pid, text)
-		}
-		for _, field := range f[11:13] {
-			n, err := strconv.Atoi(field)
+		var own time.Duration
+		for _, path := range threads {
+			text, err := os.ReadFile(path)
 			if err != nil {
-				return 0, err
+				continue // it has just ended
 			}
-			sum += time.Duration(n) * tick
+			var n int64
+			if _, err := fmt.Sscan(string(text), &n); err != nil {
+				return 0, fmt.Errorf("%s: %w", path, err)
+			}
+			own += time.Duration(n)
 		}
+		if own == 0 {
+			return 0, fmt.Errorf("process %d has ended, or the kernel does not count its time", pid)
+		}
+		sum += own
 	}
 	return sum, nil
 }

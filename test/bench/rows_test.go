@@ -83,18 +83,16 @@ type row struct {
 	asks *asks
 	// more makes fresh asks, where one in a hundred is new; without it all are asked again and again.
 	more func(count int) []ask
-	// beside is a row with which this one is compared too.
-	beside *row
+	// naive is the row with which this one is compared, too.
+	naive *row
 
-	cells  []*cell // by number of callers
-	answer answers // that decisions came from
+	cells []*cell // by number of callers
+	most  float64 // answers in a second so far
+	from  answers // that were measured
 }
 
 // answers counts decisions by where they came from (realmgate_decision_cache_answers_total).
 type answers struct{ memory, others int }
-
-// tokens is how many tokens are presented again and again.
-const tokens = 128
 
 // rows gives what is measured: by the daemon as it is, by one whose plugin has no legs, by one that logs each decision, and by one with many realms.
 func rows(o options, plain, naive, info, many *gate) []*row {
@@ -105,13 +103,13 @@ func rows(o options, plain, naive, info, many *gate) []*row {
 		return r
 	}
 	clients := plain.clients("internal-remembered", people)
-	add("internal, remembered", plain, plain.own("internal-remembered", clients, tokens), func(n int) []ask { return plain.own("internal-remembered", clients, n) })
-	add("external, remembered", plain, plain.theirs("claims-remembered", tokens), func(n int) []ask { return plain.theirs("claims-remembered", n) })
+	add("internal, remembered", plain, plain.own("internal-remembered", clients, o.tokens), func(n int) []ask { return plain.own("internal-remembered", clients, n) })
+	add("external, remembered", plain, plain.theirs("claims-remembered", o.tokens), func(n int) []ask { return plain.theirs("claims-remembered", n) })
 	mixed := plain.clients("mixed-remembered", people)
 	plain.populate("mixed-remembered")
-	add("mixed, remembered", plain, plain.both("mixed-remembered", mixed, tokens), func(n int) []ask { return plain.both("mixed-remembered", mixed, n+n%2) })
+	add("mixed, remembered", plain, plain.both("mixed-remembered", mixed, o.tokens), func(n int) []ask { return plain.both("mixed-remembered", mixed, n+n%2) })
 	logged := info.clients("internal-remembered", people)
-	add("internal, remembered, each decision logged", info, info.own("internal-remembered", logged, tokens), func(n int) []ask { return info.own("internal-remembered", logged, n) })
+	add("internal, remembered, each decision logged", info, info.own("internal-remembered", logged, o.tokens), func(n int) []ask { return info.own("internal-remembered", logged, n) })
 
 	decided := func(suffix string, g *gate) []*row {
 		own := g.clients("internal", people)
@@ -119,16 +117,16 @@ func rows(o options, plain, naive, info, many *gate) []*row {
 		g.populate("directory")
 		g.populate("mixed")
 		return []*row{
-			add("internal"+suffix, g, g.own("internal", own, tokens), nil),
-			add("external, authenticator `claims`"+suffix, g, g.theirs("claims", tokens), nil),
-			add("external, authenticator `default`"+suffix, g, g.theirs("directory", tokens), nil),
-			add("mixed"+suffix, g, g.both("mixed", ownMixed, tokens), nil),
+			add("internal"+suffix, g, g.own("internal", own, o.tokens), nil),
+			add("external, authenticator `claims`"+suffix, g, g.theirs("claims", o.tokens), nil),
+			add("external, authenticator `default`"+suffix, g, g.theirs("directory", o.tokens), nil),
+			add("mixed"+suffix, g, g.both("mixed", ownMixed, o.tokens), nil),
 		}
 	}
 	legs := decided("", plain)
-	add(fmt.Sprintf("external, authenticator `claims`, one of %d realms", o.realms), many, many.theirs(shapeName(shapeClaims), tokens), nil)
+	add(fmt.Sprintf("external, authenticator `claims`, one of %d realms", o.realms), many, many.theirs(shapeName(shapeClaims), o.tokens), nil)
 	for n, r := range decided(", naive", naive) {
-		legs[n].beside = r
+		legs[n].naive = r
 	}
 
 	for _, k := range []struct{ alg, realm string }{{"RS256", "rs256"}, {"ES256", "es256"}, {"EdDSA", "eddsa"}} {

@@ -26,10 +26,12 @@ func TestMain(m *testing.M) {
 
 // TestTable measures all rows. What it prints is worth something with -table only.
 func TestTable(t *testing.T) {
-	o := options{rounds: 1, during: 50 * time.Millisecond, bare: 20 * time.Millisecond, callers: []int{1, 8}, realms: 20, times: 1}
-	progress := t.Logf
+	o := options{rounds: 1, during: 50 * time.Millisecond, bare: 25 * time.Millisecond, callers: []int{1, 8}, tokens: 8, realms: 20, times: 1}
+	progress := func(format string, args ...any) {
+		t.Logf("%s  "+format, append([]any{time.Now().Format(time.TimeOnly)}, args...)...)
+	}
 	if *full {
-		o = options{rounds: 5, during: 350 * time.Millisecond, bare: 150 * time.Millisecond, callers: []int{1, 8, 64}, realms: 1000, times: 5}
+		o = options{rounds: 7, during: 250 * time.Millisecond, bare: 100 * time.Millisecond, callers: []int{1, 8, 64}, tokens: 128, realms: 1000, times: 5}
 		progress = func(format string, args ...any) {
 			fmt.Fprintf(os.Stderr, "%s  "+format+"\n", append([]any{time.Now().Format(time.TimeOnly)}, args...)...)
 		}
@@ -72,52 +74,6 @@ func TestTable(t *testing.T) {
 	if b, ok := out.(*strings.Builder); ok {
 		t.Log("\n" + b.String())
 	}
-}
-
-// write prints the table.
-func write(w io.Writer, o options, all []*row, did operated) {
-	count := strings.Trim(strings.Join(strings.Fields(fmt.Sprint(o.callers)), " / "), "[]")
-	fmt.Fprintf(w, "| what | compared with | rate, %[1]s callers | CPU, %[1]s callers | p99, %[1]s callers |\n|---|---|---|---|---|\n", count)
-	for _, r := range all {
-		line(w, r.what, "the bare handler", r.cells, func(c, _ int) ([]sample, []sample) { return r.cells[c].seen, r.cells[c].bare })
-		if b := r.beside; b != nil {
-			line(w, r.what, "the same, naive", r.cells, func(c, _ int) ([]sample, []sample) { return r.cells[c].seen, b.cells[c].seen })
-		}
-	}
-	one := func(what, to string, a, b int64) {
-		fmt.Fprintf(w, "| %s | %s | %.2f | | |\n", what, to, float64(a)/float64(b))
-	}
-	many := fmt.Sprintf("%d realms", o.realms)
-	one("time to start, few realms", "the default plugin, started by go-plugin alone", did.fewStart, did.pluginStart)
-	one("time to start, "+many, "few realms", did.manyStart, did.fewStart)
-	one("time to reload, few realms, nothing changed", "reading the configuration", did.reloadFew, did.readFew)
-	one("time to reload, "+many+", nothing changed", "reading the configuration", did.reloadMany, did.readMany)
-	one("time to reload, "+many+", one of them changed", "nothing changed", did.reloadOne, did.reloadMany)
-	one("time to reload, "+many+", every part anew (`--fresh`)", "nothing changed", did.fresh, did.reloadMany)
-	one("memory of daemon and plugin, "+many, "few realms", did.manyMemory, did.fewMemory)
-
-	fmt.Fprintf(w, "\nThe bare handler:")
-	for n, callers := range o.callers {
-		var all2 []sample
-		for _, r := range all {
-			all2 = append(all2, r.cells[n].bare...)
-		}
-		s := total(all2)
-		fmt.Fprintf(w, " %d callers %.0f/s, %.0f µs of CPU each, p99 %v;", callers, s.rate(), s.each()/1000, quantile(s.lat, 0.99).Round(10*time.Microsecond))
-	}
-	ms := func(n int64) time.Duration { return time.Duration(n).Round(time.Millisecond) }
-	fmt.Fprintf(w, "\nstarts: the plugin alone %v, few realms %v, %s %v; reloads: few realms %v, %s %v, one changed %v, every part anew %v;\nmemory: few realms %d MiB, %s %d MiB, %.1f MiB for 1,000 realms more.\n",
-		ms(did.pluginStart), ms(did.fewStart), many, ms(did.manyStart), ms(did.reloadFew), many, ms(did.reloadMany), ms(did.reloadOne), ms(did.fresh),
-		did.fewMemory>>20, many, did.manyMemory>>20, float64(did.manyMemory-did.fewMemory)/(1<<20)*1000/float64(o.realms))
-}
-
-func line(w io.Writer, what, to string, cells []*cell, pair func(c, n int) (a, b []sample)) {
-	var rate, cpu, tail []string
-	for n := range cells {
-		x, y, z := ratios(pair(n, 0))
-		rate, cpu, tail = append(rate, fmt.Sprintf("%.2f", x)), append(cpu, fmt.Sprintf("%.1f", y)), append(tail, fmt.Sprintf("%.1f", z))
-	}
-	fmt.Fprintf(w, "| %s | %s | %s | %s | %s |\n", what, to, strings.Join(rate, " / "), strings.Join(cpu, " / "), strings.Join(tail, " / "))
 }
 
 // machine says what this runs on.
