@@ -51,9 +51,10 @@ func (a *asks) begun() int { return int(a.taken.Load()) }
 
 // sample is what was seen of a server for a while.
 type sample struct {
-	took time.Duration
-	cpu  time.Duration   // of the processes that serve
-	lat  []time.Duration // of each answer
+	took   time.Duration
+	cpu    time.Duration   // of the processes that serve
+	plugin time.Duration   // of it, that of all but the first
+	lat    []time.Duration // of each answer
 }
 
 // server is what is asked.
@@ -78,7 +79,7 @@ func load(s server, a *asks, callers int, during time.Duration) (sample, error) 
 	if err != nil {
 		return sample{}, err
 	}
-	before, err := cpuTime(pids)
+	first, others, err := cpuTimes(pids)
 	if err != nil {
 		return sample{}, err
 	}
@@ -90,8 +91,9 @@ func load(s server, a *asks, callers int, during time.Duration) (sample, error) 
 	}
 	wg.Wait()
 	out := sample{took: time.Since(begun)}
-	after, err := cpuTime(pids)
-	out.cpu = after - before
+	firstAfter, othersAfter, err := cpuTimes(pids)
+	out.plugin = othersAfter - others
+	out.cpu = out.plugin + firstAfter - first
 	for _, c := range all {
 		err = errors.Join(err, c.err)
 		out.lat = append(out.lat, c.lat...)

@@ -99,6 +99,12 @@ func ratios(a, b []sample) (rate, cpu, tail float64) {
 	return median(rates), x.each() / y.each(), float64(quantile(x.lat, 0.99)) / float64(quantile(y.lat, 0.99))
 }
 
+// share is what part of the computing time, in hundredths, is a plugin's.
+func share(a []sample) float64 {
+	x := total(a)
+	return 100 * float64(x.plugin) / float64(x.cpu)
+}
+
 // each is the computing time of an answer, in nanoseconds.
 func (s sample) each() float64 { return float64(s.cpu) / float64(len(s.lat)) }
 
@@ -106,6 +112,7 @@ func total(all []sample) (out sample) {
 	for _, s := range all {
 		out.took += s.took
 		out.cpu += s.cpu
+		out.plugin += s.plugin
 		out.lat = append(out.lat, s.lat...)
 	}
 	return out

@@ -36,6 +36,14 @@ func cpuTime(pids []int) (sum time.Duration, err error) {
 	return sum, nil
 }
 
+// cpuTimes gives the time of the first process and that of the others.
+func cpuTimes(pids []int) (first, others time.Duration, err error) {
+	if first, err = cpuTime(pids[:1]); err == nil {
+		others, err = cpuTime(pids[1:])
+	}
+	return first, others, err
+}
+
 // resident gives the memory, in bytes, that processes take (proc_pid_status(5): VmRSS).
 func resident(pids []int) (sum int64, err error) {
 	for _, pid := range pids {

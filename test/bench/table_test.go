@@ -6,7 +6,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,7 +17,10 @@ import (
 	"github.com/realmgate/realmgate/sdk/rpc"
 )
 
-var full = flag.Bool("table", false, "measure for long enough, and print the table")
+var (
+	full = flag.Bool("table", false, "measure for long enough, and print the table")
+	only = flag.String("rows", "", "a regular expression: measure the rows with such a name alone")
+)
 
 func TestMain(m *testing.M) {
 	flag.Parse()
@@ -52,7 +57,7 @@ func TestTable(t *testing.T) {
 		d.begin()
 	}
 	progress("making principals and tokens")
-	all := rows(o, plain, naive, info, many)
+	all := chosen(t, rows(o, plain, naive, info, many))
 	bare := newBare(t, plain.Check("internal", plain.Token("internal")), plain.Issue("internal"))
 	measure(t, o, bare, all, progress)
 	for _, r := range all {
@@ -74,6 +79,25 @@ func TestTable(t *testing.T) {
 	if b, ok := out.(*strings.Builder); ok {
 		t.Log("\n" + b.String())
 	}
+}
+
+// chosen gives the rows that are asked for.
+func chosen(t *testing.T, all []*row) []*row {
+	t.Helper()
+	wanted, err := regexp.Compile(*only)
+	if err != nil {
+		t.Fatalf("-rows: %v", err)
+	}
+	all = slices.DeleteFunc(all, func(r *row) bool { return !wanted.MatchString(r.what) })
+	if len(all) == 0 {
+		t.Fatalf("-rows: there is no row like %q", *only)
+	}
+	for _, r := range all {
+		if r.naive != nil && !slices.Contains(all, r.naive) {
+			r.naive = nil
+		}
+	}
+	return all
 }
 
 // machine says what this runs on.

@@ -10,7 +10,7 @@ import (
 // write prints the table, and what its ratios are made of.
 func write(w io.Writer, o options, all []*row, did operated) {
 	count := join(o.callers, "%d")
-	fmt.Fprintf(w, "| what | compared with | rate, %[1]s callers | CPU, %[1]s callers | p99, %[1]s callers |\n|---|---|---|---|---|\n", count)
+	fmt.Fprintf(w, "| what | compared with | rate, %[1]s callers | CPU | of it in the plugin, %% | p99 |\n|---|---|---|---|---|---|\n", count)
 	beside := map[*row]bool{}
 	for _, r := range all {
 		if beside[r] {
@@ -25,7 +25,7 @@ func write(w io.Writer, o options, all []*row, did operated) {
 	}
 	many := fmt.Sprintf("%d realms", o.realms)
 	one := func(what, to string, a, b int64) {
-		fmt.Fprintf(w, "| %s | %s | %.2f | | |\n", what, to, float64(a)/float64(b))
+		fmt.Fprintf(w, "| %s | %s | %.2f | | | |\n", what, to, float64(a)/float64(b))
 	}
 	one("time to start, few realms", "the default plugin, started by go-plugin alone", int64(did.fewStart), int64(did.pluginStart))
 	one("time to start, "+many, "few realms", int64(did.manyStart), int64(did.fewStart))
@@ -41,15 +41,20 @@ const bareHandler = "the bare handler"
 
 // line prints the ratios of a row to another one, or else to the bare handler right before.
 func line(w io.Writer, what, to string, r, other *row) {
-	rate, cpu, tail := make([]float64, len(r.cells)), make([]float64, len(r.cells)), make([]float64, len(r.cells))
+	rate, cpu, tail, plugin := make([]float64, len(r.cells)), make([]float64, len(r.cells)), make([]float64, len(r.cells)), make([]float64, len(r.cells))
 	for n, c := range r.cells {
 		than := c.bare
 		if other != nil {
 			than = other.cells[n].seen
 		}
 		rate[n], cpu[n], tail[n] = ratios(c.seen, than)
+		plugin[n] = share(c.seen)
 	}
-	fmt.Fprintf(w, "| %s | %s | %s | %s | %s |\n", what, to, join(rate, "%.2f"), join(cpu, "%.1f"), join(tail, "%.1f"))
+	parts := join(plugin, "%.0f")
+	if other != nil {
+		parts = ""
+	}
+	fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s |\n", what, to, join(rate, "%.2f"), join(cpu, "%.1f"), parts, join(tail, "%.1f"))
 }
 
 // absolute prints what says nothing about another machine.
