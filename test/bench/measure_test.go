@@ -118,7 +118,7 @@ func total(all []sample) (out sample) {
 	return out
 }
 
-func median[T ~float64 | ~int64](all []T) T {
+func median(all []float64) float64 {
 	sorted := slices.Sorted(slices.Values(all))
 	return sorted[len(sorted)/2]
 }

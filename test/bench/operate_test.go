@@ -87,15 +87,24 @@ func bareStart(t *testing.T, binary string) (time.Duration, rpc.SessionMode) {
 	return time.Since(begun), m.Session
 }
 
-// operated is how long starts and reloads take, and how much memory what runs, each the median of some.
-type operated struct {
-	pluginStart, fewStart, manyStart        time.Duration
-	fewReload, manyReload, oneReload, fresh time.Duration
-	fewMemory, manyMemory                   int64 // bytes
-}
+// What is measured of a daemon with few realms and of one with many: nanoseconds, and bytes.
+const (
+	pluginStart = iota // by go-plugin alone
+	fewStart
+	manyStart
+	fewReload // nothing has changed
+	manyReload
+	oneReload   // one of many realms has changed
+	freshReload // of many, and every part is made anew
+	fewMemory
+	manyMemory
+	things
+)
 
-// operate measures a daemon with few realms and one with many. Both have been started before: their databases are there.
-func operate(t *testing.T, o options, few, many *gate) operated {
+type operated [things]float64
+
+// operate starts and reloads two daemons again and again. Both have been started before: their databases are there.
+func operate(t *testing.T, o options, few, many *gate) []operated {
 	t.Helper()
 	binary := filepath.Join(buildtest.Plugin(t), "realmgate-plugin-default")
 	all := make([]operated, o.times)
@@ -103,40 +112,32 @@ func operate(t *testing.T, o options, few, many *gate) operated {
 		x := &all[n]
 		few.Stop()
 		many.Stop()
-		x.pluginStart, _ = bareStart(t, binary)
-		x.fewStart = few.begin()
-		x.fewMemory = few.resident()
-		x.manyStart = many.begin()
-		x.manyMemory = many.resident()
-		x.fewReload = few.reload(0, admin.ReloadOptions{})
-		x.manyReload = many.reload(0, admin.ReloadOptions{})
+		took, _ := bareStart(t, binary)
+		x[pluginStart] = float64(took)
+		x[fewStart] = few.begin()
+		x[fewMemory] = few.resident()
+		x[manyStart] = many.begin()
+		x[manyMemory] = many.resident()
+		x[fewReload] = few.reload(0, admin.ReloadOptions{})
+		x[manyReload] = many.reload(0, admin.ReloadOptions{})
 		many.change()
-		x.oneReload = many.reload(1, admin.ReloadOptions{})
-		x.fresh = many.reload(0, admin.ReloadOptions{Fresh: true})
+		x[oneReload] = many.reload(1, admin.ReloadOptions{})
+		x[freshReload] = many.reload(0, admin.ReloadOptions{Fresh: true})
 	}
-	return operated{
-		pluginStart: middle(all, func(x operated) time.Duration { return x.pluginStart }),
-		fewStart:    middle(all, func(x operated) time.Duration { return x.fewStart }),
-		manyStart:   middle(all, func(x operated) time.Duration { return x.manyStart }),
-		fewReload:   middle(all, func(x operated) time.Duration { return x.fewReload }),
-		manyReload:  middle(all, func(x operated) time.Duration { return x.manyReload }),
-		oneReload:   middle(all, func(x operated) time.Duration { return x.oneReload }),
-		fresh:       middle(all, func(x operated) time.Duration { return x.fresh }),
-		fewMemory:   middle(all, func(x operated) int64 { return x.fewMemory }),
-		manyMemory:  middle(all, func(x operated) int64 { return x.manyMemory }),
-	}
+	return all
 }
 
-func middle[T ~int64](all []operated, of func(operated) T) T {
-	out := make([]T, len(all))
+// middle gives the median of a thing.
+func middle(all []operated, thing int) float64 {
+	out := make([]float64, len(all))
 	for n, x := range all {
-		out[n] = of(x)
+		out[n] = x[thing]
 	}
 	return median(out)
 }
 
 // resident gives the memory that the daemon and its plugin take.
-func (g *gate) resident() int64 {
+func (g *gate) resident() float64 {
 	g.t.Helper()
 	pids, err := g.pids()
 	if err != nil {
@@ -146,11 +147,11 @@ func (g *gate) resident() int64 {
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	return n
+	return float64(n)
 }
 
 // reload has the daemon take its configuration, in which as many blocks have changed.
-func (g *gate) reload(changed int, o admin.ReloadOptions) time.Duration {
+func (g *gate) reload(changed int, o admin.ReloadOptions) float64 {
 	g.t.Helper()
 	begun := time.Now()
 	got, err := g.admin.Reload(g.t.Context(), o)
@@ -161,7 +162,7 @@ func (g *gate) reload(changed int, o admin.ReloadOptions) time.Duration {
 	if len(got.Blocks) != changed {
 		g.t.Fatalf("%d blocks have changed, want %d: %v", len(got.Blocks), changed, got.Blocks)
 	}
-	return took
+	return float64(took)
 }
 
 // change changes a setting of a part of one realm.

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// write prints the table, and what its ratios are made of.
-func write(w io.Writer, o options, all []*row, did operated) {
+// writeRows prints the table so far, and, as notes, what says nothing about another machine.
+func writeRows(w, notes io.Writer, o options, all []*row) {
 	count := join(o.callers, "%d")
 	fmt.Fprintf(w, "| what | compared with | rate, %[1]s callers | CPU | of it in the plugin, %% | p99 |\n|---|---|---|---|---|---|\n", count)
 	beside := map[*row]bool{}
@@ -23,18 +23,40 @@ func write(w io.Writer, o options, all []*row, did operated) {
 			line(w, r.what, "the same, naive", r, r.naive)
 		}
 	}
-	many := fmt.Sprintf("%d realms", o.realms)
-	one := func(what, to string, a, b int64) {
-		fmt.Fprintf(w, "| %s | %s | %.2f | | | |\n", what, to, float64(a)/float64(b))
+	for n, callers := range o.callers {
+		var bare []sample
+		for _, r := range all {
+			bare = append(bare, r.cells[n].bare...)
+		}
+		s := total(bare)
+		fmt.Fprintf(notes, "The bare handler with %d callers: %.0f answers in a second, %.0f µs of CPU each, p99 %v.\n",
+			callers, s.rate(), s.each()/1000, quantile(s.lat, 0.99).Round(10*time.Microsecond))
 	}
-	one("time to start, few realms", "the default plugin, started by go-plugin alone", int64(did.fewStart), int64(did.pluginStart))
-	one("time to start, "+many, "few realms", int64(did.manyStart), int64(did.fewStart))
-	one("time to reload, few realms, nothing changed", "its start", int64(did.fewReload), int64(did.fewStart))
-	one("time to reload, "+many+", nothing changed", "its start", int64(did.manyReload), int64(did.manyStart))
-	one("time to reload, "+many+", one of them changed", "nothing changed", int64(did.oneReload), int64(did.manyReload))
-	one("time to reload, "+many+", every part anew (`--fresh`)", "nothing changed", int64(did.fresh), int64(did.manyReload))
-	one("memory of daemon and plugin after a start, "+many, "few realms", did.manyMemory, did.fewMemory)
-	absolute(w, o, all, did)
+}
+
+// writeOperated prints the rest of the table.
+func writeOperated(w, notes io.Writer, o options, all []operated) {
+	many := fmt.Sprintf("%d realms", o.realms)
+	for _, x := range []struct {
+		what, to string
+		a, b     int
+	}{
+		{"time to start, few realms", "the default plugin, started by go-plugin alone", fewStart, pluginStart},
+		{"time to start, " + many, "few realms", manyStart, fewStart},
+		{"time to reload, few realms, nothing changed", "its start", fewReload, fewStart},
+		{"time to reload, " + many + ", nothing changed", "its start", manyReload, manyStart},
+		{"time to reload, " + many + ", one of them changed", "nothing changed", oneReload, manyReload},
+		{"time to reload, " + many + ", every part anew (`--fresh`)", "nothing changed", freshReload, manyReload},
+		{"memory of daemon and plugin after a start, " + many, "few realms", manyMemory, fewMemory},
+	} {
+		fmt.Fprintf(w, "| %s | %s | %.2f | | | |\n", x.what, x.to, middle(all, x.a)/middle(all, x.b))
+	}
+	ms := func(thing int) time.Duration { return time.Duration(middle(all, thing)).Round(time.Millisecond) }
+	fmt.Fprintf(notes, "Start: the plugin by go-plugin alone %v, few realms %v, %s %v.\n", ms(pluginStart), ms(fewStart), many, ms(manyStart))
+	fmt.Fprintf(notes, "Reload: few realms %v, %s %v, one of them changed %v, every part anew %v.\n", ms(fewReload), many, ms(manyReload), ms(oneReload), ms(freshReload))
+	mib := func(bytes float64) float64 { return bytes / (1 << 20) }
+	fmt.Fprintf(notes, "Memory: few realms %.0f MiB, %s %.0f MiB: %.0f MiB for each 1,000 realms.\n", mib(middle(all, fewMemory)), many, mib(middle(all, manyMemory)),
+		mib(middle(all, manyMemory)-middle(all, fewMemory))*1000/float64(o.realms))
 }
 
 const bareHandler = "the bare handler"
@@ -55,23 +77,6 @@ func line(w io.Writer, what, to string, r, other *row) {
 		parts = ""
 	}
 	fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s |\n", what, to, join(rate, "%.2f"), join(cpu, "%.1f"), parts, join(tail, "%.1f"))
-}
-
-// absolute prints what says nothing about another machine.
-func absolute(w io.Writer, o options, all []*row, did operated) {
-	for n, callers := range o.callers {
-		var bare []sample
-		for _, r := range all {
-			bare = append(bare, r.cells[n].bare...)
-		}
-		s := total(bare)
-		fmt.Fprintf(w, "\nThe bare handler with %d callers: %.0f answers in a second, %.0f µs of CPU each, p99 %v.", callers, s.rate(), s.each()/1000, quantile(s.lat, 0.99).Round(10*time.Microsecond))
-	}
-	ms := func(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
-	fmt.Fprintf(w, "\nStart: the plugin by go-plugin alone %v, few realms %v, %d realms %v.", ms(did.pluginStart), ms(did.fewStart), o.realms, ms(did.manyStart))
-	fmt.Fprintf(w, "\nReload: few realms %v, %d realms %v, one of them changed %v, every part anew %v.", ms(did.fewReload), o.realms, ms(did.manyReload), ms(did.oneReload), ms(did.fresh))
-	fmt.Fprintf(w, "\nMemory: few realms %d MiB, %d realms %d MiB: %.0f MiB for each 1,000 realms.\n", did.fewMemory>>20, o.realms, did.manyMemory>>20,
-		float64(did.manyMemory-did.fewMemory)/(1<<20)*1000/float64(o.realms))
 }
 
 func join[T any](all []T, format string) string {
