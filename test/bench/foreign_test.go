@@ -23,7 +23,6 @@ import (
 
 // foreign is an identity provider as far as its tokens are checked: an RS256 key, which it publishes.
 type foreign struct {
-	t      *testing.T
 	signer jose.Signer
 	*httptest.Server
 }
@@ -37,7 +36,7 @@ func newForeign(t *testing.T) *foreign {
 		t.Fatal(err)
 	}
 	jwk := jose.JSONWebKey{Key: key, KeyID: "one", Algorithm: string(jose.RS256), Use: "sig"}
-	f := &foreign{t: t}
+	f := &foreign{}
 	if f.signer, err = jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: jwk}, (&jose.SignerOptions{}).WithType("at+jwt")); err != nil {
 		t.Fatal(err)
 	}
@@ -54,25 +53,20 @@ func newForeign(t *testing.T) *foreign {
 }
 
 // token makes a token like those of usual providers. No two are the same.
-func (f *foreign) token(who string, roles []string) string {
-	f.t.Helper()
+func (f *foreign) token(who string, roles []string) (string, error) {
 	now := time.Now()
 	claims, err := json.Marshal(map[string]any{
 		"iss": f.URL, "aud": audience, "sub": who, "iat": now.Unix(), "nbf": now.Unix(), "exp": now.Add(time.Hour).Unix(), "jti": rand.Text(),
 		"azp": "service", "sid": rand.Text(), "scope": "openid profile email", "name": "A Name", "email": who + "@example.com", "email_verified": true, "roles": roles,
 	})
 	if err != nil {
-		f.t.Fatal(err)
+		return "", err
 	}
 	signed, err := f.signer.Sign(claims)
 	if err != nil {
-		f.t.Fatal(err)
+		return "", err
 	}
-	text, err := signed.CompactSerialize()
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	return text
+	return signed.CompactSerialize()
 }
 
 // tenant is the configuration of a tenant with the provider.

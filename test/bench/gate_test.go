@@ -7,9 +7,12 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/realmgate/realmgate/host/admin"
 	"github.com/realmgate/realmgate/internal/buildtest"
@@ -205,8 +208,17 @@ func (g *gate) own(realm string, by []admin.Credentials, count int) []ask {
 func (g *gate) theirs(realm string, count int) []ask {
 	g.t.Helper()
 	out := make([]ask, count)
+	var signing errgroup.Group
+	signing.SetLimit(runtime.GOMAXPROCS(0))
 	for n := range out {
-		out[n] = check(realm, g.foreign.token(person(n), roles), person(n))
+		signing.Go(func() error {
+			token, err := g.foreign.token(person(n), roles)
+			out[n] = check(realm, token, person(n))
+			return err
+		})
+	}
+	if err := signing.Wait(); err != nil {
+		g.t.Fatal(err)
 	}
 	return out
 }
@@ -215,8 +227,8 @@ func (g *gate) theirs(realm string, count int) []ask {
 func (g *gate) both(realm string, by []admin.Credentials, count int) []ask {
 	g.t.Helper()
 	var out []ask
-	theirs := g.theirs(realm, count/2)
-	for n, own := range g.own(realm, by, count/2) {
+	theirs := g.theirs(realm, (count+1)/2)
+	for n, own := range g.own(realm, by, (count+1)/2) {
 		out = append(out, own, theirs[n])
 	}
 	return out

@@ -29,16 +29,15 @@ func check(realm, token, who string) ask {
 // asks are what callers ask for, in turn.
 type asks struct {
 	again []ask // again and again
-	fresh []ask // once each: one in every freshEvery asks, as long as there are any
+	fresh []ask // once each, as long as there are any
+	every int   // one in so many asks is fresh
 	next  atomic.Int64
 	taken atomic.Int64 // of fresh
 }
 
-const freshEvery = 100
-
 func (a *asks) take() ask {
 	n := a.next.Add(1)
-	if n%freshEvery == 0 && len(a.fresh) > 0 {
+	if len(a.fresh) > 0 && n%int64(a.every) == 0 {
 		if f := int(a.taken.Add(1)) - 1; f < len(a.fresh) {
 			return a.fresh[f]
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"strings"
 )
 
 // realms are those of the daemons that have few. Their names say what they are.
@@ -81,8 +82,10 @@ type row struct {
 	gate *gate
 	server
 	asks *asks
-	// more makes fresh asks, where one in a hundred is new; without it all are asked again and again.
+	// more makes fresh asks; without it all are asked again and again.
 	more func(count int) []ask
+	// remembered says that decisions are, but for those about fresh tokens.
+	remembered bool
 	// naive is the row with which this one is compared, too.
 	naive *row
 
@@ -94,44 +97,53 @@ type row struct {
 // answers counts decisions by where they came from (realmgate_decision_cache_answers_total).
 type answers struct{ memory, others int }
 
-// rows gives what is measured: by the daemon as it is, by one whose plugin has no legs, by one that logs each decision, and by one with many realms.
+// rows gives what is measured: by the daemon as it is, by one whose plugin has no legs, by one that logs each decision, and by
+// one with many realms.
 func rows(o options, plain, naive, info, many *gate) []*row {
 	var out []*row
-	add := func(what string, g *gate, again []ask, more func(int) []ask) *row {
-		r := &row{what: what, gate: g, server: g.server(true), asks: &asks{again: again}, more: more}
-		out = append(out, r)
-		return r
+	add := func(what string, g *gate, again []ask) *row {
+		out = append(out, &row{what: what, gate: g, server: g.server(true), asks: &asks{again: again}})
+		return out[len(out)-1]
 	}
-	clients := plain.clients("internal-remembered", people)
-	add("internal, remembered", plain, plain.own("internal-remembered", clients, o.tokens), func(n int) []ask { return plain.own("internal-remembered", clients, n) })
-	add("external, remembered", plain, plain.theirs("claims-remembered", o.tokens), func(n int) []ask { return plain.theirs("claims-remembered", n) })
-	mixed := plain.clients("mixed-remembered", people)
-	plain.populate("mixed-remembered")
-	add("mixed, remembered", plain, plain.both("mixed-remembered", mixed, o.tokens), func(n int) []ask { return plain.both("mixed-remembered", mixed, n+n%2) })
-	logged := info.clients("internal-remembered", people)
-	add("internal, remembered, each decision logged", info, info.own("internal-remembered", logged, o.tokens), func(n int) []ask { return info.own("internal-remembered", logged, n) })
+	remembered := func(what string, g *gate, make func(count int) []ask) {
+		r := add(what, g, make(o.tokens))
+		r.remembered, r.more, r.asks.every = true, make, 100
+	}
+	own := func(g *gate, realm string) func(int) []ask {
+		clients := g.clients(realm, people)
+		return func(n int) []ask { return g.own(realm, clients, n) }
+	}
+	both := func(g *gate, realm string) func(int) []ask {
+		clients := g.clients(realm, people)
+		g.populate(realm)
+		return func(n int) []ask { return g.both(realm, clients, n) }
+	}
+	theirs := func(n int) []ask { return plain.theirs("claims-remembered", n) }
+
+	remembered("internal, remembered", plain, own(plain, "internal-remembered"))
+	remembered("external, remembered", plain, theirs)
+	remembered("mixed, remembered", plain, both(plain, "mixed-remembered"))
+	remembered("internal, remembered, each decision logged", info, own(info, "internal-remembered"))
 
 	decided := func(suffix string, g *gate) []*row {
-		own := g.clients("internal", people)
-		ownMixed := g.clients("mixed", people)
 		g.populate("directory")
-		g.populate("mixed")
 		return []*row{
-			add("internal"+suffix, g, g.own("internal", own, o.tokens), nil),
-			add("external, authenticator `claims`"+suffix, g, g.theirs("claims", o.tokens), nil),
-			add("external, authenticator `default`"+suffix, g, g.theirs("directory", o.tokens), nil),
-			add("mixed"+suffix, g, g.both("mixed", ownMixed, o.tokens), nil),
+			add("internal"+suffix, g, own(g, "internal")(o.tokens)),
+			add("external, authenticator `claims`"+suffix, g, g.theirs("claims", o.tokens)),
+			add("external, authenticator `default`"+suffix, g, g.theirs("directory", o.tokens)),
+			add("mixed"+suffix, g, both(g, "mixed")(o.tokens)),
 		}
 	}
 	legs := decided("", plain)
-	add(fmt.Sprintf("external, authenticator `claims`, one of %d realms", o.realms), many, many.theirs(shapeName(shapeClaims), o.tokens), nil)
+	fresh := add("external, authenticator `claims`, each token new", plain, plain.theirs("claims", o.tokens))
+	fresh.asks.every, fresh.more = 1, func(n int) []ask { return plain.theirs("claims", n) }
+	add(fmt.Sprintf("external, authenticator `claims`, one of %d realms", o.realms), many, many.theirs(shapeName(shapeClaims), o.tokens))
 	for n, r := range decided(", naive", naive) {
 		legs[n].naive = r
 	}
-
-	for _, k := range []struct{ alg, realm string }{{"RS256", "rs256"}, {"ES256", "es256"}, {"EdDSA", "eddsa"}} {
-		r := add("a token, "+k.alg, plain, grants(k.realm, plain.clients(k.realm, people)), nil)
-		r.names = false
+	for _, alg := range []string{"RS256", "ES256", "EdDSA"} {
+		realm := strings.ToLower(alg)
+		add("a token, "+alg, plain, grants(realm, plain.clients(realm, people))).names = false
 	}
 	return out
 }
