@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -31,22 +30,22 @@ type asks struct {
 	again []ask // again and again
 	fresh []ask // once each, as long as there are any
 	every int   // one in so many asks is fresh
-	next  atomic.Int64
-	taken atomic.Int64 // of fresh
+
+	mu    sync.Mutex
+	next  int
+	begun int // of fresh
 }
 
 func (a *asks) take() ask {
-	n := a.next.Add(1)
-	if len(a.fresh) > 0 && n%int64(a.every) == 0 {
-		if f := int(a.taken.Add(1)) - 1; f < len(a.fresh) {
-			return a.fresh[f]
-		}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.next++
+	if a.begun < len(a.fresh) && a.next%a.every == 0 {
+		a.begun++
+		return a.fresh[a.begun-1]
 	}
-	return a.again[int(n)%len(a.again)]
+	return a.again[a.next%len(a.again)]
 }
-
-// begun is how many of the fresh asks were asked; all of them and some more, if there were too few.
-func (a *asks) begun() int { return int(a.taken.Load()) }
 
 // sample is what was seen of a server for a while.
 type sample struct {

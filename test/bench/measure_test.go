@@ -65,8 +65,8 @@ func (r *row) warm(t *testing.T, o options) {
 func (r *row) measure(t *testing.T, o options, bare server, callers int, c *cell) {
 	t.Helper()
 	if r.more != nil {
-		want := 10 + int(2*r.most*o.during.Seconds()/float64(r.asks.every))
-		if missing := r.asks.begun() + want - len(r.asks.fresh); missing > 0 {
+		want := 10 + int(1.5*r.most*o.during.Seconds()/float64(r.asks.every))
+		if missing := r.asks.begun + want - len(r.asks.fresh); missing > 0 {
 			r.asks.fresh = append(r.asks.fresh, r.more(missing)...)
 		}
 	}
@@ -131,12 +131,13 @@ func (r *row) honest(t *testing.T) {
 		asked += len(total(c.seen).lat)
 	}
 	got := fmt.Sprintf("of %d answers %d came from memory and %d did not", asked, r.from.memory, r.from.others)
-	switch fresh := r.asks.begun(); {
-	case fresh > len(r.asks.fresh):
-		t.Errorf("%s: there were too few new tokens: %d of %d", r.what, len(r.asks.fresh), fresh)
+	fresh := r.asks.begun
+	switch {
 	case r.remembered && (r.from.memory+r.from.others != asked || r.from.others != fresh):
 		t.Errorf("%s: %s, and %d were asked for the first time", r.what, got, fresh)
 	case !r.remembered && r.from != answers{}:
 		t.Errorf("%s: %s: they are to be made anew", r.what, got)
+	case r.more != nil && fresh < asked/r.asks.every*9/10:
+		t.Errorf("%s: of %d answers %d were about new tokens, and one in %d should have been", r.what, asked, fresh, r.asks.every)
 	}
 }

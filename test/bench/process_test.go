@@ -5,8 +5,19 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"testing"
 	"time"
+
+	"github.com/realmgate/realmgate/internal/need"
 )
+
+// needProc skips a test where the kernel does not tell what processes take.
+func needProc(t *testing.T) {
+	t.Helper()
+	if _, err := os.Stat("/proc/self/task"); err != nil {
+		need.Missing(t, "what processes take cannot be told here: %v", err)
+	}
+}
 
 // cpuTime gives the time that the threads of processes have computed so far: the first number of /proc/PID/task/TID/schedstat,
 // in nanoseconds. Threads of Go programs rarely end, and what one has computed that did is lost.

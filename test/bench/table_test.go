@@ -30,15 +30,20 @@ func TestMain(m *testing.M) {
 
 // TestTable measures all rows. What it prints is worth something with -table only.
 func TestTable(t *testing.T) {
+	needProc(t)
 	o := options{rounds: 1, during: 50 * time.Millisecond, bare: 25 * time.Millisecond, callers: []int{1, 8}, tokens: 8, realms: 20, times: 1}
 	progress := func(format string, args ...any) {
 		t.Logf("%s  "+format, append([]any{time.Now().Format(time.TimeOnly)}, args...)...)
 	}
 	if *full {
-		o = options{rounds: 7, during: 250 * time.Millisecond, bare: 100 * time.Millisecond, callers: []int{1, 8, 64}, tokens: 128, realms: 1000, times: 5}
+		o = options{rounds: 5, during: 250 * time.Millisecond, bare: 100 * time.Millisecond, callers: []int{1, 8, 64}, tokens: 128, realms: 1000, times: 5}
 		progress = func(format string, args ...any) {
 			fmt.Fprintf(os.Stderr, "%s  "+format+"\n", append([]any{time.Now().Format(time.TimeOnly)}, args...)...)
 		}
+	}
+	wanted, err := regexp.Compile(*only)
+	if err != nil {
+		t.Fatalf("-rows: %v", err)
 	}
 	begun, busy := time.Now(), loadAverage()
 	progress("building")
@@ -56,21 +61,15 @@ func TestTable(t *testing.T) {
 		d.begin()
 	}
 	progress("making principals and tokens")
-	all := chosen(t, rows(o, plain, naive, info, many))
+	all := chosen(t, wanted, rows(o, plain, naive, info, many))
 	bare := newBare(t, plain.Check("internal", plain.Token("internal")), plain.Issue("internal"))
 	measure(t, o, bare, all, progress)
-	for _, r := range all {
-		r.honest(t)
-	}
 	var did []operated
 	if *only == "" {
 		progress("starts and reloads")
 		naive.Stop()
 		info.Stop()
 		did = operate(t, o, plain, many)
-	}
-	if t.Failed() {
-		return
 	}
 	var table, notes strings.Builder
 	writeRows(&table, &notes, o, all)
@@ -83,18 +82,17 @@ func TestTable(t *testing.T) {
 	} else {
 		t.Logf("\n%s\n%s", &table, &notes)
 	}
+	for _, r := range all {
+		r.honest(t)
+	}
 }
 
 // chosen gives the rows that are asked for.
-func chosen(t *testing.T, all []*row) []*row {
+func chosen(t *testing.T, wanted *regexp.Regexp, all []*row) []*row {
 	t.Helper()
-	wanted, err := regexp.Compile(*only)
-	if err != nil {
-		t.Fatalf("-rows: %v", err)
-	}
 	all = slices.DeleteFunc(all, func(r *row) bool { return !wanted.MatchString(r.what) })
 	if len(all) == 0 {
-		t.Fatalf("-rows: there is no row like %q", *only)
+		t.Fatalf("-rows: there is no row like %q", wanted)
 	}
 	for _, r := range all {
 		if r.naive != nil && !slices.Contains(all, r.naive) {
