@@ -29,7 +29,7 @@ func writeRows(w, notes io.Writer, o options, all []*row) {
 			bare = append(bare, r.cells[n].bare...)
 		}
 		s := total(bare)
-		fmt.Fprintf(notes, "The bare handler with %d callers: %.0f answers in a second, %.0f µs of CPU each, p99 %v.\n",
+		fmt.Fprintf(notes, "The bare handler, %d at a time: %.0f answers in a second, %.0f µs of CPU each, p99 %v.\n",
 			callers, s.rate(), s.each()/1000, quantile(s.lat, 0.99).Round(10*time.Microsecond))
 	}
 }
@@ -61,22 +61,21 @@ func writeOperated(w, notes io.Writer, o options, all []operated) {
 
 const bareHandler = "the bare handler"
 
-// line prints the ratios of a row to another one, or else to the bare handler right before.
+// line prints the ratios of a row to the bare handler right before, or those divided by another row's: what is far apart in
+// time is not compared as it is.
 func line(w io.Writer, what, to string, r, other *row) {
-	rate, cpu, tail, plugin := make([]float64, len(r.cells)), make([]float64, len(r.cells)), make([]float64, len(r.cells)), make([]float64, len(r.cells))
+	var rate, cpu, plugin, tail []float64
 	for n, c := range r.cells {
-		than := c.bare
-		if other != nil {
-			than = other.cells[n].seen
+		x, y, z := ratios(c.seen, c.bare)
+		if other == nil {
+			plugin = append(plugin, share(c.seen))
+		} else {
+			a, b, c := ratios(other.cells[n].seen, other.cells[n].bare)
+			x, y, z = x/a, y/b, z/c
 		}
-		rate[n], cpu[n], tail[n] = ratios(c.seen, than)
-		plugin[n] = share(c.seen)
+		rate, cpu, tail = append(rate, x), append(cpu, y), append(tail, z)
 	}
-	parts := join(plugin, "%.0f")
-	if other != nil {
-		parts = ""
-	}
-	fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s |\n", what, to, join(rate, "%.2f"), join(cpu, "%.1f"), parts, join(tail, "%.1f"))
+	fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s |\n", what, to, join(rate, "%.2f"), join(cpu, "%.1f"), join(plugin, "%.0f"), join(tail, "%.1f"))
 }
 
 func join[T any](all []T, format string) string {
