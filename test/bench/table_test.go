@@ -36,7 +36,7 @@ func TestTable(t *testing.T) {
 		t.Logf("%s  "+format, append([]any{time.Now().Format(time.TimeOnly)}, args...)...)
 	}
 	if *full {
-		o = options{rounds: 5, during: 250 * time.Millisecond, bare: 100 * time.Millisecond, callers: []int{1, 8, 64}, tokens: 128, realms: 1000, times: 5}
+		o = options{rounds: 5, during: 200 * time.Millisecond, bare: 80 * time.Millisecond, callers: []int{1, 8, 64}, tokens: 128, realms: 1000, times: 3}
 		progress = func(format string, args ...any) {
 			fmt.Fprintf(os.Stderr, "%s  "+format+"\n", append([]any{time.Now().Format(time.TimeOnly)}, args...)...)
 		}
