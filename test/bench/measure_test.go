@@ -11,32 +11,39 @@ import (
 type options struct {
 	rounds  int
 	during  time.Duration // of a row, for each number of callers and in each round
-	bare    time.Duration // of the bare handler, right before it
+	bare    time.Duration // of the bare handler, before each row
 	callers []int
 	tokens  int // that are presented again and again
 	realms  int // of the daemon with many
 	times   int // that starts and reloads are repeated
 }
 
-// cell is what was seen of a row with a number of callers, and of the bare handler right before it, round by round.
-type cell struct{ bare, seen []sample }
+// cell is what was seen of a row with a number of callers, round by round; and in each round of the bare handler, before each
+// row, which all rows have in common: on a busy machine a single look at it says little.
+type cell struct {
+	seen []sample
+	bare *[][]sample
+}
 
 // measure asks for everything in turn, round by round, so that what else the machine does meets all rows alike.
 func measure(t *testing.T, o options, bare server, rows []*row, progress func(string, ...any)) {
 	t.Helper()
+	bares := make([][][]sample, len(o.callers))
 	for _, r := range rows {
 		r.cells = make([]*cell, len(o.callers))
 		for n := range r.cells {
-			r.cells[n] = &cell{}
+			r.cells[n] = &cell{bare: &bares[n]}
 		}
 		r.warm(t, o)
 	}
 	for round := range o.rounds {
 		progress("round %d of %d", round+1, o.rounds)
 		for n, callers := range o.callers {
+			var seen []sample
 			for _, r := range rows {
-				r.measure(t, o, bare, callers, r.cells[n])
+				seen = append(seen, r.measure(t, o, bare, callers, r.cells[n]))
 			}
+			bares[n] = append(bares[n], seen)
 		}
 	}
 }
@@ -62,7 +69,8 @@ func (r *row) warm(t *testing.T, o options) {
 	r.most = s.rate()
 }
 
-func (r *row) measure(t *testing.T, o options, bare server, callers int, c *cell) {
+// measure looks at the bare handler, which it gives, and then at the row.
+func (r *row) measure(t *testing.T, o options, bare server, callers int, c *cell) sample {
 	t.Helper()
 	if r.more != nil {
 		want := 10 + int(1.5*r.most*o.during.Seconds()/float64(r.asks.every))
@@ -83,19 +91,24 @@ func (r *row) measure(t *testing.T, o options, bare server, callers int, c *cell
 	r.from.memory += after.memory - before.memory
 	r.from.others += after.others - before.others
 	r.most = max(r.most, s.rate())
-	c.bare, c.seen = append(c.bare, b), append(c.seen, s)
+	c.seen = append(c.seen, s)
+	return b
 }
 
 func (s sample) rate() float64 { return float64(len(s.lat)) / s.took.Seconds() }
 
-// ratios compares two series of samples, the first with the second: answers in a second, computing time for an answer, and
+// ratios compares a row with the bare handler: answers in a second, the median of the rounds; computing time for an answer; and
 // the time that all but one in a hundred answers do not exceed.
-func ratios(a, b []sample) (rate, cpu, tail float64) {
-	rates := make([]float64, len(a))
-	for n := range a {
-		rates[n] = a[n].rate() / b[n].rate()
+func (c *cell) ratios() (rate, cpu, tail float64) {
+	rates := make([]float64, len(c.seen))
+	for n, s := range c.seen {
+		var bare []float64
+		for _, b := range (*c.bare)[n] {
+			bare = append(bare, b.rate())
+		}
+		rates[n] = s.rate() / median(bare)
 	}
-	x, y := total(a), total(b)
+	x, y := total(c.seen), total(slices.Concat(*c.bare...))
 	return median(rates), x.each() / y.each(), float64(quantile(x.lat, 0.99)) / float64(quantile(y.lat, 0.99))
 }
 

@@ -3,6 +3,7 @@ package bench
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 )
@@ -24,11 +25,7 @@ func writeRows(w, notes io.Writer, o options, all []*row) {
 		}
 	}
 	for n, callers := range o.callers {
-		var bare []sample
-		for _, r := range all {
-			bare = append(bare, r.cells[n].bare...)
-		}
-		s := total(bare)
+		s := total(slices.Concat(*all[0].cells[n].bare...))
 		fmt.Fprintf(notes, "The bare handler, %d at a time: %.0f answers in a second, %.0f µs of CPU each, p99 %v.\n",
 			callers, s.rate(), s.each()/1000, quantile(s.lat, 0.99).Round(10*time.Microsecond))
 	}
@@ -61,16 +58,15 @@ func writeOperated(w, notes io.Writer, o options, all []operated) {
 
 const bareHandler = "the bare handler"
 
-// line prints the ratios of a row to the bare handler right before, or those divided by another row's: what is far apart in
-// time is not compared as it is.
+// line prints the ratios of a row to the bare handler, or those divided by another row's.
 func line(w io.Writer, what, to string, r, other *row) {
 	var rate, cpu, plugin, tail []float64
 	for n, c := range r.cells {
-		x, y, z := ratios(c.seen, c.bare)
+		x, y, z := c.ratios()
 		if other == nil {
 			plugin = append(plugin, share(c.seen))
 		} else {
-			a, b, c := ratios(other.cells[n].seen, other.cells[n].bare)
+			a, b, c := other.cells[n].ratios()
 			x, y, z = x/a, y/b, z/c
 		}
 		rate, cpu, tail = append(rate, x), append(cpu, y), append(tail, z)
