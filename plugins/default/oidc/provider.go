@@ -11,6 +11,7 @@ import (
 
 	"github.com/realmgate/realmgate/plugins/default/foreign"
 	"github.com/realmgate/realmgate/sdk"
+	"github.com/realmgate/realmgate/sdk/breaker"
 	"github.com/realmgate/realmgate/sdk/egress"
 )
 
@@ -29,7 +30,7 @@ type Provider struct {
 }
 
 // NewProvider checks the settings. It fetches nothing: a provider that is down now may be up when the first token comes.
-func NewProvider(_ context.Context, _ sdk.Setup, s Settings) (*Provider, error) {
+func NewProvider(ctx context.Context, _ sdk.Setup, s Settings) (*Provider, error) {
 	if err := s.complete(); err != nil {
 		return nil, err
 	}
@@ -41,7 +42,7 @@ func NewProvider(_ context.Context, _ sdk.Setup, s Settings) (*Provider, error) 
 	for _, t := range s.TokenTypes {
 		p.types = append(p.types, shortType(t))
 	}
-	p.keys = newSource(newFetcher(s, roots), s.RefreshInterval.Std(), s.MaxStale.Std())
+	p.keys = newSource(newFetcher(s, roots, breaker.OutboundOf(ctx)), s.RefreshInterval.Std(), s.MaxStale.Std())
 	return p, nil
 }
 
