@@ -110,16 +110,23 @@ func TestCallThatEndsItsSession(t *testing.T) {
 	t.Parallel()
 	w, cut := cuts(t)
 	falls, fine := w.leg(t, w.mapper(t, "")), w.leg(t, w.mapper(t, ""))
+	end := w.beside(t) // the first one is not alone
+	cut()
+	if err := within(t, falls, time.Minute, "x"); err != nil {
+		t.Fatal(err)
+	}
+	end()
+	before := w.Counts()["p"].Retries
 	for n := range uint64(5) {
-		waitFor(t, "the session is open", func() bool { x := w.plugins[0].live; return x.sessions.Load() == n+1 && !x.broken() })
+		waitFor(t, "the session is open", func() bool { x := w.plugins[0].live; return x.sessions.Load() == n+2 && !x.broken() })
 		cut()
 		if err := within(t, falls, time.Minute, "x"); !errors.Is(err, ErrUnavailable) {
 			t.Fatalf("call %d: %v", n, err)
 		}
 	}
 	waitFor(t, "the way is closed", falls.gate.Open)
-	if c := w.Counts()["p"]; c.Retries != 0 || w.Plugins()[0].Restarts != 0 {
-		t.Errorf("%+v", c)
+	if c := w.Counts()["p"]; c.Retries != before || w.Plugins()[0].Restarts != 0 {
+		t.Errorf("%d retries, then %+v", before, c)
 	}
 	waitFor(t, "another realm is served", func() bool { return within(t, fine, time.Minute, "x") == nil })
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -65,6 +66,11 @@ func TestHungPluginKeepsNobodyFromTheEnd(t *testing.T) {
 	}
 	if got, err := os.ReadFile(notes); err != nil || string(got) != "t;" {
 		t.Errorf("%q %v", got, err)
+	}
+	for l := range strings.Lines(w.log.String()) { // it was told, and did not only end in order
+		if strings.Contains(l, "instances could not be released") && strings.Contains(l, `"plugin":"p"`) {
+			t.Error(l)
+		}
 	}
 }
 

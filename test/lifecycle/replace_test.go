@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -63,6 +64,9 @@ func (g *gate) refuses() {
 	}
 }
 
+// tookBack finds what a reload says that was taken back, with the place of the plugin in the configuration.
+var tookBack = regexp.MustCompile(`switched back to the former configuration: config\.hcl:\d+:\d+: plugin cards: `)
+
 // A build that ends soon after it has begun to serve is taken back. Until that is done, what it serves may be unavailable;
 // the other plugins' realms never are.
 func TestReplaceIsTakenBack(t *testing.T) {
@@ -80,7 +84,7 @@ func TestReplaceIsTakenBack(t *testing.T) {
 	back := l.moves()
 	g.install("cards", build(t, "two", "dies"))
 	out, faults, err := g.Run(nil, "reload")
-	if err == nil || !strings.Contains(faults, "switched back to the former configuration: plugin cards") {
+	if err == nil || !tookBack.MatchString(faults) {
 		t.Errorf("%v, %s%s", err, out, faults)
 	}
 	back()
@@ -112,7 +116,7 @@ func TestReplaceThatFailsIsTakenBack(t *testing.T) {
 	for range 2 {
 		start := time.Now()
 		out, faults, err := g.Run(nil, "reload")
-		if err == nil || !strings.Contains(faults, "switched back to the former configuration: plugin cards") ||
+		if err == nil || !tookBack.MatchString(faults) ||
 			!strings.Contains(faults, "every call of its identity-provider(cards) of tenant ") || !strings.Contains(faults, "this build takes no cards") {
 			t.Fatalf("%v, %s%s", err, out, faults)
 		}
@@ -131,25 +135,39 @@ func TestReplaceThatFailsIsTakenBack(t *testing.T) {
 	g.restored(before, questions, 0)
 }
 
-// So is one that answers no card and does not let go of the calls.
-func TestReplaceThatHangsIsTakenBack(t *testing.T) {
+// So is one that answers no card and does not let go of the calls, and one of which another part fails each time.
+func TestReplaceByWhatDoesNotServeIsTakenBack(t *testing.T) {
 	t.Parallel()
-	g := newGate(t, short, func(g *gate) string {
-		return "plugin_health_window = \"2m\"\n" + cards("cards", g.install("cards", build(t, "one", "")), "t")
-	})
-	g.Start()
-	inside, cards := g.inside(), outside("cards", always("one"), always("t"))
-	questions := append(inside, cards...)
-	before, old := g.settled(questions, 0), g.pids("cards")
-	others, l := g.begin(inside, 0), g.begin(cards, 0)
-	g.install("cards", build(t, "two", "hangs"))
-	out, faults, err := g.Run(nil, "reload")
-	if err == nil || !strings.Contains(faults, "switched back to the former configuration: plugin cards") || !strings.Contains(faults, "did not stay well: ") {
-		t.Errorf("%v, %s%s", err, out, faults)
+	for broken, why := range map[string]string{
+		"hangs":         "did not stay well: ", // of two things that are both true
+		"maps":          `every call of its principal-mapper\(cards\) of tenant (other-)?cards fails, the last one with: this build maps nobody`,
+		"authenticates": `every call of its authenticator\(cards\) of realm (other-)?cards fails, the last one with: this build authenticates nobody`,
+	} {
+		t.Run(broken, func(t *testing.T) {
+			t.Parallel()
+			g := newGate(t, short, func(g *gate) string {
+				return "plugin_health_window = \"2m\"\n" + wholly(cards("cards", g.install("cards", build(t, "one", "")), "t"))
+			})
+			g.Start()
+			inside, cards := g.inside(), outside("cards", always("one"), always("t"))
+			questions := append(inside, cards...)
+			before, old := g.settled(questions, 0), g.pids("cards")
+			others, l := g.begin(inside, 0), g.begin(cards, 0)
+			g.install("cards", build(t, "two", broken))
+			out, faults, err := g.Run(nil, "reload")
+			if err == nil || !tookBack.MatchString(faults) || !regexp.MustCompile(why).MatchString(faults) {
+				t.Errorf("%v, %s%s; want %q", err, out, faults, why)
+			}
+			l.answers(100)
+			l.end()
+			others.uninterrupted()
+			await(t, "one process is left", func() bool { now := g.pids("cards"); return len(now) == 1 && now[0] == old[0] })
+			g.restored(before, questions, 0)
+		})
 	}
-	l.answers(100)
-	l.end()
-	others.uninterrupted()
-	await(t, "one process is left", func() bool { now := g.pids("cards"); return len(now) == 1 && now[0] == old[0] })
-	g.restored(before, questions, 0)
+}
+
+// wholly has the plugin of the cards map and authenticate principals, too.
+func wholly(cards string) string {
+	return strings.NewReplacer(`    name_claim_path = "sub"`, `    type = "cards"`, `      type = "claims"`, `      type = "cards"`).Replace(cards)
 }

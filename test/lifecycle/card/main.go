@@ -21,8 +21,8 @@ import (
 var build = "none"
 
 // broken says what is wrong with a build: it ends soon after it has been asked for the first time ("dies"), offers something else
-// ("other"), or is well in all but that it takes no card ("fails"), or answers none and does not let go ("hangs"). The linker
-// sets it, too.
+// ("other"), or is well in all but that it takes no card ("fails"), answers none and does not let go ("hangs"), maps no principal
+// ("maps") or authenticates none ("authenticates"). The linker sets it, too.
 var broken string
 
 type provider struct {
@@ -82,5 +82,5 @@ func main() {
 	if broken == "other" {
 		typ = "other"
 	}
-	serve.Main("card", build, sdk.IdentityProviderType(typ, newProvider))
+	serve.Main("card", build, sdk.IdentityProviderType(typ, newProvider), sdk.PrincipalMapperType(typ, newMapper), sdk.AuthenticatorType(typ, newAuthenticator))
 }
