@@ -39,7 +39,7 @@ func (c *Claims) Map() map[string]any {
 		d := json.NewDecoder(bytes.NewReader(c.raw))
 		d.UseNumber()
 		var m map[string]any
-		if d.Decode(&m) == nil {
+		if d.Decode(&m) == nil && len(bytes.TrimSpace(c.raw[d.InputOffset():])) == 0 {
 			c.m = m
 		}
 	})

@@ -8,8 +8,7 @@ import (
 	"github.com/realmgate/realmgate/sdk"
 )
 
-// callHandler adds what is known of a call to its log lines. It does so only when a line is written: most calls write
-// none, and a logger is made for each.
+// callHandler adds what is known of a call to its log lines, when a line is written.
 type callHandler struct {
 	base      slog.Handler
 	instance  uint64

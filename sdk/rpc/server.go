@@ -113,14 +113,9 @@ type serving struct {
 	reader    *reader        // that runs the leg; nil for others
 }
 
-// context gives the context in which an instance works: with the host, a logger and the request id.
+// context gives the context in which an instance works: with the host, a logger, the request id and the epoch.
 func (p *plugin) context(ctx context.Context, sv *serving, instance uint64) context.Context {
-	ctx = sdk.WithHost(ctx, &pluginHost{plugin: p, serving: sv, instance: instance})
-	ctx = sdk.WithLogger(ctx, slog.New(&callHandler{base: p.logger.Handler(), instance: instance, requestID: sv.requestID}))
-	if sv.requestID != "" {
-		ctx = sdk.WithRequestID(ctx, sv.requestID)
-	}
-	return ctx
+	return sdk.WithCall(ctx, &pluginHost{plugin: p, serving: sv, instance: instance})
 }
 
 // step runs one stage on st. A panic's stack goes to the log here and no further.
