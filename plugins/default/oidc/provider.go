@@ -10,6 +10,7 @@ import (
 	"github.com/realmgate/realmgate/plugins/default/foreign"
 	"github.com/realmgate/realmgate/sdk"
 	"github.com/realmgate/realmgate/sdk/egress"
+	"github.com/realmgate/realmgate/sdk/verified"
 )
 
 // Provider verifies the tokens of one issuer.
@@ -17,6 +18,7 @@ type Provider struct {
 	settings Settings
 	types    []string // lower case, without application/
 	keys     *source
+	verified *verified.Memory
 	header   atomic.Pointer[header] // of the last token
 	now      func() time.Time
 }
@@ -30,7 +32,11 @@ func NewProvider(_ context.Context, _ sdk.Setup, s Settings) (*Provider, error) 
 	if err != nil {
 		return nil, sdk.At(err, "ca_file")
 	}
-	p := &Provider{settings: s, now: time.Now}
+	known, err := verified.New(s.VerifiedTokens)
+	if err != nil {
+		return nil, sdk.At(err, "verified_tokens")
+	}
+	p := &Provider{settings: s, verified: known, now: time.Now}
 	for _, t := range s.TokenTypes {
 		p.types = append(p.types, shortType(t))
 	}
@@ -71,7 +77,7 @@ func (p *Provider) Identify(ctx context.Context, r sdk.Request) (sdk.Identity, e
 	if err := p.checkClaims(c); err != nil {
 		return sdk.Identity{}, err
 	}
-	if err := p.checkSignature(ctx, t); err != nil {
+	if err := p.checkSignature(ctx, verified.Token{Realm: r.Realm, Text: r.Token, Now: p.now(), Expires: c.Expires}, t); err != nil {
 		return sdk.Identity{}, err
 	}
 	roles, err := foreign.Roles(t.claims, p.settings.RoleClaimPath)
@@ -108,9 +114,10 @@ func (p *Provider) checkClaims(c foreign.Claims) error {
 	return nil
 }
 
-// checkSignature looks for the key that the token names. A token without a key id is accepted only if there is exactly
+// checkSignature looks for the key that the token names, though the token may have been verified before: a key that is gone
+// verifies nothing. A token without a key id is accepted only if there is exactly
 // one key that fits.
-func (p *Provider) checkSignature(ctx context.Context, t presented) error {
+func (p *Provider) checkSignature(ctx context.Context, whole verified.Token, t presented) error {
 	kid, algorithm := t.keyID, t.method.Alg()
 	set, err := p.set(ctx, kid)
 	if err != nil {
@@ -128,10 +135,9 @@ func (p *Provider) checkSignature(ctx context.Context, t presented) error {
 		sdk.NoCache(ctx)
 		return sdk.Deny("key_unknown", "the token names no key, and there are %d that it may mean", len(fitting))
 	}
-	for _, k := range fitting {
-		if t.method.Verify(t.signed, t.signature, k) == nil {
-			return nil
-		}
+	whole.Keys = set.digest
+	if p.verified.Verify(ctx, whole, func() bool { return t.verifies(fitting) }) {
+		return nil
 	}
 	return sdk.Deny("signature_invalid", "the signature of the token is not valid")
 }

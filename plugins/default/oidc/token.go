@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"crypto"
 	"encoding/base64"
 	"encoding/json"
 	"slices"
@@ -67,6 +68,11 @@ func (p *Provider) parse(text string) (presented, error) {
 		return presented{}, errMalformed()
 	}
 	return t, nil
+}
+
+// verifies says whether one of the keys verifies the token.
+func (t presented) verifies(keys []crypto.PublicKey) bool {
+	return slices.ContainsFunc(keys, func(k crypto.PublicKey) bool { return t.method.Verify(t.signed, t.signature, k) == nil })
 }
 
 func errOpaque() error {
