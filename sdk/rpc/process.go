@@ -114,7 +114,8 @@ func withDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
 }
 
 // Run runs the steps, which are adjacent stages of a decision in the realm, on st. On an error st keeps what the steps
-// before it made; st.Cache is merged in any case.
+// before it made; st.Cache is merged in any case. Of an identity that both mappers among the steps have read, claims and roles
+// may be missing.
 func (p *Process) Run(ctx context.Context, realm string, steps []Step, st *sdk.State) error {
 	if len(steps) == 0 {
 		return nil

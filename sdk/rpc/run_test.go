@@ -98,6 +98,9 @@ func TestRunIsWhatItIsInProcess(t *testing.T) {
 				if c.cache != (sdk.CacheHint{}) {
 					want.Cache = c.cache
 				}
+				if len(c.legs) == 1 && !unary && want.Credential != nil && want.Identity != nil { // both mappers have read them there
+					want.Identity.Claims, want.Identity.Roles = nil, nil
+				}
 				same(t, got, want)
 				if !reflect.DeepEqual(sdk.AsDenial(gotErr), sdk.AsDenial(wantErr)) || (gotErr == nil) != (wantErr == nil) {
 					t.Errorf("error %v, want %v", gotErr, wantErr)
