@@ -60,6 +60,9 @@ func (l *Leg) Run(ctx context.Context, st *sdk.State) error {
 			steps[n] = rpc.Step{Kind: l.all[n].in.Kind, Instance: id}
 		}
 		*st = before // of a call that was lost nothing counts
+		if l.p.c.opts.Unary {
+			return x.RunUnary(ctx, realm, steps, st)
+		}
 		return x.Run(ctx, realm, steps, st)
 	})
 }

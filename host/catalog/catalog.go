@@ -54,6 +54,10 @@ type Options struct {
 	ConfigureTimeout time.Duration // for one request, of up to 1000 instances; zero: 30 s
 	CheckTimeout     time.Duration // for one instance to say whether it can do its work; zero: 10 s
 	ProbeInterval    time.Duration // between two checks that a process still answers; zero: 15 s
+
+	// Unary has each stage called by itself over the unary services, also where a plugin takes legs. Benchmarks compare legs
+	// with it.
+	Unary bool
 }
 
 // Catalog holds all plugin processes. It is safe for concurrent use.

@@ -128,6 +128,21 @@ func (p *Process) Run(ctx context.Context, realm string, steps []Step, st *sdk.S
 	if p.sessionMode() == SessionLegs {
 		return orRepeatSteps(p.runLeg(ctx, realm, steps, st), steps)
 	}
+	return p.runUnary(ctx, realm, steps, st)
+}
+
+// RunUnary is Run over the unary services, one call for each step, although the plugin may take legs: what plugins in other
+// languages may serve alone, and what legs are compared with.
+func (p *Process) RunUnary(ctx context.Context, realm string, steps []Step, st *sdk.State) error {
+	if err := checkRequest(st.Request); err != nil {
+		return err
+	}
+	ctx, cancel := withDeadline(ctx)
+	defer cancel()
+	return p.runUnary(ctx, realm, steps, st)
+}
+
+func (p *Process) runUnary(ctx context.Context, realm string, steps []Step, st *sdk.State) error {
 	for i, step := range steps {
 		if _, err := stateToProto(steps[i:i+1], st); err != nil {
 			return err
