@@ -77,6 +77,7 @@ type Call interface {
 	Host
 	Logger() *slog.Logger
 	RequestID() string
+	TraceParent() string // well-formed, or empty
 	Epoch() uint64
 }
 
@@ -98,6 +99,8 @@ func (c *callContext) Value(key any) any {
 	case requestIDKey:
 		id := c.call.RequestID()
 		return &id
+	case traceKey:
+		return c.call.TraceParent()
 	}
 	return c.Context.Value(key)
 }

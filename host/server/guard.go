@@ -20,6 +20,9 @@ func (s *Server) guard(l Listener, next http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := requestID(l, r)
 		ctx := sdk.WithRequestID(r.Context(), id)
+		if t := r.Header["Traceparent"]; len(t) == 1 && l.trusts(r) {
+			ctx = sdk.WithTraceParent(ctx, t[0])
+		}
 		var speaksFor []string
 		if l.Forwarded != ForwardedNone {
 			speaksFor = r.Header.Values("X-Forwarded-For")

@@ -45,11 +45,14 @@ type pluginHost struct {
 
 // Logger is sdk.Call's. Most calls write no line and make no logger.
 func (h *pluginHost) Logger() *slog.Logger {
-	return slog.New(&callHandler{base: h.plugin.logger.Handler(), instance: h.instance, requestID: h.serving.requestID})
+	return slog.New(&callHandler{base: h.plugin.logger.Handler(), instance: h.instance, serving: h.serving})
 }
 
 // RequestID is sdk.Call's.
 func (h *pluginHost) RequestID() string { return h.serving.requestID }
+
+// TraceParent is sdk.Call's.
+func (h *pluginHost) TraceParent() string { return h.serving.traceparent }
 
 // Epoch is sdk.Call's.
 func (h *pluginHost) Epoch() uint64 { return h.serving.epoch }
