@@ -129,6 +129,7 @@ type Plugin struct {
 	Calls           int              `json:"calls"`           // under way
 	Stuck           int              `json:"stuck,omitempty"` // that were given up and have not ended for a second
 	BreakerOpen     bool             `json:"breaker_open,omitempty"`
+	ClosedTo        []string         `json:"closed_to,omitempty"` // "realm NAME", "secret store NAME": their calls are answered without asking it
 	Implementations []Implementation `json:"implementations,omitempty"`
 	Reason          string           `json:"reason,omitempty"` // the last error, also of one that is well again
 	ReasonTime      *time.Time       `json:"reasonTime,omitempty"`

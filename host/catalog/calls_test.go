@@ -31,12 +31,12 @@ func TestDecision(t *testing.T) {
 	for _, mode := range []string{"good", "unary"} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, nil, source(t, "p", mode))
+			w := newWorld(t, nil, secured(t, "p", mode))
 			hs, ds := w.Configure(t.Context(), decision())
 			if len(ds) > 0 {
 				t.Fatal(ds)
 			}
-			l, err := w.Leg(hs)
+			l, err := w.Leg("r1", hs)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -75,7 +75,7 @@ func TestLegRefuses(t *testing.T) {
 		t.Error(got)
 	}
 	for _, bad := range [][]Handle{nil, hs, {{}}} {
-		if _, err := w.Leg(bad); err == nil {
+		if _, err := w.Leg("r1", bad); err == nil {
 			t.Errorf("a leg of %v", bad)
 		}
 	}
@@ -223,7 +223,7 @@ func TestFailingCalls(t *testing.T) {
 			if !as(err, &f) || f.Code != rpc.CodePanic || sdk.AsDenial(err) != nil {
 				t.Errorf("%v", err)
 			}
-			hang, err := w.Leg([]Handle{w.mapper(t, "hang")})
+			hang, err := w.Leg("r1", []Handle{w.mapper(t, "hang")})
 			if err != nil {
 				t.Fatal(err)
 			}

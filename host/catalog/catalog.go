@@ -53,6 +53,7 @@ type Options struct {
 	DescribeTimeout  time.Duration // for the manifest, and again for the session; zero: 5 s
 	ConfigureTimeout time.Duration // for one request, of up to 1000 instances; zero: 30 s
 	CheckTimeout     time.Duration // for one instance to say whether it can do its work; zero: 10 s
+	ChecksTimeout    time.Duration // for all that are checked together; zero: 1 min
 	ProbeInterval    time.Duration // between two checks that a process still answers; zero: 15 s
 
 	// Unary has each stage called by itself over the unary services, also where a plugin takes legs. Benchmarks compare legs
@@ -90,6 +91,7 @@ func New(opts Options) (*Catalog, error) {
 	opts.DescribeTimeout = cmp.Or(opts.DescribeTimeout, 5*time.Second)
 	opts.ConfigureTimeout = cmp.Or(opts.ConfigureTimeout, 30*time.Second)
 	opts.CheckTimeout = cmp.Or(opts.CheckTimeout, 10*time.Second)
+	opts.ChecksTimeout = cmp.Or(opts.ChecksTimeout, time.Minute)
 	opts.ProbeInterval = cmp.Or(opts.ProbeInterval, 15*time.Second)
 	starter, err := child.NewStarter(opts.RuntimeDir, opts.Logger)
 	if err != nil {

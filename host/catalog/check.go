@@ -12,12 +12,15 @@ import (
 )
 
 // checksAtOnce is how many instances are checked at a time.
-const checksAtOnce = 32
+const checksAtOnce = 64
 
 // Check asks the instances that were made for this set whether they can do their work now: whether their provider is reached,
 // their store lets them in. What is wrong is a diagnostic each, in the order of hs, Index being the place there: the settings
-// may be right. Instances that are shared pass, as do those that cannot tell, since they lack [sdk.Checker].
+// may be right. Instances that are shared pass, as do those that cannot tell, since they lack [sdk.Checker]. Those whose turn
+// does not come in time do not pass.
 func (s *Set) Check(ctx context.Context, hs []Handle) []Diagnostic {
+	limited, cancel := context.WithTimeoutCause(ctx, s.c.opts.ChecksTimeout, errChecks)
+	defer cancel()
 	found := make([]*Diagnostic, len(hs))
 	slots := make(chan struct{}, checksAtOnce)
 	var wg sync.WaitGroup
@@ -25,10 +28,10 @@ func (s *Set) Check(ctx context.Context, hs []Handle) []Diagnostic {
 		if h.inst == nil || !h.inst.madeFor(s) {
 			continue
 		}
-		slots <- struct{}{} // each takes CheckTimeout at most
+		slots <- struct{}{} // each takes CheckTimeout at most, and nothing once the time is over
 		wg.Go(func() {
 			defer func() { <-slots }()
-			if err := h.inst.check(ctx); err != nil {
+			if err := h.inst.check(limited); err != nil {
 				found[n] = &Diagnostic{Index: n, Unavailable: true, Summary: err.Error()}
 			}
 		})
@@ -43,6 +46,9 @@ func (s *Set) Check(ctx context.Context, hs []Handle) []Diagnostic {
 	return out
 }
 
+// errChecks says that there was no time left.
+var errChecks = errors.New("the time for all checks was over")
+
 func (i *instance) check(ctx context.Context) error {
 	at, err := i.at()
 	if err != nil {
@@ -55,6 +61,8 @@ func (i *instance) check(ctx context.Context) error {
 	defer cancel()
 	err = i.p.c.clean(at.x.Check(limited, i.in.Setup.Realm, i.in.Kind, at.id))
 	switch {
+	case err != nil && errors.Is(context.Cause(ctx), errChecks):
+		return fmt.Errorf("it is not known whether it can do its work: not all parts said so within %v", i.p.c.opts.ChecksTimeout)
 	case err != nil && ctx.Err() != nil:
 		return ctx.Err()
 	case errors.Is(err, context.DeadlineExceeded):

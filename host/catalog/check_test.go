@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -63,6 +64,29 @@ func TestCheck(t *testing.T) {
 				t.Errorf("given up: %+v", ds)
 			}
 		})
+	}
+}
+
+// The checks of all parts together have a bound, too; what was not asked in time has not passed.
+func TestChecksAreBounded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(o *Options) { o.CheckTimeout, o.ChecksTimeout = 5*time.Minute, 2*time.Second }, source(t, "p", "good"))
+	in := make([]Instance, checksAtOnce+2)
+	for n := range in {
+		in[n] = Instance{Kind: sdk.KindPrincipalMapper, Type: "badge", Settings: []byte(`{"do":"hang in a check"}`), Setup: sdk.Setup{Tenant: strconv.Itoa(n)}}
+	}
+	hs, ds := w.Configure(t.Context(), in)
+	if len(ds) > 0 {
+		t.Fatal(ds)
+	}
+	ds = w.Check(t.Context(), hs)
+	if len(ds) != len(in) {
+		t.Errorf("%d of %d have something to say", len(ds), len(in))
+	}
+	for _, d := range ds {
+		if want := "it is not known whether it can do its work: not all parts said so within 2s"; d.Summary != want || !d.Unavailable {
+			t.Errorf("got  %+v\nwant %s", d, want)
+		}
 	}
 }
 

@@ -51,6 +51,7 @@ type instance struct {
 	in    Instance // without Secrets
 	mark  fingerprint
 	bound atomic.Pointer[binding]
+	record
 	fault atomic.Pointer[string] // why it could not be configured
 
 	secrets atomic.Pointer[Secrets] // those of the set that prefers names
@@ -145,7 +146,7 @@ func (s *Set) Configure(ctx context.Context, in []Instance) ([]Handle, []Diagnos
 	s.Release(ctx, refused)
 	select {
 	case <-s.closed: // meanwhile
-		s.releaseAll(ctx)
+		s.Release(ctx, handles)
 	default:
 	}
 	return handles, slices.Concat(found...)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -143,7 +144,11 @@ func TestLostCallIsGivenUp(t *testing.T) {
 	h := w.mapper(t, "exit always")
 	l := w.leg(t, w.mapper(t, "wait"))
 	done := make(chan error, 1)
-	go func() { done <- within(t, l, 30*time.Second, "x") }()
+	ctx, giveUp := context.WithTimeout(t.Context(), time.Minute)
+	defer giveUp()
+	go func() {
+		done <- l.Run(ctx, &sdk.State{Request: &sdk.Request{Realm: "r1"}, Identity: &sdk.Identity{Subject: "x"}})
+	}()
 	waitFor(t, "a call is under way", func() bool { return w.Plugins()[0].Calls == 1 })
 	start := time.Now()
 	if _, err := w.mapSubject(t, h, "r1", "x"); !errors.Is(err, ErrUnavailable) {
@@ -152,6 +157,7 @@ func TestLostCallIsGivenUp(t *testing.T) {
 	if n := fallen(); n != 2 || time.Since(start) > 9*time.Second {
 		t.Errorf("the call came %d times, and took %v", n, time.Since(start))
 	}
+	giveUp()
 	if err := <-done; err == nil {
 		t.Error("who waits for nothing has an answer")
 	}
@@ -197,7 +203,7 @@ func within(t *testing.T, l *Leg, d time.Duration, subject string) error {
 
 func (w *world) leg(t *testing.T, h Handle) *Leg {
 	t.Helper()
-	l, err := w.Leg([]Handle{h})
+	l, err := w.Leg("r1", []Handle{h})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -230,6 +236,61 @@ func TestHangingProviderClosesItsOwnWayOnly(t *testing.T) {
 	}
 }
 
+// Whose way is closed can be seen, until it is open again, or the configuration is gone; the log says both once.
+func TestClosedWaysAreSeen(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil, source(t, "p", "good"))
+	second := w.prepare(t, source(t, "p", "good")) // keeps the plugin
+	leg := w.leg(t, w.mapper(t, "wait for some"))
+	hs, ds := w.Configure(t.Context(), []Instance{{Kind: sdk.KindSecretResolver, Type: "badge", Setup: sdk.Setup{Store: "ops"}}})
+	if len(ds) > 0 {
+		t.Fatal(ds)
+	}
+	store := w.Resolver(hs[0])
+	for range enough {
+		_ = within(t, leg, 2*fair, "wait")
+		ctx, cancel := context.WithTimeout(t.Context(), 2*fair)
+		_, _ = store.Resolve(ctx, mustRef(t, "urn:realmgate-secret:ops:wait"))
+		cancel()
+	}
+	if got := w.Plugins()[0].ClosedTo; !slices.Equal(got, []string{"realm r1", "secret store ops"}) {
+		t.Errorf("closed to %q", got)
+	}
+	waitFor(t, "the way of the realm opens", func() bool { return within(t, leg, time.Minute, "x") == nil })
+	if got := w.Plugins()[0].ClosedTo; !slices.Equal(got, []string{"secret store ops"}) {
+		t.Errorf("closed to %q", got)
+	}
+	log := w.log.String()
+	for said, want := range map[string]int{
+		`"@message":"there was no answer in time too often, or the plugin ended instead: `: 2, `"@message":"the plugin can be called again"`: 1, `"realm":"r1"`: 2, `"secret_store":"ops"`: 1,
+	} {
+		if n := strings.Count(log, said); n != want {
+			t.Errorf("%s: %d times, want %d", said, n, want)
+		}
+	}
+	w.Set.Close(t.Context())
+	if got := w.Plugins()[0].ClosedTo; len(got) > 0 || len(second.Failed()) > 0 {
+		t.Errorf("closed to %q, although the set is", got)
+	}
+}
+
+// A plugin that is well again is found so without a call.
+func TestFailingEndsByItself(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(o *Options) { o.ProbeInterval = 100 * time.Millisecond }, source(t, "p", "good"))
+	h := w.mapper(t, "hang for a while")
+	for range enough {
+		if err := within(t, w.leg(t, h), 2*fair, "hang"); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatal(err)
+		}
+	}
+	waitFor(t, "it fails", func() bool { return w.Plugins()[0].State == StateFailing })
+	waitFor(t, "it is ready", func() bool { s := w.Plugins()[0]; return s.State == StateReady && !s.BreakerOpen })
+	if c := w.Counts()["p"].Calls; c[OutcomeDone] != 0 || w.Plugins()[0].Restarts != 0 {
+		t.Errorf("%v", c)
+	}
+}
+
 // A plugin that does not let go of what the host gave up is left alone, and found again by one call after a rest.
 func TestHangingPluginIsLeftAlone(t *testing.T) {
 	t.Parallel()
@@ -241,9 +302,9 @@ func TestHangingPluginIsLeftAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	waitFor(t, "the breaker opens", func() bool { return w.Plugins()[0].BreakerOpen })
-	if s := w.Plugins()[0]; s.State != StateFailing || s.Stuck != 5 || s.LastError == "" || time.Since(s.Since) > time.Minute {
-		t.Errorf("%+v", s)
+	waitFor(t, "the breaker opens", func() bool { s := w.Plugins()[0]; return s.BreakerOpen && s.Stuck == 5 })
+	if s := w.Plugins()[0]; s.State != StateFailing || s.LastError == "" || time.Since(s.Since) > time.Minute {
+		t.Errorf("%v %q since %v", s.State, s.LastError, s.Since)
 	}
 	if err := w.Ready(h); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("ready: %v", err)

@@ -38,7 +38,7 @@ func (c *Catalog) clean(err error) error {
 		return &out
 	}
 	out := &answerError{text: c.safe(err.Error())}
-	for _, kind := range []error{rpc.ErrLost, rpc.ErrRepeatable, context.DeadlineExceeded, context.Canceled} {
+	for _, kind := range []error{rpc.ErrLost, rpc.ErrRepeatable, rpc.ErrNoEffect, context.DeadlineExceeded, context.Canceled} {
 		if errors.Is(err, kind) {
 			out.kinds = append(out.kinds, kind)
 		}

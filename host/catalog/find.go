@@ -22,11 +22,12 @@ type Status struct {
 	Since          time.Time // of the state
 	PID            int       // 0: no process
 	Restarts       int
-	Instances      int    // configured ones
-	Calls          int    // under way
-	Stuck          int    // calls that were given up and have not ended for a second
-	BreakerOpen    bool   // calls are answered without asking it
-	LastError      string // the last one, also of a plugin that is well again; empty if there was none
+	Instances      int      // configured ones
+	Calls          int      // under way
+	Stuck          int      // calls that were given up and have not ended for a second
+	BreakerOpen    bool     // calls are answered without asking it
+	ClosedTo       []string // "realm NAME" and "secret store NAME", sorted: their calls, or those of some of their parts, are
+	LastError      string   // the last one, also of a plugin that is well again; empty if there was none
 	LastErrorAt    time.Time
 	Offers         []rpc.Offer
 }
@@ -50,6 +51,7 @@ func (p *supervised) status() Status {
 	s := Status{Name: p.src.Name, Path: p.src.Path, Bundled: p.src.Bundled, State: p.state, Restarts: p.restarts, Instances: len(p.instances),
 		Version: child.Printable(p.manifest.Version, 64), Build: child.Printable(p.manifest.Build, 128), Offers: slices.Clone(p.manifest.Offers)}
 	s.Since, s.BreakerOpen = p.since, p.breaker.Open()
+	s.ClosedTo = p.ways.names()
 	if p.hasStarted() {
 		s.Digest, s.Files = p.digest, p.src.Files
 	}

@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -31,6 +32,10 @@ func TestMain(m *testing.M) {
 	if mode := os.Getenv(modeVariable); mode != "" {
 		runPlugin(mode)
 		return
+	}
+	// The tests wait for processes more than they compute; -parallel still counts.
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
 	}
 	os.Exit(m.Run())
 }
@@ -81,9 +86,12 @@ func runPlugin(mode string) {
 	case "mute", "empty", "slow", "deaf":
 		servePlain(mode)
 		return
+	case "cuts":
+		serveCut()
+		return
 	case "junk":
 		go func() { // the pipes that the host reads itself, before and after the handshake
-			for range 50 {
+			for range 10 {
 				say(rawErr, `{"@message":1}`)
 				say(rawErr, `{"@level":"info","@message":"x","@timestamp":{}}`)
 				say(rawErr, strings.Repeat("x", 300<<10))
@@ -92,7 +100,7 @@ func runPlugin(mode string) {
 			}
 		}()
 		printJunk = func() {
-			for range 20 {
+			for range 4 { // each line is more than a pipe and a scanner hold
 				say(rawOut, strings.Repeat("y", 300<<10))
 				fmt.Println(strings.Repeat("z", 300<<10))
 			}
@@ -192,14 +200,23 @@ func (secondSecrets) ResolveGranted(_ context.Context, _ string, ref sdk.SecretR
 	return sdk.NewSecret([]byte("second " + ref.Path())), nil
 }
 
-// source has no limit of memory: the race detector uses terabytes of what is never touched.
+// source has no limit of memory: the race detector uses terabytes of what is never touched. Nor has it TLS, whose keys would take
+// most of the time of the tests; see secured.
 func source(t *testing.T, name, mode string) Source {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Source{Name: name, Grants: Grants{Wanted: true}, Program: child.Program{Path: self, TLS: true, Limits: child.Limits{Memory: child.Unlimited}, Env: map[string]string{modeVariable: mode}}}
+	return Source{Name: name, Grants: Grants{Wanted: true}, Program: child.Program{Path: self, Limits: child.Limits{Memory: child.Unlimited}, Env: map[string]string{modeVariable: mode}}}
+}
+
+// secured is source with TLS, as plugins have it that do not say otherwise.
+func secured(t *testing.T, name, mode string) Source {
+	t.Helper()
+	s := source(t, name, mode)
+	s.TLS = true
+	return s
 }
 
 type world struct {
@@ -326,7 +343,7 @@ func early(do string) Instance {
 // mapSubject runs a leg of one mapper.
 func (w *world) mapSubject(t *testing.T, h Handle, realm, subject string) (sdk.PrincipalRef, error) {
 	t.Helper()
-	l, err := w.Leg([]Handle{h})
+	l, err := w.Leg("r1", []Handle{h})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,40 +2,45 @@ package catalog
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestJunk floods both streams with what panics or wedges go-plugin.
 func TestJunk(t *testing.T) {
 	t.Parallel()
 	for _, tls := range []bool{true, false} {
-		s := source(t, "p", "junk")
-		s.TLS = tls
-		w := newWorld(t, nil, s)
-		h := w.mapper(t, "print")
-		waitFor(t, "junk of both streams is logged", func() bool {
-			log := w.log.String()
-			return strings.Contains(log, "xxxx") && strings.Contains(log, "yyyy") && strings.Contains(log, "zzzz")
-		})
-		if got, err := w.mapSubject(t, h, "r1", "x"); err != nil || got.Name != "x" {
-			t.Error(got, err)
-		}
-		if s := w.Plugins()[0]; s.State != StateReady || s.Restarts != 0 {
-			t.Errorf("%+v", s)
-		}
-		for l := range strings.Lines(w.log.String()) {
-			if len(l) > 16<<10 || !json.Valid([]byte(l)) {
-				t.Fatalf("a line of %d bytes: %.200s", len(l), l)
+		t.Run(fmt.Sprint("tls ", tls), func(t *testing.T) {
+			t.Parallel()
+			s := source(t, "p", "junk")
+			s.TLS = tls
+			w := newWorld(t, func(o *Options) { o.ConfigureTimeout = 2 * time.Minute }, s) // all that is printed there is read, however slowly
+			h := w.mapper(t, "print")
+			waitFor(t, "junk of both streams is logged", func() bool {
+				log := w.log.String()
+				return strings.Contains(log, "xxxx") && strings.Contains(log, "yyyy") && strings.Contains(log, "zzzz")
+			})
+			if got, err := w.mapSubject(t, h, "r1", "x"); err != nil || got.Name != "x" {
+				t.Error(got, err)
 			}
-		}
+			if s := w.Plugins()[0]; s.State != StateReady || s.Restarts != 0 {
+				t.Errorf("%v after %d restarts", s.State, s.Restarts)
+			}
+			for l := range strings.Lines(w.log.String()) {
+				if len(l) > 16<<10 || !json.Valid([]byte(l)) {
+					t.Fatalf("a line of %d bytes: %.200s", len(l), l)
+				}
+			}
+		})
 	}
 }
 
 func TestLogsAndEnvironment(t *testing.T) {
 	t.Setenv("CATALOG_TEST_OF_THE_HOST", "secret") // so not parallel
-	s := source(t, "p", "logs")
+	s := secured(t, "p", "logs")
 	s.Args = []string{"-x", "y z"}
 	s.Env["EXTRA"] = "1"
 	s.Env["REALMGATE_PLUGIN"] = "forged"

@@ -90,6 +90,15 @@ func (p *part) MapPrincipal(ctx context.Context, id sdk.Identity) (sdk.Principal
 	case "wait": // as one who asks a provider that does not answer
 		<-ctx.Done()
 		return sdk.PrincipalRef{}, ctx.Err()
+	case "wait for some":
+		if id.Subject == "wait" {
+			<-ctx.Done()
+			return sdk.PrincipalRef{}, ctx.Err()
+		}
+	case "hang for a while":
+		if id.Subject == "hang" {
+			time.Sleep(5 * stuckAfter)
+		}
 	case "hang for some":
 		if id.Subject == "hang" {
 			time.Sleep(time.Hour)
@@ -101,6 +110,14 @@ func (p *part) MapPrincipal(ctx context.Context, id sdk.Identity) (sdk.Principal
 		time.Sleep(time.Hour)
 	case "fail":
 		return sdk.PrincipalRef{}, errors.New("login failed: client_secret=hunter2\nand more")
+	case "fail or deny":
+		switch id.Subject {
+		case "no":
+			return sdk.PrincipalRef{}, sdk.Forbid("stranger", "no")
+		case "yes":
+			return sdk.PrincipalRef{Name: "yes"}, nil
+		}
+		return sdk.PrincipalRef{}, errors.New("it is broken")
 	case "await": // a file
 		if err := os.WriteFile(id.Subject+".awaited", nil, 0o600); err != nil {
 			return sdk.PrincipalRef{}, err
@@ -189,7 +206,11 @@ func (p *part) Keys(context.Context) ([]byte, time.Time, error) {
 	return []byte(`{"keys":[]}`), time.Now().Add(time.Minute), nil
 }
 
-func (p *part) Resolve(_ context.Context, ref sdk.SecretRef) (sdk.Secret, error) {
+func (p *part) Resolve(ctx context.Context, ref sdk.SecretRef) (sdk.Secret, error) {
+	if ref.Path() == "wait" {
+		<-ctx.Done()
+		return sdk.Secret{}, ctx.Err()
+	}
 	if ref.Path() == "falls/once" {
 		fall("exit once")
 	}

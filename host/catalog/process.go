@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/realmgate/realmgate/host/child"
@@ -19,6 +20,7 @@ type process struct {
 	end      context.CancelFunc
 	hurry    <-chan struct{} // closed when there is no time left to be polite
 	under    underway
+	sessions atomic.Uint64 // that were opened; another one with each that broke
 }
 
 // launch starts a process of the plugin, of the image that was loaded first, and opens its session. On an error nothing is
@@ -105,7 +107,21 @@ func (x *process) greet(ctx context.Context, p *supervised) error {
 func (x *process) open(timeout time.Duration) error {
 	slow := time.AfterFunc(timeout, x.child.Kill)
 	defer slow.Stop()
-	return x.OpenSession(x.session)
+	if err := x.OpenSession(x.session); err != nil {
+		return err
+	}
+	x.sessions.Add(1)
+	return nil
+}
+
+// broken says whether the session is lost and has not been opened again.
+func (x *process) broken() bool {
+	select {
+	case <-x.SessionLost(): // nil without a session
+		return true
+	default:
+		return false
+	}
 }
 
 // stop ends the process: politely within grace, then by force. When it returns nothing is left of the process, unless the

@@ -2,7 +2,6 @@ package catalog
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"sync"
 
@@ -36,55 +35,29 @@ func (s *Set) Release(ctx context.Context, hs []Handle) {
 	}
 	var wg sync.WaitGroup
 	for p, all := range given {
-		for x, ids := range p.drop(s, all) {
-			wg.Go(func() { p.release(ctx, x, ids) })
-		}
+		wg.Go(func() { s.releaseOf(ctx, p, all) })
 	}
 	wg.Wait()
 }
 
-// releaseAll is Release of all that the set has.
-func (s *Set) releaseAll(ctx context.Context) {
-	s.mu.Lock()
-	hs := make([]Handle, 0, len(s.held))
-	for i := range s.held {
-		hs = append(hs, Handle{i})
+// releaseOf is Release for instances of one plugin.
+func (s *Set) releaseOf(ctx context.Context, p *supervised, all []*instance) {
+	ctx = context.WithoutCancel(ctx) // whoever gives up still gives back
+	for x, ids := range p.drop(s, all) {
+		p.release(ctx, x, ids)
 	}
-	s.mu.Unlock()
-	s.Release(ctx, hs)
 }
 
-// letGo releases every instance of every plugin, so that parts end what they have elsewhere (sessions, leases) before their
-// process does. Those that were configured first go last: others may have needed them for that.
-func (c *Catalog) letGo(ctx context.Context) {
-	c.mu.RLock()
-	plugins := slices.Clone(c.plugins)
-	c.mu.RUnlock()
-	var all []*instance
-	for _, p := range plugins {
-		p.mu.Lock()
-		all = append(all, p.instances...)
-		p.mu.Unlock()
+// takeAll takes all that the set has from it, and gives it by plugin.
+func (s *Set) takeAll() map[*supervised][]*instance {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := map[*supervised][]*instance{}
+	for i := range s.held {
+		out[i.p] = append(out[i.p], i)
 	}
-	groups := map[uint64]map[*supervised][]*instance{}
-	for _, i := range all {
-		if groups[i.group] == nil {
-			groups[i.group] = map[*supervised][]*instance{}
-		}
-		groups[i.group][i.p] = append(groups[i.group][i.p], i)
-	}
-	for _, g := range slices.Backward(slices.Sorted(maps.Keys(groups))) {
-		if ctx.Err() != nil {
-			return
-		}
-		var wg sync.WaitGroup
-		for p, list := range groups[g] {
-			for x, ids := range p.unbind(list) {
-				wg.Go(func() { p.release(ctx, x, ids) })
-			}
-		}
-		wg.Wait()
-	}
+	clear(s.held)
+	return out
 }
 
 // unbind takes instances out of use for good, whoever has them, and gives their ids, by process.
@@ -132,12 +105,12 @@ func (p *supervised) forget(ctx context.Context, x *process, specs []rpc.Instanc
 	for n, s := range specs {
 		ids[n] = s.ID
 	}
-	p.release(ctx, x, ids)
+	p.release(context.WithoutCancel(ctx), x, ids)
 }
 
 // release tells a process that instances have no further use. A process that does not answer loses them with its life.
 func (p *supervised) release(ctx context.Context, x *process, ids []uint64) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.c.opts.DescribeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, p.c.opts.DescribeTimeout)
 	defer cancel()
 	if err := x.Release(ctx, ids); err != nil && !x.child.Gone() {
 		p.log.Warn("instances could not be released", "error", p.c.clean(err))

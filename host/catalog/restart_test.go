@@ -40,7 +40,7 @@ func TestKilledIsRestarted(t *testing.T) {
 	for _, mode := range []string{"good", "unary"} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, nil, source(t, "p", mode))
+			w := newWorld(t, nil, secured(t, "p", mode))
 			hs, ds := w.Configure(t.Context(), []Instance{early("resolve")})
 			if len(ds) > 0 || w.secrets.count() != 1 {
 				t.Fatal(ds, w.secrets.count())

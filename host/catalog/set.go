@@ -2,7 +2,6 @@ package catalog
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -82,12 +81,20 @@ func (s *Set) watch(late []*supervised) {
 func (s *Set) Close(ctx context.Context) {
 	s.once.Do(func() {
 		close(s.closed)
-		s.releaseAll(ctx)
 		s.disown()
 		s.mu.Lock()
 		chosen := slices.Clone(s.chosen)
 		s.mu.Unlock()
-		s.c.giveBack(ctx, chosen)
+		given := s.takeAll()
+		var wg sync.WaitGroup
+		for _, p := range chosen { // each by itself: one that hangs keeps no other one
+			wg.Go(func() {
+				p.ways.forget(s)
+				s.releaseOf(ctx, p, given[p])
+				s.c.giveBack(ctx, []*supervised{p})
+			})
+		}
+		wg.Wait()
 	})
 }
 
@@ -165,68 +172,4 @@ func (p *supervised) end(ctx context.Context) {
 	p.cancel()
 	defer context.AfterFunc(ctx, p.rush)()
 	<-p.done
-}
-
-// Healthy watches the plugins that the set is the first to have for as long as window, and says what is wrong with them: nil
-// if every process lived through it and answered. ctx ends it early.
-func (s *Set) Healthy(ctx context.Context, window time.Duration) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	end := time.Now().Add(window)
-	started := s.starts()
-	found := make(chan error, len(started))
-	for _, f := range started {
-		go func() {
-			err := f.healthy(ctx, end)
-			if err != nil && ctx.Err() == nil {
-				s.c.doubt(f.p)
-			}
-			found <- err
-		}()
-	}
-	var first error
-	for range started {
-		if err := <-found; err != nil && first == nil {
-			first = err
-			cancel()
-		}
-	}
-	return first
-}
-
-// doubt notes that a plugin did not stay well: it has to prove itself anew in whatever set it is in next.
-func (c *Catalog) doubt(p *supervised) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	p.unfit, p.had = true, false
-}
-
-// healthy is Healthy for one plugin.
-func (f start) healthy(ctx context.Context, end time.Time) error {
-	p, x, o := f.p, f.x, f.p.c.opts
-	for misses := 0; ; {
-		select {
-		case <-time.After(min(time.Until(end), o.ProbeInterval)):
-		case <-x.child.Exited():
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		if x.answers(ctx, o.DescribeTimeout) {
-			misses = 0
-		} else if misses++; ctx.Err() != nil {
-			return ctx.Err()
-		}
-		switch over := time.Until(end) <= 0; {
-		case x.child.Gone():
-			return p.unwell(x.child.Ended().Error())
-		case misses >= maxMisses || over && misses > 0:
-			return p.unwell("the process does not answer")
-		case over:
-			return nil
-		}
-	}
-}
-
-func (p *supervised) unwell(why string) error {
-	return fmt.Errorf("plugin %s: %s: started, but did not stay well: %s", p.src.title(), p.src.Path, why)
 }

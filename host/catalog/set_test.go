@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -295,88 +294,5 @@ func TestDrain(t *testing.T) {
 				t.Error(got)
 			}
 		})
-	}
-}
-
-func TestHealthy(t *testing.T) {
-	t.Parallel()
-	ended := func(w *world, n syscall.Signal) func(*testing.T) {
-		return func(t *testing.T) {
-			if err := syscall.Kill(w.pids()[0], n); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	fast := func(o *Options) { o.ProbeInterval, o.DescribeTimeout = 50*time.Millisecond, 5*time.Second }
-	for name, tt := range map[string]struct {
-		signal syscall.Signal
-		want   string // behind the name and the path
-	}{
-		"lives":  {0, ""},
-		"killed": {syscall.SIGKILL, "started, but did not stay well: the process ended: signal: killed"},
-		"hangs":  {syscall.SIGSTOP, "started, but did not stay well: the process d"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t, fast, source(t, "p", "good"))
-			ended(w, tt.signal)(t)
-			window := time.Minute
-			if tt.want == "" {
-				window = 200 * time.Millisecond
-			}
-			err := w.Healthy(t.Context(), window)
-			if (err == nil) != (tt.want == "") || err != nil && !strings.HasPrefix(err.Error(), "plugin p: "+w.Plugins()[0].Path+": "+tt.want) {
-				t.Errorf("%v", err)
-			}
-		})
-	}
-	t.Run("restarted", func(t *testing.T) { // before anybody looked
-		t.Parallel()
-		w := newWorld(t, fast, source(t, "p", "good"))
-		w.kill(t)
-		w.ready(t)
-		if err := w.Healthy(t.Context(), time.Minute); err == nil || !strings.Contains(err.Error(), "signal: killed") {
-			t.Errorf("%v", err)
-		}
-	})
-	t.Run("not of the set", func(t *testing.T) {
-		t.Parallel()
-		w := newWorld(t, fast, source(t, "p", "good"))
-		second := w.prepare(t, source(t, "p", "good"), source(t, "q", "other"))
-		w.kill(t)
-		if err := second.Healthy(t.Context(), 200*time.Millisecond); err != nil {
-			t.Errorf("a plugin that ran before: %v", err)
-		}
-	})
-	t.Run("given up", func(t *testing.T) {
-		t.Parallel()
-		w := newWorld(t, nil, source(t, "p", "good"))
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		if err := w.Healthy(ctx, time.Hour); !errors.Is(err, context.Canceled) {
-			t.Errorf("%v", err)
-		}
-	})
-}
-
-// Parts end what they have elsewhere when the catalog is closed, whoever still has them: what was configured first goes last.
-func TestPartsEndBeforeTheirProcesses(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, nil, source(t, "p", "good"))
-	notes := filepath.Join(t.TempDir(), "notes")
-	settings := fmt.Appendf(nil, `{"do":"note the end in %s"}`, notes)
-	for n, in := range []Instance{
-		{Kind: sdk.KindSecretResolver, Type: "badge", Setup: sdk.Setup{Store: "store"}, Settings: settings},
-		{Kind: sdk.KindPrincipalMapper, Type: "badge", Setup: sdk.Setup{Tenant: "tenant"}, Settings: settings},
-	} {
-		if hs, ds := w.Configure(t.Context(), []Instance{in}); len(ds) > 0 || hs[0].IsZero() {
-			t.Fatal(n, ds)
-		}
-	}
-	if err := w.Catalog.Close(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := os.ReadFile(notes); err != nil || string(got) != "tenant;store;" {
-		t.Errorf("%q %v", got, err)
 	}
 }

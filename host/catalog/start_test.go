@@ -98,11 +98,9 @@ func TestPinnedStarts(t *testing.T) {
 	}
 }
 
-func TestWithoutTLS(t *testing.T) {
+func TestWithTLS(t *testing.T) {
 	t.Parallel()
-	s := source(t, "good", "good")
-	s.TLS = false
-	w := newWorld(t, nil, s)
+	w := newWorld(t, nil, secured(t, "good", "good"))
 	if got, err := w.mapSubject(t, w.mapper(t, ""), "r1", "x"); err != nil || got.Name != "x" {
 		t.Error(got, err)
 	}

@@ -2,7 +2,10 @@ package catalog
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/realmgate/realmgate/sdk/breaker"
 )
 
 // States are all states, in the order of a life.
@@ -28,6 +31,9 @@ type ails struct {
 	since time.Time
 	open  bool // its breaker
 	mute  bool // the last probe was not answered
+
+	tripped atomic.Bool    // the breaker was open once
+	told    chan *instance // whose calls fail; nil: tripped. For who watches the plugin
 }
 
 // now gives since when something is wrong, and what; the zero time if nothing is.
@@ -64,14 +70,22 @@ func (a *ails) change(of *bool, to bool) (changed bool) {
 func (p *supervised) opened(open bool) {
 	p.ails.change(&p.ails.open, open)
 	if open {
+		p.ails.tripped.Store(true)
+		p.ailing(nil)
 		p.log.Error("plugin fails again and again: its calls are answered unavailable, but for one that is tried now and then")
 	} else {
 		p.log.Info("plugin can be called again")
 	}
 }
 
-// probed notes whether a probe was answered.
-func (p *supervised) probed(answered bool) {
+// probed notes whether a probe of x was answered. A plugin that was left alone, can be reached, and has let go of what the host
+// gave up is well again, also if nobody calls it.
+func (p *supervised) probed(x *process, answered bool) {
+	if answered && p.breaker.Open() && !x.broken() && x.Stuck(0) == 0 {
+		if pass, err := p.breaker.Enter(); err == nil { // its rest is over
+			pass.Leave(breaker.Good)
+		}
+	}
 	if p.ails.change(&p.ails.mute, !answered) && !answered {
 		p.log.Warn("plugin did not answer a probe")
 	}

@@ -35,7 +35,9 @@ func (p *supervised) serve(ctx context.Context, x *process) error {
 	var beside sync.WaitGroup // what must not keep watch from seeing an end
 	defer beside.Wait()
 	during, cancel := context.WithCancel(ctx)
-	beside.Go(func() { x.probe(during, p.c.opts.ProbeInterval, p.c.opts.DescribeTimeout, p.probed) })
+	beside.Go(func() {
+		x.probe(during, p.c.opts.ProbeInterval, p.c.opts.DescribeTimeout, func(answered bool) { p.probed(x, answered) })
+	})
 	beside.Go(func() { p.tend(during, x) })
 	err := p.watch(ctx, x)
 	cancel()
@@ -193,6 +195,9 @@ func (p *supervised) watch(ctx context.Context, x *process) error {
 				return fmt.Errorf("plugin %s: the session cannot be opened again: %w", p.src.Name, p.c.clean(err))
 			}
 			opened = time.Now()
+			p.mu.Lock()
+			p.wake()
+			p.mu.Unlock()
 			p.log.Warn("plugin session was lost and opened again", "pid", x.child.PID())
 		}
 	}

@@ -55,6 +55,7 @@ type supervised struct {
 	calls sync.Map // id on the wire -> *instance, for host calls
 
 	breaker *breaker.Breaker // of all calls
+	ways    ways
 	ails    ails
 	counts  *counts // shared with others of its name
 
@@ -76,10 +77,11 @@ type supervised struct {
 // newSupervised makes a plugin that starts when it is asked to.
 func (c *Catalog) newSupervised(s Source) *supervised {
 	p := &supervised{c: c, src: s, log: c.opts.Logger.With("plugin", s.Name), state: StateStarting,
-		hurry: make(chan struct{}), try: make(chan chan struct{}), started: make(chan struct{}), done: make(chan struct{}), known: map[fingerprint]*instance{}}
+		hurry: make(chan struct{}), try: make(chan chan struct{}), started: make(chan struct{}), done: make(chan struct{}), known: map[fingerprint]*instance{}, ways: ways{open: map[*Set]map[*way]struct{}{}}}
 	p.pin.Store(s.Pin)
 	p.ctx, p.cancel = context.WithCancel(c.ctx)
 	p.counts, p.since, p.woken = c.countsOf(s.Name), time.Now(), make(chan struct{})
+	p.ails.told = make(chan *instance, 16)
 	p.breaker = breaker.New(breaker.Config{Moved: p.opened})
 	p.rush = sync.OnceFunc(func() { close(p.hurry) })
 	return p

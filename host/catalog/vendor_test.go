@@ -147,7 +147,7 @@ func TestNobodyElseIsLentTheIdentity(t *testing.T) {
 	r1, _, _ := w.vendors(t)
 	m := w.mapper(t, "resolve other")
 	nested := &nestedSecrets{ask: func(ctx context.Context) error {
-		l, err := w.Leg([]Handle{m})
+		l, err := w.Leg("r1", []Handle{m})
 		if err != nil {
 			return err
 		}

@@ -286,13 +286,13 @@ func (b *builder) plan(r config.Realm, mode pipeline.Mode) (*pipeline.Plan, erro
 		}
 	}
 	if mode != pipeline.ModeExternal {
-		if c.Internal, err = b.route(append([]built{parts.broker}, tail...)); err != nil {
+		if c.Internal, err = b.route(r.Name, append([]built{parts.broker}, tail...)); err != nil {
 			return nil, err
 		}
-		if c.Admit, err = b.legs(tail); err != nil {
+		if c.Admit, err = b.legs(r.Name, tail); err != nil {
 			return nil, err
 		}
-		if c.Verify, err = b.legs([]built{parts.broker}); err != nil {
+		if c.Verify, err = b.legs(r.Name, []built{parts.broker}); err != nil {
 			return nil, err
 		}
 	}
@@ -302,16 +302,16 @@ func (b *builder) plan(r config.Realm, mode pipeline.Mode) (*pipeline.Plan, erro
 		for _, x := range foreign {
 			b.gen.realms[r.Name].handles = append(b.gen.realms[r.Name].handles, x.handle)
 		}
-		if c.External, err = b.route(append(foreign, tail...)); err != nil {
+		if c.External, err = b.route(r.Name, append(foreign, tail...)); err != nil {
 			return nil, err
 		}
 	}
 	return pipeline.NewPlan(c)
 }
 
-// route makes legs of stages whose first one verifies.
-func (b *builder) route(stages []built) (pipeline.Route, error) {
-	legs, err := b.legs(stages)
+// route makes legs for a realm of stages whose first one verifies.
+func (b *builder) route(realm string, stages []built) (pipeline.Route, error) {
+	legs, err := b.legs(realm, stages)
 	if err != nil {
 		return pipeline.Route{}, err
 	}
@@ -326,7 +326,7 @@ func (b *builder) route(stages []built) (pipeline.Route, error) {
 }
 
 // legs cuts stages where the plugin changes: what one process serves in a row goes there in one message.
-func (b *builder) legs(stages []built) ([]pipeline.Leg, error) {
+func (b *builder) legs(realm string, stages []built) ([]pipeline.Leg, error) {
 	var faults []string
 	for _, s := range stages {
 		if s.err != nil {
@@ -346,7 +346,7 @@ func (b *builder) legs(stages []built) ([]pipeline.Leg, error) {
 		for i := range run {
 			run[i] = stages[i].handle
 		}
-		leg, err := b.deps.Plugins.Leg(run)
+		leg, err := b.deps.Plugins.Leg(realm, run)
 		if err != nil {
 			return nil, err
 		}

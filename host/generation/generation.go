@@ -33,7 +33,7 @@ type Plugins interface {
 	Find(kind sdk.Kind, typ string) (catalog.Offer, error)
 	Configure(ctx context.Context, in []catalog.Instance) ([]catalog.Handle, []catalog.Diagnostic)
 	Release(ctx context.Context, hs []catalog.Handle)
-	Leg(hs []catalog.Handle) (*catalog.Leg, error)
+	Leg(realm string, hs []catalog.Handle) (*catalog.Leg, error)
 	Ready(h catalog.Handle) error
 	Check(ctx context.Context, hs []catalog.Handle) []catalog.Diagnostic
 	Broker(h catalog.Handle, realm string) *catalog.Broker

@@ -111,8 +111,8 @@ type fakePlugins struct{}
 
 func (fakePlugins) Plugins() []catalog.Status {
 	return []catalog.Status{
-		{Name: "p", State: catalog.StateDraining, Instances: 1, Calls: 2},
-		{Name: "p", State: catalog.StateReady, Instances: 3, Calls: 4, Stuck: 5, BreakerOpen: true},
+		{Name: "p", State: catalog.StateDraining, Instances: 1, Calls: 2, ClosedTo: []string{"realm b"}},
+		{Name: "p", State: catalog.StateReady, Instances: 3, Calls: 4, Stuck: 5, BreakerOpen: true, ClosedTo: []string{"realm a", "secret store s"}},
 	}
 }
 
@@ -125,7 +125,7 @@ func TestPlugins(t *testing.T) {
 	text := scrape(t, New(Options{Plugins: fakePlugins{}}))
 	want(t, text, `realmgate_plugin_state{plugin="p",state="ready"} 1`, `realmgate_plugin_state{plugin="p",state="draining"} 1`,
 		`realmgate_plugin_state{plugin="p",state="failing"} 0`, `realmgate_plugin_instances{plugin="p"} 4`, `realmgate_plugin_calls_in_flight{plugin="p"} 6`,
-		`realmgate_plugin_calls_stuck{plugin="p"} 5`, `realmgate_plugin_breaker_open{plugin="p"} 1`,
+		`realmgate_plugin_calls_stuck{plugin="p"} 5`, `realmgate_plugin_breaker_open{plugin="p"} 1`, `realmgate_plugin_realm_breakers_open{plugin="p"} 3`,
 		`realmgate_plugin_calls_total{outcome="done",plugin="p"} 6`, `realmgate_plugin_retries_total{plugin="p"} 7`, `realmgate_plugin_restarts_total{plugin="p"} 8`, `realmgate_plugin_log_lines_dropped_total{plugin="p"} 9`)
 }
 

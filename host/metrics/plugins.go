@@ -27,6 +27,7 @@ var (
 	pluginInFlight  = describe("plugin_calls_in_flight", "Calls that are under way.", "plugin")
 	pluginStuck     = describe("plugin_calls_stuck", "Calls that the daemon gave up and that the plugin has not ended for a second.", "plugin")
 	pluginBreaker   = describe("plugin_breaker_open", "1 while calls are answered unavailable without asking the plugin, since it failed too often.", "plugin")
+	pluginClosed    = describe("plugin_realm_breakers_open", "Realms and secret stores whose calls are answered unavailable without asking the plugin, since there was no answer in time too often.", "plugin")
 	pluginCalls     = describe("plugin_calls_total", "Calls that have ended.", "plugin", "outcome")
 	pluginRetries   = describe("plugin_retries_total", "Calls that were made once more, since their process was lost and another one took its place in time.", "plugin")
 	pluginDropped   = describe("plugin_log_lines_dropped_total", "Lines that the plugin printed and that were not logged, since there were too many.", "plugin")
@@ -35,7 +36,7 @@ var (
 
 // Describe gives what Collect may give.
 func (p *plugins) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{pluginState, pluginInstances, pluginInFlight, pluginStuck, pluginBreaker, pluginCalls, pluginRetries, pluginRestarts, pluginDropped} {
+	for _, d := range []*prometheus.Desc{pluginState, pluginInstances, pluginInFlight, pluginStuck, pluginBreaker, pluginClosed, pluginCalls, pluginRetries, pluginRestarts, pluginDropped} {
 		out <- d
 	}
 }
@@ -46,8 +47,8 @@ func (p *plugins) Collect(out chan<- prometheus.Metric) {
 		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(v), labels...)
 	}
 	type sum struct {
-		states                          map[catalog.State]int
-		instances, calls, stuck, breaks int
+		states                                  map[catalog.State]int
+		instances, calls, stuck, breaks, closed int
 	}
 	sums := map[string]*sum{}
 	for _, s := range p.from.Plugins() {
@@ -60,6 +61,7 @@ func (p *plugins) Collect(out chan<- prometheus.Metric) {
 		of.instances += s.Instances
 		of.calls += s.Calls
 		of.stuck += s.Stuck
+		of.closed += len(s.ClosedTo)
 		if s.BreakerOpen {
 			of.breaks = 1
 		}
@@ -72,6 +74,7 @@ func (p *plugins) Collect(out chan<- prometheus.Metric) {
 		gauge(pluginInFlight, of.calls, name)
 		gauge(pluginStuck, of.stuck, name)
 		gauge(pluginBreaker, of.breaks, name)
+		gauge(pluginClosed, of.closed, name)
 	}
 	counter := func(d *prometheus.Desc, v uint64, labels ...string) {
 		out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)

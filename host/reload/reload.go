@@ -178,11 +178,22 @@ func (r *Reloader) unlock() {
 // Turns gives a number that moves when a reload begins and when it has ended; it is odd in between.
 func (r *Reloader) Turns() uint64 { return r.turns.Load() }
 
-// Wait returns when nothing that the reloader began is left to do. Its context has to have ended.
-func (r *Reloader) Wait() {
+// Wait returns when nothing that the reloader began is left to do, or with the error of ctx when that ends. The reloader's own
+// context has to have ended.
+func (r *Reloader) Wait(ctx context.Context) error {
 	r.mu.Lock()   // whoever comes later sees that the daemon stops
 	r.mu.Unlock() //nolint:staticcheck // nothing is to be done under the lock
-	r.work.Wait()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r.work.Wait()
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // Sources gives the plugins of what serves, and those of the last configuration that was tried.

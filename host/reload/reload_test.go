@@ -102,7 +102,9 @@ func newWorld(t *testing.T, hcl string, change func(*Deps)) *world {
 	w.Reloader = New(ctx, w.deps, first)
 	t.Cleanup(func() {
 		cancel()
-		w.Wait()
+		if err := w.Wait(context.Background()); err != nil {
+			t.Error(err)
+		}
 		if err := errors.Join(cat.Close(context.Background()), dir.Close()); err != nil {
 			t.Error(err)
 		}
@@ -283,5 +285,21 @@ func TestStopping(t *testing.T) {
 	if _, err := w.Reload(t.Context(), Options{}); !errors.Is(err, ErrStopping) {
 		t.Errorf("%v", err)
 	}
-	w.Wait()
+	if err := w.Wait(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// A stop does not wait for ever for what a reload does.
+func TestStopIsBounded(t *testing.T) {
+	w := newWorld(t, `realm "a" {}`, nil)
+	release := make(chan struct{})
+	w.work.Go(func() { <-release })
+	w.cancel()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if err := w.Wait(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v", err)
+	}
+	close(release)
 }

@@ -2,7 +2,6 @@ package rpc
 
 import (
 	"errors"
-	"slices"
 
 	pluginv1 "github.com/realmgate/realmgate/proto/realmgate/plugin/v1"
 	"google.golang.org/protobuf/proto"
@@ -16,18 +15,22 @@ import (
 // the place of the one that was lost: its rpc has an idempotency_level.
 var ErrRepeatable = errors.New("the call may be made once more")
 
-// repeatable has the requests of the calls that may be repeated, by name: each belongs to one rpc.
+// ErrNoEffect is in the chain of an [ErrRepeatable] of a call whose rpc has NO_SIDE_EFFECTS: it may be made once more on the
+// process that had it, too, which may take any other one for a replay.
+var ErrNoEffect = errors.New("the call has no side effects")
+
+// repeatable has the idempotency levels of all calls, by the name of the request: each belongs to one rpc.
 var repeatable = repeatableRequests()
 
-func repeatableRequests() map[protoreflect.FullName]bool {
-	out := map[protoreflect.FullName]bool{}
+func repeatableRequests() map[protoreflect.FullName]descriptorpb.MethodOptions_IdempotencyLevel {
+	out := map[protoreflect.FullName]descriptorpb.MethodOptions_IdempotencyLevel{}
 	for _, file := range []protoreflect.FileDescriptor{pluginv1.File_realmgate_plugin_v1_kinds_proto, pluginv1.File_realmgate_plugin_v1_plugin_proto} {
 		services := file.Services()
 		for i := range services.Len() {
 			methods := services.Get(i).Methods()
 			for j := range methods.Len() {
-				o, ok := methods.Get(j).Options().(*descriptorpb.MethodOptions)
-				out[methods.Get(j).Input().FullName()] = ok && o.GetIdempotencyLevel() != descriptorpb.MethodOptions_IDEMPOTENCY_UNKNOWN
+				o, _ := methods.Get(j).Options().(*descriptorpb.MethodOptions)
+				out[methods.Get(j).Input().FullName()] = o.GetIdempotencyLevel()
 			}
 		}
 	}
@@ -45,17 +48,35 @@ var stepRequests = map[sdk.Kind]proto.Message{
 }
 
 // lostError is an ErrLost of a call that may be repeated.
-type lostError struct{ error }
+type lostError struct {
+	error
+	noEffect bool
+}
 
-func (e lostError) Unwrap() []error { return []error{e.error, ErrRepeatable} }
+func (e lostError) Unwrap() []error {
+	if e.noEffect {
+		return []error{e.error, ErrRepeatable, ErrNoEffect}
+	}
+	return []error{e.error, ErrRepeatable}
+}
 
 // orRepeat says in a loss whether the call with these requests may be made once more.
 func orRepeat(err error, requests ...proto.Message) error {
-	may := func(q proto.Message) bool { return q != nil && repeatable[q.ProtoReflect().Descriptor().FullName()] }
-	if !errors.Is(err, ErrLost) || slices.ContainsFunc(requests, func(q proto.Message) bool { return !may(q) }) {
+	if !errors.Is(err, ErrLost) {
 		return err
 	}
-	return lostError{err}
+	out := lostError{err, true}
+	for _, q := range requests {
+		level := descriptorpb.MethodOptions_IDEMPOTENCY_UNKNOWN
+		if q != nil {
+			level = repeatable[q.ProtoReflect().Descriptor().FullName()]
+		}
+		if level == descriptorpb.MethodOptions_IDEMPOTENCY_UNKNOWN {
+			return err
+		}
+		out.noEffect = out.noEffect && level == descriptorpb.MethodOptions_NO_SIDE_EFFECTS
+	}
+	return out
 }
 
 // orRepeatSteps is orRepeat for a leg.

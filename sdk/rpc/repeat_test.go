@@ -24,6 +24,9 @@ func TestWhatMayBeRepeated(t *testing.T) {
 		if errors.Is(got, ErrRepeatable) != want || !errors.Is(got, ErrLost) || got.Error() != lost.Error() {
 			t.Errorf("%T: %v", q, got)
 		}
+		if _, identify := q.(*pluginv1.IdentifyRequest); errors.Is(got, ErrNoEffect) != (want && !identify) {
+			t.Errorf("%T: %v on the same process", q, got)
+		}
 		if other := errors.New("x"); !errors.Is(orRepeat(other, q), other) || errors.Is(orRepeat(other, q), ErrRepeatable) {
 			t.Errorf("%T: an answer may be asked for again", q)
 		}
@@ -33,6 +36,9 @@ func TestWhatMayBeRepeated(t *testing.T) {
 		if got := errors.Is(orRepeatSteps(lost, []Step{{Kind: k}}), ErrRepeatable); got != isStep {
 			t.Errorf("a leg of %v: %v", k, got)
 		}
+	}
+	if err := orRepeatSteps(lost, []Step{{Kind: sdk.KindPrincipalMapper}, {Kind: sdk.KindIdentityProvider}}); errors.Is(err, ErrNoEffect) || !errors.Is(err, ErrRepeatable) {
+		t.Errorf("a leg with a step that has effects: %v", err)
 	}
 	if errors.Is(orRepeatSteps(lost, []Step{{Kind: sdk.KindIdentityProvider}, {Kind: sdk.KindCredentialVendor}}), ErrRepeatable) {
 		t.Error("a leg with what is no step of a decision may be repeated")

@@ -3,8 +3,10 @@ package lifecycle
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // The binary of a plugin is replaced again and again, with `realmgate reload` or under a daemon that watches: each answer is
@@ -67,7 +69,7 @@ func TestReplaceIsTakenBack(t *testing.T) {
 	t.Parallel()
 	served := []string{"one", "two", "one"}
 	g := newGate(t, long, func(g *gate) string {
-		return "plugin_health_window = \"5s\"\n" + cards("cards", g.install("cards", build(t, "one", "")), "t")
+		return "plugin_health_window = \"2m\"\n" + cards("cards", g.install("cards", build(t, "one", "")), "t")
 	})
 	g.Start()
 	inside, cards := g.inside(), outside("cards", func(g int64) string { return served[g] }, always("t"))
@@ -91,4 +93,63 @@ func TestReplaceIsTakenBack(t *testing.T) {
 	others.uninterrupted()
 	await(t, "one process is left", func() bool { now := g.pids("cards"); return len(now) == 1 && now[0] == old[0] })
 	g.restored(before, questions, 2)
+}
+
+// A build whose process is well, but which takes no card, is taken back while it is watched, each time that it is tried, also
+// while a request is still in what was taken back.
+func TestReplaceThatFailsIsTakenBack(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, long, func(g *gate) string {
+		return "plugin_health_window = \"2m\"\n" + cards("cards", g.install("cards", build(t, "one", "")), "t")
+	})
+	g.Start()
+	inside, cards := g.inside(), outside("cards", always("one"), always("t"))
+	questions := append(inside, cards...)
+	before, old := g.settled(questions, 0), g.pids("cards")
+	others, l := g.begin(inside, 0), g.begin(cards, 0)
+	slow := g.begin([]question{{"cards", card("card-cards", "waits", "dev"), allows("cards", "t.waits", "t-dev,t-one")}}, 0)
+	g.install("cards", build(t, "two", "fails"))
+	for range 2 {
+		start := time.Now()
+		out, faults, err := g.Run(nil, "reload")
+		if err == nil || !strings.Contains(faults, "switched back to the former configuration: plugin cards") ||
+			!strings.Contains(faults, "every call of its identity-provider(cards) of tenant ") || !strings.Contains(faults, "this build takes no cards") {
+			t.Fatalf("%v, %s%s", err, out, faults)
+		}
+		if took := time.Since(start); took > time.Minute {
+			t.Errorf("it took %v to be seen", took)
+		}
+		if now := g.pids("cards"); len(now) < 2 || !slices.Contains(now, old[0]) {
+			t.Errorf("processes %v, of which %v served before: no request is left in what was taken back", now, old)
+		}
+	}
+	slow.end()
+	l.answers(100)
+	l.end()
+	others.uninterrupted()
+	await(t, "one process is left", func() bool { now := g.pids("cards"); return len(now) == 1 && now[0] == old[0] })
+	g.restored(before, questions, 0)
+}
+
+// So is one that answers no card and does not let go of the calls.
+func TestReplaceThatHangsIsTakenBack(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, short, func(g *gate) string {
+		return "plugin_health_window = \"2m\"\n" + cards("cards", g.install("cards", build(t, "one", "")), "t")
+	})
+	g.Start()
+	inside, cards := g.inside(), outside("cards", always("one"), always("t"))
+	questions := append(inside, cards...)
+	before, old := g.settled(questions, 0), g.pids("cards")
+	others, l := g.begin(inside, 0), g.begin(cards, 0)
+	g.install("cards", build(t, "two", "hangs"))
+	out, faults, err := g.Run(nil, "reload")
+	if err == nil || !strings.Contains(faults, "switched back to the former configuration: plugin cards") || !strings.Contains(faults, "did not stay well: ") {
+		t.Errorf("%v, %s%s", err, out, faults)
+	}
+	l.answers(100)
+	l.end()
+	others.uninterrupted()
+	await(t, "one process is left", func() bool { now := g.pids("cards"); return len(now) == 1 && now[0] == old[0] })
+	g.restored(before, questions, 0)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/tls"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -26,6 +27,10 @@ import (
 // TestMain makes the test binary stand in for the daemon, and for plugins of the tests' own, when it runs under their names.
 func TestMain(m *testing.M) {
 	child.Main()
+	// These tests wait for processes more than they compute; -parallel says otherwise.
+	if err := flag.Set("test.parallel", "6"); err != nil {
+		panic(err)
+	}
 	testscript.Main(cleaning{m}, map[string]func(){
 		"realmgate":                func() { os.Exit(run(os.Args[1:], streams{os.Stdout, os.Stderr})) },
 		"realmgate-plugin-hostile": hostile,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/realmgate/realmgate/host/admin"
@@ -54,7 +55,20 @@ func pluginRows(w io.Writer, plugins []admin.Plugin) {
 			}
 			fmt.Fprintf(w, "\n%s, last error%s: %s\n", pluginName(p), when, p.Reason)
 		}
+		if len(p.ClosedTo) > 0 {
+			fmt.Fprintf(w, "\n%s is not called for %s: there was no answer in time too often, or it ended instead\n", pluginName(p), some(p.ClosedTo))
+		}
 	}
+}
+
+// listed is how many names are worth reading; --json has all.
+const listed = 10
+
+func some(names []string) string {
+	if len(names) <= listed {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:listed], ", "), len(names)-listed)
 }
 
 // pluginName tells the processes of one plugin apart.

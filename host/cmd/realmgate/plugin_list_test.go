@@ -16,7 +16,8 @@ func TestPluginRows(t *testing.T) {
 	long := strings.Repeat("long ", 50)
 	plugins := []admin.Plugin{
 		{Name: "failed", State: "failed", Since: at, Reason: long, ReasonTime: &at},
-		{Name: "own", For: "realm a", Version: "1.2.3", Digest: "0123456789abcdef", State: "ready", Since: at, PID: 42, Reason: "it ended", ReasonTime: &at},
+		{Name: "own", For: "realm a", Version: "1.2.3", Digest: "0123456789abcdef", State: "ready", Since: at, PID: 42, Reason: "it ended", ReasonTime: &at,
+			ClosedTo: []string{"realm 1", "realm 2", "realm 3", "realm 4", "realm 5", "realm 6", "realm 7", "realm 8", "realm 9", "realm a", "realm b", "secret store s"}},
 	}
 	var out bytes.Buffer
 	w := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0) // as door.print has it
@@ -35,5 +36,6 @@ func TestPluginRows(t *testing.T) {
 			t.Errorf("the state is not below its title:\n%s", out.String())
 		}
 	}
-	has(t, out.String(), "failed, last error, 1m0s ago: "+long, "own (realm a), last error, 1m0s ago: it ended")
+	has(t, out.String(), "failed, last error, 1m0s ago: "+long, "own (realm a), last error, 1m0s ago: it ended",
+		"own (realm a) is not called for realm 1, realm 2, realm 3, realm 4, realm 5, realm 6, realm 7, realm 8, realm 9, realm a and 2 more: there was no answer in time")
 }

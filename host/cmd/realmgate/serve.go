@@ -94,7 +94,10 @@ func (s serveCmd) Run(ctx context.Context, c *cli, std streams) (err error) {
 		return err
 	}
 	r.reloads(ctx, std, srv, files, flags)
-	defer func() { stop(); r.reloader.Wait() }()
+	defer func() {
+		stop()
+		r.endReloads(context.WithoutCancel(ctx), max(cfg.ShutdownGrace, closeLimit))
+	}()
 	for _, l := range cfg.Listeners {
 		r.log.Info("listening", "listener", l.Name, "address", srv.Addr(l.Name), "tls", l.TLS != nil)
 	}
@@ -115,6 +118,15 @@ func (s serveCmd) Run(ctx context.Context, c *cli, std streams) (err error) {
 	}
 	r.log.Info("stopped")
 	return nil
+}
+
+// endReloads waits for what reloads have begun, but no longer than that.
+func (r *rooms) endReloads(ctx context.Context, limit time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	if err := r.reloader.Wait(ctx); err != nil {
+		r.log.Warn("what a reload began has not ended; the daemon stops all the same", "after", limit)
+	}
 }
 
 // fit says what is wrong with what was built: as an error to a strict start, to the log otherwise. What a part needs elsewhere is
@@ -270,7 +282,7 @@ func (r *rooms) pluginList() []admin.Plugin {
 	for _, s := range r.catalog.Plugins() {
 		p := admin.Plugin{
 			Name: s.Name, For: s.For, Version: s.Version, Path: s.Path, Digest: s.Digest, State: string(s.State), Since: s.Since, PID: s.PID, Restarts: s.Restarts,
-			Instances: s.Instances, Calls: s.Calls, Stuck: s.Stuck, BreakerOpen: s.BreakerOpen, Reason: s.LastError,
+			Instances: s.Instances, Calls: s.Calls, Stuck: s.Stuck, BreakerOpen: s.BreakerOpen, ClosedTo: s.ClosedTo, Reason: s.LastError,
 		}
 		if s.LastError != "" {
 			p.ReasonTime = &s.LastErrorAt

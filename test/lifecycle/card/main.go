@@ -7,8 +7,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/realmgate/realmgate/sdk"
@@ -18,8 +20,9 @@ import (
 // build is set by the linker.
 var build = "none"
 
-// broken says what is wrong with a build: it ends soon after it has begun to serve ("dies"), or offers something else
-// ("other"). The linker sets it, too.
+// broken says what is wrong with a build: it ends soon after it has been asked for the first time ("dies"), offers something else
+// ("other"), or is well in all but that it takes no card ("fails"), or answers none and does not let go ("hangs"). The linker
+// sets it, too.
 var broken string
 
 type provider struct {
@@ -45,9 +48,26 @@ func (p *provider) Identify(ctx context.Context, r sdk.Request) (sdk.Identity, e
 	if sum := hex.EncodeToString(h.Sum(nil)); !hmac.Equal([]byte(sum), []byte(mac)) {
 		return sdk.Identity{}, sdk.Deny("card_forged", "this is no card of ours")
 	}
+	switch broken {
+	case "dies":
+		dies()
+	case "fails":
+		if name == waits {
+			<-ctx.Done()
+		}
+		return sdk.Identity{}, errors.New("this build takes no cards")
+	case "hangs":
+		time.Sleep(time.Hour)
+	}
 	claims, err := json.Marshal(map[string]string{"sub": p.Tag + "." + name})
 	return sdk.Identity{Subject: name, Roles: []string{role, build}, Claims: sdk.NewClaims(claims), Expires: time.Now().Add(time.Minute)}, err
 }
+
+// dies ends the process in a moment, counted from the first time. Before it serves nobody asks, so that it has begun to.
+var dies = sync.OnceFunc(func() { time.AfterFunc(300*time.Millisecond, func() { os.Exit(7) }) })
+
+// waits is the name on cards that the build which fails keeps waiting for as long as they may take.
+const waits = "waits"
 
 func cutLast(s string) (before, after string, ok bool) {
 	n := strings.LastIndexByte(s, '~')
@@ -59,10 +79,7 @@ func cutLast(s string) (before, after string, ok bool) {
 
 func main() {
 	typ := cmp.Or(os.Getenv("CARD_TYPE"), "card")
-	switch broken {
-	case "dies":
-		time.AfterFunc(700*time.Millisecond, func() { os.Exit(7) })
-	case "other":
+	if broken == "other" {
 		typ = "other"
 	}
 	serve.Main("card", build, sdk.IdentityProviderType(typ, newProvider))

@@ -1,0 +1,165 @@
+package catalog
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/realmgate/realmgate/sdk/breaker"
+)
+
+// way is how calls get to instances that one process of a plugin serves, in this order.
+type way struct {
+	p    *supervised
+	all  []*instance
+	name string // of the one instance, for errors; empty where there are several
+	// gate is the breaker of one realm's way, or of one store's; nil if there is none. It opens when the deadline passes again
+	// and again, whose fault that may be, or when its calls, alone, end the plugin; nobody else is kept waiting for it.
+	gate   *breaker.Breaker
+	of     string // whose it is: realm NAME or secret store NAME
+	judged bool   // calls that fail speak against the instances, and not only against what was asked of them
+}
+
+// newWay gives the way to instances of one plugin.
+func newWay(all ...*instance) way {
+	w := way{p: all[0].p, all: all}
+	if len(all) == 1 {
+		w.name = all[0].String() + ": "
+	}
+	return w
+}
+
+// neither says nothing about what was called.
+const neither = breaker.Neither
+
+// guard gives the way of a realm, or of a secret store, a gate, which is known to the plugin while it is open and the set is.
+func (w *way) guard(s *Set, kind, name string) {
+	w.of = kind + " " + name
+	w.gate = breaker.New(breaker.Config{Moved: func(open bool) {
+		if !w.p.ways.move(s, w, open) {
+			return
+		}
+		log := w.p.log.With(strings.ReplaceAll(kind, " ", "_"), name, "parts", w.parts())
+		if open {
+			log.Error("there was no answer in time too often, or the plugin ended instead: calls are answered unavailable, but for one that is tried now and then")
+		} else {
+			log.Info("the plugin can be called again")
+		}
+	}})
+}
+
+// parts names the instances.
+func (w *way) parts() string {
+	all := make([]string, len(w.all))
+	for n, i := range w.all {
+		all[n] = i.String()
+	}
+	return strings.Join(all, " ")
+}
+
+// ways are those to a plugin whose gates are open, by the set that they are of.
+type ways struct {
+	mu   sync.Mutex
+	open map[*Set]map[*way]struct{}
+}
+
+// move notes that a gate opened or closed; false if its set is closed.
+func (w *ways) move(s *Set, of *way, open bool) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	select {
+	case <-s.closed: // before it is forgotten, which comes later
+		return false
+	default:
+	}
+	switch {
+	case !open:
+		delete(w.open[s], of)
+	case w.open[s] == nil:
+		w.open[s] = map[*way]struct{}{of: {}}
+	default:
+		w.open[s][of] = struct{}{}
+	}
+	return true
+}
+
+// forget forgets those of a set that is closed.
+func (w *ways) forget(s *Set) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.open, s)
+}
+
+// names says whose they are, sorted.
+func (w *ways) names() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var out []string
+	for _, of := range w.open {
+		for x := range of {
+			out = append(out, x.of)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// enter passes the gate, if there is one.
+func (w *way) enter() (breaker.Pass, error) {
+	if w.gate == nil {
+		return breaker.Pass{}, nil
+	}
+	return w.gate.Enter()
+}
+
+// record is how the calls of an instance went since it was made.
+type record struct {
+	worked atomic.Bool  // one did what it was to do
+	failed atomic.Int64 // so many in a row did not, and that was not the caller's fault
+	last   atomic.Pointer[string]
+}
+
+// enough is how many calls in a row say that an instance fails.
+const enough = 5
+
+// well notes that an instance did what it was to do.
+func (r *record) well() {
+	if !r.worked.Load() {
+		r.worked.Store(true)
+	}
+	if r.failed.Load() != 0 {
+		r.failed.Store(0)
+	}
+}
+
+// tally notes what a call says about each instance. A no says nothing: whoever comes with a bad token gets one anywhere.
+func (w *way) tally(o Outcome, done int, err error) {
+	failed := w.all[:0]
+	switch o {
+	case OutcomeDone:
+		done = len(w.all)
+	case OutcomeFailed:
+		failed = w.all[done:min(done+1, len(w.all))]
+	case OutcomeDeadline, OutcomeLost: // nobody knows where
+		failed = w.all[done:]
+	}
+	for _, i := range w.all[:done] {
+		i.record.well()
+	}
+	for _, i := range failed {
+		text := w.p.c.clean(err).Error()
+		i.record.last.Store(&text)
+		if i.record.failed.Add(1)%enough == 0 {
+			i.p.ailing(i)
+		}
+	}
+}
+
+// ailing tells whoever watches the plugin about an instance whose calls fail; nil: about its breaker.
+func (p *supervised) ailing(i *instance) {
+	select {
+	case p.ails.told <- i:
+	default: // there is enough to look at
+	}
+}
