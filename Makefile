@@ -10,7 +10,7 @@ FUZZTIME ?= 10s
 export FUZZTIME
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test bench fuzz check check-fmt check-vet check-lint check-imports check-generated check-modules \
+.PHONY: help build run test bench bench-packages fuzz check check-fmt check-vet check-lint check-imports check-generated check-modules \
 	check-size generate tidy clean
 
 help: ## say what there is
@@ -28,7 +28,10 @@ run: build ## build, then serve config.hcl
 test: ## run the tests of all modules
 	@.ci/test
 
-bench: ## run the benchmarks
+bench: ## measure the daemon and print the table that docs/performance.md explains (three minutes; ROWS=remembered: those alone)
+	@cd test/bench && $(GO) test -count=1 -timeout 10m -run '^TestTable$$' -args -table -rows '$(ROWS)'
+
+bench-packages: ## run the benchmarks of all packages
 	$(GO) test -run '^$$' -bench . -benchmem work
 
 fuzz: ## run every fuzz target for FUZZTIME (10s)

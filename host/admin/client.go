@@ -183,38 +183,18 @@ func (c *Client) do(ctx context.Context, method, target string, in, out any) err
 
 // doIf also says which version of its object a change is based on; 0: any.
 func (c *Client) doIf(ctx context.Context, method, target string, version int64, in, out any) error {
-	var body io.Reader
-	if in != nil {
-		b, err := json.Marshal(in)
-		if err != nil {
-			return fmt.Errorf("%s: %w", c.at, err)
-		}
-		body = bytes.NewReader(b)
-	}
-	req, err := http.NewRequestWithContext(ctx, method, "http://realmgate"+target, body)
-	if err != nil {
-		return fmt.Errorf("%s: %w", c.at, err)
-	}
+	header := http.Header{}
 	if version != 0 {
-		req.Header.Set("If-Match", strconv.Quote(strconv.FormatInt(version, 10)))
+		header.Set("If-Match", strconv.Quote(strconv.FormatInt(version, 10)))
 	}
-	resp, err := c.http.Do(req)
-	if where := (*url.Error)(nil); errors.As(err, &where) {
-		err = where.Err // without an address that only we know
-	}
-	if down := (*notRunning)(nil); errors.As(err, &down) {
-		return down // without the request, which is no help
-	}
+	resp, err := c.ask(ctx, method, target, header, in)
 	if err != nil {
-		return fmt.Errorf("%s: %w", c.at, err)
+		return err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.at, err)
-	}
-	if resp.StatusCode/100 != 2 {
-		return refusal(resp, b)
 	}
 	if out == nil {
 		return nil
@@ -223,6 +203,42 @@ func (c *Client) doIf(ctx context.Context, method, target string, version int64,
 		return fmt.Errorf("%s: its answer: %w", c.at, err)
 	}
 	return nil
+}
+
+// ask sends a request and gives the answer to it, which succeeds; its body is to be closed.
+func (c *Client) ask(ctx context.Context, method, target string, header http.Header, in any) (*http.Response, error) {
+	var body io.Reader
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", c.at, err)
+		}
+		body = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://realmgate"+target, body)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", c.at, err)
+	}
+	req.Header = header
+	resp, err := c.http.Do(req)
+	if where := (*url.Error)(nil); errors.As(err, &where) {
+		err = where.Err // without an address that only we know
+	}
+	if down := (*notRunning)(nil); errors.As(err, &down) {
+		return nil, down // without the request, which is no help
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", c.at, err)
+	}
+	if resp.StatusCode/100 == 2 {
+		return resp, nil
+	}
+	defer func() { _ = resp.Body.Close() }()
+	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", c.at, err)
+	}
+	return nil, refusal(resp, b)
 }
 
 // refusal reads an error of the API, or of the HTTP interface, which has a reason where the API has a code.

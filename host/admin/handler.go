@@ -222,9 +222,14 @@ func (h *handler) knows(realm string) bool {
 	return false
 }
 
-// fail translates an error; one that is nobody's fault but ours is logged and not shown.
+// fail answers with an error.
 func (h *handler) fail(c *call, err error) {
-	var e *Error
+	e := h.translate(c, err)
+	_ = c.write(e.Status, errorBody{e})
+}
+
+// translate gives an error as it is shown; one that is nobody's fault but ours is logged and not shown.
+func (h *handler) translate(c *call, err error) (e *Error) {
 	var invalid *directory.InvalidError
 	switch {
 	case errors.As(err, &e):
@@ -246,7 +251,7 @@ func (h *handler) fail(c *call, err error) {
 		h.Logger.Error("admin request failed", "method", c.r.Method, "realm", c.realm, "name", c.name, "request_id", sdk.RequestID(c.r.Context()), "error", err)
 		e = &Error{Status: http.StatusInternalServerError, Code: CodeInternal, Message: "the daemon failed; its log says more"}
 	}
-	_ = c.write(e.Status, errorBody{e})
+	return e
 }
 
 // said gives the directory's words without the name of the package.

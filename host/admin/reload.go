@@ -2,7 +2,10 @@ package admin
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"time"
 
@@ -19,6 +22,7 @@ type ReloadOptions struct {
 	DryRun           bool `json:"dry_run,omitempty"`           // only say what would change
 	Fresh            bool `json:"fresh,omitempty"`             // build every part anew
 	AllowUnavailable bool `json:"allow_unavailable,omitempty"` // also if a part cannot do its work now, or a plugin does not start
+	WithoutLock      bool `json:"without_lock,omitempty"`      // also if the lock file of the plugins is gone that was in force
 }
 
 // ReloadReport says what a reload changed, or would change.
@@ -73,18 +77,39 @@ type Replaced struct {
 	Why  string `json:"why"`
 }
 
+// ReloadWatched says that the new configuration serves, and that plugin processes are watched which were started for it.
+type ReloadWatched struct {
+	Plugins []string `json:"plugins"` // names
+	Seconds float64  `json:"seconds"`
+}
+
+// Lines is the media type of an answer of several lines, each of which is one JSON object. Who accepts it hears of what a
+// reload does while it lasts.
+const Lines = "application/x-ndjson"
+
+// reloadLine is a line of such an answer. It has one of these; the last line is not Watched.
+type reloadLine struct {
+	Watched *ReloadWatched `json:"watched,omitempty"`
+	Report  *ReloadReport  `json:"report,omitempty"`
+	Error   *Error         `json:"error,omitempty"`
+}
+
+// ReloadFunc reloads, see [ReloadHandler]. It tells watched, at most once, that plugins are watched. An error that is no
+// *Error says why the daemon serves on with what it had.
+type ReloadFunc func(ctx context.Context, o ReloadOptions, watched func(ReloadWatched)) (ReloadReport, error)
+
 // ReloadHandler serves [ReloadPath]. It answers when the reload is done, which may take as long as plugins are watched.
-func ReloadHandler(reload func(context.Context, ReloadOptions) (ReloadReport, error), log hclog.Logger) http.Handler {
+func ReloadHandler(reload ReloadFunc, log hclog.Logger) http.Handler {
 	h := &handler{Deps{Logger: log}}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := &call{w: w, r: r}
-		if err := c.reload(reload); err != nil {
+		if err := h.reload(c, reload); err != nil {
 			h.fail(c, err)
 		}
 	})
 }
 
-func (c *call) reload(reload func(context.Context, ReloadOptions) (ReloadReport, error)) error {
+func (h *handler) reload(c *call, reload ReloadFunc) error {
 	if c.r.Method != http.MethodPost {
 		c.w.Header().Set("Allow", http.MethodPost)
 		return &Error{Status: http.StatusMethodNotAllowed, Code: CodeMethodNotAllowed, Message: "the method is not offered here"}
@@ -97,22 +122,71 @@ func (c *call) reload(reload func(context.Context, ReloadOptions) (ReloadReport,
 	if err := http.NewResponseController(c.w).SetWriteDeadline(time.Time{}); err != nil {
 		return err
 	}
-	report, err := reload(c.r.Context(), o)
-	switch {
-	case errors.Is(err, audit.ErrUnwritten):
-		return err
-	case err != nil:
-		return &Error{Status: http.StatusConflict, Code: CodeRefused, Message: err.Error()}
+	said := false // a line
+	report, err := reload(c.r.Context(), o, func(w ReloadWatched) {
+		if said = c.r.Header.Get("Accept") == Lines; said {
+			c.line(reloadLine{Watched: &w})
+		}
+	})
+	if _, said := errors.AsType[*Error](err); err != nil && !said && !errors.Is(err, audit.ErrUnwritten) {
+		err = &Error{Status: http.StatusConflict, Code: CodeRefused, Message: err.Error()}
 	}
 	report.Blocks = nonNil(report.Blocks)
+	switch {
+	case said && err != nil:
+		c.line(reloadLine{Error: h.translate(c, err)})
+		return nil
+	case said:
+		c.line(reloadLine{Report: &report})
+		return nil
+	case err != nil:
+		return err
+	}
 	return c.write(http.StatusOK, report)
 }
 
+// line answers with a line, at once. A caller that has gone needs none.
+func (c *call) line(v reloadLine) {
+	c.w.Header().Set("Content-Type", Lines)
+	c.w.Header().Set("Cache-Control", "no-store")
+	e := json.NewEncoder(c.w)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(v)
+	_ = http.NewResponseController(c.w).Flush()
+}
+
 // Reload has the daemon take its configuration as it is now. The error is an *Error of the code [CodeRefused] if the daemon
-// serves on with what it had; its message has the reasons, with their places, line by line. It waits for as long as it takes.
-func (c *Client) Reload(ctx context.Context, o ReloadOptions) (out ReloadReport, err error) {
+// serves on with what it had; its message has the reasons, with their places, line by line. It waits for as long as it takes;
+// watched is told if plugins are watched meanwhile.
+func (c *Client) Reload(ctx context.Context, o ReloadOptions, watched func(ReloadWatched)) (ReloadReport, error) {
 	patient := *c.http
 	patient.Timeout = 0
-	err = (&Client{&patient, c.at}).do(ctx, http.MethodPost, ReloadPath, o, &out)
-	return out, err
+	resp, err := (&Client{&patient, c.at}).ask(ctx, http.MethodPost, ReloadPath, http.Header{"Accept": {Lines}}, o)
+	if err != nil {
+		return ReloadReport{}, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	d := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer))
+	if resp.Header.Get("Content-Type") != Lines {
+		var out ReloadReport
+		if err := d.Decode(&out); err != nil {
+			return out, fmt.Errorf("%s: its answer: %w", c.at, err)
+		}
+		return out, nil
+	}
+	for {
+		var l reloadLine
+		switch err := d.Decode(&l); {
+		case errors.Is(err, io.EOF):
+			return ReloadReport{}, fmt.Errorf("%s: its answer has no end: it may have stopped; its log says what became of the reload", c.at)
+		case err != nil:
+			return ReloadReport{}, fmt.Errorf("%s: its answer: %w", c.at, err)
+		case l.Error != nil:
+			return ReloadReport{}, l.Error
+		case l.Report != nil:
+			return *l.Report, nil
+		case l.Watched != nil:
+			watched(*l.Watched)
+		}
+	}
 }

@@ -123,6 +123,7 @@ type Plugin struct {
 	Digest          string           `json:"sha256,omitempty"` // of what runs
 	State           string           `json:"state"`            // starting, ready, failing, backing off, draining, stopped or failed
 	Since           time.Time        `json:"since"`            // when the state began
+	Serves          bool             `json:"serves"`           // the configuration that serves has its parts in this process
 	PID             int              `json:"pid,omitempty"`
 	Restarts        int              `json:"restarts"`
 	Instances       int              `json:"instances"`
@@ -131,7 +132,8 @@ type Plugin struct {
 	BreakerOpen     bool             `json:"breaker_open,omitempty"`
 	ClosedTo        []string         `json:"closed_to,omitempty"` // "realm NAME", "secret store NAME": their calls are answered without asking it
 	Implementations []Implementation `json:"implementations,omitempty"`
-	Reason          string           `json:"reason,omitempty"` // the last error, also of one that is well again
+	Outbound        []Outbound       `json:"outbound,omitempty"` // of the parts that ever left another server alone
+	Reason          string           `json:"reason,omitempty"`   // the last error, also of one that is well again
 	ReasonTime      *time.Time       `json:"reasonTime,omitempty"`
 }
 
@@ -139,6 +141,21 @@ type Plugin struct {
 type Implementation struct {
 	Kind string `json:"kind"`
 	Type string `json:"type"`
+}
+
+// Outbound is about the other servers that a part of a plugin calls.
+type Outbound struct {
+	Part     string      `json:"part"`     // the type
+	Openings uint64      `json:"openings"` // how often one of them began to be left alone, since the process began
+	Open     int         `json:"open"`     // how many are now, since they failed again and again
+	Servers  []LeftAlone `json:"servers,omitempty"`
+}
+
+// LeftAlone is a server that is left alone for a while, but for one request that is tried now and then.
+type LeftAlone struct {
+	Server string    `json:"server"` // scheme://host:port
+	Since  time.Time `json:"since"`
+	Reason string    `json:"reason"` // what was wrong with it last
 }
 
 // Codes of an Error.
@@ -152,6 +169,7 @@ const (
 	CodeTooLarge         = "too_large"    // 413
 	CodeInternal         = "internal"     // 500; the log says more
 	CodeStoreFailed      = "store_failed" // 502: a secret store did not do what was asked of it
+	CodeStopping         = "stopping"     // 503: the daemon stops, and takes no configuration any more or watches the plugins of a new one no longer
 	CodeUnaudited        = "unaudited"    // 503: the audit log cannot be written, and so nothing was changed
 	CodeUnavailable      = "unavailable"  // 503: a store does not answer
 )

@@ -306,7 +306,7 @@ func TestConfigureDiagnostics(t *testing.T) {
 	var e *UnknownTypeError
 	_, err := w.Find(m, "bagde")
 	if !as(err, &e) || len(e.Known) != 2 || len(e.Broken) != 1 || ds[2].Summary != err.Error() ||
-		!strings.HasPrefix(err.Error(), `no plugin offers a principal-mapper of type "bagde"; there are badge, modest-badge; not started: plugin broken: `) {
+		!strings.HasPrefix(err.Error(), `no plugin offers a principal-mapper of type "bagde"; there are badge, modest-badge; plugin broken did not start`) {
 		t.Errorf("%v, %+v", err, ds[2])
 	}
 	if d := ds[3]; d.Index != 3 || d.Path != "/nothing" {

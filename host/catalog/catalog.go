@@ -75,8 +75,9 @@ type Catalog struct {
 	once   sync.Once
 	closed chan struct{}
 
-	prepare sync.Mutex // one Prepare at a time
-	counted sync.Map   // name of a plugin -> *counts
+	prepare sync.Mutex          // one Prepare at a time
+	counted sync.Map            // name of a plugin -> *counts
+	serving atomic.Pointer[Set] // the last one that was activated
 
 	mu      sync.RWMutex
 	plugins []*supervised // those that a set holds, and those that drain

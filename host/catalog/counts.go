@@ -31,6 +31,7 @@ type Counts struct {
 	Retries  uint64             // calls that were made once more
 	Restarts uint64             // processes that took the place of one that had ended
 	Dropped  uint64             // lines of the plugin that were not logged, since there were too many
+	Openings map[string]uint64  // by part: how often it began to leave another server alone
 }
 
 // counts is what is being counted.
@@ -38,6 +39,7 @@ type counts struct {
 	calls             [len(outcomes)]atomic.Uint64 // by the index of the outcome
 	retries, restarts atomic.Uint64
 	dropped           atomic.Uint64 // lines
+	opened            openings
 }
 
 // Counts gives what was counted, by name of the plugin.
@@ -45,7 +47,7 @@ func (c *Catalog) Counts() map[string]Counts {
 	out := map[string]Counts{}
 	c.counted.Range(func(name, v any) bool {
 		n := v.(*counts)
-		x := Counts{Calls: make(map[Outcome]uint64, len(outcomes)), Retries: n.retries.Load(), Restarts: n.restarts.Load(), Dropped: n.dropped.Load()}
+		x := Counts{Calls: make(map[Outcome]uint64, len(outcomes)), Retries: n.retries.Load(), Restarts: n.restarts.Load(), Dropped: n.dropped.Load(), Openings: n.opened.all()}
 		for i, o := range outcomes {
 			x.Calls[o] = n.calls[i].Load()
 		}

@@ -54,11 +54,13 @@ const (
 	ReasonDescribe child.Reason = "describe" // it does not say what it offers
 	ReasonClash    child.Reason = "clash"    // it offers what another plugin offers already, or has its name
 	ReasonChanged  child.Reason = "changed"  // after a restart it no longer offers what is in use
+	ReasonUnwell   child.Reason = "unwell"   // it started, and did not stay well, see [Set.Healthy]
 )
 
 // StartError says why a plugin could not be started. Its text is one line.
 type StartError struct {
 	Plugin, Path string
+	For          string // whom the process is for, see [Status]; empty: nobody
 	Reason       child.Reason
 	Detail       string // a predicate: "the file does not exist"
 	Err          error  // what caused it; may be nil
@@ -66,7 +68,8 @@ type StartError struct {
 
 // Error names plugin and path once, and the cause.
 func (e *StartError) Error() string {
-	return fmt.Sprintf("plugin %s: %s: %s", e.Plugin, e.Path, e.Detail)
+	s := Source{Name: e.Plugin, owner: e.For}
+	return fmt.Sprintf("plugin %s: %s: %s", s.title(), e.Path, e.Detail)
 }
 
 // Unwrap gives the cause.
@@ -77,7 +80,7 @@ type UnknownTypeError struct {
 	Kind   sdk.Kind
 	Type   string
 	Known  []string // types of the kind that are offered, sorted
-	Broken []string // plugins that did not start, with their errors: one of them may be the one that is missed
+	Broken []string // names of plugins that did not start, sorted: one of them may be the one that is missed; [Set.Failed] says why
 }
 
 // Error names the types that there are, and the plugins that failed.
@@ -91,8 +94,12 @@ func (e *UnknownTypeError) Error() string {
 	if len(e.Known) > 0 {
 		fmt.Fprintf(&b, "; there are %s", strings.Join(e.Known, ", "))
 	}
-	if len(e.Broken) > 0 {
-		fmt.Fprintf(&b, "; not started: %s", strings.Join(e.Broken, "; "))
+	switch len(e.Broken) {
+	case 0:
+	case 1:
+		fmt.Fprintf(&b, "; plugin %s did not start", e.Broken[0])
+	default:
+		fmt.Fprintf(&b, "; plugins %s did not start", strings.Join(e.Broken, ", "))
 	}
 	return b.String()
 }

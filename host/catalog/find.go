@@ -7,6 +7,7 @@ import (
 
 	"github.com/realmgate/realmgate/host/child"
 	"github.com/realmgate/realmgate/sdk"
+	"github.com/realmgate/realmgate/sdk/breaker"
 	"github.com/realmgate/realmgate/sdk/rpc"
 )
 
@@ -20,6 +21,7 @@ type Status struct {
 	Version, Build string
 	State          State
 	Since          time.Time // of the state
+	Serves         bool      // what serves now has its parts in this process, see [Set.Activate]; else another one, or nobody, does
 	PID            int       // 0: no process
 	Restarts       int
 	Instances      int      // configured ones
@@ -30,16 +32,25 @@ type Status struct {
 	LastError      string   // the last one, also of a plugin that is well again; empty if there was none
 	LastErrorAt    time.Time
 	Offers         []rpc.Offer
+	Outbound       []breaker.PartReport // other servers that its parts leave alone, as it says
 }
 
 // Plugins lists the plugins of all sets by name, those that failed or drain included: there may be two of one name, of which
 // one is on its way out.
 func (c *Catalog) Plugins() []Status {
+	serving := map[*supervised]bool{}
+	if s := c.serving.Load(); s != nil {
+		for _, p := range s.running() {
+			serving[p] = true
+		}
+	}
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	out := make([]Status, 0, len(c.plugins))
 	for _, p := range c.plugins {
-		out = append(out, p.status())
+		s := p.status()
+		s.Serves = serving[p]
+		out = append(out, s)
 	}
 	slices.SortStableFunc(out, func(a, b Status) int { return strings.Compare(a.Name, b.Name) })
 	return out
@@ -57,6 +68,7 @@ func (p *supervised) status() Status {
 	}
 	if p.live != nil {
 		s.PID, s.Calls, s.Stuck = p.live.child.PID(), p.live.Calls(), p.live.Stuck(stuckAfter)
+		s.Outbound = p.live.outbound.now()
 	}
 	if since, why := p.ails.now(); !since.IsZero() && s.State == StateReady {
 		s.State, s.Since = StateFailing, since
@@ -109,9 +121,19 @@ func (s *Set) find(kind sdk.Kind, typ string) (*supervised, error) {
 		}
 	}
 	slices.Sort(e.Known)
-	for _, err := range s.failed {
-		e.Broken = append(e.Broken, err.Error())
-	}
-	slices.Sort(e.Broken)
+	e.Broken = s.broken()
 	return nil, e
+}
+
+// broken names the plugins of which the set offers nothing, since they did not start.
+func (s *Set) broken() (out []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.chosen {
+		if p.src.owner == "" && !s.admitted[p] {
+			out = append(out, p.src.Name)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }

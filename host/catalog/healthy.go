@@ -10,7 +10,7 @@ import (
 // Healthy watches the plugins that the set is the first to have for as long as window, and says what is wrong with them: nil
 // if every process lived through it and answered, and callers are not worse off than with what serves until then: the breaker of
 // no plugin opened, and of no instance each call fails that one in its place did not fail before. An instance that could not be
-// built when the window began was accepted as it is. ctx ends it early.
+// built when the window began was accepted as it is. What is wrong is a [*StartError] or, since ctx ends it early, the end of ctx.
 func (s *Set) Healthy(ctx context.Context, window time.Duration) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -136,5 +136,5 @@ func (i *instance) title() string {
 }
 
 func (p *supervised) unwell(why string) error {
-	return fmt.Errorf("plugin %s: %s: started, but did not stay well: %s", p.src.title(), p.src.Path, why)
+	return &StartError{Plugin: p.src.Name, For: p.src.owner, Path: p.src.Path, Reason: ReasonUnwell, Detail: "started, but did not stay well: " + why}
 }

@@ -18,6 +18,8 @@ type hostCalls struct {
 	p      *supervised
 	offers []rpc.Offer // of the process, whose first question comes later
 
+	outbound *outbound // of the process
+
 	mu   sync.Mutex
 	said map[Refused]bool // of what the log has a line
 }

@@ -13,7 +13,7 @@ import (
 // Prepare chooses the plugins of the sources. One that runs already is taken if its source is the same but for
 // its Pin, its binary has not changed since, and the pin lets it run as it is; any other one is started, beside what
 // runs. Prepare returns when each has started or failed, or when
-// ctx ends. Plugins that failed are among [Set.Failed]; they are tried again for as long as there is a set that has them.
+// ctx ends. Plugins that failed are among [Set.Failed], which it is for the caller to tell of; they are tried again for as long as there is a set that has them.
 //
 // Sources count in their order: where two offer the same kind and type, or have the same name, the later one is refused,
 // except that one which is not bundled replaces a bundled one of its name.

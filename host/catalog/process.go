@@ -21,6 +21,7 @@ type process struct {
 	hurry    <-chan struct{} // closed when there is no time left to be polite
 	under    underway
 	sessions atomic.Uint64 // that were opened; another one with each that broke
+	outbound outbound
 }
 
 // launch starts a process of the plugin, of the image that was loaded first, and opens its session. On an error nothing is
@@ -70,7 +71,7 @@ func (p *supervised) unload() {
 // refused names the plugin in an error of its process.
 func (p *supervised) refused(err error) error {
 	if r, ok := errors.AsType[*child.Refusal](err); ok {
-		return &StartError{Plugin: p.src.title(), Path: p.src.Path, Reason: r.Reason, Detail: r.Detail, Err: p.c.clean(r.Err)}
+		return &StartError{Plugin: p.src.Name, For: p.src.owner, Path: p.src.Path, Reason: r.Reason, Detail: r.Detail, Err: p.c.clean(r.Err)}
 	}
 	return fmt.Errorf("plugin %s: %w", p.src.title(), err)
 }
@@ -81,7 +82,7 @@ func (x *process) greet(ctx context.Context, p *supervised) error {
 	fail := func(r child.Reason, detail string, err error) error {
 		return p.refused(&child.Refusal{Reason: r, Detail: detail, Err: err})
 	}
-	asked := &hostCalls{p: p}
+	asked := &hostCalls{p: p, outbound: &x.outbound}
 	x.Process = rpc.NewProcess(x.child.Conn(), asked)
 	dctx, cancel := context.WithTimeout(ctx, o.DescribeTimeout)
 	defer cancel()

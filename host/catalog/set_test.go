@@ -240,8 +240,8 @@ func TestStartsLate(t *testing.T) {
 	if got := w.prepare(t, s).Fresh(); len(got) != 0 {
 		t.Errorf("somebody had it before: %v", got)
 	}
-	if n := strings.Count(w.log.String(), "plugin did not start"); n != 1 {
-		t.Errorf("the same failure was logged %d times", n)
+	if n := strings.Count(w.log.String(), "plugin did not start"); n != 0 {
+		t.Errorf("a failure that the set tells of was logged, too: %d times", n)
 	}
 }
 

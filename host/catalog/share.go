@@ -113,6 +113,7 @@ func (s *Set) Activate() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.active = true
+	s.c.serving.Store(s)
 	for p, src := range s.from {
 		p.pin.Store(src.Pin)
 	}

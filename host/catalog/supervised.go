@@ -91,7 +91,6 @@ func (c *Catalog) newSupervised(s Source) *supervised {
 func (c *Catalog) newStub(s Source, err error) *supervised {
 	p := c.newSupervised(s)
 	p.stub, p.state, p.err, p.erred = true, StateFailed, err, time.Now()
-	p.log.Error("plugin did not start", "error", err)
 	p.cancel()
 	close(p.done)
 	return p
@@ -167,8 +166,9 @@ func (p *supervised) first() *process {
 			p.unload() // it may be another one next time
 			p.set(StateFailed, err)
 			if text := err.Error(); text != last { // the same again and again tells nothing
-				last = text
-				p.log.Error("plugin did not start", "error", err)
+				if last = text; over == nil { // who asked is told
+					p.log.Error("plugin did not start", "error", err)
+				}
 			}
 		}
 		if over != nil {

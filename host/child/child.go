@@ -254,7 +254,7 @@ func (c *child) why(err error) *Refusal {
 	case c.refused != nil:
 		return &Refusal{Reason: c.refused.Reason, Detail: c.refused.Detail, Err: err}
 	case c.cmd != nil:
-		return &Refusal{Reason: ReasonHandshake, Err: err, Detail: fmt.Sprintf("is not a plugin: it ended (%s) without a handshake%s", c.cmd.ProcessState, c.said())}
+		return &Refusal{Reason: ReasonHandshake, Err: err, Detail: fmt.Sprintf("is not a plugin: it ended (%s) without a handshake%s%s", c.cmd.ProcessState, c.said(), c.held())}
 	}
 	return &Refusal{Reason: ReasonHandshake, Err: err, Detail: Safe(err.Error(), maxTail)}
 }
@@ -262,6 +262,14 @@ func (c *child) why(err error) *Refusal {
 func (c *child) said() string {
 	if s := c.out.lastWords(); s != "" {
 		return fmt.Sprintf("; it printed %q", s)
+	}
+	return ""
+}
+
+// held names the limits of a program that has its own: they may be why.
+func (c *child) held() string {
+	if l := c.image.program.Limits.String(); l != "" {
+		return "; its limits: " + l
 	}
 	return ""
 }

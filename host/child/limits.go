@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"strconv"
+	"strings"
 )
 
 // Unlimited is the limit of what is not limited.
@@ -35,6 +36,25 @@ func (l Limits) effective() Limits {
 		OpenFiles: cmp.Or(l.OpenFiles, DefaultOpenFiles),
 		Processes: cmp.Or(l.Processes, DefaultProcesses),
 	}
+}
+
+// String lists those that a program sets of its own, as a configuration names them; empty if there are none.
+func (l Limits) String() string {
+	var out []string
+	for _, x := range []struct {
+		name string
+		n    uint64
+		unit string
+	}{{"memory", l.Memory, "MiB"}, {"open_files", l.OpenFiles, ""}, {"processes", l.Processes, ""}} {
+		if x.n == 0 || x.n == Unlimited {
+			continue
+		}
+		if x.unit != "" {
+			x.n >>= 20
+		}
+		out = append(out, x.name+" "+strconv.FormatUint(x.n, 10)+x.unit)
+	}
+	return strings.Join(out, ", ")
 }
 
 // heapShare is the part of its memory, in percent, that the runtime of a Go program is told to keep to: before the limit

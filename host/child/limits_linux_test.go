@@ -64,6 +64,33 @@ func TestMemory(t *testing.T) {
 	}
 }
 
+// TestEndsWithinLimits: what ends before its handshake says first why, not what is at the end of its stack, and what it was held to
+// if that is its own.
+func TestEndsWithinLimits(t *testing.T) {
+	t.Parallel()
+	n := newNursery(t)
+	const crash = `{ echo "starting"; echo "%s"; echo; echo "goroutine 1 [running]:"; echo "gs     0x0"; } >&2; exit 2`
+	own := Limits{Memory: 64 << 20, OpenFiles: 100}
+	for _, tt := range []struct {
+		says   string
+		limits Limits
+		want   string
+	}{
+		{"fatal error: out of memory", own, `(exit status 2) without a handshake; it printed "fatal error: out of memory"; its limits: memory 64MiB, open_files 100`},
+		{"panic: no room", Limits{Processes: 5000, Memory: Unlimited}, `it printed "panic: no room"; its limits: processes 5000`},
+		{"runtime/cgo: pthread_create failed: Resource temporarily unavailable", own, `it printed "runtime/cgo: pthread_create failed: Resource temporarily unavailable"; its limits: `},
+		{"SIGSEGV: segmentation violation", own, `it printed "SIGSEGV: segmentation violation"; its limits: `},
+		{"fatal error: all goroutines are asleep", Limits{}, `it printed "fatal error: all goroutines are asleep"`},
+		{"fatal error: it is not the limits", Limits{Memory: Unlimited}, `it printed "fatal error: it is not the limits"`},
+		{"sorry", own, `it printed "gs     0x0"; its limits: `},
+	} {
+		_, err := n.try(t, load(t, shell(t, fmt.Sprintf(crash, tt.says), tt.limits)))
+		if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(tt.want, "limits: ") && !strings.HasSuffix(err.Error(), tt.want) {
+			t.Errorf("%v, want %s", err, tt.want)
+		}
+	}
+}
+
 // TestLimitsAreSet reads what a process is held to, without limits of its own and with them.
 func TestLimitsAreSet(t *testing.T) {
 	t.Parallel()

@@ -31,8 +31,8 @@ type output struct {
 	mu     sync.Mutex
 	queue  chan entry
 	closed bool
-	last   []byte // last line of plain text on stderr, as it came
-	panic  bool   // a stack trace is being printed
+	last   []byte // last line of plain text on stderr, as it came; the first of a crash
+	crash  bool   // a stack trace is being printed
 }
 
 type entry struct {
@@ -125,16 +125,21 @@ func (o *output) tap(s Stream, line []byte) {
 func (o *output) remember(line []byte) hclog.Level {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if !o.panic && len(bytes.TrimSpace(line)) > 0 { // what follows a panic is the stack
+	if !o.crash && len(bytes.TrimSpace(line)) > 0 { // what follows is the stack
 		o.last = append(o.last[:0], line[:min(len(line), maxLine)]...)
 	}
-	if bytes.HasPrefix(line, []byte("panic: ")) || bytes.HasPrefix(line, []byte("fatal error: ")) {
-		o.panic = true
-	}
-	if o.panic {
+	o.crash = o.crash || crashes(line)
+	if o.crash {
 		return hclog.Error
 	}
 	return hclog.Info
+}
+
+// crashes says whether a line is the first of what the runtime of Go prints when it ends a program.
+func crashes(line []byte) bool {
+	return slices.ContainsFunc([]string{"panic: ", "fatal error: ", "fatal: ", "runtime/cgo: ", "SIGABRT: ", "SIGSEGV: ", "SIGBUS: "}, func(with string) bool {
+		return bytes.HasPrefix(line, []byte(with))
+	})
 }
 
 // stdout takes one line that was printed to the standard output behind the handshake.

@@ -3,6 +3,8 @@ package config
 import (
 	"encoding/json"
 	"net/netip"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -34,6 +36,22 @@ type Config struct {
 
 	at     *trace
 	blocks []effective // for Diff
+}
+
+// Plugin gives the block of a plugin; the zero Plugin, which has no place, if there is none.
+func (c *Config) Plugin(name string) Plugin {
+	if n, ok := slices.BinarySearchFunc(c.Plugins, name, func(p Plugin, name string) int { return strings.Compare(p.Name, name) }); ok {
+		return c.Plugins[n]
+	}
+	return Plugin{}
+}
+
+// Realm gives a realm; the zero Realm, which has no place, if there is none.
+func (c *Config) Realm(name string) Realm {
+	if n, ok := slices.BinarySearchFunc(c.Realms, name, func(r Realm, name string) int { return strings.Compare(r.Name, name) }); ok {
+		return c.Realms[n]
+	}
+	return Realm{}
 }
 
 // Log says what the daemon logs about itself.

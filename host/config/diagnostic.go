@@ -33,16 +33,19 @@ type Diagnostic struct {
 	Source       string // the environment variable or flag that is to blame instead of a file
 }
 
+// Place gives file:line:column, as far as it is known, or what is to blame instead of a file; empty if nothing is.
+func (d Diagnostic) Place() string {
+	if d.File != "" && d.Line > 0 {
+		return fmt.Sprintf("%s:%d:%d", d.File, d.Line, d.Column)
+	}
+	return cmp.Or(d.File, d.Source)
+}
+
 // String renders the diagnostic for a terminal: place and summary, then the line, then the detail.
 func (d Diagnostic) String() string {
 	var b strings.Builder
-	switch {
-	case d.File != "" && d.Line > 0:
-		fmt.Fprintf(&b, "%s:%d:%d: ", d.File, d.Line, d.Column)
-	case d.File != "":
-		b.WriteString(d.File + ": ")
-	case d.Source != "":
-		b.WriteString(d.Source + ": ")
+	if at := d.Place(); at != "" {
+		b.WriteString(at + ": ")
 	}
 	if d.Warning {
 		b.WriteString("warning: ")

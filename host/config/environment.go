@@ -110,7 +110,7 @@ func (v *variables) resolve(variable, value string) (string, any) {
 	found := v.targets[name]
 	if len(found) == 0 {
 		detail := "A variable sets a single value of a block that exists; " + variableLevel + " stands between the levels."
-		if s := suggest(name, slices.Collect(maps.Keys(v.targets))); s != "" {
+		if s := Suggest(name, slices.Collect(maps.Keys(v.targets))); s != "" {
 			detail = fmt.Sprintf("Did you mean %s?", variablePrefix+strings.ToUpper(s))
 		}
 		return fault("the variable names no key", detail)

@@ -161,7 +161,7 @@ func (n node) enum(key, otherwise string, words ...string) string {
 // faultNamed blames a value that should have been one of the known names. A value that is nearly one of them is no
 // secret, so its line is shown.
 func (n node) faultNamed(key, summary, value string, known []string) {
-	if suggest(value, known) != "" {
+	if Suggest(value, known) != "" {
 		n.faultShown(key, summary, meant(value, known))
 		return
 	}

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// suggest gives the name that was probably meant, or nothing.
-func suggest(given string, known []string) string {
+// Suggest gives the one of the known names that was probably meant, or nothing.
+func Suggest(given string, known []string) string {
 	given = strings.ToLower(given)
 	if len(given) > 128 { // nobody mistypes a name into this; the comparison is quadratic
 		return ""
@@ -27,7 +27,7 @@ const maxListed = 30
 
 // meant is suggest as the detail of a diagnostic: the suggestion, or what there is to choose from.
 func meant(given string, known []string) string {
-	if s := suggest(given, known); s != "" {
+	if s := Suggest(given, known); s != "" {
 		return fmt.Sprintf("Did you mean %q?", s)
 	}
 	if len(known) == 0 || len(known) > maxListed {

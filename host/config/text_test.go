@@ -144,7 +144,7 @@ func TestSuggest(t *testing.T) {
 		"lvel": "level", "LEVEL": "level", "formt": "format", "principal_maper": "principal_mapper", "principal_role_mapper": "principal_roles_mapper",
 		"entirely_else": "", "x": "", "": "", strings.Repeat("l", 1000): "",
 	} {
-		if got := suggest(given, known); got != want {
+		if got := Suggest(given, known); got != want {
 			t.Errorf("%q: got %q, want %q", given, got, want)
 		}
 	}

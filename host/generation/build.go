@@ -57,7 +57,7 @@ func Build(ctx context.Context, cfg *config.Config, deps Deps) (*Generation, con
 	}
 	b.warnOfUnmet()
 	b.warnOfTypes()
-	b.diags = distinct(b.diags)
+	b.diags = distinct(append(b.diags, b.gen.unknown...))
 	if slices.ContainsFunc(b.diags, func(d config.Diagnostic) bool { return !d.Warning }) {
 		b.gen.Release(context.WithoutCancel(ctx))
 		return nil, b.diags
@@ -172,14 +172,33 @@ func (b *builder) pending(w wanted, d catalog.Diagnostic) {
 	b.diags = append(b.diags, w.part.Diagnose("", fmt.Sprintf("%v %q is not available now, and will be tried again: %s", w.kind, w.part.Type, d.Summary), "", true, true))
 }
 
-// unknownType blames the configuration, unless a plugin that did not start may be the one that offers the type.
+// unknownType blames the configuration; where a plugin that did not start may be the one that offers the type it warns, at the
+// first place of the type.
 func (b *builder) unknownType(w wanted, err error) {
 	w.into.err = err
-	var unknown *catalog.UnknownTypeError
-	if w.optional || errors.As(err, &unknown) && len(unknown.Broken) > 0 {
+	if w.optional {
 		return
 	}
-	b.diags = append(b.diags, w.part.Diagnose("/type", err.Error(), "", false, false))
+	var known []string
+	doubt := false
+	if unknown, ok := errors.AsType[*catalog.UnknownTypeError](err); ok {
+		known, doubt = unknown.Known, len(unknown.Broken) > 0
+	}
+	detail := ""
+	if s := config.Suggest(w.part.Type, known); s != "" {
+		detail = fmt.Sprintf("Did you mean %q?", s)
+	}
+	d := w.part.Diagnose("/type", err.Error(), detail, doubt, false)
+	if !doubt {
+		b.diags = append(b.diags, d)
+		return
+	}
+	for _, said := range b.gen.unknown {
+		if said.Summary == d.Summary { // the same kind and type
+			return
+		}
+	}
+	b.gen.unknown = append(b.gen.unknown, d)
 }
 
 // references finds the secret references in a part's settings and blames those that name no store.

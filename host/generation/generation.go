@@ -51,6 +51,7 @@ type Generation struct {
 	parts   []Part
 	realms  map[string]*realm
 	hosts   map[string]string
+	unknown config.Diagnostics
 }
 
 type realm struct {
@@ -115,6 +116,10 @@ func (g *Generation) Realms() map[string]error {
 	}
 	return out
 }
+
+// Unknown says, at their places, which types nobody offers although the configuration names them: a plugin that did not start may
+// offer them. They are among the warnings of [Build].
+func (g *Generation) Unknown() config.Diagnostics { return g.unknown }
 
 // Internal gives the names of the realms that issue tokens of their own, sorted.
 func (g *Generation) Internal() []string {

@@ -222,7 +222,7 @@ realm "bad" {
 	if d := decide(t, gen, "good", w.token(t, gen, "good")); d.Verdict != pipeline.Allowed {
 		t.Errorf("%v %v", d.Verdict, d.Err)
 	}
-	if _, err := gen.Plan("bad"); err == nil || !strings.Contains(err.Error(), "/nonexistent/acme") {
+	if _, err := gen.Plan("bad"); err == nil || !strings.Contains(err.Error(), `"acme"`) || !strings.Contains(err.Error(), "plugin acme did not start") {
 		t.Errorf("bad: %v", err)
 	}
 	if _, err := gen.Plan("nowhere"); err == nil || !strings.Contains(err.Error(), "unknown realm") {
@@ -236,6 +236,33 @@ realm "bad" {
 	err := diags.Err()
 	if err == nil || !strings.Contains(err.Error(), "test.hcl:6:") || !strings.Contains(err.Error(), `"acme"`) {
 		t.Errorf("without such a plugin: %v", err)
+	}
+}
+
+// While a plugin does not start nobody knows whether a type is mistyped: a warning tells where it stands first, and what may
+// be meant.
+func TestTypeThatNobodyKnows(t *testing.T) {
+	realm := func(name, typ string) string {
+		return "realm \"" + name + "\" {\n  authentication {\n    token_broker {\n      type = \"" + typ + "\"\n    }\n  }\n}\n"
+	}
+	w := newWorld(t, nil, catalog.Source{Name: "acme", Program: child.Program{Path: "/nonexistent/acme", TLS: true}})
+	gen, diags := generation.Build(t.Context(), load(t, realm("a", "rsa-key-pear")+realm("b", "rsa-key-pear")+realm("c", "badge")), w.Deps)
+	if err := diags.Err(); err != nil {
+		t.Fatal(err)
+	}
+	if len(diags) != 2 || fmt.Sprint(gen.Unknown()) != fmt.Sprint(diags) {
+		t.Fatalf("%v, of the generation: %v", diags, gen.Unknown())
+	}
+	for n, want := range []struct{ place, typ, detail string }{{"test.hcl:4:7", "rsa-key-pear", `Did you mean "rsa-key-pair"?`}, {"test.hcl:18:7", "badge", ""}} {
+		d := diags[n]
+		if !d.Warning || d.Place() != want.place || !strings.Contains(d.Summary, fmt.Sprintf("%q", want.typ)) || !strings.HasSuffix(d.Summary, "plugin acme did not start") ||
+			d.Detail != want.detail {
+			t.Errorf("%+v", d)
+		}
+	}
+	w = newWorld(t, nil)
+	if _, diags = generation.Build(t.Context(), load(t, realm("a", "rsa-key-pear")), w.Deps); len(diags) != 1 || diags[0].Warning || diags[0].Detail != `Did you mean "rsa-key-pair"?` {
+		t.Errorf("while all start: %v", diags)
 	}
 }
 

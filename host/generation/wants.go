@@ -116,26 +116,43 @@ func (b *builder) warnOfTypes() {
 	for _, p := range b.cfg.Plugins {
 		for _, a := range p.Allow {
 			for _, typ := range a.Types {
-				if b.lacks(p.Name, typ) {
-					d := a.Diagnose("types", fmt.Sprintf("plugin %s offers no part of type %q", p.Name, typ), "")
-					d.Warning = true
-					b.diags = append(b.diags, d)
+				offers, lacks := b.lacks(p.Name, typ)
+				if !lacks {
+					continue
 				}
+				detail := ""
+				if len(offers) > 0 {
+					detail = "It offers " + strings.Join(offers, ", ") + "."
+				}
+				if meant := config.Suggest(typ, offers); meant != "" {
+					detail = fmt.Sprintf("Did you mean %q?", meant)
+				}
+				d := a.Diagnose("types", fmt.Sprintf("plugin %s offers no part of type %q", p.Name, typ), detail)
+				d.Warning = true
+				b.diags = append(b.diags, d)
 			}
 		}
 	}
 }
 
-// lacks says whether a plugin offers a type under no kind, as far as all plugins run.
-func (b *builder) lacks(plugin, typ string) bool {
-	for _, kind := range sdk.Kinds() {
+// lacks says whether a plugin, if it runs, offers a type under no kind; offers are the types then that it does offer.
+func (b *builder) lacks(plugin, typ string) (offers []string, lacks bool) {
+	has := func(kind sdk.Kind, typ string) bool {
 		o, err := b.deps.Plugins.Find(kind, typ)
-		if err == nil && o.Plugin == plugin {
-			return false
+		return err == nil && o.Plugin == plugin
+	}
+	for _, kind := range sdk.Kinds() {
+		_, err := b.deps.Plugins.Find(kind, "") // nobody offers it: the error has all that there are
+		all, _ := errors.AsType[*catalog.UnknownTypeError](err)
+		if has(kind, typ) || all == nil || slices.Contains(all.Broken, plugin) {
+			return nil, false
 		}
-		if unknown, ok := errors.AsType[*catalog.UnknownTypeError](err); ok && len(unknown.Broken) > 0 {
-			return false
+		for _, other := range all.Known {
+			if has(kind, other) {
+				offers = append(offers, other)
+			}
 		}
 	}
-	return true
+	slices.Sort(offers)
+	return slices.Compact(offers), true
 }

@@ -40,6 +40,8 @@ tenant "t" {
 		grants catalog.Grants
 		allow  string // in the configuration
 		want   string // of the diagnostics; empty: none
+		detail string // of the diagnostics, as well
+		broken string // a plugin that does not start
 	}{
 		"all that is wanted": {grants: catalog.Grants{Wanted: true}},
 		"nothing": {want: `the authenticator "default" of plugin default asks for principals, which it is not allowed: it will be refused
@@ -56,12 +58,28 @@ plugin "default" {
   allow {
     types = ["default", "elsewhere"]
   }
-}`, want: `warning: plugin default offers no part of type "elsewhere"`},
+}`, want: `warning: plugin default offers no part of type "elsewhere"`, detail: "It offers bearer, claims, default, "},
+		"a type that is mistyped, while another plugin does not start": {grants: catalog.Grants{Wanted: true}, broken: "acme", allow: `
+plugin "default" {
+  allow {
+    types = ["rsa-key-pear"]
+  }
+}`, want: `test.hcl:25:5: warning: plugin default offers no part of type "rsa-key-pear"`, detail: `Did you mean "rsa-key-pair"?`},
+		"a type of a plugin that does not start": {grants: catalog.Grants{Wanted: true}, broken: "acme", allow: `
+plugin "acme" {
+  allow {
+    types = ["badge"]
+  }
+}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			path := filepath.Join(buildtest.Plugin(t), catalog.BinaryName("default"))
-			w := newWorld(t, nil, catalog.Source{Name: "default", Grants: tt.grants, Program: child.Program{Path: path, TLS: true}})
+			more := []catalog.Source{{Name: "default", Grants: tt.grants, Program: child.Program{Path: path, TLS: true}}}
+			if tt.broken != "" {
+				more = append(more, catalog.Source{Name: tt.broken, Program: child.Program{Path: "/nonexistent/" + tt.broken, TLS: true}})
+			}
+			w := newWorld(t, nil, more...)
 			gen, diags := generation.Build(t.Context(), load(t, realms+tt.allow), w.Deps)
 			if gen == nil {
 				t.Fatal(diags)
@@ -75,7 +93,7 @@ plugin "default" {
 			if tt.want == "" && len(said) > 0 {
 				t.Error(said)
 			}
-			if all := strings.ReplaceAll(strings.Join(said, "\n"), "\n  ", "\n"); tt.want != "" && len(said) != 1 {
+			if all := strings.ReplaceAll(strings.Join(said, "\n"), "\n  ", "\n"); tt.want != "" && (len(said) != 1 || !strings.Contains(all, tt.detail)) {
 				t.Errorf("%d diagnostics: %s", len(said), all)
 			} else {
 				for part := range strings.SplitSeq(tt.want, "\nallow") {

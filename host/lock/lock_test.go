@@ -131,3 +131,17 @@ func TestDiffers(t *testing.T) {
 		}
 	}
 }
+
+func TestState(t *testing.T) {
+	t.Parallel()
+	for want, s := range map[string]State{
+		"plugins are not locked: there is no lock file /x":                  {File: "/x"},
+		"plugins are locked: nothing runs but the one in the lock file /x":  {File: "/x", InForce: true, Entries: 1},
+		"plugins are locked: nothing runs but the 0 in the lock file /x":    {File: "/x", InForce: true},
+		"plugins are locked: nothing runs but the 1234 in the lock file /x": {File: "/x", InForce: true, Entries: 1234},
+	} {
+		if got := s.String(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"github.com/realmgate/realmgate/host/catalog"
+	"github.com/realmgate/realmgate/sdk/breaker"
 )
 
 // scrape gives all series as lines, and checks that they can be parsed.
@@ -111,18 +112,22 @@ type fakePlugins struct{}
 
 func (fakePlugins) Plugins() []catalog.Status {
 	return []catalog.Status{
-		{Name: "p", State: catalog.StateDraining, Instances: 1, Calls: 2, ClosedTo: []string{"realm b"}},
-		{Name: "p", State: catalog.StateReady, Instances: 3, Calls: 4, Stuck: 5, BreakerOpen: true, ClosedTo: []string{"realm a", "secret store s"}},
+		{Name: "p", State: catalog.StateDraining, Instances: 1, Calls: 2, ClosedTo: []string{"realm b"}, Outbound: []breaker.PartReport{{Part: "oidc", Openings: 1, Open: 1}}},
+		{Name: "p", State: catalog.StateReady, Instances: 3, Calls: 4, Stuck: 5, BreakerOpen: true, ClosedTo: []string{"realm a", "secret store s"},
+			Outbound: []breaker.PartReport{{Part: "oidc", Openings: 3, Open: 2}}},
 	}
 }
 
 func (fakePlugins) Counts() map[string]catalog.Counts {
-	return map[string]catalog.Counts{"p": {Calls: map[catalog.Outcome]uint64{catalog.OutcomeDone: 6}, Retries: 7, Restarts: 8, Dropped: 9}}
+	return map[string]catalog.Counts{"p": {Calls: map[catalog.Outcome]uint64{catalog.OutcomeDone: 6}, Retries: 7, Restarts: 8, Dropped: 9,
+		Openings: map[string]uint64{"oidc": 12, "oauth": 1}}}
 }
 
 // Of two plugins of one name, of which one takes the other's place, there is one series.
 func TestPlugins(t *testing.T) {
 	text := scrape(t, New(Options{Plugins: fakePlugins{}}))
+	want(t, text, `realmgate_outbound_breakers_open{part="oidc",plugin="p"} 3`, `realmgate_outbound_breakers_open{part="oauth",plugin="p"} 0`,
+		`realmgate_outbound_breaker_openings_total{part="oidc",plugin="p"} 12`, `realmgate_outbound_breaker_openings_total{part="oauth",plugin="p"} 1`)
 	want(t, text, `realmgate_plugin_state{plugin="p",state="ready"} 1`, `realmgate_plugin_state{plugin="p",state="draining"} 1`,
 		`realmgate_plugin_state{plugin="p",state="failing"} 0`, `realmgate_plugin_instances{plugin="p"} 4`, `realmgate_plugin_calls_in_flight{plugin="p"} 6`,
 		`realmgate_plugin_calls_stuck{plugin="p"} 5`, `realmgate_plugin_breaker_open{plugin="p"} 1`, `realmgate_plugin_realm_breakers_open{plugin="p"} 3`,

@@ -31,12 +31,14 @@ var (
 	pluginCalls     = describe("plugin_calls_total", "Calls that have ended.", "plugin", "outcome")
 	pluginRetries   = describe("plugin_retries_total", "Calls that were made once more, since their process was lost and another one took its place in time.", "plugin")
 	pluginDropped   = describe("plugin_log_lines_dropped_total", "Lines that the plugin printed and that were not logged, since there were too many.", "plugin")
+	outboundOpen    = describe("outbound_breakers_open", "Other servers that parts of the type leave alone for a while, since they failed again and again.", "plugin", "part")
+	outboundTotal   = describe("outbound_breaker_openings_total", "How often parts of the type began to leave another server alone.", "plugin", "part")
 	pluginRestarts  = describe("plugin_restarts_total", "Processes that took the place of one that had ended.", "plugin")
 )
 
 // Describe gives what Collect may give.
 func (p *plugins) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{pluginState, pluginInstances, pluginInFlight, pluginStuck, pluginBreaker, pluginClosed, pluginCalls, pluginRetries, pluginRestarts, pluginDropped} {
+	for _, d := range []*prometheus.Desc{pluginState, pluginInstances, pluginInFlight, pluginStuck, pluginBreaker, pluginClosed, pluginCalls, pluginRetries, pluginRestarts, pluginDropped, outboundOpen, outboundTotal} {
 		out <- d
 	}
 }
@@ -51,6 +53,7 @@ func (p *plugins) Collect(out chan<- prometheus.Metric) {
 		instances, calls, stuck, breaks, closed int
 	}
 	sums := map[string]*sum{}
+	open := map[string]map[string]int{} // servers, by plugin and part
 	for _, s := range p.from.Plugins() {
 		of := sums[s.Name]
 		if of == nil {
@@ -64,6 +67,12 @@ func (p *plugins) Collect(out chan<- prometheus.Metric) {
 		of.closed += len(s.ClosedTo)
 		if s.BreakerOpen {
 			of.breaks = 1
+		}
+		for _, part := range s.Outbound {
+			if open[s.Name] == nil {
+				open[s.Name] = map[string]int{}
+			}
+			open[s.Name][part.Part] += part.Open
 		}
 	}
 	for name, of := range sums {
@@ -86,5 +95,9 @@ func (p *plugins) Collect(out chan<- prometheus.Metric) {
 		counter(pluginRetries, c.Retries, name)
 		counter(pluginRestarts, c.Restarts, name)
 		counter(pluginDropped, c.Dropped, name)
+		for part, n := range c.Openings {
+			counter(outboundTotal, n, name, part)
+			gauge(outboundOpen, open[name][part], name, part)
+		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/realmgate/realmgate/host/catalog"
 	"github.com/realmgate/realmgate/host/config"
 	"github.com/realmgate/realmgate/host/generation"
+	"github.com/realmgate/realmgate/host/lock"
 	"github.com/realmgate/realmgate/sdk"
 )
 
@@ -20,19 +21,23 @@ type judge struct {
 	cfg     *config.Config
 	set     *catalog.Set
 	sources []catalog.Source
+	lock    lock.State
 	again   bool // it is the configuration that serves, with plugins that started late
 
 	refused   config.Diagnostics
-	tolerated []string // it was so before, or is allowed
-	unserved  []string // realms that are served and would not be
+	unknown   config.Diagnostics // types that may be why
+	tolerated []string           // it was so before, or is allowed
+	unserved  []string           // realms that are served and would not be
 }
 
 // refusal says that a reload is refused for what may be passed over.
 type refusal struct{ config.Diagnostics }
 
-// Error lists what is wrong, and how to go on all the same.
+// Error lists what is wrong, what may be why, and how to go on all the same.
 func (r refusal) Error() string {
-	return r.Err().Error() + "\nWith --allow-unavailable it is taken all the same."
+	var b strings.Builder
+	_ = r.Write(&b) // it takes everything
+	return b.String() + "With --allow-unavailable it is taken all the same."
 }
 
 // Unwrap gives the diagnostics.
@@ -45,7 +50,7 @@ func (j *judge) verdict(o Options) error {
 		return nil
 	}
 	if !o.AllowUnavailable {
-		return refusal{j.refused}
+		return refusal{append(j.refused, j.unknown...)}
 	}
 	for _, d := range j.refused {
 		j.tolerated = append(j.tolerated, d.String())
@@ -65,17 +70,19 @@ func (j *judge) plugins() {
 	for _, err := range j.set.Failed() {
 		e, ok := errors.AsType[*catalog.StartError](err)
 		if ok && before[e.Plugin] {
-			j.tolerated = append(j.tolerated, err.Error())
+			j.tolerated = append(j.tolerated, blame(j.cfg, err).String())
 			continue
 		}
-		d := config.Diagnostic{Summary: err.Error()}
-		if ok {
-			if n := slices.IndexFunc(j.cfg.Plugins, func(p config.Plugin) bool { return p.Name == e.Plugin }); n >= 0 {
-				d = j.cfg.Plugins[n].Diagnose("", err.Error(), "")
-			}
-		}
-		j.refused = append(j.refused, d)
+		j.refused = append(j.refused, blame(j.cfg, err))
 	}
+}
+
+// blame puts what is wrong with a plugin at the place of its block, if it has one.
+func blame(cfg *config.Config, err error) config.Diagnostic {
+	if e, ok := errors.AsType[*catalog.StartError](err); ok {
+		return cfg.Plugin(e.Plugin).Diagnose("", err.Error(), "")
+	}
+	return config.Diagnostic{Summary: err.Error()}
 }
 
 // source gives the source that an error is about.
@@ -90,6 +97,7 @@ func source(all []catalog.Source, e *catalog.StartError) catalog.Source {
 
 // generation looks for parts that cannot do their work now, and realms that would no longer be served.
 func (j *judge) generation(ctx context.Context, gen *generation.Generation) {
+	j.unknown = gen.Unknown()
 	blamed := j.parts(ctx, gen)
 	was, is := j.old.Held.Realms(), gen.Realms()
 	for _, name := range slices.Sorted(maps.Keys(is)) {
@@ -105,17 +113,8 @@ func (j *judge) generation(ctx context.Context, gen *generation.Generation) {
 		if known && before != nil {
 			continue
 		}
-		j.refused = append(j.refused, realm(j.cfg, name).Diagnose("", fmt.Sprintf("realm %q would not be served: %v", name, err), ""))
+		j.refused = append(j.refused, j.cfg.Realm(name).Diagnose("", fmt.Sprintf("realm %q would not be served: %v", name, err), ""))
 	}
-}
-
-func realm(cfg *config.Config, name string) config.Realm {
-	for _, r := range cfg.Realms {
-		if r.Name == name {
-			return r
-		}
-	}
-	return config.Realm{}
 }
 
 // parts checks the parts that are new. It says whether one is to blame for something.

@@ -3,6 +3,7 @@ package reload
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -14,6 +15,7 @@ import (
 	"github.com/realmgate/realmgate/host/catalog"
 	"github.com/realmgate/realmgate/host/config"
 	"github.com/realmgate/realmgate/host/generation"
+	"github.com/realmgate/realmgate/host/lock"
 )
 
 // Options say how to reload. Two that are equal ask for the same.
@@ -21,6 +23,7 @@ type Options struct {
 	DryRun           bool // only say what would change
 	Fresh            bool // build every part anew, also those whose settings have not changed
 	AllowUnavailable bool // also if a part cannot do its work now, or a plugin does not start
+	WithoutLock      bool // also if the lock file of the plugins is gone that was in force
 }
 
 // Report says what a reload changed, or would change.
@@ -34,12 +37,19 @@ type Report struct {
 	Warnings    config.Diagnostics
 }
 
+// Watched says that a new configuration serves, and that plugins are watched which were started for it: it is switched back
+// from if one of them does not stay well.
+type Watched struct {
+	Plugins []string // names
+	For     time.Duration
+}
+
 // Deps is what a Reloader works on.
 type Deps struct {
 	// Load reads the configuration from where the daemon was started with.
 	Load func() (*config.Config, config.Diagnostics)
-	// Sources lists the plugins of a configuration.
-	Sources func(*config.Config) ([]catalog.Source, error)
+	// Sources lists the plugins of a configuration, and says whether they are locked.
+	Sources func(*config.Config) ([]catalog.Source, lock.State, error)
 	Catalog *catalog.Catalog
 	// Build is what a generation is built on; its Plugins are left out.
 	Build  generation.Deps
@@ -69,6 +79,7 @@ type Serving struct {
 	Held    *generation.Held
 	Set     *catalog.Set
 	Sources []catalog.Source
+	Lock    lock.State
 	Apply   func() // puts what is outside of the generation into force once more
 }
 
@@ -90,13 +101,26 @@ type Reloader struct {
 
 // job is a reload that has not begun, or runs.
 type job struct {
-	done   chan struct{}
-	report Report
-	err    error
+	watches chan struct{} // closed when watched is there
+	watched Watched
+	done    chan struct{} // closed when report and err are there
+	report  Report
+	err     error
+}
+
+func newJob() *job { return &job{watches: make(chan struct{}), done: make(chan struct{})} }
+
+// watch tells who waits for the job that plugins are watched.
+func (j *job) watch(w Watched) {
+	j.watched = w
+	close(j.watches)
 }
 
 // ErrStopping says that the daemon stops and takes no configuration any more.
 var ErrStopping = errors.New("the daemon is stopping")
+
+// ErrUnwatched is an ErrStopping of a reload that was switched to already: the next start has its configuration.
+var ErrUnwatched = fmt.Errorf("the new configuration served, but its plugins were not watched to the end: %w", ErrStopping)
 
 // New gives a reloader of a daemon that serves first. What it does ends with ctx; see [Reloader.Wait].
 func New(ctx context.Context, d Deps, first Serving) *Reloader {
@@ -111,8 +135,9 @@ func New(ctx context.Context, d Deps, first Serving) *Reloader {
 
 // Reload takes the configuration as it is now. One that comes while another one runs waits for it; a further one that asks
 // for the same joins the one that waits. The error says why the daemon stays with what it had. When ctx ends only the waiting
-// does: a reload that was asked for is done.
-func (r *Reloader) Reload(ctx context.Context, o Options) (Report, error) {
+// does: a reload that was asked for is done. watches, if it is not nil, is called once if the new configuration serves while
+// plugins are watched.
+func (r *Reloader) Reload(ctx context.Context, o Options, watches func(Watched)) (Report, error) {
 	r.mu.Lock()
 	if r.ctx.Err() != nil {
 		r.mu.Unlock()
@@ -120,16 +145,31 @@ func (r *Reloader) Reload(ctx context.Context, o Options) (Report, error) {
 	}
 	j := r.waiting[o]
 	if j == nil {
-		j = &job{done: make(chan struct{})}
+		j = newJob()
 		r.waiting[o] = j
 		r.work.Go(func() { r.do(context.WithoutCancel(ctx), j, o) })
 	}
 	r.mu.Unlock()
-	select {
-	case <-j.done:
+	began := j.watches
+	if watches == nil {
+		began = nil
+	}
+	for {
+		select {
+		case <-began:
+			began = nil
+			watches(j.watched)
+			continue
+		case <-j.done:
+		case <-ctx.Done():
+			return Report{}, ctx.Err()
+		}
+		select {
+		case <-began: // both have come meanwhile
+			watches(j.watched)
+		default:
+		}
 		return j.report, j.err
-	case <-ctx.Done():
-		return Report{}, ctx.Err()
 	}
 }
 
@@ -145,7 +185,7 @@ func (r *Reloader) do(ctx context.Context, j *job, o Options) {
 	}
 	defer r.unlock()
 	r.begin(o)
-	j.report, j.err = r.reload(ctx, o)
+	j.report, j.err = r.reload(ctx, o, j)
 }
 
 // begin takes a job out of those that others may join.

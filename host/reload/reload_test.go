@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,6 +21,7 @@ import (
 	"github.com/realmgate/realmgate/host/config"
 	"github.com/realmgate/realmgate/host/directory"
 	"github.com/realmgate/realmgate/host/generation"
+	"github.com/realmgate/realmgate/host/lock"
 	"github.com/realmgate/realmgate/internal/buildtest"
 	"github.com/realmgate/realmgate/internal/capture"
 )
@@ -70,8 +72,11 @@ func newWorld(t *testing.T, hcl string, change func(*Deps)) *world {
 	ctx, cancel := context.WithCancel(context.Background())
 	w.cancel = cancel
 	w.deps = Deps{
-		Load:    w.load,
-		Sources: func(*config.Config) ([]catalog.Source, error) { return catalog.Bundled(buildtest.Plugin(t)) },
+		Load: w.load,
+		Sources: func(*config.Config) ([]catalog.Source, lock.State, error) {
+			all, err := catalog.Bundled(buildtest.Plugin(t))
+			return all, lock.State{}, err
+		},
 		Catalog: cat, Holder: &generation.Holder{},
 		Build: generation.Deps{Directory: dir, LookupEnv: func(string) (string, bool) { return "", false }, Logger: hclog.NewNullLogger()},
 		Outside: func(cfg *config.Config) (func(), error) {
@@ -82,11 +87,12 @@ func newWorld(t *testing.T, hcl string, change func(*Deps)) *world {
 	if change != nil {
 		change(&w.deps)
 	}
-	sources, err := w.deps.Sources(nil)
+	sources, locked, err := w.deps.Sources(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	first := Serving{Sources: sources, Set: cat.Prepare(ctx, sources), Apply: func() {}}
+	first := Serving{Sources: sources, Lock: locked, Set: cat.Prepare(ctx, sources), Apply: func() {}}
+	first.Set.Activate()
 	cfg, diags := w.load()
 	if err := diags.Err(); err != nil {
 		t.Fatal(err)
@@ -139,7 +145,7 @@ func TestReloadsJoin(t *testing.T) {
 	var all sync.WaitGroup
 	ask := func(o Options) {
 		all.Go(func() {
-			if _, err := w.Reload(t.Context(), o); err != nil {
+			if _, err := w.Reload(t.Context(), o, nil); err != nil {
 				t.Error(err)
 			}
 		})
@@ -155,7 +161,7 @@ func TestReloadsJoin(t *testing.T) {
 	wait(t, func() bool { return w.waits(Options{DryRun: true}) })
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := w.Reload(gone, Options{}); !errors.Is(err, context.Canceled) {
+	if _, err := w.Reload(gone, Options{}, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("who does not wait: %v", err)
 	}
 	w.set("realm \"a\" {}\nrealm \"b\" {}\n")
@@ -191,13 +197,13 @@ func TestNothingIsLeftOfARefusedReload(t *testing.T) {
 	for _, hcl := range []string{"nonsense", "realm \"a\" {}\nrealm \"b\" {\n  authentication {\n    token_broker {\n      type = \"symmetric-key\"\n    }\n  }\n}\n", "realm \"a\" {}\nadmin {\n  socket = \"x\"\n}\n"} {
 		w.set(hcl)
 		for _, o := range []Options{{}, {DryRun: true}, {Fresh: true}, {AllowUnavailable: true}} {
-			if _, err := w.Reload(t.Context(), o); err == nil || !strings.Contains(err.Error(), "test.hcl:") {
+			if _, err := w.Reload(t.Context(), o, nil); err == nil || !strings.Contains(err.Error(), "test.hcl:") {
 				t.Errorf("%+v: %v", o, err)
 			}
 		}
 	}
 	w.set("realm \"a\" {}\nrealm \"b\" {}\n")
-	report, err := w.Reload(t.Context(), Options{DryRun: true})
+	report, err := w.Reload(t.Context(), Options{DryRun: true}, nil)
 	if err != nil || len(report.Blocks) != 1 || report.Blocks[0].Change != config.Added {
 		t.Errorf("%+v %v", report, err)
 	}
@@ -224,7 +230,7 @@ func TestReloadIsAudited(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := w.deps.Catalog.Plugins()[0].Instances
-	if _, err := w.Reload(t.Context(), Options{}); !errors.Is(err, audit.ErrUnwritten) {
+	if _, err := w.Reload(t.Context(), Options{}, nil); !errors.Is(err, audit.ErrUnwritten) {
 		t.Errorf("%v", err)
 	}
 	if got := w.realms(); !slices.Equal(got, []string{"a"}) || w.deps.Catalog.Plugins()[0].Instances != before {
@@ -243,14 +249,14 @@ func TestBefore(t *testing.T) {
 		}
 	})
 	w.set("realm \"a\" {}\nrealm \"b\" {}\n")
-	if _, err := w.Reload(t.Context(), Options{}); err == nil || !strings.Contains(err.Error(), "no root principal") {
+	if _, err := w.Reload(t.Context(), Options{}, nil); err == nil || !strings.Contains(err.Error(), "no root principal") {
 		t.Errorf("%v", err)
 	}
 	if got := w.realms(); !slices.Equal(got, []string{"a"}) {
 		t.Errorf("%v", got)
 	}
 	w.set("log {\n  level = \"warn\"\n}\nrealm \"c\" {}\n")
-	if _, err := w.Reload(t.Context(), Options{}); err != nil || !slices.Equal(w.realms(), []string{"c"}) || fmt.Sprint(w.applied) != "[warn]" {
+	if _, err := w.Reload(t.Context(), Options{}, nil); err != nil || !slices.Equal(w.realms(), []string{"c"}) || fmt.Sprint(w.applied) != "[warn]" {
 		t.Errorf("%v %v %v", err, w.realms(), w.applied)
 	}
 }
@@ -260,13 +266,13 @@ func TestReloadsLeaveNothing(t *testing.T) {
 	w := newWorld(t, "realm \"a\" {}\nrealm \"b\" {}\n", nil)
 	for n := range 8 {
 		w.set(fmt.Sprintf("realm \"a\" {}\nrealm \"b%d\" {}\n", n))
-		if _, err := w.Reload(t.Context(), Options{}); err != nil {
+		if _, err := w.Reload(t.Context(), Options{}, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
 	want := w.deps.Catalog.Plugins()[0].PID
 	w.set("realm \"a\" {}\n")
-	if _, err := w.Reload(t.Context(), Options{}); err != nil {
+	if _, err := w.Reload(t.Context(), Options{}, nil); err != nil {
 		t.Fatal(err)
 	}
 	g, leave := w.deps.Holder.Enter()
@@ -282,7 +288,7 @@ func TestReloadsLeaveNothing(t *testing.T) {
 func TestStopping(t *testing.T) {
 	w := newWorld(t, `realm "a" {}`, nil)
 	w.cancel()
-	if _, err := w.Reload(t.Context(), Options{}); !errors.Is(err, ErrStopping) {
+	if _, err := w.Reload(t.Context(), Options{}, nil); !errors.Is(err, ErrStopping) {
 		t.Errorf("%v", err)
 	}
 	if err := w.Wait(t.Context()); err != nil {
@@ -302,4 +308,52 @@ func TestStopIsBounded(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	close(release)
+}
+
+// Who waits for a reload hears that plugins are watched. A daemon that stops meanwhile has switched: nothing says that it failed.
+func TestStopsWhileItWatches(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.log")
+	env := map[string]string{}
+	w := newWorld(t, `realm "a" {}`, func(d *Deps) {
+		log, err := audit.Open(audit.Config{Path: path, Refuse: true, Logger: hclog.NewNullLogger()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = log.Close() })
+		d.Audit = log
+		bundled := d.Sources
+		d.Sources = func(cfg *config.Config) ([]catalog.Source, lock.State, error) {
+			all, locked, err := bundled(cfg)
+			for n := range all {
+				all[n].Env = maps.Clone(env) // another one is another process
+			}
+			return all, locked, err
+		}
+	})
+	env["NEW"] = "1"
+	w.set("plugin_health_window = \"1h\"\nrealm \"a\" {}\nrealm \"b\" {}\n")
+	heard := 0
+	report, err := w.Reload(t.Context(), Options{}, func(x Watched) {
+		if heard++; !slices.Equal(x.Plugins, []string{"default"}) || x.For != time.Hour || !slices.Equal(w.realms(), []string{"a", "b"}) {
+			t.Errorf("%+v, and %v serve", x, w.realms())
+		}
+		w.cancel()
+	})
+	if !errors.Is(err, ErrUnwatched) || !errors.Is(err, ErrStopping) || heard != 1 || len(report.Blocks) == 0 {
+		t.Errorf("%v, heard %d times, %+v", err, heard, report)
+	}
+	if err := w.Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	if len(lines) != 2 || !strings.Contains(lines[0], `"attempted"`) || !strings.Contains(lines[1], `"done"`) || !strings.Contains(lines[1], "not watched to the end") {
+		t.Errorf("%s", text)
+	}
+	if strings.Contains(w.log.String(), "serves on") {
+		t.Error("the log says that the former configuration serves on")
+	}
 }

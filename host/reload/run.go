@@ -12,10 +12,11 @@ import (
 	"github.com/realmgate/realmgate/host/catalog"
 	"github.com/realmgate/realmgate/host/config"
 	"github.com/realmgate/realmgate/host/generation"
+	"github.com/realmgate/realmgate/host/lock"
 )
 
 // reload does what was asked for, and tells of it.
-func (r *Reloader) reload(ctx context.Context, o Options) (Report, error) {
+func (r *Reloader) reload(ctx context.Context, o Options, j *job) (Report, error) {
 	if o.DryRun {
 		return r.dryRun(ctx, o)
 	}
@@ -23,7 +24,7 @@ func (r *Reloader) reload(ctx context.Context, o Options) (Report, error) {
 		r.deps.Notify(true)
 		defer r.deps.Notify(false)
 	}
-	report, err := r.take(ctx, o)
+	report, err := r.take(ctx, o, j)
 	r.measure(err)
 	if err != nil {
 		r.refused(err)
@@ -33,6 +34,10 @@ func (r *Reloader) reload(ctx context.Context, o Options) (Report, error) {
 
 // refused tells why the daemon stays with what it had.
 func (r *Reloader) refused(err error) {
+	if errors.Is(err, ErrUnwatched) {
+		r.deps.Logger.Warn(err.Error())
+		return
+	}
 	r.deps.Logger.Error("the configuration was not reloaded; the former one serves on")
 	for line := range strings.Lines(err.Error()) {
 		r.deps.Logger.Error("not reloaded: " + strings.TrimRight(line, "\n"))
@@ -40,7 +45,7 @@ func (r *Reloader) refused(err error) {
 }
 
 // take loads the configuration and serves it.
-func (r *Reloader) take(ctx context.Context, o Options) (Report, error) {
+func (r *Reloader) take(ctx context.Context, o Options, j *job) (Report, error) {
 	cfg, diags := r.deps.Load()
 	if err := diags.Err(); err != nil {
 		return Report{}, r.note(ctx, err)
@@ -50,15 +55,19 @@ func (r *Reloader) take(ctx context.Context, o Options) (Report, error) {
 		return report, r.note(ctx, err)
 	}
 	report.Warnings = append(slices.Clone(diags), report.Warnings...).Sort()
-	return report, r.serve(ctx, next, summary(report), report)
+	return report, r.serve(ctx, j, next, summary(report), report)
 }
 
-// note keeps an audit line of a reload that came to nothing before anything was changed. Only the first line of the reason
-// is kept: the others are from the configuration.
+// note keeps an audit line of a reload that came to nothing before anything was changed.
 func (r *Reloader) note(ctx context.Context, err error) error {
-	why, _, _ := strings.Cut(err.Error(), "\n")
-	_ = r.deps.Audit.Record(ctx, audit.Event{Name: audit.ConfigReload, Outcome: audit.Refused, Detail: why})
+	_ = r.deps.Audit.Record(ctx, audit.Event{Name: audit.ConfigReload, Outcome: audit.Refused, Detail: first(err)})
 	return err
+}
+
+// first gives the first line of a reason, for the audit log: the others are from the configuration.
+func first(err error) string {
+	why, _, _ := strings.Cut(err.Error(), "\n")
+	return why
 }
 
 // dryRun builds the configuration, says what is different, and leaves nothing behind.
@@ -88,16 +97,19 @@ func (r *Reloader) build(ctx context.Context, o Options, cfg *config.Config) (re
 	if err != nil {
 		return report, next, err
 	}
-	sources, err := r.deps.Sources(cfg)
+	sources, locked, err := r.deps.Sources(cfg)
 	if err != nil {
 		return report, next, err
 	}
 	r.attempt(sources)
+	if old.Lock.InForce && !locked.InForce && !o.WithoutLock {
+		return report, next, &lock.GoneError{Was: old.Lock}
+	}
 	set := r.deps.Catalog.Prepare(ctx, sources)
 	if o.Fresh {
 		set.Unshared()
 	}
-	return r.buildOn(ctx, o, judge{old: old, cfg: cfg, set: set, sources: sources}, apply)
+	return r.buildOn(ctx, o, judge{old: old, cfg: cfg, set: set, sources: sources, lock: locked}, apply)
 }
 
 // buildOn is build on a set, which is closed on an error.
@@ -127,16 +139,11 @@ func (r *Reloader) buildOn(ctx context.Context, o Options, j judge, apply func()
 		gen.Release(context.WithoutCancel(ctx))
 		return report, next, ErrStopping
 	}
-	if locked(old.Sources) && !locked(sources) {
-		diags = append(diags, config.Diagnostic{Warning: true, Summary: "the lock file of the plugins is gone: from now on every plugin runs that is there"})
+	if old.Lock.InForce && !j.lock.InForce {
+		diags = append(diags, config.Diagnostic{Warning: true, Summary: "the lock file " + old.Lock.File + " is gone: from now on every plugin runs that is there"})
 	}
 	report = Report{Blocks: config.Diff(old.Held.Config(), cfg, shown(set, sources)), Plugins: set.Changes(old.Set), Unserved: j.unserved, Unavailable: j.tolerated, Warnings: diags}
-	return report, Serving{Held: generation.Hold(gen), Set: set, Sources: sources, Apply: apply}, nil
-}
-
-// locked says whether a lock file is in force. It is for all plugins or for none.
-func locked(all []catalog.Source) bool {
-	return slices.ContainsFunc(all, func(s catalog.Source) bool { return s.Pin != nil })
+	return report, Serving{Held: generation.Hold(gen), Set: set, Sources: sources, Lock: j.lock, Apply: apply}, nil
 }
 
 // shown lets the settings of the parts be seen that came with the daemon: these take secrets as references only.
@@ -153,7 +160,7 @@ func shown(set *catalog.Set, sources []catalog.Source) config.Shown {
 
 // serve switches to next, with a line in the audit log before and after. A plugin that was started for it and does not stay
 // well undoes that.
-func (r *Reloader) serve(ctx context.Context, next Serving, change string, report Report) error {
+func (r *Reloader) serve(ctx context.Context, j *job, next Serving, change string, report Report) error {
 	if r.deps.Before != nil {
 		if err := r.deps.Before(ctx, next.Held.Generation); err != nil {
 			r.drop(next)
@@ -161,36 +168,47 @@ func (r *Reloader) serve(ctx context.Context, next Serving, change string, repor
 		}
 	}
 	took := false
+	var why error // why it was not kept
 	err := r.deps.Audit.Around(ctx, audit.Event{Name: audit.ConfigReload, Change: change}, func() error {
 		took = true
-		return r.switchTo(ctx, next, change, report)
-	}, nil)
+		if why = r.switchTo(ctx, j, next, change, report); why != nil && !errors.Is(why, ErrUnwatched) {
+			return errors.New(first(why))
+		}
+		return nil
+	}, func(e *audit.Event) {
+		if why != nil {
+			e.Detail = why.Error()
+		}
+	})
 	if !took { // no line could be written
 		r.drop(next)
+		return err
 	}
-	return err
+	return why
 }
 
-func (r *Reloader) switchTo(ctx context.Context, next Serving, change string, report Report) error {
+func (r *Reloader) switchTo(ctx context.Context, j *job, next Serving, change string, report Report) error {
 	old, _ := r.serving()
 	r.put(next)
 	window := next.Held.Config().PluginHealthWindow
 	if fresh := next.Set.Fresh(); len(fresh) > 0 && window > 0 {
 		r.deps.Logger.Info("the new configuration serves; plugins that were started for it are watched", "plugins", strings.Join(fresh, ","), "for", window)
+		j.watch(Watched{Plugins: fresh, For: window})
 		err := next.Set.Healthy(ctx, window)
 		if ctx.Err() != nil { // both end with the daemon
 			r.moveTo(next)
-			return ErrStopping
+			return ErrUnwatched
 		}
 		if err != nil {
 			r.put(old)
 			r.retire(next)
-			return fmt.Errorf("switched back to the former configuration: %w", err)
+			return fmt.Errorf("switched back to the former configuration: %w", blame(next.Held.Config(), err))
 		}
 	}
 	r.moveTo(next)
 	r.retire(old)
 	r.deps.Logger.Info("configuration reloaded", "changes", change, "realms", len(next.Held.Config().Realms))
+	r.deps.Logger.Info(next.Lock.String())
 	for _, why := range report.Unavailable {
 		r.deps.Logger.Warn("reloaded, although it is not available: " + why)
 	}
@@ -312,9 +330,9 @@ func (r *Reloader) rebuild(s Serving) bool {
 	if now, _ := r.serving(); now.Held != s.Held {
 		return true
 	}
-	report, next, err := r.buildOn(r.ctx, Options{}, judge{old: s, cfg: s.Held.Config(), set: s.Set.Again(r.ctx), sources: s.Sources, again: true}, s.Apply)
+	report, next, err := r.buildOn(r.ctx, Options{}, judge{old: s, cfg: s.Held.Config(), set: s.Set.Again(r.ctx), sources: s.Sources, lock: s.Lock, again: true}, s.Apply)
 	if err == nil {
-		err = r.serve(r.ctx, next, "a plugin that had not started, has", report)
+		err = r.serve(r.ctx, newJob(), next, "a plugin that had not started, has", report)
 	}
 	r.measure(err)
 	if err != nil && !errors.Is(err, ErrStopping) {

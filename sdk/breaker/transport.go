@@ -4,104 +4,91 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
-	"sync"
-	"time"
 )
 
-// MaxHosts is how many hosts a transport keeps breakers of.
-const MaxHosts = 1000
-
-// fair is the least time in which a host can be expected to answer: that one which had less did not says nothing.
-const fair = 100 * time.Millisecond
-
-// Transport sends requests, but none to a host and port that fails again and again: those end at once, with ErrOpen. A host
-// fails if it cannot be reached, does not answer in time, or answers that it, or what is behind it, is not there (502, 503,
-// 504). Each host and port has a breaker of its own. It is safe for concurrent use.
+// Transport sends requests, but none to a server that fails again and again: those end at once, with ErrOpen. A server fails if it
+// cannot be reached, does not answer, with the whole body, in time, or answers that it, or what is behind it, is not there (502,
+// 503, 504). A body has to be read to its end or closed. It is safe for concurrent use. [Outbound.Transport] makes it.
 type Transport struct {
-	base   http.RoundTripper
-	config Config
-	fault  func(error) bool
-
-	mu    sync.Mutex
-	hosts map[string]*Breaker
-}
-
-// NewTransport puts breakers before a transport. fault says whether an error of it is the host's fault; nil: each is.
-func NewTransport(base http.RoundTripper, c Config, fault func(error) bool) *Transport {
-	if fault == nil {
-		fault = func(error) bool { return true }
-	}
-	return &Transport{base: base, config: c, fault: fault, hosts: map[string]*Breaker{}}
+	outbound *Outbound
+	part     string
+	base     http.RoundTripper
+	fault    func(error) bool
 }
 
 // RoundTrip sends a request, see [http.RoundTripper].
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	host := hostOf(r)
-	b := t.of(host)
-	if b == nil {
-		return t.base.RoundTrip(r)
-	}
-	pass, err := b.Enter()
+	x, err := t.outbound.begin(r.Context(), serverKey{t.part, authorityOf(r.URL)}, t.fault)
 	if err != nil {
 		if r.Body != nil {
 			_ = r.Body.Close() // as a RoundTripper has to
 		}
-		return nil, fmt.Errorf("%s: %w", host, err)
+		return nil, err
 	}
-	result := Neither // of one that panics
-	defer func() { pass.Leave(result) }()
-	start := time.Now()
+	defer func() { x.end(Neither) }() // of one that panics
 	answer, err := t.base.RoundTrip(r)
 	switch {
-	case err == nil && !absent(answer.StatusCode):
-		result = Good
-	case err == nil:
-		result = Bad
-	case errors.Is(r.Context().Err(), context.Canceled), r.Context().Err() != nil && time.Since(start) < fair:
-	case t.fault(err):
-		result = Bad
+	case err != nil:
+		x.fail(err)
+	case absent(answer.StatusCode):
+		x.bad(fmt.Sprintf("answers %d", answer.StatusCode))
+	case answer.StatusCode == http.StatusSwitchingProtocols || answer.Body == nil:
+		x.end(Good)
+	default:
+		answer.Body = newBody(answer.Body, x)
+		x = nil // it goes on
 	}
 	return answer, err
 }
 
-// absent says whether a status is that of somebody who answers in a host's place, or of a host that takes no requests.
+// absent says whether a status is that of somebody who answers in a server's place, or of a server that takes no requests.
 func absent(status int) bool {
 	return status == http.StatusBadGateway || status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout
 }
 
-// hostOf gives host and port.
-func hostOf(r *http.Request) string {
-	port := r.URL.Port()
+// authorityOf gives scheme, host and port (RFC 3986 section 3.2), the port also where the URL leaves it to the scheme.
+func authorityOf(u *url.URL) string {
+	scheme, port := strings.ToLower(u.Scheme), u.Port()
 	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[strings.ToLower(r.URL.Scheme)]
+		port = map[string]string{"http": "80", "https": "443"}[scheme]
 	}
-	return net.JoinHostPort(strings.ToLower(r.URL.Hostname()), port)
+	return scheme + "://" + net.JoinHostPort(strings.ToLower(u.Hostname()), port)
 }
 
-// of gives the breaker of a host; nil if there are too many hosts that fail.
-func (t *Transport) of(host string) *Breaker {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	b := t.hosts[host]
-	if b != nil {
-		return b
+// body is that of an answer.
+type body struct {
+	io.ReadCloser
+	exchange *exchange
+	stop     func() bool
+}
+
+// newBody ends the exchange with its context at the latest: nobody else may try while one does.
+func newBody(of io.ReadCloser, x *exchange) *body {
+	return &body{ReadCloser: of, exchange: x, stop: context.AfterFunc(x.ctx, func() { x.fail(x.ctx.Err()) })}
+}
+
+// Read reads. An answer that ends in the midst is none.
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	switch {
+	case errors.Is(err, io.EOF):
+		b.exchange.end(Good)
+	case err != nil:
+		b.exchange.fail(err)
 	}
-	if len(t.hosts) >= MaxHosts {
-		for name, other := range t.hosts {
-			if other.quiet.Load() {
-				delete(t.hosts, name)
-			}
-		}
-		if len(t.hosts) >= MaxHosts {
-			return nil
-		}
-	}
-	b = New(t.config)
-	t.hosts[host] = b
-	return b
+	return n, err
+}
+
+// Close ends the answer, of which enough was read.
+func (b *body) Close() error {
+	b.stop()
+	b.exchange.end(Good)
+	return b.ReadCloser.Close()
 }
 
 // CloseIdleConnections ends those of the transport behind, if it has any, see [http.Client.CloseIdleConnections].

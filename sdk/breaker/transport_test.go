@@ -13,11 +13,15 @@ import (
 	"time"
 )
 
+const fair = 100 * time.Millisecond
+
 // client gives a client with breakers, and its clock.
 func client(t *testing.T, fault func(error) bool) (*http.Client, *clock) {
 	t.Helper()
 	c := &clock{time.Unix(1_800_000_000, 0)}
-	tr := NewTransport(&http.Transport{}, Config{Failures: 3, Now: c.now}, fault)
+	o := NewOutbound(Config{Failures: 3, Now: c.now}, nil)
+	o.fair = fair
+	tr := o.Transport("test", &http.Transport{}, fault)
 	t.Cleanup(tr.CloseIdleConnections)
 	return &http.Client{Transport: tr}, c
 }
@@ -32,6 +36,7 @@ func get(t *testing.T, c *http.Client, url string, within time.Duration) error {
 	}
 	answer, err := c.Do(r)
 	if err == nil {
+		_, err = io.Copy(io.Discard, answer.Body)
 		_ = answer.Body.Close()
 	}
 	return err
@@ -50,6 +55,14 @@ func TestTransport(t *testing.T) {
 		<-r.Context().Done()
 	}))
 	defer hangs.Close()
+	stops := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Length", "10")
+		_, _ = io.WriteString(w, "half")
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	}))
+	defer stops.Close()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -67,6 +80,7 @@ func TestTransport(t *testing.T) {
 		"is not there":       {url: answers.URL, status: 503, within: time.Minute, open: true},
 		"cannot be reached":  {url: gone, within: time.Minute, open: true},
 		"does not answer":    {url: hangs.URL, within: 2 * fair, open: true},
+		"stops in the midst": {url: stops.URL, within: 2 * fair, open: true},
 		"had no time for it": {url: hangs.URL, within: time.Millisecond},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -87,6 +101,83 @@ func TestTransport(t *testing.T) {
 				t.Error("another host is not asked")
 			}
 		})
+	}
+}
+
+// TestTimeoutOfAClient: the time-out of the client itself is one, however the client says so.
+func TestTimeoutOfAClient(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	defer s.Close()
+	for range 20 {
+		o := NewOutbound(Config{Failures: 1}, nil)
+		o.fair = 10 * time.Millisecond
+		c := &http.Client{Timeout: 20 * time.Millisecond, Transport: o.Transport("test", &http.Transport{}, nil)}
+		if answer, err := c.Get(s.URL); err == nil { //nolint:noctx // it is about the client's own time-out
+			_ = answer.Body.Close()
+			t.Fatal("no error")
+		}
+		if r, _ := o.Report(); len(r.Parts) != 1 || r.Parts[0].Servers[0].Why != "does not answer in time" {
+			t.Errorf("%+v", r)
+		}
+		c.CloseIdleConnections()
+	}
+}
+
+// Who stops reading has been answered, and who forgets a body keeps nobody from trying for longer than their own time.
+func TestBodies(t *testing.T) {
+	status := atomic.Int64{}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(int(status.Load()))
+		_, _ = io.WriteString(w, strings.Repeat("x", 1<<20))
+	}))
+	defer s.Close()
+	c, clock := client(t, nil)
+	send := func(ctx context.Context) (*http.Response, error) {
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.Do(r)
+	}
+	status.Store(200)
+	for range 5 {
+		answer, err := send(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = answer.Body.Read(make([]byte, 10))
+		_ = answer.Body.Close()
+	}
+	status.Store(503)
+	for range 3 {
+		if answer, err := send(t.Context()); err != nil {
+			t.Fatalf("who did not read to the end opened it: %v", err)
+		} else {
+			_ = answer.Body.Close()
+		}
+	}
+	status.Store(200)
+	clock.pass(time.Minute)
+	ctx, cancel := context.WithCancel(t.Context())
+	forgotten, err := send(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer forgotten.Body.Close()
+	if _, err := send(t.Context()); !errors.Is(err, ErrOpen) {
+		t.Errorf("beside one that is being tried: %v", err)
+	}
+	cancel()
+	for {
+		answer, err := send(t.Context())
+		if err == nil {
+			_ = answer.Body.Close()
+			break
+		}
+		if t.Context().Err() != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Millisecond)
 	}
 }
 
@@ -115,24 +206,5 @@ func TestTransportFault(t *testing.T) {
 		if err := get(t, c, "http://127.0.0.1:1", time.Minute); errors.Is(err, ErrOpen) {
 			t.Fatal("an error that is nobody's fault opened it")
 		}
-	}
-}
-
-func TestHostsAreBounded(t *testing.T) {
-	tr := NewTransport(http.DefaultTransport, Config{}, nil)
-	for n := range 3 * MaxHosts {
-		if tr.of(strings.Repeat("x", n)) == nil {
-			t.Fatal("a host has no breaker although the others are well")
-		}
-	}
-	if len(tr.hosts) > MaxHosts {
-		t.Errorf("%d hosts", len(tr.hosts))
-	}
-	tr = NewTransport(http.DefaultTransport, Config{Failures: 1}, nil)
-	for n := range MaxHosts {
-		try(t, tr.of(strings.Repeat("x", n)), Bad)
-	}
-	if tr.of("one more") != nil || tr.of("x") == nil {
-		t.Error("a host that fails was forgotten")
 	}
 }

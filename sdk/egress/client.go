@@ -94,6 +94,13 @@ func (b bound) RoundTrip(r *http.Request) (*http.Response, error) {
 	return answer, nil
 }
 
+// CloseIdleConnections ends those of the transport behind, if it has any, see [http.Client.CloseIdleConnections].
+func (b bound) CloseIdleConnections() {
+	if c, ok := b.RoundTripper.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}
+
 type boundBody struct {
 	io.ReadCloser
 	left, limit int64

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/realmgate/realmgate/sdk"
+	"github.com/realmgate/realmgate/sdk/breaker"
 )
 
 // maxBuilding is how many constructors run at a time: some ask a network.
@@ -140,7 +141,7 @@ func (p *plugin) build(ctx context.Context, callID uint64, impl sdk.Implementati
 	id := spec.GetInstanceId()
 	i := &instance{kind: impl.Kind(), setup: setupFromProto(spec.GetScope())}
 	ctx = p.context(ctx, &serving{callID: callID, realm: i.setup.Realm}, id)
-	ctx, warnings := sdk.CollectWarnings(ctx)
+	ctx, warnings := sdk.CollectWarnings(breaker.WithOutbound(ctx, p.outbound))
 	var err error
 	i.impl, err = impl.Build(ctx, i.setup, spec.GetSettings())
 	p.logPanic(ctx, err)

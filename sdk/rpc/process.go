@@ -27,6 +27,8 @@ type Process struct {
 
 	tenants sync.Map // identity provider's instance -> tenant, both as the host configured them
 
+	reports reports
+
 	open    sync.Mutex // of opening sessions
 	session atomic.Pointer[hostSession]
 }
@@ -39,13 +41,22 @@ func NewProcess(cc grpc.ClientConnInterface, host HostServices) *Process {
 // featureAccessKeys is what a host says in Describe that answers look-ups of access keys.
 const featureAccessKeys = "access-keys"
 
+// features are what the host can do.
+func (p *Process) features() []string {
+	out := []string{featureAccessKeys}
+	if _, ok := p.host.(OutboundWatcher); ok {
+		out = append(out, featureOutbound)
+	}
+	return out
+}
+
 // Describe asks for the manifest and checks it.
 func (p *Process) Describe(ctx context.Context, hostVersion string) (Manifest, error) {
 	ctx, cancel := withDeadline(ctx)
 	defer cancel()
 	var a answer
 	resp, err := pluginv1.NewPluginClient(p.cc).Describe(ctx, &pluginv1.DescribeRequest{
-		HostVersion: text(hostVersion), HostFeatures: []string{featureAccessKeys},
+		HostVersion: text(hostVersion), HostFeatures: p.features(),
 	}, a.opts()...)
 	if err != nil {
 		return Manifest{}, fromStatus(ctx, &a, err)

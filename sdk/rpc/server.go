@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/realmgate/realmgate/sdk"
+	"github.com/realmgate/realmgate/sdk/breaker"
 )
 
 // Server is the plugin's half of the contract: what a process offers, to be registered with a gRPC server.
@@ -43,6 +44,7 @@ func (s *Server) register(g grpc.ServiceRegistrar) (*plugin, error) {
 		p.logger = slog.New(slog.DiscardHandler)
 	}
 	p.instances = newInstances(p.logger)
+	p.outbound = breaker.NewOutbound(breaker.Config{}, p.logger)
 	p.manifest = s.manifest()
 	err := s.Check()
 	if err != nil {
@@ -93,6 +95,8 @@ type plugin struct {
 	known           *lru.Cache[knownKey, sdk.Principal]
 	knownKeys       *lru.Cache[knownAccessKey, sdk.AccessKey]
 	accessKeys      atomic.Bool // whether the host answers look-ups of access keys
+	outbound        *breaker.Outbound
+	reports         atomic.Bool // whether the host takes reports of it
 	session         atomic.Pointer[pluginSession]
 	arrivals        arrivals // of sessions
 }
@@ -100,6 +104,7 @@ type plugin struct {
 // Describe is the contract's Plugin.Describe.
 func (p *plugin) Describe(_ context.Context, r *pluginv1.DescribeRequest) (*pluginv1.DescribeResponse, error) {
 	p.accessKeys.Store(slices.Contains(r.GetHostFeatures(), featureAccessKeys))
+	p.reports.Store(slices.Contains(r.GetHostFeatures(), featureOutbound))
 	return &pluginv1.DescribeResponse{Manifest: p.manifest}, nil
 }
 

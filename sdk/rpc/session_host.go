@@ -22,6 +22,7 @@ const (
 
 	fieldResults   = 1
 	fieldHostCalls = 2
+	fieldOutbound  = 3
 )
 
 // hostSession is the host's end of a session stream.
@@ -92,6 +93,7 @@ func (s *hostSession) read() error {
 		for _, hc := range m.GetCalls() {
 			s.hostCall(hc)
 		}
+		s.process.reported(m.GetOutbound())
 	}
 }
 

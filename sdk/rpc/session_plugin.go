@@ -54,6 +54,7 @@ func (p *plugin) Open(stream grpc.BidiStreamingServer[pluginv1.OpenRequest, plug
 	p.arrivals.announce()
 	go func() { s.end(s.out.pump(s.send)) }()
 	go s.read(nil)
+	go s.report()
 	<-ctx.Done()
 	s.end(ctx.Err())
 	p.session.CompareAndSwap(s, nil)

@@ -363,11 +363,21 @@ func (e *everything) gone(t *testing.T) {
 		}
 		e.says(t, "urn:realmgate-secret:vault:"+words+": plugin vault: secret-resolver(vault): the server cannot be reached: dial tcp ")
 	}
-	e.vault.Resume(t) // sealed, as after each start
-	if c := e.connection(http.MethodPost, "whole", "/lake/credentials", root, "{}"); c.Status != http.StatusServiceUnavailable {
-		t.Errorf("while the server is sealed: %d %s", c.Status, c.Text)
+	ask := func() {
+		t.Helper()
+		if c := e.connection(http.MethodPost, "whole", "/lake/credentials", root, "{}"); c.Status != http.StatusServiceUnavailable {
+			t.Errorf("while the server is away or sealed: %d %s", c.Status, c.Text)
+		}
 	}
-	e.says(t, "urn:realmgate-secret:vault:kv/operator/aws: plugin vault: secret-resolver(vault): the server is sealed (status 503)")
+	eventually(t, "it is shown that the server is left alone", func() bool {
+		ask()
+		return strings.Contains(e.Operate("plugin", "list"), "vault, vault leaves "+e.vault.URL+" alone for ")
+	})
+	e.vault.Resume(t) // sealed, as after each start
+	eventually(t, "the server is found to be sealed", func() bool {
+		ask()
+		return strings.Contains(e.Log.String(), "vault:kv/operator/aws: plugin vault: secret-resolver(vault): the server is sealed (status 503)")
+	})
 	e.vault.Unseal(t)
 	eventually(t, "all recovers", func() bool {
 		return e.Issue("signed").Status == http.StatusOK && e.check("whole", e.opaque()).Status == http.StatusOK &&

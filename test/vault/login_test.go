@@ -43,7 +43,7 @@ func (w *world) open(t testing.TB, s settings) *login.Lease {
 	if err := sdk.Decode(s.json(t), &decoded); err != nil {
 		t.Fatal(err)
 	}
-	l, err := w.pool.Open(decoded.Server, decoded.Choice)
+	l, err := w.pool.Open(t.Context(), decoded.Server, decoded.Choice)
 	if err != nil {
 		t.Fatal(err)
 	}

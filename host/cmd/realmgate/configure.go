@@ -37,6 +37,14 @@ func read(files []string, flags map[string]any) (*config.Config, config.Diagnost
 	return config.Load(config.Options{Files: files, Environ: os.Environ(), Flags: flags, Default: config.Default(), DefaultName: config.DefaultName})
 }
 
+// at gives the place of a diagnostic as a pair for a log; nothing if it has none.
+func at(d config.Diagnostic) []any {
+	if place := d.Place(); place != "" {
+		return []any{"at", place}
+	}
+	return nil
+}
+
 // report prints diagnostics and gives an error that is already shown if one of them is an error.
 func report(std streams, diags config.Diagnostics) error {
 	if err := diags.Write(std.err); err != nil {

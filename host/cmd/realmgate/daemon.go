@@ -5,10 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -21,6 +19,7 @@ import (
 	"github.com/realmgate/realmgate/host/directory"
 	"github.com/realmgate/realmgate/host/generation"
 	"github.com/realmgate/realmgate/host/limit"
+	"github.com/realmgate/realmgate/host/lock"
 	"github.com/realmgate/realmgate/host/metrics"
 	"github.com/realmgate/realmgate/host/reload"
 	"github.com/realmgate/realmgate/host/remember"
@@ -57,14 +56,10 @@ func open(ctx context.Context, std streams, cfg *config.Config, log hclog.Logger
 	if r.directory, err = directory.Open(ctx, dir); err != nil {
 		return r, err
 	}
-	if r.first.Sources, err = sources(cfg); err != nil {
+	if r.first.Sources, r.first.Lock, err = sources(cfg); err != nil {
 		return r, err
 	}
-	if len(r.first.Sources) > 0 && r.first.Sources[0].Pin != nil {
-		r.log.Info("plugins are locked: nothing runs but what the lock file has", "file", lockPath(cfg))
-	} else {
-		r.log.Info("plugins are not locked: there is no lock file", "file", lockPath(cfg))
-	}
+	r.log.Info(r.first.Lock.String())
 	if r.catalog, err = catalog.New(catalog.Options{
 		Logger: r.log, Version: version, Directory: r.directory, AccessKeys: r.directory, Refused: tellRefused(r.audit), RuntimeDir: os.Getenv("RUNTIME_DIRECTORY"),
 	}); err != nil {
@@ -82,6 +77,9 @@ func open(ctx context.Context, std streams, cfg *config.Config, log hclog.Logger
 	deps := r.build
 	deps.Plugins = r.first.Set
 	gen, diags := generation.Build(ctx, cfg, deps)
+	if gen == nil { // else whoever opens says how it is
+		diags = append(r.notStarted(cfg), diags...).Sort()
+	}
 	if err := report(std, diags); err != nil {
 		return r, err
 	}
@@ -126,18 +124,6 @@ func (r *rooms) close(ctx context.Context, limit time.Duration) error {
 	return errors.Join(errs...)
 }
 
-// broken gives the realms that could not be served at the start, as one error.
-func (r *rooms) broken() error {
-	state := r.first.Held.Realms()
-	var errs []error
-	for _, name := range slices.Sorted(maps.Keys(state)) {
-		if err := state[name]; err != nil {
-			errs = append(errs, fmt.Errorf("realm %s is not served: %w", name, err))
-		}
-	}
-	return errors.Join(errs...)
-}
-
 // check asks every part that the start has made whether it can do its work now.
 func (r *rooms) check(ctx context.Context) config.Diagnostics {
 	return r.first.Held.Check(ctx, r.first.Held.Parts())
@@ -150,10 +136,10 @@ func logger(c config.Log, std streams) hclog.Logger {
 }
 
 // sources lists the plugins of a configuration. With a lock file nothing runs that it does not have.
-func sources(cfg *config.Config) ([]catalog.Source, error) {
+func sources(cfg *config.Config) ([]catalog.Source, lock.State, error) {
 	all, err := unpinned(cfg)
 	if err != nil {
-		return nil, err
+		return nil, lock.State{}, err
 	}
 	return pin(cfg, all)
 }

@@ -33,22 +33,26 @@ func lockCommand(cfg *config.Config) (string, error) {
 	return out, nil
 }
 
-// pin gives each source what the lock file says of it, if there is a lock file.
-func pin(cfg *config.Config, sources []catalog.Source) ([]catalog.Source, error) {
-	path := lockPath(cfg)
+// pin gives each source what the lock file says of it, if there is a lock file, and says whether there is.
+func pin(cfg *config.Config, sources []catalog.Source) ([]catalog.Source, lock.State, error) {
+	path, err := filepath.Abs(lockPath(cfg))
+	if err != nil {
+		return nil, lock.State{}, err
+	}
+	state := lock.State{File: path}
+	if state.Command, err = lockCommand(cfg); err != nil {
+		return nil, state, err
+	}
 	f, err := lock.Read(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return sources, nil
+		return sources, state, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, state, err
 	}
-	update, err := lockCommand(cfg)
-	if err != nil {
-		return nil, err
-	}
+	state.InForce, state.Entries = true, len(f.Plugins)
 	for i := range sources {
-		sources[i].Pin = &catalog.Pin{File: path, Update: update + " --update " + sources[i].Name, Entry: f.Find(sources[i].Name)}
+		sources[i].Pin = &catalog.Pin{File: path, Update: state.Command + " --update " + sources[i].Name, Entry: f.Find(sources[i].Name)}
 	}
-	return sources, nil
+	return sources, state, nil
 }

@@ -59,13 +59,19 @@ func (m *moody) Check(context.Context) error {
 	return nil
 }
 
-// moodyPlugin ends or falls silent when its environment says so.
+// moodyPlugin ends or falls silent when its environment says so, and the file DOOM is there.
 func moodyPlugin() {
+	doom := func(end func()) {
+		for _, err := os.Stat(os.Getenv("DOOM")); err != nil; _, err = os.Stat(os.Getenv("DOOM")) {
+			time.Sleep(5 * time.Millisecond)
+		}
+		end()
+	}
 	switch os.Getenv("MOOD") {
 	case "dies":
-		time.AfterFunc(time.Second, func() { os.Exit(7) })
+		go doom(func() { os.Exit(7) })
 	case "silent":
-		time.AfterFunc(time.Second, func() { _ = syscall.Kill(os.Getpid(), syscall.SIGSTOP) })
+		go doom(func() { _ = syscall.Kill(os.Getpid(), syscall.SIGSTOP) })
 	case "mute":
 		fmt.Println("no plugin at all")
 		os.Exit(0)

@@ -35,17 +35,21 @@ func (p pluginList) Run(ctx context.Context, c *cli, std streams) error {
 }
 
 func pluginRows(w io.Writer, plugins []admin.Plugin) {
-	row(w, "NAME", "VERSION", "SHA256", "STATE", "SINCE", "PID", "RESTARTS", "INSTANCES", "CALLS", "OFFERS")
+	row(w, "NAME", "VERSION", "SHA256", "STATE", "SERVES", "SINCE", "PID", "RESTARTS", "INSTANCES", "CALLS", "OFFERS")
 	for _, p := range plugins {
 		offers := make([]string, len(p.Implementations))
 		for i, x := range p.Implementations {
 			offers[i] = x.Kind + "/" + x.Type
 		}
-		pid := "-"
+		pid, serves := "-", "-"
 		if p.PID != 0 {
 			pid = strconv.Itoa(p.PID)
 		}
-		row(w, pluginName(p), cmp.Or(p.Version, "-"), cmp.Or(fmt.Sprintf("%.12s", p.Digest), "-"), p.State, time.Since(p.Since).Round(time.Second), pid, p.Restarts, p.Instances, p.Calls, list(offers))
+		if p.Serves {
+			serves = "yes"
+		}
+		row(w, pluginName(p), cmp.Or(p.Version, "-"), cmp.Or(fmt.Sprintf("%.12s", p.Digest), "-"), p.State, serves, time.Since(p.Since).Round(time.Second),
+			pid, p.Restarts, p.Instances, p.Calls, list(offers))
 	}
 	for _, p := range plugins { // behind the table, whose columns a long text would move
 		if p.Reason != "" {
@@ -57,6 +61,19 @@ func pluginRows(w io.Writer, plugins []admin.Plugin) {
 		}
 		if len(p.ClosedTo) > 0 {
 			fmt.Fprintf(w, "\n%s is not called for %s: there was no answer in time too often, or it ended instead\n", pluginName(p), some(p.ClosedTo))
+		}
+		outboundRows(w, p)
+	}
+}
+
+// outboundRows tells which other servers a plugin leaves alone.
+func outboundRows(w io.Writer, p admin.Plugin) {
+	for _, o := range p.Outbound {
+		for _, s := range o.Servers {
+			fmt.Fprintf(w, "\n%s, %s leaves %s alone for %v: it %s\n", pluginName(p), o.Part, s.Server, time.Since(s.Since).Round(time.Second), s.Reason)
+		}
+		if more := o.Open - len(o.Servers); more > 0 {
+			fmt.Fprintf(w, "\n%s, %s leaves %d further servers alone\n", pluginName(p), o.Part, more)
 		}
 	}
 }

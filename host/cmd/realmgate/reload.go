@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/http"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/hashicorp/go-hclog"
@@ -85,13 +88,15 @@ func (r *rooms) watch(ctx context.Context, files []string) {
 		return paths
 	}, r.reloader.Turns, func(changed []string) {
 		log.Info("changed: reloading the configuration", "paths", list(changed))
-		_, _ = r.reloader.Reload(ctx, reload.Options{}) // it tells the log what comes of it
+		_, _ = r.reloader.Reload(ctx, reload.Options{}, nil) // it tells the log what comes of it
 	})
 }
 
 // reload serves a reload that came over the admin socket.
-func (r *rooms) reload(ctx context.Context, o admin.ReloadOptions) (admin.ReloadReport, error) {
-	got, err := r.reloader.Reload(ctx, reload.Options(o))
+func (r *rooms) reload(ctx context.Context, o admin.ReloadOptions, watched func(admin.ReloadWatched)) (admin.ReloadReport, error) {
+	got, err := r.reloader.Reload(ctx, reload.Options(o), func(w reload.Watched) {
+		watched(admin.ReloadWatched{Plugins: w.Plugins, Seconds: w.For.Seconds()})
+	})
 	out := admin.ReloadReport{
 		DryRun: o.DryRun, Plugins: admin.PluginChanges{Started: got.Plugins.Started, Stopped: got.Plugins.Stopped, Lost: got.Plugins.Lost},
 		Unserved: got.Unserved, Unavailable: got.Unavailable,
@@ -109,6 +114,9 @@ func (r *rooms) reload(ctx context.Context, o admin.ReloadOptions) (admin.Reload
 		}
 		out.Blocks = append(out.Blocks, x)
 	}
+	if errors.Is(err, reload.ErrStopping) {
+		err = &admin.Error{Status: http.StatusServiceUnavailable, Code: admin.CodeStopping, Message: err.Error()}
+	}
 	return out, err
 }
 
@@ -117,6 +125,7 @@ type reloadCmd struct {
 	DryRun           bool `help:"Check the configuration, with the plugins that it names, and print what would change. Nothing does."`
 	Fresh            bool `help:"Build every part anew, also those whose settings have not changed."`
 	AllowUnavailable bool `help:"Reload also if a part cannot do its work now, or a plugin does not start; without it that is refused, unless it was so before."`
+	WithoutLock      bool `help:"Reload also if the lock file of the plugins is gone that was in force: from then on every plugin runs that is there."`
 }
 
 // Run has the daemon take its configuration, and prints what has changed.
@@ -125,7 +134,9 @@ func (r reloadCmd) Run(ctx context.Context, c *cli, std streams) error {
 	if err != nil {
 		return err
 	}
-	got, err := cl.Reload(ctx, admin.ReloadOptions{DryRun: r.DryRun, Fresh: r.Fresh, AllowUnavailable: r.AllowUnavailable})
+	got, err := cl.Reload(ctx, admin.ReloadOptions{DryRun: r.DryRun, Fresh: r.Fresh, AllowUnavailable: r.AllowUnavailable, WithoutLock: r.WithoutLock}, func(w admin.ReloadWatched) {
+		fmt.Fprintf(std.err, "the new configuration serves; watching %s for %v\n", strings.Join(w.Plugins, ", "), time.Duration(w.Seconds*float64(time.Second)))
+	})
 	if err != nil {
 		if e, ok := errors.AsType[*admin.Error](err); ok && e.Code == admin.CodeRefused { // by a daemon that serves on
 			return fmt.Errorf("not reloaded; the daemon serves what it did before\n%w", err)

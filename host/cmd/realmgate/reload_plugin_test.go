@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/realmgate/realmgate/host/admin"
 )
 
 // rebuild changes the bytes of a plugin's binary, as an upgrade does: a new file takes its name.
@@ -67,25 +69,39 @@ func TestRequestsKeepTheirGeneration(t *testing.T) {
 func TestReloadSwitchesBack(t *testing.T) {
 	for mood, why := range map[string]string{"dies": "exit status 7", "silent": "does not answer"} {
 		t.Run(mood, func(t *testing.T) {
-			d := start(t, moodyConfig(testPlugin(t, "moody"), "one"))
+			d := start(t, strings.Replace(moodyConfig(testPlugin(t, "moody"), "one"), `"2s"`, `"5s"`, 1))
 			old := d.pids()
-			d.edit(`"good"`, `"`+mood+`"`)
+			doom := filepath.Join(t.TempDir(), "doom")
+			d.edit(`"good"`, `"`+mood+`", DOOM = "`+doom+`"`)
 			d.edit(`tag  = "one"`, `tag  = "two"`)
 			d.edit(`realm "calm" {}`, "realm \"calm\" {}\nrealm \"more\" {}\nlog {\n  level = \"debug\"\n}\n")
 			out := make(chan string, 1)
 			go func() { out <- d.refused("reload") }()
 			await(t, func() bool { return d.check("mood", "x").reason() == "two" }) // it serves for a while
-			has(t, <-out, "switched back to the former configuration", "plugin moody", why)
+			both, one := d.pids()["moody"], d.pidsOf(func(p admin.Plugin) bool { return p.Serves })
+			if len(both) != 2 || len(one["moody"]) != 1 || one["moody"][0] == old["moody"][0] || len(one["default"]) != 1 {
+				t.Errorf("while it is watched there are %v, of which %v serve; before %v", both, one, old)
+			}
+			if err := os.WriteFile(doom, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			has(t, <-out, "the new configuration serves; watching moody for 5s\n", "switched back to the former configuration: ", "config.hcl:13:1: plugin moody: ", why, `13 | plugin "moody" {`)
 			d.answers(t, "one")
 			if a := d.check("more", ""); a.status != 404 {
 				t.Errorf("a realm of the configuration that was taken back: %d %s", a.status, a.text)
+			}
+			if one := d.pidsOf(func(p admin.Plugin) bool { return p.Serves }); len(one["moody"]) != 1 || one["moody"][0] != old["moody"][0] {
+				t.Errorf("switched back, %v serve; before %v", one, old)
 			}
 			await(t, func() bool { return len(d.pids()["moody"]) == 1 })
 			if now := d.pids(); now["moody"][0] != old["moody"][0] || now["default"][0] != old["default"][0] {
 				t.Errorf("processes %v, before %v", now, old)
 			}
 			has(t, d.audit(), `"event":"config.reload","outcome":"failed"`)
-			d.edit(`"`+mood+`"`, `"good"`)
+			if strings.Contains(d.audit(), `plugin \"moody\" {`) {
+				t.Error("the audit log has lines of the configuration")
+			}
+			d.edit(`"`+mood+`", DOOM = "`+doom+`"`, `"good"`)
 			has(t, d.command("reload"), "tag")
 			d.answers(t, "two")
 		})
@@ -183,9 +199,10 @@ func TestReloadKeepsRealms(t *testing.T) {
 	d := start(t, moodyConfig(testPlugin(t, "moody"), "one")+"plugin \"gone\" {\n  path = \"/nonexistent/gone\"\n}\n")
 	d.edit(`type = "moody"`, `type = "mooody"`)
 	for _, args := range [][]string{{"reload", "--dry-run"}, {"reload"}} {
-		has(t, d.refused(args...), `realm "mood" would not be served`, `"mooody"`)
+		has(t, d.refused(args...), `realm "mood" would not be served`, `config.hcl:22:7: warning: no plugin offers a token-broker of type "mooody"`, `Did you mean "moody"?`)
 	}
 	d.answers(t, "one")
+	has(t, d.command("reload", "--allow-unavailable"), `config.hcl:22:7: warning: no plugin offers a token-broker of type "mooody"`, "realm mood: served until now, and not any more")
 }
 
 // Only what changed is made anew: a part whose settings are the same goes on in its process, unless --fresh is asked for.

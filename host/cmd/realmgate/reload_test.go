@@ -72,13 +72,19 @@ func has(t *testing.T, text string, parts ...string) {
 // pids gives the processes of the plugins by name, as the daemon lists them.
 func (d *gate) pids() map[string][]int {
 	d.t.Helper()
+	return d.pidsOf(func(admin.Plugin) bool { return true })
+}
+
+// pidsOf gives those of some plugins.
+func (d *gate) pidsOf(these func(admin.Plugin) bool) map[string][]int {
+	d.t.Helper()
 	var got []admin.Plugin
 	if err := json.Unmarshal(d.output("plugin", "list", "--json", "--socket", "admin.sock"), &got); err != nil {
 		d.t.Fatal(err)
 	}
 	out := map[string][]int{}
 	for _, p := range got {
-		if p.PID != 0 {
+		if p.PID != 0 && these(p) {
 			out[p.Name] = append(out[p.Name], p.PID)
 		}
 	}
@@ -269,17 +275,29 @@ func TestWatch(t *testing.T) {
 // A lock file that comes, and goes, takes no new process: what a plugin remembers, such as keys, lives on.
 func TestLockTakesNoNewProcess(t *testing.T) {
 	d := start(t, "realm \"demo\" {}\n")
-	has(t, d.log.String(), "plugins are not locked")
+	file := filepath.Join(d.dir, "realmgate.lock.json")
+	has(t, d.log.String(), "plugins are not locked: there is no lock file "+file)
 	token, old := d.rootToken("demo"), d.pids()
 	d.command("plugin", "lock")
 	has(t, d.command("reload", "--dry-run"), "nothing would change")
 	has(t, d.log.String(), "a dry run of a reload begins", "the dry run has ended")
 	has(t, d.command("reload"), "nothing changed")
-	if err := os.Remove(filepath.Join(d.dir, "realmgate.lock.json")); err != nil {
+	locked := "plugins are locked: nothing runs but the one in the lock file " + file
+	await(t, func() bool { return strings.Contains(d.log.String(), locked) })
+	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}
-	has(t, d.command("reload"), "the lock file of the plugins is gone", "nothing changed")
-	await(t, func() bool { return strings.Contains(d.log.String(), "the lock file of the plugins is gone") })
+	for _, args := range [][]string{{"reload"}, {"reload", "--allow-unavailable"}, {"reload", "--dry-run"}} {
+		has(t, d.refused(args...), "the lock file "+file+" is gone", "realmgate plugin lock --config "+filepath.Join(d.dir, "config.hcl")+".", "realmgate reload --without-lock")
+	}
+	has(t, d.command("reload", "--without-lock"), "the lock file "+file+" is gone: from now on every plugin runs", "nothing changed")
+	await(t, func() bool { return strings.Contains(d.log.String(), "is gone: from now on every plugin runs") })
+	has(t, d.command("reload"), "nothing changed") // it is no news any more
+	d.command("plugin", "lock")
+	if err := d.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	await(t, func() bool { return strings.Count(d.log.String(), locked) == 2 })
 	if now := d.pids(); len(old["default"]) != 1 || len(now["default"]) != 1 || now["default"][0] != old["default"][0] {
 		t.Errorf("processes %v, before %v", now, old)
 	}

@@ -9,7 +9,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -80,7 +79,7 @@ func (s serveCmd) Run(ctx context.Context, c *cli, std streams) (err error) {
 		err = errors.Join(err, r.close(context.WithoutCancel(ctx), max(cfg.ShutdownGrace, closeLimit)))
 	}()
 	r.log.Info("configuration loaded", "from", name, "realms", len(cfg.Realms), "tenants", len(cfg.Tenants))
-	if err := r.fit(ctx, s.Strict); err != nil {
+	if err := r.fit(ctx, std, s.Strict); err != nil {
 		return err
 	}
 	srv, err := r.server(cfg, listeners)
@@ -131,18 +130,16 @@ func (r *rooms) endReloads(ctx context.Context, limit time.Duration) {
 
 // fit says what is wrong with what was built: as an error to a strict start, to the log otherwise. What a part needs elsewhere is
 // then not waited for.
-func (r *rooms) fit(ctx context.Context, strict bool) error {
+func (r *rooms) fit(ctx context.Context, std streams, strict bool) error {
 	broken := r.broken()
 	if strict {
-		if broken != nil {
-			return broken
+		if len(broken) == 0 {
+			broken = r.check(ctx)
 		}
-		return r.check(ctx).Err()
+		return report(std, broken)
 	}
-	if broken != nil {
-		for line := range strings.SplitSeq(broken.Error(), "\n") {
-			r.log.Error(line)
-		}
+	for _, d := range broken {
+		r.log.Error(d.Summary, at(d)...)
 	}
 	_, leave := r.holder.Enter() // a reload may come before the answers
 	go func() {
@@ -281,14 +278,21 @@ func (r *rooms) pluginList() []admin.Plugin {
 	var out []admin.Plugin
 	for _, s := range r.catalog.Plugins() {
 		p := admin.Plugin{
-			Name: s.Name, For: s.For, Version: s.Version, Path: s.Path, Digest: s.Digest, State: string(s.State), Since: s.Since, PID: s.PID, Restarts: s.Restarts,
-			Instances: s.Instances, Calls: s.Calls, Stuck: s.Stuck, BreakerOpen: s.BreakerOpen, ClosedTo: s.ClosedTo, Reason: s.LastError,
+			Name: s.Name, For: s.For, Version: s.Version, Path: s.Path, Digest: s.Digest, State: string(s.State), Since: s.Since, Serves: s.Serves, PID: s.PID,
+			Restarts: s.Restarts, Instances: s.Instances, Calls: s.Calls, Stuck: s.Stuck, BreakerOpen: s.BreakerOpen, ClosedTo: s.ClosedTo, Reason: s.LastError,
 		}
 		if s.LastError != "" {
 			p.ReasonTime = &s.LastErrorAt
 		}
 		for _, o := range s.Offers {
 			p.Implementations = append(p.Implementations, admin.Implementation{Kind: o.Kind.String(), Type: o.Type})
+		}
+		for _, o := range s.Outbound {
+			x := admin.Outbound{Part: o.Part, Openings: o.Openings, Open: o.Open}
+			for _, l := range o.Servers {
+				x.Servers = append(x.Servers, admin.LeftAlone{Server: l.Authority, Since: l.Since, Reason: l.Why})
+			}
+			p.Outbound = append(p.Outbound, x)
 		}
 		out = append(out, p)
 	}
@@ -332,7 +336,7 @@ func (r *rooms) hangups(ctx context.Context, hangup <-chan os.Signal, attached b
 				return
 			}
 			r.log.Info("SIGHUP: reloading the configuration")
-			_, _ = r.reloader.Reload(ctx, reload.Options{}) // it tells the log what comes of it
+			_, _ = r.reloader.Reload(ctx, reload.Options{}, nil) // it tells the log what comes of it
 		case <-ctx.Done():
 			return
 		}

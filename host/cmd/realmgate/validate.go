@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/realmgate/realmgate/host/catalog"
 	"github.com/realmgate/realmgate/host/directory"
 )
 
@@ -37,17 +36,16 @@ func (v validateCmd) Run(ctx context.Context, c *cli, std streams) (err error) {
 	if err != nil {
 		return err
 	}
-	problems := []error{r.broken()}
+	problems := r.broken()
 	if v.Check {
-		problems = append(problems, r.check(ctx).Err())
+		problems = append(problems, r.check(ctx)...)
 	}
-	for _, p := range r.catalog.Plugins() {
-		if p.State == catalog.StateFailed { // also one that no realm names: the operator wants to know
-			problems = append(problems, errors.New(p.LastError))
-		}
-	}
-	if err := errors.Join(append(problems, r.close(ctx, closeLimit))...); err != nil {
+	shown := report(std, problems.Sort())
+	if err := r.close(ctx, closeLimit); err != nil {
 		return err
+	}
+	if shown != nil {
+		return shown
 	}
 	if len(cfg.Realms) == 0 {
 		fmt.Fprintln(std.err, "warning: the configuration has no realm: it answers nobody")

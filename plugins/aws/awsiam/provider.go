@@ -33,7 +33,7 @@ type Provider struct {
 
 // NewProvider checks the settings. It asks nobody.
 func NewProvider(ctx context.Context, setup sdk.Setup, s Settings) (*Provider, error) {
-	c, err := s.Client(client.Endpoint{URL: s.STSEndpoint, URLKey: "sts_endpoint"})
+	c, err := s.Client(ctx, "aws-iam", client.Endpoint{URL: s.STSEndpoint, URLKey: "sts_endpoint"})
 	if err := errors.Join(s.check(), err); err != nil {
 		return nil, err
 	}
@@ -54,6 +54,7 @@ func NewProvider(ctx context.Context, setup sdk.Setup, s Settings) (*Provider, e
 // Close ends what the provider has under way.
 func (p *Provider) Close() error {
 	p.stop()
+	p.http.CloseIdleConnections()
 	return nil
 }
 

@@ -45,6 +45,12 @@ func (x *tenant) advance(d time.Duration) { x.at.Add(int64(d)) }
 // newTenant makes a tenant that asks an STS; an empty URL means that of AWS.
 func newTenant(t testing.TB, sts string, change map[string]any) *tenant {
 	t.Helper()
+	return newTenantIn(t.Context(), t, sts, change)
+}
+
+// newTenantIn is newTenant in the context of a constructor.
+func newTenantIn(ctx context.Context, t testing.TB, sts string, change map[string]any) *tenant {
+	t.Helper()
 	s := map[string]any{"audience": audience}
 	if sts != "" {
 		s["sts_endpoint"] = sts
@@ -58,7 +64,7 @@ func newTenant(t testing.TB, sts string, change map[string]any) *tenant {
 	if err != nil {
 		t.Fatal(err)
 	}
-	impl, err := sdk.IdentityProviderType("aws-iam", awsiam.NewProvider).Build(t.Context(), sdk.Setup{Tenant: "t", RolePrefix: "PRINCIPAL_ROLE:"}, raw)
+	impl, err := sdk.IdentityProviderType("aws-iam", awsiam.NewProvider).Build(ctx, sdk.Setup{Tenant: "t", RolePrefix: "PRINCIPAL_ROLE:"}, raw)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/realmgate/realmgate/plugins/aws/internal/ascii"
+	"github.com/realmgate/realmgate/sdk/breaker"
 	"github.com/realmgate/realmgate/sdk/egress"
 )
 
@@ -23,6 +24,7 @@ type Failure struct {
 	Service string
 	Code    string // e.g. AccessDenied; empty if the service did not give one
 	Status  int    // HTTP; 0 without an answer
+	Alone   bool   // it was not asked: it failed again and again
 	text    string
 }
 
@@ -73,6 +75,8 @@ func FailureOf(service string, err error) *Failure {
 	case errors.Is(err, egress.ErrRefused), errors.Is(err, egress.ErrTooLong):
 		f.Code, f.Status = "", 0
 		f.text = "cannot be asked: " + innermost(err)
+	case errors.Is(err, breaker.ErrOpen) && errors.As(err, &to):
+		f.Alone, f.text = true, "was not asked: "+to.Err.Error()
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &to) && to.Timeout():
 		f.text = "does not answer in time"
 	case errors.As(err, &to):

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -10,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 
 	"github.com/realmgate/realmgate/sdk"
+	"github.com/realmgate/realmgate/sdk/breaker"
 	"github.com/realmgate/realmgate/sdk/egress"
 )
 
@@ -35,8 +37,9 @@ const (
 	maxAnswer = 1 << 20
 )
 
-// Client builds the HTTP client. Faults name the key.
-func (s *Settings) Client(e Endpoint) (*http.Client, error) {
+// Client builds the HTTP client of a part, by whose type its breakers are counted. Faults name the key. The context is that of a
+// constructor.
+func (s *Settings) Client(ctx context.Context, part string, e Endpoint) (*http.Client, error) {
 	var faults []error
 	deny := egress.Default()
 	if s.Deny != nil {
@@ -60,7 +63,7 @@ func (s *Settings) Client(e Endpoint) (*http.Client, error) {
 	}
 	// The environment has a proxy only if the operator put it into the plugin's block.
 	c := egress.NewClient(egress.Options{Deny: deny, RootCAs: roots, Timeout: s.Timeout.Std(), EnvironmentProxy: true})
-	c.Transport = egress.Bound(c.Transport, maxAnswer)
+	c.Transport = breaker.OutboundOf(ctx).Transport(part, egress.Bound(c.Transport, maxAnswer), egress.Theirs)
 	return c, nil
 }
 
@@ -84,7 +87,16 @@ func (e Endpoint) State() aws.FIPSEndpointState {
 func Retryer() aws.Retryer {
 	return retry.NewStandard(func(o *retry.StandardOptions) {
 		o.MaxAttempts, o.MaxBackoff = 2, 500*time.Millisecond
+		o.Retryables = append([]retry.IsErrorRetryable{retry.IsErrorRetryableFunc(notLeftAlone)}, o.Retryables...)
 	})
+}
+
+// notLeftAlone has nobody wait for a second try where there was no first one.
+func notLeftAlone(err error) aws.Ternary {
+	if errors.Is(err, breaker.ErrOpen) {
+		return aws.FalseTernary
+	}
+	return aws.UnknownTernary
 }
 
 func checkEndpoint(text string, deny egress.List) error {

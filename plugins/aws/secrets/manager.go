@@ -30,8 +30,8 @@ type Manager struct {
 }
 
 // NewManager checks the settings. The service is asked when a secret is first wanted.
-func NewManager(_ context.Context, _ sdk.Setup, s ManagerSettings) (*Manager, error) {
-	st, err := newStore(s.Settings)
+func NewManager(ctx context.Context, _ sdk.Setup, s ManagerSettings) (*Manager, error) {
+	st, err := newStore(ctx, "aws-secrets-manager", s.Settings)
 	const day = 24 * time.Hour
 	if w := s.RecoveryWindow.Std(); w != 0 && (w < 7*day || w > 30*day || w%day != 0) {
 		err = errors.Join(err, sdk.At(errors.New("the window is PT0S, or whole days between P7D and P30D"), "recovery_window"))

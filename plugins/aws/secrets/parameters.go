@@ -21,8 +21,8 @@ import (
 type Parameters struct{ *store }
 
 // NewParameters checks the settings. The service is asked when a secret is first wanted.
-func NewParameters(_ context.Context, _ sdk.Setup, s Settings) (*Parameters, error) {
-	st, err := newStore(s)
+func NewParameters(ctx context.Context, _ sdk.Setup, s Settings) (*Parameters, error) {
+	st, err := newStore(ctx, "aws-ssm-parameters", s)
 	if err != nil {
 		return nil, err
 	}

@@ -37,19 +37,19 @@ var regionPattern = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$`)
 type store struct {
 	settings Settings
 	http     *http.Client
-	chain    identity.Chain
+	chain    *identity.Chain
 	timeout  time.Duration
 }
 
-func newStore(s Settings) (*store, error) {
-	h, err := s.Client(s.endpoint())
+func newStore(ctx context.Context, part string, s Settings) (*store, error) {
+	h, err := s.Client(ctx, part, s.endpoint())
 	if !regionPattern.MatchString(s.Region) {
 		err = errors.Join(err, sdk.At(errors.New("it is not the name of a region, e.g. eu-central-1"), "region"))
 	}
 	if err != nil {
 		return nil, err
 	}
-	return &store{settings: s, http: h, timeout: s.Timeout.Std()}, nil
+	return &store{settings: s, http: h, chain: identity.NewChain(ctx, part), timeout: s.Timeout.Std()}, nil
 }
 
 func (s *Settings) endpoint() client.Endpoint {

@@ -18,6 +18,8 @@ import (
 )
 
 const (
+	// A wish that has no session is asked about again after firstBackoff, then at twice the distance each time. This is beside the
+	// breaker of STS, which is for all: what STS says no to is one wish, at the first time already, or a caller who asks too often.
 	firstBackoff = 250 * time.Millisecond
 	lastBackoff  = 5 * time.Second
 	// throttledBackoff is the first one where STS wants fewer questions.
@@ -171,7 +173,7 @@ func (s *sessions) begin(ctx context.Context, k key, e *entry, ask func(context.
 			if sdk.AsDenial(f.err) != nil {
 				e.session = session{} // it was taken away
 			}
-			if e.session.keys.HasKeys() {
+			if e.session.keys.HasKeys() && !isAlone(f.err) { // that it is left alone is logged by itself
 				log.Warn("a session cannot be renewed; the former one goes on until its end", "error", f.err, "ends", e.session.keys.Expires.UTC())
 			}
 			return
@@ -182,11 +184,21 @@ func (s *sessions) begin(ctx context.Context, k key, e *entry, ask func(context.
 	})
 }
 
+// isAlone says whether STS was not asked since it failed again and again.
+func isAlone(err error) bool {
+	var f *client.Failure
+	return errors.As(err, &f) && f.Alone
+}
+
 // fail leaves STS alone for a while.
 func (e *entry) fail(err error, now time.Time) {
 	first, last := firstBackoff, lastBackoff
 	var f *client.Failure
-	if errors.As(err, &f) && f.Throttled() {
+	switch {
+	case isAlone(err): // nothing was tried
+		e.failed = err
+		return
+	case errors.As(err, &f) && f.Throttled():
 		first, last = throttledBackoff, lastThrottled
 	}
 	e.failed, e.notBefore = err, now.Add(min(first<<min(e.failures, 10), last))

@@ -10,6 +10,9 @@ import (
 	"github.com/realmgate/realmgate/sdk"
 )
 
+// part is what the breakers are counted by.
+const part = "sigv4"
+
 // Settings of the vendor.
 type Settings struct {
 	client.Settings

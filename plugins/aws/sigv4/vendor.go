@@ -18,7 +18,7 @@ type Vendor struct {
 	settings Settings
 	sts      asker
 	sessions *sessions
-	chain    identity.Chain
+	chain    *identity.Chain
 	now      func() time.Time
 }
 
@@ -29,15 +29,15 @@ func NewVendor(ctx context.Context, setup sdk.Setup, s Settings) (*Vendor, error
 
 // NewVendorAt gives a constructor of vendors that go by another clock: signatures bear its time.
 func NewVendorAt(now func() time.Time) sdk.New[Settings, *Vendor] {
-	return func(_ context.Context, setup sdk.Setup, s Settings) (*Vendor, error) {
+	return func(ctx context.Context, setup sdk.Setup, s Settings) (*Vendor, error) {
 		if t := setup.AuthenticationType; t != "" && t != authenticationType {
 			return nil, fmt.Errorf("this vendor is for the authentication type %s, not for %s", authenticationType, t)
 		}
-		http, err := s.Client(s.endpoint())
+		http, err := s.Client(ctx, part, s.endpoint())
 		if err := errors.Join(s.check(), err); err != nil {
 			return nil, err
 		}
-		v := &Vendor{settings: s, sts: asker{http: http, endpoint: s.endpoint(), now: now}, now: now}
+		v := &Vendor{settings: s, chain: identity.NewChain(ctx, part), sts: asker{http: http, endpoint: s.endpoint(), now: now}, now: now}
 		v.sessions, err = newSessions(s.MaxSessions, s.ExpiryWindow.Std(), s.Timeout.Std(), now)
 		return v, err
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/realmgate/realmgate/plugins/aws/internal/awstest"
 	"github.com/realmgate/realmgate/sdk"
+	"github.com/realmgate/realmgate/sdk/breaker"
 )
 
 const (
@@ -34,10 +35,11 @@ func (f *fixture) realm(r string) sdk.VendRequest { return request(r, nil) }
 // fixture is a vendor in front of a STS that can misbehave.
 type fixture struct {
 	*Vendor
-	sts     *awstest.STS
-	secrets *awstest.Secrets
-	clock   *clock
-	ctx     context.Context
+	sts      *awstest.STS
+	secrets  *awstest.Secrets
+	clock    *clock
+	outbound *breaker.Outbound
+	ctx      context.Context
 }
 
 func newFixture(t *testing.T, change func(*Settings)) *fixture {
@@ -55,7 +57,8 @@ func newFixture(t *testing.T, change func(*Settings)) *fixture {
 	if change != nil {
 		change(&s)
 	}
-	v, err := NewVendorAt(f.clock.now)(t.Context(), sdk.Setup{AuthenticationType: "SIGV4"}, s)
+	f.outbound = breaker.NewOutbound(breaker.Config{Now: f.clock.now}, nil)
+	v, err := NewVendorAt(f.clock.now)(breaker.WithOutbound(t.Context(), f.outbound), sdk.Setup{AuthenticationType: "SIGV4"}, s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -263,6 +266,35 @@ func TestSTSDown(t *testing.T) {
 	f.clock.forward(time.Minute)
 	if got, err := vend(); err != nil || got == "secret-1" {
 		t.Fatalf("after STS is back: %q, %v", got, err)
+	}
+}
+
+// After some realms have found out that STS is down no other waits for it, and none rests beyond the time that STS is left alone.
+func TestSTSThatIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, nil)
+	f.sts.Do(down)
+	for n := range 3 { // of two tries
+		if _, err := f.Vend(f.ctx, f.realm(fmt.Sprint("r", n))); err == nil || sdk.AsDenial(err) != nil {
+			t.Fatal(err)
+		}
+	}
+	asked := len(f.sts.Asked())
+	for range 5 {
+		if _, err := f.Vend(f.ctx, f.realm("another")); err == nil || sdk.AsDenial(err) != nil || !strings.Contains(err.Error(), "STS was not asked: ") {
+			t.Errorf("%v", err)
+		}
+	}
+	if n := len(f.sts.Asked()) - asked; n != 0 {
+		t.Errorf("STS was asked %d times", n)
+	}
+	if r, _ := f.outbound.Report(); len(r.Parts) != 1 || r.Parts[0].Part != "sigv4" || r.Parts[0].Open != 1 {
+		t.Errorf("%+v", r)
+	}
+	f.sts.Do(nil)
+	f.clock.forward(time.Second)
+	if _, err := f.Vend(f.ctx, f.realm("another")); err != nil {
+		t.Errorf("STS is back: %v", err)
 	}
 }
 

@@ -16,12 +16,15 @@ import (
 	"time"
 
 	"github.com/realmgate/realmgate/sdk"
+	"github.com/realmgate/realmgate/sdk/breaker"
+	"github.com/realmgate/realmgate/sdk/egress"
 )
 
 const (
 	maxAnswer = 256 << 10
 	// patience is how many requests in a row may fail before the endpoint is left alone for a while: one token alone, for
-	// which it fails, must not keep it from all others.
+	// which it fails, must not keep it from all others. This is beside the breaker of the server, which is that of other tenants
+	// too: it is also for an endpoint that answers, but does not accept this client, or makes no sense.
 	patience     = 3
 	firstBackoff = 250 * time.Millisecond
 	lastBackoff  = 5 * time.Second
@@ -37,22 +40,22 @@ type endpoint struct {
 	client         *http.Client
 	at, id, method string
 	budget         *budget
+	rest           *breaker.Breaker
 
-	mu        sync.Mutex
-	failures  int // in a row
-	failed    error
-	notBefore time.Time
+	mu     sync.Mutex
+	failed error // the last one
 }
 
-func newEndpoint(s Settings, roots *x509.CertPool) *endpoint {
+func newEndpoint(s Settings, roots *x509.CertPool, outbound *breaker.Outbound, now func() time.Time) *endpoint {
 	return &endpoint{
 		at: s.Endpoint, id: s.ClientID, method: s.AuthMethod,
 		budget: newBudget(s.RequestsPerSecond),
+		rest:   breaker.New(breaker.Config{Failures: patience, Rest: firstBackoff, MaxRest: lastBackoff, Now: now}),
 		client: &http.Client{
 			Timeout: s.Timeout.Std(),
 			// A redirect would take the token and the client's secret to another place.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-			Transport: &http.Transport{
+			Transport: outbound.Transport("introspection", &http.Transport{
 				Proxy:                  http.ProxyFromEnvironment,
 				TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 				MaxResponseHeaderBytes: 64 << 10,
@@ -61,7 +64,7 @@ func newEndpoint(s Settings, roots *x509.CertPool) *endpoint {
 				IdleConnTimeout:        time.Minute,
 				ForceAttemptHTTP2:      true,
 				DisableCompression:     true,
-			},
+			}, egress.Theirs),
 		},
 	}
 }
@@ -78,51 +81,50 @@ type question struct {
 
 // introspect gives the body of the answer for a token, unless the endpoint failed a moment ago or was asked too often.
 func (e *endpoint) introspect(ctx context.Context, now func() time.Time, q question, secret sdk.Secret) ([]byte, error) {
-	if err := e.admit(now(), q); err != nil {
+	pass, err := e.rest.Enter()
+	if err != nil {
+		return nil, fmt.Errorf("%w (the endpoint is left alone for a moment)", e.last())
+	}
+	result := breaker.Neither
+	defer func() { pass.Leave(result) }()
+	if err := e.budget.admit(now(), q.peer, q.known); err != nil {
 		return nil, err
 	}
 	raw, err := e.post(ctx, q.token, secret)
-	if err != nil {
-		err = fmt.Errorf("introspection: %w", err)
+	if err == nil {
+		result = breaker.Good
+		return raw, nil
 	}
-	if errors.Is(err, errThisToken) {
+	err = fmt.Errorf("introspection: %w", err)
+	switch {
+	case errors.Is(err, errThisToken): // the endpoint is well: it does not like this one, and goes on with others
 		e.refuse(now(), q)
+	case errors.Is(err, breaker.ErrOpen): // nothing was tried
+	default:
+		result = breaker.Bad
+		e.note(err)
 	}
-	e.note(err, now())
-	return raw, err
+	return nil, err
+}
+
+// note keeps a failure.
+func (e *endpoint) note(err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.failed = err
+}
+
+// last gives the last failure.
+func (e *endpoint) last() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.failed
 }
 
 // refuse counts a token that is not good. One that was good until now is nobody's fault.
 func (e *endpoint) refuse(now time.Time, q question) {
 	if !q.known {
 		e.budget.refuse(now, q.peer)
-	}
-}
-
-func (e *endpoint) admit(now time.Time, q question) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.failures >= patience && now.Before(e.notBefore) {
-		return fmt.Errorf("%w (the endpoint is left alone for a moment)", e.failed)
-	}
-	return e.budget.admit(now, q.peer, q.known)
-}
-
-// note keeps account of failures. A provider that was released fails nobody.
-func (e *endpoint) note(err error, now time.Time) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if err == nil {
-		e.failures, e.failed = 0, nil
-		return
-	}
-	if errors.Is(err, errThisToken) {
-		return // the endpoint is well: it does not like this one, and goes on with others
-	}
-	e.failures++
-	e.failed = err
-	if n := e.failures - patience; n >= 0 {
-		e.notBefore = now.Add(min(firstBackoff<<min(n, 10), lastBackoff))
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/realmgate/realmgate/plugins/default/foreign"
 	"github.com/realmgate/realmgate/sdk"
+	"github.com/realmgate/realmgate/sdk/breaker"
 	"github.com/realmgate/realmgate/sdk/egress"
 )
 
@@ -33,7 +34,7 @@ type Provider struct {
 }
 
 // NewProvider checks the settings. It asks nobody: a provider that is down now may be up when the first token comes.
-func NewProvider(_ context.Context, _ sdk.Setup, s Settings) (*Provider, error) {
+func NewProvider(ctx context.Context, _ sdk.Setup, s Settings) (*Provider, error) {
 	if err := s.check(); err != nil {
 		return nil, err
 	}
@@ -41,7 +42,8 @@ func NewProvider(_ context.Context, _ sdk.Setup, s Settings) (*Provider, error) 
 	if err != nil {
 		return nil, sdk.At(err, "ca_file")
 	}
-	p := &Provider{settings: s, endpoint: newEndpoint(s, roots), secret: secret{ref: s.ClientSecret}, memory: newMemory(), now: time.Now}
+	p := &Provider{settings: s, secret: secret{ref: s.ClientSecret}, memory: newMemory(), now: time.Now}
+	p.endpoint = newEndpoint(s, roots, breaker.OutboundOf(ctx), func() time.Time { return p.now() })
 	p.ctx, p.stop = context.WithCancel(context.Background())
 	return p, nil
 }

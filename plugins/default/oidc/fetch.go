@@ -13,6 +13,9 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/realmgate/realmgate/sdk/breaker"
+	"github.com/realmgate/realmgate/sdk/egress"
 )
 
 const (
@@ -29,7 +32,7 @@ type fetcher struct {
 	issuer, discovery, at string // at: jwks_uri, if it is configured
 }
 
-func newFetcher(s Settings, roots *x509.CertPool) *fetcher {
+func newFetcher(s Settings, roots *x509.CertPool, outbound *breaker.Outbound) *fetcher {
 	f := &fetcher{issuer: s.Issuer, discovery: s.DiscoveryURL, at: s.JWKSURI}
 	if f.discovery == "" {
 		f.discovery = strings.TrimSuffix(s.Issuer, "/") + wellKnownPath
@@ -37,14 +40,14 @@ func newFetcher(s Settings, roots *x509.CertPool) *fetcher {
 	f.client = &http.Client{
 		Timeout:       fetchTimeout,
 		CheckRedirect: checkRedirect,
-		Transport: &http.Transport{
+		Transport: outbound.Transport("oidc", &http.Transport{
 			Proxy:                  http.ProxyFromEnvironment,
 			TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 			MaxResponseHeaderBytes: 64 << 10,
 			MaxIdleConns:           2,
 			IdleConnTimeout:        time.Minute,
 			ForceAttemptHTTP2:      true,
-		},
+		}, egress.Theirs),
 	}
 	return f
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/realmgate/realmgate/plugins/default/foreign"
 	"github.com/realmgate/realmgate/sdk"
+	"github.com/realmgate/realmgate/sdk/breaker"
 	"github.com/realmgate/realmgate/sdk/egress"
 	"github.com/realmgate/realmgate/sdk/verified"
 )
@@ -24,7 +25,7 @@ type Provider struct {
 }
 
 // NewProvider checks the settings. It fetches nothing: a provider that is down now may be up when the first token comes.
-func NewProvider(_ context.Context, _ sdk.Setup, s Settings) (*Provider, error) {
+func NewProvider(ctx context.Context, _ sdk.Setup, s Settings) (*Provider, error) {
 	if err := s.complete(); err != nil {
 		return nil, err
 	}
@@ -40,7 +41,7 @@ func NewProvider(_ context.Context, _ sdk.Setup, s Settings) (*Provider, error) 
 	for _, t := range s.TokenTypes {
 		p.types = append(p.types, shortType(t))
 	}
-	p.keys = newSource(newFetcher(s, roots), s.RefreshInterval.Std(), s.MaxStale.Std())
+	p.keys = newSource(newFetcher(s, roots, breaker.OutboundOf(ctx)), s.RefreshInterval.Std(), s.MaxStale.Std())
 	return p, nil
 }
 

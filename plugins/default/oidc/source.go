@@ -11,6 +11,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/realmgate/realmgate/sdk"
+	"github.com/realmgate/realmgate/sdk/breaker"
 )
 
 const (
@@ -18,7 +19,9 @@ const (
 	flightTimeout = 2*fetchTimeout + time.Second
 	// relocate is how often the metadata is fetched again.
 	relocate = time.Hour
-	// A provider that is down is asked again after firstBackoff, then at twice the distance each time.
+	// A refresh that failed is tried again after firstBackoff, then at twice the distance each time. This is beside the breaker of
+	// the server, which is that of other tenants too: it begins with the first failure, since every decision wants the refresh, and
+	// it is also for a server that answers, but not what this tenant needs.
 	firstBackoff = time.Second
 	lastBackoff  = 30 * time.Second
 	// Unknown key ids may cause unknownBurst refreshes at once, then one per unknownEvery.
@@ -33,18 +36,17 @@ type source struct {
 	interval, maxStale time.Duration
 	now                func() time.Time
 	unknown            absentKeys
+	rest               *breaker.Breaker
 	bucket             *rate.Limiter
 	ctx                context.Context // ends with the source
 	stop               context.CancelFunc
 
-	mu        sync.Mutex
-	set       *keySet // nil until the first fetch
-	flight    *flight // nil if no refresh is under way
-	failed    error   // of the last refresh; nil if it went well
-	notBefore time.Time
-	backoff   time.Duration
-	jwksURI   string
-	located   time.Time
+	mu      sync.Mutex
+	set     *keySet // nil until the first fetch
+	flight  *flight // nil if no refresh is under way
+	failed  error   // of the last refresh; nil if it went well
+	jwksURI string
+	located time.Time
 }
 
 // flight is a refresh that is under way.
@@ -58,6 +60,7 @@ func newSource(f *fetcher, interval, maxStale time.Duration) *source {
 		fetch: f, interval: interval, maxStale: maxStale, now: time.Now,
 		bucket: rate.NewLimiter(rate.Every(unknownEvery), unknownBurst),
 	}
+	s.rest = breaker.New(breaker.Config{Failures: 1, Rest: firstBackoff, MaxRest: lastBackoff, Now: func() time.Time { return s.now() }})
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s
 }
@@ -75,7 +78,7 @@ func (s *source) current(ctx context.Context) (*keySet, error) {
 		s.mu.Unlock()
 		return set, nil
 	}
-	f, err := s.refresh(now)
+	f, err := s.refresh()
 	s.mu.Unlock()
 	if set != nil && now.Sub(set.fetched) < s.maxStale {
 		return set, nil
@@ -106,12 +109,11 @@ func (s *source) knowing(ctx context.Context, kid string) (*keySet, error) {
 	s.mu.Lock()
 	f, failed := s.flight, s.failed
 	if f == nil {
-		now := s.now()
-		if !s.bucket.AllowN(now, 1) {
+		if !s.bucket.AllowN(s.now(), 1) {
 			s.mu.Unlock()
 			return nil, cmp.Or(failed, errNotAsked)
 		}
-		if f, err = s.refresh(now); err != nil {
+		if f, err = s.refresh(); err != nil {
 			s.mu.Unlock()
 			return nil, err
 		}
@@ -126,19 +128,20 @@ func (s *source) knowing(ctx context.Context, kid string) (*keySet, error) {
 
 // refresh joins the refresh that is under way, or begins one unless the provider failed a moment ago. It is called with
 // the lock held.
-func (s *source) refresh(now time.Time) (*flight, error) {
+func (s *source) refresh() (*flight, error) {
 	if s.flight != nil {
 		return s.flight, nil
-	}
-	if s.failed != nil && now.Before(s.notBefore) {
-		return nil, s.failed
 	}
 	if s.ctx.Err() != nil {
 		return nil, errors.New("the identity provider was released")
 	}
+	pass, err := s.rest.Enter()
+	if err != nil {
+		return nil, s.failed
+	}
 	f := &flight{done: make(chan struct{})}
 	s.flight = f
-	go s.fly(f)
+	go s.fly(f, pass)
 	return f, nil
 }
 
@@ -157,7 +160,7 @@ func (s *source) wait(ctx context.Context, f *flight) (*keySet, error) {
 }
 
 // fly does a refresh. It does not depend on the request that asked for it: others wait for it too.
-func (s *source) fly(f *flight) {
+func (s *source) fly(f *flight, pass breaker.Pass) {
 	ctx, cancel := context.WithTimeout(s.ctx, flightTimeout)
 	defer cancel()
 	var set *keySet
@@ -169,15 +172,19 @@ func (s *source) fly(f *flight) {
 	defer s.mu.Unlock()
 	if err != nil {
 		s.failed = fmt.Errorf("the keys of %s cannot be had: %w", s.fetch.issuer, err)
-		s.backoff = min(max(2*s.backoff, firstBackoff), lastBackoff)
-		s.notBefore = s.now().Add(s.backoff)
 		s.located = time.Time{}
 		f.err = s.failed
+		if errors.Is(err, breaker.ErrOpen) { // nothing was tried
+			pass.Leave(breaker.Neither)
+		} else {
+			pass.Leave(breaker.Bad)
+		}
 	} else {
+		pass.Leave(breaker.Good)
 		if s.set != nil && !s.set.same(set) {
 			s.unknown.forget()
 		}
-		s.set, s.failed, s.backoff = set, nil, 0
+		s.set, s.failed = set, nil
 	}
 	s.flight = nil
 	close(f.done)

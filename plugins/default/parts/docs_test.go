@@ -19,7 +19,7 @@ var about = map[string]string{
 		"While it may not be asked, a token with a key id that is not known is left open (503), since its key may be a new one; tokens with known keys are not affected. " +
 		"A provider that has never answered makes its realms unavailable (503), it does not deny. `jku`, `x5u`, `jwk` and `x5c` in a token are never followed.",
 	"identity-provider/introspection": "Asks the foreign provider about each opaque token (RFC 7662), and remembers the answer for `max_age`, good ones and refused ones apart. " +
-		"A token that is revoked there is accepted here for that long at most. At most one request for a token is under way. After three failures in a row the endpoint is left alone for 0.25 to 5 seconds. " +
+		"A token that is revoked there is accepted here for that long at most. At most one request for a token is under way. After three failures in a row the endpoint is left alone for 0.25 to 5 seconds; a server that does not answer is, [for all tenants](metrics.md#servers-that-parts-call). " +
 		"An endpoint that is down, slow, or answers anything but a JSON object with a true or false `active` makes decisions unavailable (503), it does not deny. " +
 		"Refresh tokens, tokens that are bound to a key (`cnf`) and tokens of more than 4 KiB are refused.",
 	"principal-mapper/default": "Finds the principal's id, name or both in the claims. At least one path is set, and each that is set must find something: " +
@@ -48,7 +48,7 @@ var about = map[string]string{
 		"as, so that files cannot be exchanged for each other. Several processes on one machine may share the folder. [operations.md](operations.md#the-sealed-secret-store) has backup, loss and rotation of the key.",
 	"credential-vendor/oauth": "Has the remote system's token endpoint issue tokens for the connection's client (client credentials, RFC 6749 section 4.4), and gives them as `token`, with their end; signs requests with them as " +
 		"`Authorization: Bearer`. Without a `tokenUri`, an `ICEBERG_REST` connection's endpoint is `{uri}/v1/oauth/tokens`. A token is kept for one connection as it stands and one secret, renewed ahead of its end, and serves for as long as it lives " +
-		"while the endpoint is down; after a failure the endpoint is left alone for 1 to 30 seconds. Whatever the endpoint says makes the answer unavailable (503), `invalid_client` too: it is our credential, not the caller's. " +
+		"while the endpoint is down; after a failure it is not asked for again for 1 to 30 seconds, and a server that does not answer is left alone [for all connections](metrics.md#servers-that-parts-call). Whatever the endpoint says makes the answer unavailable (503), `invalid_client` too: it is our credential, not the caller's. " +
 		"Redirects are not followed, answers of more than 64 KiB are refused, the address is checked again when it is connected to.",
 	"credential-vendor/bearer":   "Gives the connection's own token as `token`, and signs requests with it as `Authorization: Bearer`. A JWT tells its end; one that has expired is not given (503). Of another token no end is known.",
 	"credential-vendor/implicit": "For connections that need no credentials: answers without any. Only to connections of the type `IMPLICIT` may a vendor do so.",

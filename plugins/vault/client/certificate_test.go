@@ -189,7 +189,7 @@ func TestFilesOfTheClientCertificate(t *testing.T) {
 		if err := sdk.Decode([]byte(`{"address":"https://vault.example.com"`+f.settings()+`}`), &s); err != nil {
 			t.Fatal(err)
 		}
-		_, err := New(s)
+		_, err := New(t.Context(), s)
 		if x.want == "" && err != nil || x.want != "" && (err == nil || !strings.Contains(err.Error(), x.want)) {
 			t.Errorf("%s: %v, want %q", what, err, x.want)
 		}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/openbao/openbao/api/v2"
 
+	"github.com/realmgate/realmgate/sdk/breaker"
 	"github.com/realmgate/realmgate/sdk/egress"
 )
 
@@ -38,8 +39,9 @@ type Client struct {
 }
 
 type node struct {
-	api *api.Client
-	url *url.URL
+	api  *api.Client
+	url  *url.URL
+	last *atomic.Pointer[Failure] // to answer a question
 }
 
 // Request is one question.
@@ -59,13 +61,14 @@ func (c *Client) Do(ctx context.Context, r Request) (*api.Secret, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	at := int(c.first.Load())
-	redirects := 0
+	redirects, asked := 0, false
 	for try := 0; ; try++ {
 		out, f := c.ask(ctx, c.nodes[at], r, max(1, len(c.nodes)-try))
 		if f == nil {
 			c.first.Store(int64(at))
 			return out, nil
 		}
+		asked = asked || !f.alone
 		if to := c.index(f.redirect); to >= 0 {
 			if redirects < len(c.nodes)-1 {
 				at, redirects = to, redirects+1
@@ -86,8 +89,8 @@ func (c *Client) Do(ctx context.Context, r Request) (*api.Secret, error) {
 			return nil, f
 		}
 		at = next
-		if round := (try + 1) / len(c.nodes); (try+1)%len(c.nodes) == 0 && !pause(ctx, round, f.after) {
-			return nil, f
+		if round := (try + 1) / len(c.nodes); (try+1)%len(c.nodes) == 0 && (!asked || !pause(ctx, round, f.after)) {
+			return nil, f // at once where all are left alone
 		}
 	}
 }
@@ -127,11 +130,18 @@ func (c *Client) ask(ctx context.Context, n node, r Request, share int) (*api.Se
 	var connected atomic.Bool // whatever fails before, e.g. the TLS handshake, nothing of the question was sent
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }})
 	answer, err := n.api.RawRequestWithContext(ctx, q)
+	if errors.Is(err, breaker.ErrOpen) {
+		return nil, leftAlone(n.last.Load())
+	}
 	if answer != nil {
 		defer answer.Body.Close() //nolint:errcheck // it was only read
 	}
 	if err != nil {
-		return nil, failureOf(err, answer, connected.Load())
+		f := failureOf(err, answer, connected.Load())
+		if f.unavailable() {
+			n.last.Store(f)
+		}
+		return nil, f
 	}
 	if answer.StatusCode >= http.StatusMultipleChoices {
 		f := &Failure{Status: answer.StatusCode, text: "redirects to a host that is not among the addresses"}

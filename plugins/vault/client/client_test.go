@@ -65,7 +65,7 @@ func newClient(t *testing.T, settings string, urls ...string) *Client {
 	if err := sdk.Decode([]byte(`{"address":"`+urls[0]+`","further_addresses":`+string(all)+settings+`}`), &s); err != nil {
 		t.Fatal(err)
 	}
-	c, err := New(s)
+	c, err := New(t.Context(), s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -388,21 +388,30 @@ func TestEnvironmentIsNotRead(t *testing.T) {
 	}
 }
 
-func TestCertificatesOfOthers(t *testing.T) {
-	t.Parallel()
-	s := httptest.NewUnstartedServer(http.HandlerFunc(good))
+// newTLS gives a server and, in JSON, the certificate of its authority.
+func newTLS(t *testing.T) (s *httptest.Server, ca string) {
+	t.Helper()
+	s = httptest.NewUnstartedServer(http.HandlerFunc(good))
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
 	s.StartTLS()
 	t.Cleanup(s.Close)
-	ca := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}))
-	quoted, _ := json.Marshal(ca)
-	if out, err := newClient(t, `,"ca_pem":`+string(quoted), s.URL).Do(t.Context(), get()); err != nil || out.Data["x"] != "1" {
+	quoted, err := json.Marshal(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, string(quoted)
+}
+
+func TestCertificatesOfOthers(t *testing.T) {
+	t.Parallel()
+	s, quoted := newTLS(t)
+	if out, err := newClient(t, `,"ca_pem":`+quoted, s.URL).Do(t.Context(), get()); err != nil || out.Data["x"] != "1" {
 		t.Error(out, err)
 	}
 	if _, err := newClient(t, "", s.URL).Do(t.Context(), get()); err == nil || !strings.Contains(err.Error(), "certificate signed by unknown authority") {
 		t.Errorf("the system's authorities: %v", err)
 	}
-	if _, err := newClient(t, `,"tls_server_name":"vault.test","ca_pem":`+string(quoted), s.URL).Do(t.Context(), get()); err == nil || !strings.Contains(err.Error(), "not vault.test") {
+	if _, err := newClient(t, `,"tls_server_name":"vault.test","ca_pem":`+quoted, s.URL).Do(t.Context(), get()); err == nil || !strings.Contains(err.Error(), "not vault.test") {
 		t.Errorf("another name: %v", err)
 	}
 }
@@ -433,7 +442,7 @@ func TestSettings(t *testing.T) {
 		if err := sdk.Decode([]byte(settings), &s); err != nil {
 			t.Fatal(err)
 		}
-		_, err := New(s)
+		_, err := New(t.Context(), s)
 		problems := sdk.Problems(err)
 		if want == "" && err != nil || want != "" && (len(problems) != 1 || !strings.HasPrefix(problems[0].Path, want)) {
 			t.Errorf("%s: %v, want a fault at %q", settings, err, want)

@@ -27,6 +27,7 @@ type Failure struct {
 	own      bool          // the answer is in the server's form
 	inactive bool          // the node is not the one that answers questions: another one may be
 	refused  bool          // it was not taken up: nothing was sent, or the server itself says that it does nothing now
+	alone    bool          // it was not asked: it failed again and again
 	after    time.Duration // the server wants that much time
 	redirect *url.URL
 }
@@ -60,6 +61,13 @@ var known = []string{
 
 // Error says what happened, in the server's own known words.
 func (f *Failure) Error() string {
+	if f.alone {
+		return f.what() + ", and is left alone for a while"
+	}
+	return f.what()
+}
+
+func (f *Failure) what() string {
 	switch {
 	case strings.HasSuffix(f.Said, "is sealed"):
 		return fmt.Sprintf("the server is sealed (status %d)", f.Status)
@@ -136,6 +144,17 @@ func Status(err error) int {
 		return f.Status
 	}
 	return 0
+}
+
+// leftAlone is the failure of a node that is not asked since it failed again and again; last is its last one, nil where others found
+// out.
+func leftAlone(last *Failure) *Failure {
+	f := Failure{text: "fails again and again"}
+	if last != nil {
+		f = *last
+	}
+	f.alone, f.refused, f.after = true, true, 0
+	return &f
 }
 
 // circle is the failure of nodes that redirect to each other, e.g. while they choose which one is active.

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -9,11 +10,13 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/openbao/openbao/api/v2"
 
 	"github.com/realmgate/realmgate/sdk"
+	"github.com/realmgate/realmgate/sdk/breaker"
 	"github.com/realmgate/realmgate/sdk/egress"
 )
 
@@ -40,8 +43,8 @@ const (
 	maxAddresses = 16
 )
 
-// New checks the settings and builds the client. Faults name the key. Nobody is asked yet.
-func New(s Server) (*Client, error) {
+// New checks the settings and builds the client. Faults name the key. Nobody is asked yet. The context is that of a constructor.
+func New(ctx context.Context, s Server) (*Client, error) {
 	var faults []error
 	fault := func(err error, at ...any) { faults = append(faults, sdk.At(err, at...)) }
 	deny := egress.Default()
@@ -76,7 +79,7 @@ func New(s Server) (*Client, error) {
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
 	}
-	return build(s, urls, &transports{own: own, build: func(cert *tls.Certificate) *http.Transport {
+	return build(s, urls, breaker.OutboundOf(ctx), &transports{own: own, build: func(cert *tls.Certificate) *http.Transport {
 		t := egress.NewTransport(egress.Options{Deny: deny, RootCAs: roots, Timeout: s.Timeout.Std()})
 		t.TLSClientConfig.ServerName = s.ServerName
 		if cert != nil { // sent whatever authorities the server names: which ones it accepts is its own affair
@@ -86,9 +89,15 @@ func New(s Server) (*Client, error) {
 	}})
 }
 
-func build(s Server, urls []*url.URL, t *transports) (*Client, error) {
+// part is what the breakers are counted by: all parts ask the same of a server, and share sessions.
+const part = "vault"
+
+func build(s Server, urls []*url.URL, outbound *breaker.Outbound, t *transports) (*Client, error) {
 	c := &Client{timeout: s.Timeout.Std(), retries: s.Retries, transport: t}
-	h := &http.Client{Transport: egress.Bound(t, maxAnswer), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	h := &http.Client{
+		Transport:     outbound.Transport(part, egress.Bound(t, maxAnswer), egress.Theirs),
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	for _, u := range urls {
 		a, err := api.NewClient(&api.Config{
 			Address: u.String(), HttpClient: h, DisableEnvironment: true, DisableRedirects: true, CheckRetry: never,
@@ -99,7 +108,7 @@ func build(s Server, urls []*url.URL, t *transports) (*Client, error) {
 		if s.Namespace != "" {
 			a.SetNamespace(s.Namespace)
 		}
-		c.nodes = append(c.nodes, node{api: a, url: u})
+		c.nodes = append(c.nodes, node{api: a, url: u, last: &atomic.Pointer[Failure]{}})
 	}
 	return c, nil
 }

@@ -36,8 +36,8 @@ type Provider struct {
 // New gives the constructor of a [Provider] whose sessions, for what is asked beside the token itself, come from a pool. It asks
 // nobody: a server that is down now may be up when the first token comes.
 func New(p *login.Pool) sdk.New[Settings, *Provider] {
-	return func(_ context.Context, _ sdk.Setup, s Settings) (*Provider, error) {
-		c, err := client.New(s.Server)
+	return func(ctx context.Context, _ sdk.Setup, s Settings) (*Provider, error) {
+		c, err := client.New(ctx, s.Server)
 		if err := errors.Join(err, s.check()); err != nil {
 			return nil, err
 		}
@@ -50,7 +50,7 @@ func New(p *login.Pool) sdk.New[Settings, *Provider] {
 			out.settings.Issuer = c.Address()
 		}
 		if !s.Choice.IsZero() {
-			if out.session, err = p.Open(s.Server, s.Choice); err != nil {
+			if out.session, err = p.Open(ctx, s.Server, s.Choice); err != nil {
 				return nil, err
 			}
 		}

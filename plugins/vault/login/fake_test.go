@@ -100,7 +100,7 @@ func (f *fake) open(t *testing.T, settings map[string]any) *Session {
 	if err := sdk.Decode(raw, &s); err != nil {
 		t.Fatal(err)
 	}
-	l, err := new(Pool).Open(s.Server, s.Choice)
+	l, err := new(Pool).Open(t.Context(), s.Server, s.Choice)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package login
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -30,9 +31,9 @@ type Lease struct {
 	done func()
 }
 
-// Open checks the settings and lends a session. Faults name the key. Nobody is asked yet.
-func (p *Pool) Open(c client.Server, l Choice) (*Lease, error) {
-	cl, err := client.New(c)
+// Open checks the settings and lends a session. Faults name the key. Nobody is asked yet. The context is that of a constructor.
+func (p *Pool) Open(ctx context.Context, c client.Server, l Choice) (*Lease, error) {
+	cl, err := client.New(ctx, c)
 	m, methodErr := l.method(cl)
 	if err := errors.Join(err, methodErr); err != nil {
 		return nil, err

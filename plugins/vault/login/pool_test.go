@@ -27,7 +27,7 @@ func TestPool(t *testing.T) {
 		if err := sdk.Decode(raw, &s); err != nil {
 			t.Fatal(err)
 		}
-		l, err := p.Open(s.Server, s.Choice)
+		l, err := p.Open(t.Context(), s.Server, s.Choice)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -62,8 +62,8 @@ type Store struct {
 
 // New gives the constructor of a [Store] whose sessions come from a pool. The server is asked when a secret is first wanted.
 func New(p *login.Pool) sdk.New[Settings, *Store] {
-	return func(_ context.Context, _ sdk.Setup, s Settings) (*Store, error) {
-		session, err := p.Open(s.Server, s.Choice)
+	return func(ctx context.Context, _ sdk.Setup, s Settings) (*Store, error) {
+		session, err := p.Open(ctx, s.Server, s.Choice)
 		if err := errors.Join(err, s.check()); err != nil {
 			if session != nil {
 				session.Close()

@@ -34,9 +34,9 @@ type Broker struct {
 // New gives the constructor of a [Broker] whose sessions come from a pool. The server is asked when the first token comes or
 // is wanted.
 func New(p *login.Pool) sdk.New[Settings, *Broker] {
-	return func(_ context.Context, setup sdk.Setup, s Settings) (*Broker, error) {
+	return func(ctx context.Context, setup sdk.Setup, s Settings) (*Broker, error) {
 		realm, realmErr := accesstoken.ForRealm(setup, s.MaxGeneration)
-		session, err := p.Open(s.Server, s.Choice)
+		session, err := p.Open(ctx, s.Server, s.Choice)
 		known, knownErr := verified.New(s.VerifiedTokens)
 		if err := errors.Join(err, realmErr, s.check(), sdk.At(knownErr, "verified_tokens")); err != nil {
 			if session != nil {

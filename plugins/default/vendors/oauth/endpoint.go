@@ -143,6 +143,9 @@ func refusal(status int, raw []byte) error {
 	return fmt.Errorf("answers the status %d", status)
 }
 
+// errLeftAlone is a server that was not asked.
+var errLeftAlone = errors.New("did not answer several times in a row, and is left alone for a while")
+
 // failure says in our own words what went wrong on the way: the errors of a client repeat what the other end sent.
 func failure(err error) error {
 	var dns *net.DNSError
@@ -150,7 +153,7 @@ func failure(err error) error {
 	var errno syscall.Errno
 	switch {
 	case errors.Is(err, breaker.ErrOpen):
-		return errors.New("did not answer several times in a row, and is left alone for a while")
+		return errLeftAlone
 	case errors.Is(err, egress.ErrRefused):
 		return errors.New("has an address that is refused, see deny_addresses")
 	case errors.Is(err, context.Canceled):

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/realmgate/realmgate/sdk"
+	"github.com/realmgate/realmgate/sdk/breaker"
 )
 
 const theSecret = "hunter2+/%: x"
@@ -61,7 +62,9 @@ func newRig(t *testing.T, settings map[string]any) *rig {
 		t.Fatal(err)
 	}
 	x := &rig{host: &host{value: theSecret}}
-	if x.Vendor, err = newVendor(s, func() time.Time { return time.Now().Add(time.Duration(x.offset.Load())) }); err != nil {
+	now := func() time.Time { return time.Now().Add(time.Duration(x.offset.Load())) }
+	ctx := breaker.WithOutbound(t.Context(), breaker.NewOutbound(breaker.Config{Now: now}, nil))
+	if x.Vendor, err = newVendor(ctx, s, now); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = x.Close() })

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -18,6 +19,8 @@ const (
 	// unknownFor is for how long a token is kept of which nobody says when it expires.
 	unknownFor = 5 * time.Minute
 
+	// A token that was not issued is asked for again after firstBackoff, then at twice the distance each time. This is beside the
+	// breaker of the server: what it says no to is one connection's client, at the first time already.
 	firstBackoff = time.Second
 	lastBackoff  = 30 * time.Second
 )
@@ -128,11 +131,14 @@ func (s *tokens) fly(e *entry, f *flight, fetch func(context.Context) (issued, e
 	})
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if err != nil {
+	switch {
+	case errors.Is(err, errLeftAlone): // nothing was tried
+		f.err, e.failed = err, err
+	case err != nil:
 		f.err, e.failed = err, err
 		e.notBefore = s.now().Add(min(firstBackoff<<min(e.failures, 10), lastBackoff))
 		e.failures++
-	} else {
+	default:
 		f.token, e.token, e.failures, e.failed = &t, &t, 0, nil
 	}
 	e.flight = nil

@@ -3,7 +3,6 @@ package oauth
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -26,18 +25,17 @@ type Vendor struct {
 }
 
 // NewVendor checks the settings. It asks nobody.
-func NewVendor(_ context.Context, _ sdk.Setup, s Settings) (*Vendor, error) {
-	return newVendor(s, time.Now)
+func NewVendor(ctx context.Context, _ sdk.Setup, s Settings) (*Vendor, error) {
+	return newVendor(ctx, s, time.Now)
 }
 
-func newVendor(s Settings, now func() time.Time) (*Vendor, error) {
+func newVendor(ctx context.Context, s Settings, now func() time.Time) (*Vendor, error) {
 	o, err := s.options()
 	if err != nil {
 		return nil, err
 	}
 	client := egress.NewClient(o)
-	// Each connection's token has rests of its own; a host that does not answer keeps none of its other connections waiting either.
-	client.Transport = breaker.NewTransport(client.Transport, breaker.Config{Now: now}, func(err error) bool { return !errors.Is(err, egress.ErrRefused) })
+	client.Transport = breaker.OutboundOf(ctx).Transport("oauth", client.Transport, egress.Theirs)
 	return &Vendor{settings: s, deny: o.Deny, client: client, tokens: newTokens(s.MaxTokens, s.RefreshBefore.Std(), now), now: now}, nil
 }
 

@@ -247,7 +247,7 @@ type DescribeRequest struct {
 	// Version of the host, for logs; what it can do is in host_features.
 	HostVersion string `protobuf:"bytes,1,opt,name=host_version,json=hostVersion,proto3" json:"host_version,omitempty"`
 	// What the host understands beyond the first form of this contract. A plugin must not use what is not listed. Known
-	// features: access-keys (HostCall.find_access_key).
+	// features: access-keys (HostCall.find_access_key), outbound (OpenResponse.outbound).
 	HostFeatures  []string `protobuf:"bytes,2,rep,name=host_features,json=hostFeatures,proto3" json:"host_features,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -84,9 +84,12 @@ func (x *OpenRequest) GetCancels() []*Cancel {
 
 // OpenResponse travels from plugin to host.
 type OpenResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Results       []*LegResult           `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
-	Calls         []*HostCall            `protobuf:"bytes,2,rep,name=calls,proto3" json:"calls,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Results []*LegResult           `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
+	Calls   []*HostCall            `protobuf:"bytes,2,rep,name=calls,proto3" json:"calls,omitempty"`
+	// Only where the host has the feature outbound. Sent at the beginning of a session, unless there is nothing to tell, and after
+	// each change: the last one counts, and stands for all before it.
+	Outbound      []*OutboundReport `protobuf:"bytes,3,rep,name=outbound,proto3" json:"outbound,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -135,6 +138,204 @@ func (x *OpenResponse) GetCalls() []*HostCall {
 	return nil
 }
 
+func (x *OpenResponse) GetOutbound() []*OutboundReport {
+	if x != nil {
+		return x.Outbound
+	}
+	return nil
+}
+
+// OutboundReport says which other servers the plugin leaves alone for a while, since they failed again and again.
+type OutboundReport struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How often this has changed since the process began: of two reports the one with more is the later one.
+	Changes       uint64          `protobuf:"varint,1,opt,name=changes,proto3" json:"changes,omitempty"`
+	Parts         []*OutboundPart `protobuf:"bytes,2,rep,name=parts,proto3" json:"parts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OutboundReport) Reset() {
+	*x = OutboundReport{}
+	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OutboundReport) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OutboundReport) ProtoMessage() {}
+
+func (x *OutboundReport) ProtoReflect() protoreflect.Message {
+	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OutboundReport.ProtoReflect.Descriptor instead.
+func (*OutboundReport) Descriptor() ([]byte, []int) {
+	return file_realmgate_plugin_v1_session_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *OutboundReport) GetChanges() uint64 {
+	if x != nil {
+		return x.Changes
+	}
+	return 0
+}
+
+func (x *OutboundReport) GetParts() []*OutboundPart {
+	if x != nil {
+		return x.Parts
+	}
+	return nil
+}
+
+// OutboundPart is about the servers that one part calls. A part that has never left one alone may be missing.
+type OutboundPart struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The type of the implementation.
+	Type string `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"`
+	// How often one of its servers began to be left alone, since the process began.
+	Openings uint64 `protobuf:"varint,2,opt,name=openings,proto3" json:"openings,omitempty"`
+	// How many are left alone now.
+	Open uint32 `protobuf:"varint,3,opt,name=open,proto3" json:"open,omitempty"`
+	// Which ones; at most 100, those that have been for the longest time.
+	Servers       []*OutboundServer `protobuf:"bytes,4,rep,name=servers,proto3" json:"servers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OutboundPart) Reset() {
+	*x = OutboundPart{}
+	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OutboundPart) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OutboundPart) ProtoMessage() {}
+
+func (x *OutboundPart) ProtoReflect() protoreflect.Message {
+	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OutboundPart.ProtoReflect.Descriptor instead.
+func (*OutboundPart) Descriptor() ([]byte, []int) {
+	return file_realmgate_plugin_v1_session_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *OutboundPart) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *OutboundPart) GetOpenings() uint64 {
+	if x != nil {
+		return x.Openings
+	}
+	return 0
+}
+
+func (x *OutboundPart) GetOpen() uint32 {
+	if x != nil {
+		return x.Open
+	}
+	return 0
+}
+
+func (x *OutboundPart) GetServers() []*OutboundServer {
+	if x != nil {
+		return x.Servers
+	}
+	return nil
+}
+
+// OutboundServer is a server that is left alone.
+type OutboundServer struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// scheme://host:port.
+	Authority string `protobuf:"bytes,1,opt,name=authority,proto3" json:"authority,omitempty"`
+	// Since when, in milliseconds since 1970.
+	SinceUnixMs int64 `protobuf:"varint,2,opt,name=since_unix_ms,json=sinceUnixMs,proto3" json:"since_unix_ms,omitempty"`
+	// What was wrong with it last, as in "cannot be reached". It has nothing in it that the server said.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OutboundServer) Reset() {
+	*x = OutboundServer{}
+	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OutboundServer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OutboundServer) ProtoMessage() {}
+
+func (x *OutboundServer) ProtoReflect() protoreflect.Message {
+	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OutboundServer.ProtoReflect.Descriptor instead.
+func (*OutboundServer) Descriptor() ([]byte, []int) {
+	return file_realmgate_plugin_v1_session_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *OutboundServer) GetAuthority() string {
+	if x != nil {
+		return x.Authority
+	}
+	return ""
+}
+
+func (x *OutboundServer) GetSinceUnixMs() int64 {
+	if x != nil {
+		return x.SinceUnixMs
+	}
+	return 0
+}
+
+func (x *OutboundServer) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // Step is one stage of a leg.
 type Step struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -146,7 +347,7 @@ type Step struct {
 
 func (x *Step) Reset() {
 	*x = Step{}
-	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[2]
+	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -158,7 +359,7 @@ func (x *Step) String() string {
 func (*Step) ProtoMessage() {}
 
 func (x *Step) ProtoReflect() protoreflect.Message {
-	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[2]
+	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -171,7 +372,7 @@ func (x *Step) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Step.ProtoReflect.Descriptor instead.
 func (*Step) Descriptor() ([]byte, []int) {
-	return file_realmgate_plugin_v1_session_proto_rawDescGZIP(), []int{2}
+	return file_realmgate_plugin_v1_session_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Step) GetKind() Kind {
@@ -204,7 +405,7 @@ type State struct {
 
 func (x *State) Reset() {
 	*x = State{}
-	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[3]
+	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -216,7 +417,7 @@ func (x *State) String() string {
 func (*State) ProtoMessage() {}
 
 func (x *State) ProtoReflect() protoreflect.Message {
-	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[3]
+	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -229,7 +430,7 @@ func (x *State) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use State.ProtoReflect.Descriptor instead.
 func (*State) Descriptor() ([]byte, []int) {
-	return file_realmgate_plugin_v1_session_proto_rawDescGZIP(), []int{3}
+	return file_realmgate_plugin_v1_session_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *State) GetRequest() *Request {
@@ -300,7 +501,7 @@ type Leg struct {
 
 func (x *Leg) Reset() {
 	*x = Leg{}
-	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[4]
+	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -312,7 +513,7 @@ func (x *Leg) String() string {
 func (*Leg) ProtoMessage() {}
 
 func (x *Leg) ProtoReflect() protoreflect.Message {
-	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[4]
+	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -325,7 +526,7 @@ func (x *Leg) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Leg.ProtoReflect.Descriptor instead.
 func (*Leg) Descriptor() ([]byte, []int) {
-	return file_realmgate_plugin_v1_session_proto_rawDescGZIP(), []int{4}
+	return file_realmgate_plugin_v1_session_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Leg) GetId() uint64 {
@@ -403,7 +604,7 @@ type LegResult struct {
 
 func (x *LegResult) Reset() {
 	*x = LegResult{}
-	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[5]
+	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -415,7 +616,7 @@ func (x *LegResult) String() string {
 func (*LegResult) ProtoMessage() {}
 
 func (x *LegResult) ProtoReflect() protoreflect.Message {
-	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[5]
+	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -428,7 +629,7 @@ func (x *LegResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LegResult.ProtoReflect.Descriptor instead.
 func (*LegResult) Descriptor() ([]byte, []int) {
-	return file_realmgate_plugin_v1_session_proto_rawDescGZIP(), []int{5}
+	return file_realmgate_plugin_v1_session_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *LegResult) GetId() uint64 {
@@ -484,7 +685,7 @@ type Cancel struct {
 
 func (x *Cancel) Reset() {
 	*x = Cancel{}
-	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[6]
+	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -496,7 +697,7 @@ func (x *Cancel) String() string {
 func (*Cancel) ProtoMessage() {}
 
 func (x *Cancel) ProtoReflect() protoreflect.Message {
-	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[6]
+	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -509,7 +710,7 @@ func (x *Cancel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cancel.ProtoReflect.Descriptor instead.
 func (*Cancel) Descriptor() ([]byte, []int) {
-	return file_realmgate_plugin_v1_session_proto_rawDescGZIP(), []int{6}
+	return file_realmgate_plugin_v1_session_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Cancel) GetLegId() uint64 {
@@ -541,7 +742,7 @@ type HostCall struct {
 
 func (x *HostCall) Reset() {
 	*x = HostCall{}
-	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[7]
+	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -553,7 +754,7 @@ func (x *HostCall) String() string {
 func (*HostCall) ProtoMessage() {}
 
 func (x *HostCall) ProtoReflect() protoreflect.Message {
-	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[7]
+	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -566,7 +767,7 @@ func (x *HostCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostCall.ProtoReflect.Descriptor instead.
 func (*HostCall) Descriptor() ([]byte, []int) {
-	return file_realmgate_plugin_v1_session_proto_rawDescGZIP(), []int{7}
+	return file_realmgate_plugin_v1_session_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *HostCall) GetId() uint64 {
@@ -664,7 +865,7 @@ type FindPrincipal struct {
 
 func (x *FindPrincipal) Reset() {
 	*x = FindPrincipal{}
-	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[8]
+	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -676,7 +877,7 @@ func (x *FindPrincipal) String() string {
 func (*FindPrincipal) ProtoMessage() {}
 
 func (x *FindPrincipal) ProtoReflect() protoreflect.Message {
-	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[8]
+	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -689,7 +890,7 @@ func (x *FindPrincipal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindPrincipal.ProtoReflect.Descriptor instead.
 func (*FindPrincipal) Descriptor() ([]byte, []int) {
-	return file_realmgate_plugin_v1_session_proto_rawDescGZIP(), []int{8}
+	return file_realmgate_plugin_v1_session_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *FindPrincipal) GetRef() *PrincipalRef {
@@ -711,7 +912,7 @@ type ResolveSecret struct {
 
 func (x *ResolveSecret) Reset() {
 	*x = ResolveSecret{}
-	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[9]
+	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -723,7 +924,7 @@ func (x *ResolveSecret) String() string {
 func (*ResolveSecret) ProtoMessage() {}
 
 func (x *ResolveSecret) ProtoReflect() protoreflect.Message {
-	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[9]
+	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -736,7 +937,7 @@ func (x *ResolveSecret) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveSecret.ProtoReflect.Descriptor instead.
 func (*ResolveSecret) Descriptor() ([]byte, []int) {
-	return file_realmgate_plugin_v1_session_proto_rawDescGZIP(), []int{9}
+	return file_realmgate_plugin_v1_session_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ResolveSecret) GetReference() string {
@@ -757,7 +958,7 @@ type FindAccessKey struct {
 
 func (x *FindAccessKey) Reset() {
 	*x = FindAccessKey{}
-	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[10]
+	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -769,7 +970,7 @@ func (x *FindAccessKey) String() string {
 func (*FindAccessKey) ProtoMessage() {}
 
 func (x *FindAccessKey) ProtoReflect() protoreflect.Message {
-	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[10]
+	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -782,7 +983,7 @@ func (x *FindAccessKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindAccessKey.ProtoReflect.Descriptor instead.
 func (*FindAccessKey) Descriptor() ([]byte, []int) {
-	return file_realmgate_plugin_v1_session_proto_rawDescGZIP(), []int{10}
+	return file_realmgate_plugin_v1_session_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *FindAccessKey) GetId() string {
@@ -809,7 +1010,7 @@ type HostReply struct {
 
 func (x *HostReply) Reset() {
 	*x = HostReply{}
-	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[11]
+	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -821,7 +1022,7 @@ func (x *HostReply) String() string {
 func (*HostReply) ProtoMessage() {}
 
 func (x *HostReply) ProtoReflect() protoreflect.Message {
-	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[11]
+	mi := &file_realmgate_plugin_v1_session_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -834,7 +1035,7 @@ func (x *HostReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostReply.ProtoReflect.Descriptor instead.
 func (*HostReply) Descriptor() ([]byte, []int) {
-	return file_realmgate_plugin_v1_session_proto_rawDescGZIP(), []int{11}
+	return file_realmgate_plugin_v1_session_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *HostReply) GetId() uint64 {
@@ -939,10 +1140,23 @@ const file_realmgate_plugin_v1_session_proto_rawDesc = "" +
 	"\vOpenRequest\x12,\n" +
 	"\x04legs\x18\x01 \x03(\v2\x18.realmgate.plugin.v1.LegR\x04legs\x128\n" +
 	"\areplies\x18\x02 \x03(\v2\x1e.realmgate.plugin.v1.HostReplyR\areplies\x125\n" +
-	"\acancels\x18\x03 \x03(\v2\x1b.realmgate.plugin.v1.CancelR\acancels\"}\n" +
+	"\acancels\x18\x03 \x03(\v2\x1b.realmgate.plugin.v1.CancelR\acancels\"\xbe\x01\n" +
 	"\fOpenResponse\x128\n" +
 	"\aresults\x18\x01 \x03(\v2\x1e.realmgate.plugin.v1.LegResultR\aresults\x123\n" +
-	"\x05calls\x18\x02 \x03(\v2\x1d.realmgate.plugin.v1.HostCallR\x05calls\"V\n" +
+	"\x05calls\x18\x02 \x03(\v2\x1d.realmgate.plugin.v1.HostCallR\x05calls\x12?\n" +
+	"\boutbound\x18\x03 \x03(\v2#.realmgate.plugin.v1.OutboundReportR\boutbound\"c\n" +
+	"\x0eOutboundReport\x12\x18\n" +
+	"\achanges\x18\x01 \x01(\x04R\achanges\x127\n" +
+	"\x05parts\x18\x02 \x03(\v2!.realmgate.plugin.v1.OutboundPartR\x05parts\"\x91\x01\n" +
+	"\fOutboundPart\x12\x12\n" +
+	"\x04type\x18\x01 \x01(\tR\x04type\x12\x1a\n" +
+	"\bopenings\x18\x02 \x01(\x04R\bopenings\x12\x12\n" +
+	"\x04open\x18\x03 \x01(\rR\x04open\x12=\n" +
+	"\aservers\x18\x04 \x03(\v2#.realmgate.plugin.v1.OutboundServerR\aservers\"j\n" +
+	"\x0eOutboundServer\x12\x1c\n" +
+	"\tauthority\x18\x01 \x01(\tR\tauthority\x12\"\n" +
+	"\rsince_unix_ms\x18\x02 \x01(\x03R\vsinceUnixMs\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"V\n" +
 	"\x04Step\x12-\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x19.realmgate.plugin.v1.KindR\x04kind\x12\x1f\n" +
 	"\vinstance_id\x18\x02 \x01(\x04R\n" +
@@ -1019,69 +1233,75 @@ func file_realmgate_plugin_v1_session_proto_rawDescGZIP() []byte {
 	return file_realmgate_plugin_v1_session_proto_rawDescData
 }
 
-var file_realmgate_plugin_v1_session_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_realmgate_plugin_v1_session_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_realmgate_plugin_v1_session_proto_goTypes = []any{
-	(*OpenRequest)(nil),   // 0: realmgate.plugin.v1.OpenRequest
-	(*OpenResponse)(nil),  // 1: realmgate.plugin.v1.OpenResponse
-	(*Step)(nil),          // 2: realmgate.plugin.v1.Step
-	(*State)(nil),         // 3: realmgate.plugin.v1.State
-	(*Leg)(nil),           // 4: realmgate.plugin.v1.Leg
-	(*LegResult)(nil),     // 5: realmgate.plugin.v1.LegResult
-	(*Cancel)(nil),        // 6: realmgate.plugin.v1.Cancel
-	(*HostCall)(nil),      // 7: realmgate.plugin.v1.HostCall
-	(*FindPrincipal)(nil), // 8: realmgate.plugin.v1.FindPrincipal
-	(*ResolveSecret)(nil), // 9: realmgate.plugin.v1.ResolveSecret
-	(*FindAccessKey)(nil), // 10: realmgate.plugin.v1.FindAccessKey
-	(*HostReply)(nil),     // 11: realmgate.plugin.v1.HostReply
-	(Kind)(0),             // 12: realmgate.plugin.v1.Kind
-	(*Request)(nil),       // 13: realmgate.plugin.v1.Request
-	(*Identity)(nil),      // 14: realmgate.plugin.v1.Identity
-	(*PrincipalRef)(nil),  // 15: realmgate.plugin.v1.PrincipalRef
-	(*Roles)(nil),         // 16: realmgate.plugin.v1.Roles
-	(*Credential)(nil),    // 17: realmgate.plugin.v1.Credential
-	(*Principal)(nil),     // 18: realmgate.plugin.v1.Principal
-	(*Denial)(nil),        // 19: realmgate.plugin.v1.Denial
-	(*Failure)(nil),       // 20: realmgate.plugin.v1.Failure
-	(*CacheHint)(nil),     // 21: realmgate.plugin.v1.CacheHint
-	(*Secret)(nil),        // 22: realmgate.plugin.v1.Secret
-	(*AccessKey)(nil),     // 23: realmgate.plugin.v1.AccessKey
+	(*OpenRequest)(nil),    // 0: realmgate.plugin.v1.OpenRequest
+	(*OpenResponse)(nil),   // 1: realmgate.plugin.v1.OpenResponse
+	(*OutboundReport)(nil), // 2: realmgate.plugin.v1.OutboundReport
+	(*OutboundPart)(nil),   // 3: realmgate.plugin.v1.OutboundPart
+	(*OutboundServer)(nil), // 4: realmgate.plugin.v1.OutboundServer
+	(*Step)(nil),           // 5: realmgate.plugin.v1.Step
+	(*State)(nil),          // 6: realmgate.plugin.v1.State
+	(*Leg)(nil),            // 7: realmgate.plugin.v1.Leg
+	(*LegResult)(nil),      // 8: realmgate.plugin.v1.LegResult
+	(*Cancel)(nil),         // 9: realmgate.plugin.v1.Cancel
+	(*HostCall)(nil),       // 10: realmgate.plugin.v1.HostCall
+	(*FindPrincipal)(nil),  // 11: realmgate.plugin.v1.FindPrincipal
+	(*ResolveSecret)(nil),  // 12: realmgate.plugin.v1.ResolveSecret
+	(*FindAccessKey)(nil),  // 13: realmgate.plugin.v1.FindAccessKey
+	(*HostReply)(nil),      // 14: realmgate.plugin.v1.HostReply
+	(Kind)(0),              // 15: realmgate.plugin.v1.Kind
+	(*Request)(nil),        // 16: realmgate.plugin.v1.Request
+	(*Identity)(nil),       // 17: realmgate.plugin.v1.Identity
+	(*PrincipalRef)(nil),   // 18: realmgate.plugin.v1.PrincipalRef
+	(*Roles)(nil),          // 19: realmgate.plugin.v1.Roles
+	(*Credential)(nil),     // 20: realmgate.plugin.v1.Credential
+	(*Principal)(nil),      // 21: realmgate.plugin.v1.Principal
+	(*Denial)(nil),         // 22: realmgate.plugin.v1.Denial
+	(*Failure)(nil),        // 23: realmgate.plugin.v1.Failure
+	(*CacheHint)(nil),      // 24: realmgate.plugin.v1.CacheHint
+	(*Secret)(nil),         // 25: realmgate.plugin.v1.Secret
+	(*AccessKey)(nil),      // 26: realmgate.plugin.v1.AccessKey
 }
 var file_realmgate_plugin_v1_session_proto_depIdxs = []int32{
-	4,  // 0: realmgate.plugin.v1.OpenRequest.legs:type_name -> realmgate.plugin.v1.Leg
-	11, // 1: realmgate.plugin.v1.OpenRequest.replies:type_name -> realmgate.plugin.v1.HostReply
-	6,  // 2: realmgate.plugin.v1.OpenRequest.cancels:type_name -> realmgate.plugin.v1.Cancel
-	5,  // 3: realmgate.plugin.v1.OpenResponse.results:type_name -> realmgate.plugin.v1.LegResult
-	7,  // 4: realmgate.plugin.v1.OpenResponse.calls:type_name -> realmgate.plugin.v1.HostCall
-	12, // 5: realmgate.plugin.v1.Step.kind:type_name -> realmgate.plugin.v1.Kind
-	13, // 6: realmgate.plugin.v1.State.request:type_name -> realmgate.plugin.v1.Request
-	14, // 7: realmgate.plugin.v1.State.identity:type_name -> realmgate.plugin.v1.Identity
-	15, // 8: realmgate.plugin.v1.State.principal_ref:type_name -> realmgate.plugin.v1.PrincipalRef
-	16, // 9: realmgate.plugin.v1.State.mapped_roles:type_name -> realmgate.plugin.v1.Roles
-	17, // 10: realmgate.plugin.v1.State.credential:type_name -> realmgate.plugin.v1.Credential
-	18, // 11: realmgate.plugin.v1.State.principal:type_name -> realmgate.plugin.v1.Principal
-	16, // 12: realmgate.plugin.v1.State.active_roles:type_name -> realmgate.plugin.v1.Roles
-	2,  // 13: realmgate.plugin.v1.Leg.steps:type_name -> realmgate.plugin.v1.Step
-	3,  // 14: realmgate.plugin.v1.Leg.state:type_name -> realmgate.plugin.v1.State
-	3,  // 15: realmgate.plugin.v1.LegResult.added:type_name -> realmgate.plugin.v1.State
-	19, // 16: realmgate.plugin.v1.LegResult.denial:type_name -> realmgate.plugin.v1.Denial
-	20, // 17: realmgate.plugin.v1.LegResult.failure:type_name -> realmgate.plugin.v1.Failure
-	21, // 18: realmgate.plugin.v1.LegResult.cache:type_name -> realmgate.plugin.v1.CacheHint
-	8,  // 19: realmgate.plugin.v1.HostCall.find_principal:type_name -> realmgate.plugin.v1.FindPrincipal
-	9,  // 20: realmgate.plugin.v1.HostCall.resolve_secret:type_name -> realmgate.plugin.v1.ResolveSecret
-	10, // 21: realmgate.plugin.v1.HostCall.find_access_key:type_name -> realmgate.plugin.v1.FindAccessKey
-	15, // 22: realmgate.plugin.v1.FindPrincipal.ref:type_name -> realmgate.plugin.v1.PrincipalRef
-	18, // 23: realmgate.plugin.v1.HostReply.principal:type_name -> realmgate.plugin.v1.Principal
-	22, // 24: realmgate.plugin.v1.HostReply.secret:type_name -> realmgate.plugin.v1.Secret
-	19, // 25: realmgate.plugin.v1.HostReply.denial:type_name -> realmgate.plugin.v1.Denial
-	20, // 26: realmgate.plugin.v1.HostReply.failure:type_name -> realmgate.plugin.v1.Failure
-	23, // 27: realmgate.plugin.v1.HostReply.access_key:type_name -> realmgate.plugin.v1.AccessKey
-	0,  // 28: realmgate.plugin.v1.Session.Open:input_type -> realmgate.plugin.v1.OpenRequest
-	1,  // 29: realmgate.plugin.v1.Session.Open:output_type -> realmgate.plugin.v1.OpenResponse
-	29, // [29:30] is the sub-list for method output_type
-	28, // [28:29] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	7,  // 0: realmgate.plugin.v1.OpenRequest.legs:type_name -> realmgate.plugin.v1.Leg
+	14, // 1: realmgate.plugin.v1.OpenRequest.replies:type_name -> realmgate.plugin.v1.HostReply
+	9,  // 2: realmgate.plugin.v1.OpenRequest.cancels:type_name -> realmgate.plugin.v1.Cancel
+	8,  // 3: realmgate.plugin.v1.OpenResponse.results:type_name -> realmgate.plugin.v1.LegResult
+	10, // 4: realmgate.plugin.v1.OpenResponse.calls:type_name -> realmgate.plugin.v1.HostCall
+	2,  // 5: realmgate.plugin.v1.OpenResponse.outbound:type_name -> realmgate.plugin.v1.OutboundReport
+	3,  // 6: realmgate.plugin.v1.OutboundReport.parts:type_name -> realmgate.plugin.v1.OutboundPart
+	4,  // 7: realmgate.plugin.v1.OutboundPart.servers:type_name -> realmgate.plugin.v1.OutboundServer
+	15, // 8: realmgate.plugin.v1.Step.kind:type_name -> realmgate.plugin.v1.Kind
+	16, // 9: realmgate.plugin.v1.State.request:type_name -> realmgate.plugin.v1.Request
+	17, // 10: realmgate.plugin.v1.State.identity:type_name -> realmgate.plugin.v1.Identity
+	18, // 11: realmgate.plugin.v1.State.principal_ref:type_name -> realmgate.plugin.v1.PrincipalRef
+	19, // 12: realmgate.plugin.v1.State.mapped_roles:type_name -> realmgate.plugin.v1.Roles
+	20, // 13: realmgate.plugin.v1.State.credential:type_name -> realmgate.plugin.v1.Credential
+	21, // 14: realmgate.plugin.v1.State.principal:type_name -> realmgate.plugin.v1.Principal
+	19, // 15: realmgate.plugin.v1.State.active_roles:type_name -> realmgate.plugin.v1.Roles
+	5,  // 16: realmgate.plugin.v1.Leg.steps:type_name -> realmgate.plugin.v1.Step
+	6,  // 17: realmgate.plugin.v1.Leg.state:type_name -> realmgate.plugin.v1.State
+	6,  // 18: realmgate.plugin.v1.LegResult.added:type_name -> realmgate.plugin.v1.State
+	22, // 19: realmgate.plugin.v1.LegResult.denial:type_name -> realmgate.plugin.v1.Denial
+	23, // 20: realmgate.plugin.v1.LegResult.failure:type_name -> realmgate.plugin.v1.Failure
+	24, // 21: realmgate.plugin.v1.LegResult.cache:type_name -> realmgate.plugin.v1.CacheHint
+	11, // 22: realmgate.plugin.v1.HostCall.find_principal:type_name -> realmgate.plugin.v1.FindPrincipal
+	12, // 23: realmgate.plugin.v1.HostCall.resolve_secret:type_name -> realmgate.plugin.v1.ResolveSecret
+	13, // 24: realmgate.plugin.v1.HostCall.find_access_key:type_name -> realmgate.plugin.v1.FindAccessKey
+	18, // 25: realmgate.plugin.v1.FindPrincipal.ref:type_name -> realmgate.plugin.v1.PrincipalRef
+	21, // 26: realmgate.plugin.v1.HostReply.principal:type_name -> realmgate.plugin.v1.Principal
+	25, // 27: realmgate.plugin.v1.HostReply.secret:type_name -> realmgate.plugin.v1.Secret
+	22, // 28: realmgate.plugin.v1.HostReply.denial:type_name -> realmgate.plugin.v1.Denial
+	23, // 29: realmgate.plugin.v1.HostReply.failure:type_name -> realmgate.plugin.v1.Failure
+	26, // 30: realmgate.plugin.v1.HostReply.access_key:type_name -> realmgate.plugin.v1.AccessKey
+	0,  // 31: realmgate.plugin.v1.Session.Open:input_type -> realmgate.plugin.v1.OpenRequest
+	1,  // 32: realmgate.plugin.v1.Session.Open:output_type -> realmgate.plugin.v1.OpenResponse
+	32, // [32:33] is the sub-list for method output_type
+	31, // [31:32] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_realmgate_plugin_v1_session_proto_init() }
@@ -1090,12 +1310,12 @@ func file_realmgate_plugin_v1_session_proto_init() {
 		return
 	}
 	file_realmgate_plugin_v1_nouns_proto_init()
-	file_realmgate_plugin_v1_session_proto_msgTypes[7].OneofWrappers = []any{
+	file_realmgate_plugin_v1_session_proto_msgTypes[10].OneofWrappers = []any{
 		(*HostCall_FindPrincipal)(nil),
 		(*HostCall_ResolveSecret)(nil),
 		(*HostCall_FindAccessKey)(nil),
 	}
-	file_realmgate_plugin_v1_session_proto_msgTypes[11].OneofWrappers = []any{
+	file_realmgate_plugin_v1_session_proto_msgTypes[14].OneofWrappers = []any{
 		(*HostReply_Principal)(nil),
 		(*HostReply_Secret)(nil),
 		(*HostReply_Denial)(nil),
@@ -1108,7 +1328,7 @@ func file_realmgate_plugin_v1_session_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_realmgate_plugin_v1_session_proto_rawDesc), len(file_realmgate_plugin_v1_session_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

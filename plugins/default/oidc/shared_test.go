@@ -1,0 +1,55 @@
+package oidc
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/realmgate/realmgate/sdk"
+	"github.com/realmgate/realmgate/sdk/breaker"
+)
+
+// TestTenantsShareWhatTheyKnow: after some tenants have found out that a server is down the others do not wait for it, those of
+// another server do not notice, and when it is back one finds out for all.
+func TestTenantsShareWhatTheyKnow(t *testing.T) {
+	t.Parallel()
+	c := &clock{}
+	ctx := breaker.WithOutbound(t.Context(), breaker.NewOutbound(breaker.Config{Now: c.now}, nil))
+	tenant := func(f *fakeIssuer) *Provider {
+		raw, err := json.Marshal(map[string]any{"issuer": f.URL, "audience": []string{"polaris"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		impl, err := sdk.IdentityProviderType("oidc", NewProvider).Build(ctx, sdk.Setup{Tenant: "tenant"}, raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := impl.(*Provider)
+		p.keys.now = c.now
+		t.Cleanup(func() { _ = p.Close() })
+		return p
+	}
+	f, other := newFakeIssuer(t, jwk("rsa", "", "", rsaKey().Public())), newFakeIssuer(t, jwk("rsa", "", "", rsaKey().Public()))
+	f.change(func() { f.down = true })
+	text := f.sign(t, token{})
+	for range 5 {
+		identify(t, tenant(f), text, "unavailable")
+	}
+	p := tenant(f)
+	asked := f.discoveries.Load()
+	for range 3 { // not even after a rest of its own
+		_, err := p.Identify(t.Context(), bearer(text))
+		if reason(err) != "unavailable" || !strings.Contains(err.Error(), "is left alone for a while (it answers 502)") {
+			t.Errorf("%v", err)
+		}
+	}
+	if n := f.discoveries.Load() - asked; n != 0 {
+		t.Errorf("it was asked %d times", n)
+	}
+	identify(t, tenant(other), other.sign(t, token{}), "")
+	f.change(func() { f.down = false })
+	c.advance(5 * time.Second)
+	identify(t, p, text, "")
+	identify(t, tenant(f), text, "")
+}
