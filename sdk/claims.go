@@ -36,14 +36,23 @@ func (c *Claims) Map() map[string]any {
 		if len(c.raw) == 0 {
 			return
 		}
-		d := json.NewDecoder(bytes.NewReader(c.raw))
-		d.UseNumber()
-		var m map[string]any
-		if d.Decode(&m) == nil {
-			c.m = m
+		var ok bool
+		if c.m, ok = plainObject(c.raw); !ok {
+			c.m = anyObject(c.raw)
 		}
 	})
 	return c.m
+}
+
+// anyObject gives a JSON object; nil for anything else.
+func anyObject(raw []byte) map[string]any {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	var m map[string]any
+	if d.Decode(&m) != nil || len(bytes.TrimSpace(raw[d.InputOffset():])) > 0 {
+		return nil
+	}
+	return m
 }
 
 // String gives a claim at the top level that is a string.

@@ -30,6 +30,14 @@ func TestClaims(t *testing.T) {
 			t.Errorf("%s: %v", text, got)
 		}
 	}
+	for _, raw := range []string{`{"a":1} {}`, `{"a":1}x`, `[]`, `null`, `{`} {
+		if m := NewClaims([]byte(raw)).Map(); m != nil {
+			t.Errorf("%s is no object, but has the claims %v", raw, m)
+		}
+	}
+	if m := NewClaims([]byte(" {\"a\":1}\n")).Map(); len(m) != 1 {
+		t.Errorf("white space around an object: %v", m)
+	}
 	if _, ok := c.Lookup(ClaimPath{}); ok {
 		t.Error("the zero path leads somewhere")
 	}

@@ -10,7 +10,8 @@ import (
 )
 
 // Host is what a part may ask the host, already scoped to the call that is being served. An author reaches it through
-// [FindPrincipal], [FindAccessKey] and [SecretRef.Value]; a test gives its own with [WithHost]. It may grow.
+// [FindPrincipal], [FindAccessKey] and [SecretRef.Value]; a test gives its own with [WithHost], the serving side with
+// [WithCall]. It may grow.
 type Host interface {
 	FindPrincipal(context.Context, PrincipalRef) (Principal, error)
 	FindAccessKey(ctx context.Context, id string) (AccessKey, error)
@@ -19,7 +20,7 @@ type Host interface {
 
 type hostKey struct{}
 
-// WithHost attaches h to a context; the serving side does it for every call.
+// WithHost attaches h to a context, as a test does.
 func WithHost(ctx context.Context, h Host) context.Context {
 	return context.WithValue(ctx, hostKey{}, h)
 }
@@ -71,9 +72,55 @@ func noVerdict(err error) error {
 	return err
 }
 
+// Call is what the serving side knows of the call that a part is in. It may grow.
+type Call interface {
+	Host
+	Logger() *slog.Logger
+	RequestID() string
+	TraceParent() string // well-formed, or empty
+	Epoch() uint64
+}
+
+type callKey struct{}
+
+// callContext is a context with a call, in one piece of memory.
+type callContext struct {
+	context.Context
+	call Call
+}
+
+// Value gives what the call says, or what the context below has.
+func (c *callContext) Value(key any) any {
+	switch key.(type) {
+	case callKey, hostKey:
+		return c.call
+	case loggerKey:
+		return c.call.Logger()
+	case requestIDKey:
+		id := c.call.RequestID()
+		return &id
+	case traceKey:
+		return c.call.TraceParent()
+	}
+	return c.Context.Value(key)
+}
+
+// WithCall attaches all that is known of a call to a context; the serving side does it for every call.
+func WithCall(ctx context.Context, c Call) context.Context { return &callContext{ctx, c} }
+
+// Epoch gives the epoch of the realm that is being served: a number that moves with every change of the realm's principals,
+// roles, grants, secrets, access keys and revocations. A part that remembers what it found out in a call keys it by realm and
+// epoch. 0 says that nothing may be remembered.
+func Epoch(ctx context.Context) uint64 {
+	if c, ok := ctx.Value(callKey{}).(Call); ok {
+		return c.Epoch()
+	}
+	return 0
+}
+
 type loggerKey struct{}
 
-// WithLogger attaches a logger to a context; the serving side does it for every call.
+// WithLogger attaches a logger to a context, as a test does.
 func WithLogger(ctx context.Context, l *slog.Logger) context.Context {
 	return context.WithValue(ctx, loggerKey{}, l)
 }
@@ -104,9 +151,19 @@ func (c CacheHint) Least(o CacheHint) CacheHint {
 
 type hintKey struct{}
 
+// hintBox is the context of a stage, with what is said there about remembering the decision.
 type hintBox struct {
+	context.Context
 	mu   sync.Mutex
 	hint CacheHint
+}
+
+// Value gives the box itself, or what the context below has.
+func (b *hintBox) Value(key any) any {
+	if key == (hintKey{}) {
+		return b
+	}
+	return b.Context.Value(key)
 }
 
 func (b *hintBox) least(h CacheHint) {

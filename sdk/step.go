@@ -43,9 +43,8 @@ func Guard(f func() error) (err error) {
 //
 // On an error s keeps what it had. A panic becomes an error.
 func Step(ctx context.Context, k Kind, impl any, s *State) error {
-	box := &hintBox{}
-	ctx = context.WithValue(ctx, hintKey{}, box)
-	err := Guard(func() error { return step(ctx, k, impl, s) })
+	box := &hintBox{Context: ctx}
+	err := Guard(func() error { return step(box, k, impl, s) })
 	s.Cache = s.Cache.Least(box.hint)
 	if d := AsDenial(err); d != nil && d.Reason == ReasonNotMine && k != KindTokenBroker && k != KindIdentityProvider {
 		return fmt.Errorf("%v answered %s, which only a verifier may", k, ReasonNotMine)

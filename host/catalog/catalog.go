@@ -55,6 +55,10 @@ type Options struct {
 	CheckTimeout     time.Duration // for one instance to say whether it can do its work; zero: 10 s
 	ChecksTimeout    time.Duration // for all that are checked together; zero: 1 min
 	ProbeInterval    time.Duration // between two checks that a process still answers; zero: 15 s
+
+	// Unary has each stage called by itself over the unary services, also where a plugin takes legs. Benchmarks compare legs
+	// with it.
+	Unary bool
 }
 
 // Catalog holds all plugin processes. It is safe for concurrent use.

@@ -187,6 +187,9 @@ func (s *Server) log(r *http.Request, d pipeline.Decision) {
 
 func (s *Server) logAt(level hclog.Level, r *http.Request, d pipeline.Decision) {
 	line := []any{"request_id", sdk.RequestID(r.Context()), "realm", d.Realm, "verdict", d.Verdict.String(), "peer", r.RemoteAddr}
+	if trace := sdk.TraceID(r.Context()); trace != "" {
+		line = append(line, "trace_id", trace)
+	}
 	switch d.Verdict {
 	case pipeline.Allowed:
 		line = append(line, "tenant", d.Tenant, "source", d.Source.String(), "principal", d.Principal.Name, "principal_id", d.Principal.ID,

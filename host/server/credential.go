@@ -33,12 +33,12 @@ func credential(r *http.Request) (scheme, token string, _ *refusal, _ *sdk.Denia
 	return scheme, token, nil, nil
 }
 
-func isSchemeName(s string) bool { return len(s) <= 64 && consistsOf(s, "!#$%&'*+-.^_`|~") }
+func isSchemeName(s string) bool { return len(s) <= 64 && schemeBytes.of(s) }
 
 // isToken68 follows the grammar of RFC 9110 section 11.2, which bearer tokens have (RFC 6750 section 2.1).
 func isToken68(s string) bool {
 	s = strings.TrimRight(s, "=")
-	return s != "" && consistsOf(s, "-._~+/")
+	return s != "" && token68Bytes.of(s)
 }
 
 // isText says whether s is printable ASCII, which the parameters of other schemes are.

@@ -2,12 +2,10 @@ package server
 
 import "strings"
 
-const unreserved = "-._~" // beside letters and digits: RFC 3986 section 2.3
-
 // encode percent-encodes every byte but the unreserved characters of RFC 3986, so that no name can be taken for another,
 // for a list, or for the end of a header.
 func encode(s string) string {
-	if consistsOf(s, unreserved) {
+	if unreserved.of(s) {
 		return s
 	}
 	var b strings.Builder
@@ -35,7 +33,7 @@ func encodeAll(list []string) string {
 func encodeTo(b *strings.Builder, s string) {
 	const hex = "0123456789ABCDEF"
 	for i := range len(s) {
-		if c := s[i]; consistsOf(s[i:i+1], unreserved) {
+		if c := s[i]; unreserved[c] {
 			b.WriteByte(c)
 		} else {
 			b.WriteByte('%')
@@ -48,7 +46,7 @@ func encodeTo(b *strings.Builder, s string) {
 func encodedLen(s string) int {
 	n := len(s)
 	for i := range len(s) {
-		if !consistsOf(s[i:i+1], unreserved) {
+		if !unreserved[s[i]] {
 			n += 2
 		}
 	}

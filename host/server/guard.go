@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	"github.com/realmgate/realmgate/host/origin"
@@ -21,6 +20,9 @@ func (s *Server) guard(l Listener, next http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := requestID(l, r)
 		ctx := sdk.WithRequestID(r.Context(), id)
+		if t := r.Header["Traceparent"]; len(t) == 1 && l.trusts(r) {
+			ctx = sdk.WithTraceParent(ctx, t[0])
+		}
 		var speaksFor []string
 		if l.Forwarded != ForwardedNone {
 			speaksFor = r.Header.Values("X-Forwarded-For")
@@ -86,19 +88,7 @@ func requestID(l Listener, r *http.Request) string {
 }
 
 func saneID(s string) bool {
-	return len(s) >= 8 && len(s) <= 128 && consistsOf(s, "-_.:")
-}
-
-// consistsOf says whether s is made of ASCII letters, digits and the bytes in also.
-func consistsOf(s, also string) bool {
-	for i := range len(s) {
-		c := s[i]
-		alnum := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
-		if !alnum && strings.IndexByte(also, c) < 0 {
-			return false
-		}
-	}
-	return true
+	return len(s) >= 8 && len(s) <= 128 && idBytes.of(s)
 }
 
 // trusts says whether the peer of a request is one of the listener's trusted proxies.

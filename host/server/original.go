@@ -103,7 +103,7 @@ func malformed(message string) *refusal {
 	return &refusal{http.StatusBadRequest, reasonRequestMalformed, message}
 }
 
-func isMethod(s string) bool { return s != "" && len(s) <= 32 && consistsOf(s, "-_") }
+func isMethod(s string) bool { return s != "" && len(s) <= 32 && methodBytes.of(s) }
 func isTarget(s string) bool {
 	return strings.HasPrefix(s, "/") && !strings.Contains(s, " ") && isText(s)
 }
@@ -111,7 +111,7 @@ func isProto(s string) bool { return s == "http" || s == "https" }
 func isLength(s string) bool {
 	return s != "" && len(s) <= 18 && strings.Trim(s, "0123456789") == ""
 }
-func isHost(s string) bool { return s != "" && len(s) <= 255 && consistsOf(s, "-._:[]") }
+func isHost(s string) bool { return s != "" && len(s) <= 255 && hostBytes.of(s) }
 
 // presigned gives scheme and credential of a request that is signed in its query, as AWS does it: the algorithm and the query.
 // Both are empty if the query has no such parameter, or more than one.

@@ -115,7 +115,7 @@ const (
 
 // isRealmName says whether s may be a realm's name: letters, digits and ._-, 64 at most, and not a dot segment.
 func isRealmName(s string) bool {
-	return s != "" && len(s) <= 64 && s != "." && s != ".." && consistsOf(s, "._-")
+	return s != "" && len(s) <= 64 && s != "." && s != ".." && realmBytes.of(s)
 }
 
 // serveToken hands a request to its realm's token service. Refusals have the form that OAuth clients read.

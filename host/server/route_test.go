@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/realmgate/realmgate/host/token"
+	"github.com/realmgate/realmgate/sdk"
 )
 
 func TestRoute(t *testing.T) {
@@ -199,6 +201,31 @@ func TestRequestID(t *testing.T) {
 		got := newWorld(t, false).ask(t, tt.l, check, header...).Header()["X-Request-Id"]
 		if len(got) != 1 || tt.kept != (len(tt.ids) > 0 && got[0] == tt.ids[0]) || !tt.kept && len(got[0]) != 32 {
 			t.Errorf("%q: %q, kept wanted: %v", tt.ids, got, tt.kept)
+		}
+	}
+}
+
+// The trace of a request reaches the stages that decide it, if a proxy says so that is trusted.
+func TestTrace(t *testing.T) {
+	const trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	for _, tt := range []struct {
+		l      Listener
+		traces []string
+		want   string
+	}{
+		{trusted, []string{trace}, trace}, {Listener{}, []string{trace}, ""}, {trusted, []string{trace, trace}, ""}, {trusted, []string{"00-x"}, ""}, {trusted, nil, ""},
+	} {
+		w, got := newWorld(t, false), "not asked"
+		w.legs["a"].act = func(ctx context.Context, _ *sdk.State) error {
+			got = sdk.TraceParent(ctx)
+			return nil
+		}
+		header := []string{"Authorization", "Bearer x"}
+		for _, x := range tt.traces {
+			header = append(header, "Traceparent", x)
+		}
+		if w.ask(t, tt.l, check, header...); got != tt.want {
+			t.Errorf("%q of a peer that is trusted or not: %q, want %q", tt.traces, got, tt.want)
 		}
 	}
 }

@@ -60,7 +60,11 @@ func (i *Instance) heard(err error) error {
 // Step runs a stage of a decision on st: an identity provider, a mapper, an authenticator, an active-roles provider, or
 // the verifying half of a token broker.
 func (i *Instance) Step(ctx context.Context, st *sdk.State) error {
-	return i.heard(i.process.Run(ctx, i.c.Setup.Realm, []rpc.Step{{Kind: i.c.Kind, Instance: i.id}}, st))
+	run := i.process.Run
+	if i.suite.unary {
+		run = i.process.RunUnary
+	}
+	return i.heard(run(ctx, i.c.Setup.Realm, []rpc.Step{{Kind: i.c.Kind, Instance: i.id}}, st))
 }
 
 // Issue asks a token broker for a token.

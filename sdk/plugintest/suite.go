@@ -26,6 +26,7 @@ type suite struct {
 	host     *host
 	last     *atomic.Uint64 // instance
 	notes    *notes
+	unary    bool // stages are called over the unary services, although the plugin may take legs
 }
 
 // newSuite starts the plugin. Its sessions end with life.

@@ -40,7 +40,7 @@ func invoke[Q, R proto.Message](ctx context.Context, c client, method func(conte
 	}
 	defer c.process.calls.leave(entry)
 	about := &pluginv1.Call{
-		InstanceId: c.step[0].Instance, Realm: c.realm, RequestId: entry.requestID, Epoch: c.process.epoch(c.realm),
+		InstanceId: c.step[0].Instance, Realm: c.realm, RequestId: entry.requestID, Traceparent: sdk.TraceParent(ctx), Epoch: c.process.epoch(c.realm),
 	}
 	if c.process.sessionMode() != SessionNone {
 		about.CallId = entry.id

@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"maps"
 	"slices"
 	"time"
@@ -35,12 +36,26 @@ type knownAccessKey struct {
 	id       string
 }
 
-// pluginHost is sdk.Host for one instance in one call.
+// pluginHost is sdk.Call for one instance.
 type pluginHost struct {
 	plugin   *plugin
 	serving  *serving
 	instance uint64
 }
+
+// Logger is sdk.Call's. Most calls write no line and make no logger.
+func (h *pluginHost) Logger() *slog.Logger {
+	return slog.New(&callHandler{base: h.plugin.logger.Handler(), instance: h.instance, serving: h.serving})
+}
+
+// RequestID is sdk.Call's.
+func (h *pluginHost) RequestID() string { return h.serving.requestID }
+
+// TraceParent is sdk.Call's.
+func (h *pluginHost) TraceParent() string { return h.serving.traceparent }
+
+// Epoch is sdk.Call's.
+func (h *pluginHost) Epoch() uint64 { return h.serving.epoch }
 
 // FindPrincipal is sdk.Host's.
 func (h *pluginHost) FindPrincipal(ctx context.Context, ref sdk.PrincipalRef) (sdk.Principal, error) {

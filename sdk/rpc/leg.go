@@ -29,7 +29,7 @@ func (p *Process) runLeg(ctx context.Context, realm string, steps []Step, st *sd
 	}
 	defer p.calls.leave(c)
 	leg := &pluginv1.Leg{
-		Id: c.id, Realm: realm, RequestId: c.requestID, Epoch: p.epoch(realm), State: state, TimeoutUs: 1,
+		Id: c.id, Realm: realm, RequestId: c.requestID, Traceparent: sdk.TraceParent(ctx), Epoch: p.epoch(realm), State: state, TimeoutUs: 1,
 		Steps: make([]*pluginv1.Step, len(steps)),
 	}
 	for i, step := range steps {

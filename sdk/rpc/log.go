@@ -8,18 +8,20 @@ import (
 	"github.com/realmgate/realmgate/sdk"
 )
 
-// callHandler adds what is known of a call to its log lines. It does so only when a line is written: most calls write
-// none, and a logger is made for each.
+// callHandler adds what is known of a call to its log lines, when a line is written.
 type callHandler struct {
-	base      slog.Handler
-	instance  uint64
-	requestID string
+	base     slog.Handler
+	instance uint64
+	serving  *serving
 }
 
 func (h *callHandler) attrs() []slog.Attr {
 	out := []slog.Attr{slog.Uint64("instance", h.instance)}
-	if h.requestID != "" {
-		out = append(out, slog.String("request_id", h.requestID))
+	if id := h.serving.requestID; id != "" {
+		out = append(out, slog.String("request_id", id))
+	}
+	if id := sdk.TraceID(h.serving.traced(context.Background())); id != "" {
+		out = append(out, slog.String("trace_id", id))
 	}
 	return out
 }

@@ -125,7 +125,8 @@ func withDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
 }
 
 // Run runs the steps, which are adjacent stages of a decision in the realm, on st. On an error st keeps what the steps
-// before it made; st.Cache is merged in any case.
+// before it made; st.Cache is merged in any case. Of an identity that both mappers among the steps have read, claims and roles
+// may be missing.
 func (p *Process) Run(ctx context.Context, realm string, steps []Step, st *sdk.State) error {
 	if len(steps) == 0 {
 		return nil
@@ -138,6 +139,21 @@ func (p *Process) Run(ctx context.Context, realm string, steps []Step, st *sdk.S
 	if p.sessionMode() == SessionLegs {
 		return orRepeatSteps(p.runLeg(ctx, realm, steps, st), steps)
 	}
+	return p.runUnary(ctx, realm, steps, st)
+}
+
+// RunUnary is Run over the unary services, one call for each step, although the plugin may take legs: what plugins in other
+// languages may serve alone, and what legs are compared with.
+func (p *Process) RunUnary(ctx context.Context, realm string, steps []Step, st *sdk.State) error {
+	if err := checkRequest(st.Request); err != nil {
+		return err
+	}
+	ctx, cancel := withDeadline(ctx)
+	defer cancel()
+	return p.runUnary(ctx, realm, steps, st)
+}
+
+func (p *Process) runUnary(ctx context.Context, realm string, steps []Step, st *sdk.State) error {
 	for i, step := range steps {
 		if _, err := stateToProto(steps[i:i+1], st); err != nil {
 			return err

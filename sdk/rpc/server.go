@@ -110,22 +110,31 @@ func (p *plugin) Describe(_ context.Context, r *pluginv1.DescribeRequest) (*plug
 
 // serving is what a leg, a unary call or a Configure says about itself.
 type serving struct {
-	callID    uint64
-	realm     string
-	requestID string
-	epoch     uint64
-	session   *pluginSession // on which a leg came in; nil: the current one
-	reader    *reader        // that runs the leg; nil for others
+	callID      uint64
+	realm       string
+	requestID   string
+	traceparent string // well-formed, or empty
+	epoch       uint64
+	session     *pluginSession // on which a leg came in; nil: the current one
+	reader      *reader        // that runs the leg; nil for others
 }
 
-// context gives the context in which an instance works: with the host, a logger and the request id.
-func (p *plugin) context(ctx context.Context, sv *serving, instance uint64) context.Context {
-	ctx = sdk.WithHost(ctx, &pluginHost{plugin: p, serving: sv, instance: instance})
-	ctx = sdk.WithLogger(ctx, slog.New(&callHandler{base: p.logger.Handler(), instance: instance, requestID: sv.requestID}))
-	if sv.requestID != "" {
-		ctx = sdk.WithRequestID(ctx, sv.requestID)
+// traced gives a context of the trace.
+func (sv *serving) traced(ctx context.Context) context.Context {
+	return sdk.WithTraceParent(ctx, sv.traceparent)
+}
+
+// wellFormed gives a traceparent if it is one: a host says what it likes.
+func wellFormed(traceparent string) string {
+	if traceparent == "" {
+		return ""
 	}
-	return ctx
+	return sdk.TraceParent(sdk.WithTraceParent(context.Background(), traceparent))
+}
+
+// context gives the context in which an instance works: with the host, a logger, the request id and the epoch.
+func (p *plugin) context(ctx context.Context, sv *serving, instance uint64) context.Context {
+	return sdk.WithCall(ctx, &pluginHost{plugin: p, serving: sv, instance: instance})
 }
 
 // step runs one stage on st. A panic's stack goes to the log here and no further.

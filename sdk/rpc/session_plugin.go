@@ -22,6 +22,7 @@ type pluginSession struct {
 	stream grpc.BidiStreamingServer[pluginv1.OpenRequest, pluginv1.OpenResponse]
 	ctx    context.Context // of every leg
 	out    *outbox
+	crew   *crew
 
 	once   sync.Once
 	cancel context.CancelFunc
@@ -44,7 +45,7 @@ type servedLeg struct {
 func (p *plugin) Open(stream grpc.BidiStreamingServer[pluginv1.OpenRequest, pluginv1.OpenResponse]) error {
 	ctx, cancel := context.WithCancel(stream.Context())
 	s := &pluginSession{
-		plugin: p, stream: stream, ctx: ctx, cancel: cancel, out: newOutbox(),
+		plugin: p, stream: stream, ctx: ctx, cancel: cancel, out: newOutbox(), crew: newCrew(ctx.Done()),
 		legs: map[uint64]*servedLeg{}, waiting: map[uint64]chan *pluginv1.HostReply{},
 	}
 	if old := p.session.Swap(s); old != nil {
@@ -111,15 +112,20 @@ func (r *reader) runOut() {
 	}
 	r.session.plugin.instances.took(r.at.Load(), 2*patience)
 	for _, leg := range r.rest {
-		go r.session.serve(nil, leg)
+		r.session.serveApart(leg)
 	}
 	r.session.carryOn(nil, r.reads)
 }
 
 func (s *pluginSession) carryOn(legs []*servedLeg, reads bool) {
 	if reads || len(legs) > 0 {
-		go s.run(legs, reads)
+		s.crew.run(func() { s.run(legs, reads) })
 	}
+}
+
+// serveApart serves a leg on a goroutine of its own.
+func (s *pluginSession) serveApart(leg *servedLeg) {
+	s.crew.run(func() { s.serve(nil, leg) })
 }
 
 func (s *pluginSession) read(legs []*servedLeg) { s.run(legs, true) }
@@ -134,7 +140,7 @@ func (s *pluginSession) run(legs []*servedLeg, reads bool) {
 			leg := legs[0]
 			legs = legs[1:]
 			if s.plugin.instances.block(leg.leg.GetSteps()) {
-				go s.serve(nil, leg)
+				s.serveApart(leg)
 				continue
 			}
 			r.rest = legs
@@ -237,7 +243,7 @@ func (s *pluginSession) step(l *servedLeg, sv *serving, k sdk.Kind, id uint64, s
 func (s *pluginSession) leg(r *reader, l *servedLeg) *pluginv1.LegResult {
 	out := &pluginv1.LegResult{Id: l.leg.GetId()}
 	sv := &serving{
-		callID: l.leg.GetId(), realm: l.leg.GetRealm(), requestID: l.leg.GetRequestId(), epoch: l.leg.GetEpoch(),
+		callID: l.leg.GetId(), realm: l.leg.GetRealm(), requestID: l.leg.GetRequestId(), traceparent: wellFormed(l.leg.GetTraceparent()), epoch: l.leg.GetEpoch(),
 		session: s, reader: r,
 	}
 	st := stateFromProto(l.leg.GetState(), sv.realm)

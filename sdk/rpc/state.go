@@ -91,17 +91,18 @@ func stateFromProto(s *pluginv1.State, realm string) *sdk.State {
 }
 
 // addedToProto gives the nouns that the steps made. The composed credential is not among them: the host composes it
-// itself.
+// itself. Nor are the claims and roles of an identity that both mappers have read: nobody else does.
 func addedToProto(kinds []sdk.Kind, s *sdk.State) *pluginv1.State {
 	out := &pluginv1.State{}
+	var mapped, named bool
 	for _, k := range kinds {
 		switch k {
 		case sdk.KindIdentityProvider:
 			out.Identity = identityToProto(s.Identity)
 		case sdk.KindPrincipalMapper:
-			out.PrincipalRef = refToProto(s.Ref)
+			out.PrincipalRef, named = refToProto(s.Ref), true
 		case sdk.KindPrincipalRolesMapper:
-			out.MappedRoles = rolesToProto(s.Mapped)
+			out.MappedRoles, mapped = rolesToProto(s.Mapped), true
 		case sdk.KindTokenBroker:
 			out.Credential = credentialToProto(s.Credential)
 		case sdk.KindAuthenticator:
@@ -109,6 +110,9 @@ func addedToProto(kinds []sdk.Kind, s *sdk.State) *pluginv1.State {
 		case sdk.KindActiveRolesProvider:
 			out.ActiveRoles = rolesToProto(s.Active)
 		}
+	}
+	if id := out.GetIdentity(); id != nil && mapped && named {
+		id.Claims, id.Roles = nil, nil
 	}
 	return out
 }

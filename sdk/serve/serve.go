@@ -76,6 +76,7 @@ func run(c Config, args []string, cookie bool, stdout, stderr io.Writer, serve f
 	logger := hclog.New(&hclog.LoggerOptions{Level: level, JSONFormat: true, Output: stderr})
 	server.Logger = slog.New(newHandler(logger))
 	slog.SetDefault(server.Logger) // a library that logs does so in a form that the host understands
+	collectLess()
 	serve(server, logger)
 	return 0
 }

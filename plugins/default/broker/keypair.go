@@ -16,6 +16,7 @@ import (
 	"github.com/realmgate/realmgate/plugins/default/privatefile"
 	"github.com/realmgate/realmgate/sdk"
 	"github.com/realmgate/realmgate/sdk/keyset"
+	"github.com/realmgate/realmgate/sdk/verified"
 )
 
 // maxKeyFile bounds a key file in bytes.
@@ -23,12 +24,13 @@ const maxKeyFile = 64 << 10
 
 // KeyPairSettings are those of [KeyPair].
 type KeyPairSettings struct {
-	KeyDir           string            `json:"key_dir,omitempty" doc:"folder of keys that rotate (realmgate key generate, rotate), accessible to its owner only; instead of private_key_file and private_key"`
-	PrivateKeyFile   string            `json:"private_key_file,omitempty" doc:"PEM file of the private key (PKCS #1, PKCS #8 or SEC 1), readable by its owner only"`
-	PublicKeyFile    string            `json:"public_key_file,omitempty" doc:"PEM file of the public key; needed by nothing, but checked against the private key"`
-	PrivateKey       sdk.SecretRef     `json:"private_key,omitempty" doc:"reference to the private key in a secret store, instead of private_key_file"`
-	VerificationKeys []VerificationKey `json:"verification_key,omitempty" doc:"further keys that are published and whose tokens are accepted: the one that is to sign next, and the former one until its tokens have expired"`
-	MaxGeneration    sdk.Duration      `json:"max_token_generation" default:"PT1H" doc:"longest life of a token, between PT1M and P30D"`
+	KeyDir           string             `json:"key_dir,omitempty" doc:"folder of keys that rotate (realmgate key generate, rotate), accessible to its owner only; instead of private_key_file and private_key"`
+	PrivateKeyFile   string             `json:"private_key_file,omitempty" doc:"PEM file of the private key (PKCS #1, PKCS #8 or SEC 1), readable by its owner only"`
+	PublicKeyFile    string             `json:"public_key_file,omitempty" doc:"PEM file of the public key; needed by nothing, but checked against the private key"`
+	PrivateKey       sdk.SecretRef      `json:"private_key,omitempty" doc:"reference to the private key in a secret store, instead of private_key_file"`
+	VerificationKeys []VerificationKey  `json:"verification_key,omitempty" doc:"further keys that are published and whose tokens are accepted: the one that is to sign next, and the former one until its tokens have expired"`
+	MaxGeneration    sdk.Duration       `json:"max_token_generation" default:"PT1H" doc:"longest life of a token, between PT1M and P30D"`
+	VerifiedTokens   *verified.Settings `json:"verified_tokens,omitempty" doc:"what is remembered of tokens whose signature was good; everything else about a token is checked each time"`
 }
 
 // VerificationKey is a key that only verifies, in a file or in a secret store.
@@ -100,6 +102,9 @@ func (e *Ephemeral) build(ctx context.Context, setup sdk.Setup, s KeyPairSetting
 	b, err := newBroker(setup, of, s.MaxGeneration, from)
 	if err != nil {
 		return nil, err
+	}
+	if b.verified, err = verified.New(s.VerifiedTokens); err != nil {
+		return nil, sdk.At(err, "verified_tokens")
 	}
 	return &KeyPair{b}, nil
 }

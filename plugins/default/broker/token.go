@@ -8,14 +8,16 @@ import (
 
 	"github.com/realmgate/realmgate/sdk"
 	"github.com/realmgate/realmgate/sdk/accesstoken"
+	"github.com/realmgate/realmgate/sdk/verified"
 )
 
 // broker issues and verifies tokens with the keys of a source, whatever kind they are.
 type broker struct {
-	realm accesstoken.Realm
-	kinds kinds
-	keys  source
-	now   func() time.Time
+	realm    accesstoken.Realm
+	kinds    kinds
+	keys     source
+	verified *verified.Memory // nil where a key verifies as fast as a memory is asked
+	now      func() time.Time
 }
 
 // newBroker checks what the host says about the realm.
@@ -55,7 +57,7 @@ func (b *broker) Verify(ctx context.Context, r sdk.Request) (sdk.Credential, err
 	if err != nil {
 		return sdk.Credential{}, err
 	}
-	if err := b.checkSignature(ctx, t); err != nil {
+	if err := b.checkSignature(ctx, r, t); err != nil {
 		return sdk.Credential{}, err
 	}
 	return b.realm.Credential(t.Claims, b.now())
@@ -63,7 +65,7 @@ func (b *broker) Verify(ctx context.Context, r sdk.Request) (sdk.Credential, err
 
 // checkSignature uses a key with its own algorithm only, whatever the token says, so that a public key never serves as an
 // HMAC secret (RFC 8725 section 3.1). A decision lives no longer than the key; that a key is not known may change at once.
-func (b *broker) checkSignature(ctx context.Context, t accesstoken.Presented) error {
+func (b *broker) checkSignature(ctx context.Context, r sdk.Request, t accesstoken.Presented) error {
 	now := b.now()
 	k, ok := b.keys.current(ctx, now).byID(t.KeyID)
 	if !ok {
@@ -73,7 +75,8 @@ func (b *broker) checkSignature(ctx context.Context, t accesstoken.Presented) er
 	if t.Algorithm != k.method.Alg() {
 		return sdk.Deny("algorithm_not_allowed", "the token is not signed with the algorithm of its key")
 	}
-	if k.method.Verify(t.Signed, t.Signature, k.verify) != nil {
+	whole := verified.Token{Realm: r.Realm, Keys: k.id, Text: r.Token, Now: now, Expires: time.Unix(t.Claims.Expires, 0)}
+	if !b.verified.Verify(ctx, whole, func() bool { return k.method.Verify(t.Signed, t.Signature, k.verify) == nil }) {
 		return sdk.Deny("signature_invalid", "the signature of the token is not valid")
 	}
 	if !k.till.IsZero() {

@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rsa"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,6 +26,7 @@ const (
 // keySet is a provider's keys at one time. It does not change.
 type keySet struct {
 	keys    []webKey
+	digest  string // of all that was read: another one may have other keys
 	fetched time.Time
 }
 
@@ -45,7 +47,8 @@ func parseKeySet(raw []byte, now time.Time) (*keySet, error) {
 	if len(doc.Keys) > maxKeys {
 		return nil, fmt.Errorf("the JWK set has more than %d keys", maxKeys)
 	}
-	set := &keySet{fetched: now}
+	digest := sha256.Sum256(raw)
+	set := &keySet{digest: string(digest[:]), fetched: now}
 	for _, k := range doc.Keys {
 		var jwk jose.JSONWebKey
 		if jwk.UnmarshalJSON(k) != nil || jwk.Use != "" && jwk.Use != "sig" || !usable(jwk.Key) {

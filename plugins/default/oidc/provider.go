@@ -4,20 +4,14 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
+	"sync/atomic"
 	"time"
-
-	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/realmgate/realmgate/plugins/default/foreign"
 	"github.com/realmgate/realmgate/sdk"
 	"github.com/realmgate/realmgate/sdk/breaker"
 	"github.com/realmgate/realmgate/sdk/egress"
-)
-
-const (
-	maxToken = 16 << 10
-	maxKeyID = 256
+	"github.com/realmgate/realmgate/sdk/verified"
 )
 
 // Provider verifies the tokens of one issuer.
@@ -25,7 +19,8 @@ type Provider struct {
 	settings Settings
 	types    []string // lower case, without application/
 	keys     *source
-	parser   *jwt.Parser
+	verified *verified.Memory
+	header   atomic.Pointer[header] // of the last token
 	now      func() time.Time
 }
 
@@ -38,7 +33,11 @@ func NewProvider(ctx context.Context, _ sdk.Setup, s Settings) (*Provider, error
 	if err != nil {
 		return nil, sdk.At(err, "ca_file")
 	}
-	p := &Provider{settings: s, parser: jwt.NewParser(jwt.WithStrictDecoding()), now: time.Now}
+	known, err := verified.New(s.VerifiedTokens)
+	if err != nil {
+		return nil, sdk.At(err, "verified_tokens")
+	}
+	p := &Provider{settings: s, verified: known, now: time.Now}
 	for _, t := range s.TokenTypes {
 		p.types = append(p.types, shortType(t))
 	}
@@ -68,85 +67,32 @@ func (p *Provider) Identify(ctx context.Context, r sdk.Request) (sdk.Identity, e
 	if r.Scheme != "bearer" {
 		return sdk.Identity{}, sdk.NotMine()
 	}
-	if err := shape(r.Token); err != nil {
+	t, err := p.parse(r.Token)
+	if err != nil {
 		return sdk.Identity{}, err
 	}
-	var body payload
-	t, parts, err := p.parser.ParseUnverified(r.Token, &body)
-	if err := p.checkHeader(t, err); err != nil {
-		return sdk.Identity{}, err
-	}
-	c, err := foreign.ReadClaims(body.Claims)
+	c, err := foreign.ReadClaims(t.claims)
 	if err != nil {
 		return sdk.Identity{}, err
 	}
 	if err := p.checkClaims(c); err != nil {
 		return sdk.Identity{}, err
 	}
-	if err := p.checkSignature(ctx, t, parts[0]+"."+parts[1]); err != nil {
+	if err := p.checkSignature(ctx, verified.Token{Realm: r.Realm, Text: r.Token, Now: p.now(), Expires: c.Expires}, t); err != nil {
 		return sdk.Identity{}, err
 	}
-	roles, err := foreign.Roles(body.Claims, p.settings.RoleClaimPath)
+	roles, err := foreign.Roles(t.claims, p.settings.RoleClaimPath)
 	if err != nil {
 		return sdk.Identity{}, err
 	}
 	id := sdk.Identity{
 		Issuer: c.Issuer, Subject: c.Subject, Audience: c.Audience, TokenID: c.ID,
-		Claims: body.Claims, Roles: roles, AuthTime: c.AuthTime,
+		Claims: t.claims, Roles: roles, AuthTime: c.AuthTime,
 	}
 	if !c.Expires.IsZero() {
 		id.Expires = c.Expires.Add(p.settings.ClockSkew.Std())
 	}
 	return id, nil
-}
-
-// shape refuses what is no JWT before anything of its size is allocated.
-func shape(token string) error {
-	if token == "" || len(token) > maxToken {
-		return sdk.Deny("token_malformed", "the token is empty or longer than %d bytes", maxToken)
-	}
-	switch dots := strings.Count(token, "."); {
-	case dots < 2:
-		return errOpaque()
-	case dots > 2:
-		return sdk.Deny("token_malformed", "the token is not a signed JWT: it has %d parts", dots+1)
-	}
-	return nil
-}
-
-func errOpaque() error {
-	return sdk.Deny("token_opaque", "the token is opaque, and this tenant reads JWTs only; an introspecting identity provider is needed for such tokens")
-}
-
-// checkHeader sees to the header of a token, and to the error with which it was parsed.
-func (p *Provider) checkHeader(t *jwt.Token, err error) error {
-	if t == nil || t.Header == nil {
-		return errOpaque()
-	}
-	algorithm, _ := t.Header["alg"].(string)
-	typ, isText := t.Header["typ"].(string)
-	_, hasType := t.Header["typ"]
-	_, critical := t.Header["crit"]
-	kid, kidIsText := t.Header["kid"].(string)
-	_, hasKid := t.Header["kid"]
-	switch {
-	case !slices.Contains(p.settings.Algorithms, algorithm):
-		return sdk.Deny("algorithm_not_allowed", "the token is signed with an algorithm that this tenant does not accept")
-	case err != nil:
-		return sdk.Deny("token_malformed", "the token is not a well-formed JWT")
-	case hasType && !isText || !slices.Contains(p.types, shortType(typ)):
-		return sdk.Deny("type_not_allowed", "the token is of a type that this tenant does not accept")
-	case critical:
-		return sdk.Deny("token_malformed", "the token has critical extensions, and none is known")
-	case hasKid && !kidIsText || len(kid) > maxKeyID:
-		return sdk.Deny("token_malformed", "the key id of the token is not a string of at most %d bytes", maxKeyID)
-	}
-	return nil
-}
-
-// shortType gives a media type in the form in which types are compared (RFC 7515 section 4.1.9).
-func shortType(t string) string {
-	return strings.TrimPrefix(strings.ToLower(t), "application/")
 }
 
 func (p *Provider) checkClaims(c foreign.Claims) error {
@@ -169,11 +115,11 @@ func (p *Provider) checkClaims(c foreign.Claims) error {
 	return nil
 }
 
-// checkSignature looks for the key that the token names. A token without a key id is accepted only if there is exactly
+// checkSignature looks for the key that the token names, though the token may have been verified before: a key that is gone
+// verifies nothing. A token without a key id is accepted only if there is exactly
 // one key that fits.
-func (p *Provider) checkSignature(ctx context.Context, t *jwt.Token, signed string) error {
-	kid, _ := t.Header["kid"].(string)
-	algorithm := t.Method.Alg()
+func (p *Provider) checkSignature(ctx context.Context, whole verified.Token, t presented) error {
+	kid, algorithm := t.keyID, t.method.Alg()
 	set, err := p.set(ctx, kid)
 	if err != nil {
 		return fmt.Errorf("identity-provider(oidc): %w", err)
@@ -190,10 +136,9 @@ func (p *Provider) checkSignature(ctx context.Context, t *jwt.Token, signed stri
 		sdk.NoCache(ctx)
 		return sdk.Deny("key_unknown", "the token names no key, and there are %d that it may mean", len(fitting))
 	}
-	for _, k := range fitting {
-		if t.Method.Verify(signed, t.Signature, k) == nil {
-			return nil
-		}
+	whole.Keys = set.digest
+	if p.verified.Verify(ctx, whole, func() bool { return t.verifies(fitting) }) {
+		return nil
 	}
 	return sdk.Deny("signature_invalid", "the signature of the token is not valid")
 }

@@ -10,23 +10,25 @@ import (
 
 	"github.com/realmgate/realmgate/plugins/default/foreign"
 	"github.com/realmgate/realmgate/sdk"
+	"github.com/realmgate/realmgate/sdk/verified"
 )
 
 // Settings of the provider.
 type Settings struct {
-	Issuer          string        `json:"issuer" doc:"the iss claim, exactly; https unless the host is loopback. Metadata is fetched below it"`
-	Audience        []string      `json:"audience" doc:"accepted audiences; a token must have one of them in its aud claim"`
-	RoleClaimPath   sdk.ClaimPath `json:"role_claim_path,omitempty" doc:"path of the claim with the roles: a list of strings, or a string that is split at white space"`
-	Algorithms      []string      `json:"algorithms,omitempty" doc:"accepted signature algorithms; RS256, PS256, ES256 and EdDSA without it"`
-	TokenTypes      []string      `json:"token_types,omitempty" doc:"accepted typ headers, an empty string for none; at+jwt, JWT and none without it"`
-	AuthorizedParty []string      `json:"authorized_party,omitempty" doc:"accepted clients: the azp claim, or client_id where there is none; every client without it"`
-	ClockSkew       sdk.Duration  `json:"clock_skew" default:"PT30S" doc:"by how much the clocks may differ, at most PT5M"`
-	RequireExpiry   bool          `json:"require_expiry" default:"true" doc:"refuse tokens without an exp claim"`
-	DiscoveryURL    string        `json:"discovery_url,omitempty" doc:"where the provider's metadata is, if not at <issuer>/.well-known/openid-configuration"`
-	JWKSURI         string        `json:"jwks_uri,omitempty" doc:"where the provider's keys are; no metadata is fetched then. Needed where the metadata name a place that is neither the issuer's nor discovery_url's host"`
-	RefreshInterval sdk.Duration  `json:"refresh_interval" default:"PT15M" doc:"how often keys are fetched again"`
-	MaxStale        sdk.Duration  `json:"max_stale" default:"PT24H" doc:"for how long keys serve while the provider is down"`
-	CAFile          string        `json:"ca_file,omitempty" doc:"PEM file of certificate authorities to trust beside the system's"`
+	Issuer          string             `json:"issuer" doc:"the iss claim, exactly; https unless the host is loopback. Metadata is fetched below it"`
+	Audience        []string           `json:"audience" doc:"accepted audiences; a token must have one of them in its aud claim"`
+	RoleClaimPath   sdk.ClaimPath      `json:"role_claim_path,omitempty" doc:"path of the claim with the roles: a list of strings, or a string that is split at white space"`
+	Algorithms      []string           `json:"algorithms,omitempty" doc:"accepted signature algorithms; RS256, PS256, ES256 and EdDSA without it"`
+	TokenTypes      []string           `json:"token_types,omitempty" doc:"accepted typ headers, an empty string for none; at+jwt, JWT and none without it"`
+	AuthorizedParty []string           `json:"authorized_party,omitempty" doc:"accepted clients: the azp claim, or client_id where there is none; every client without it"`
+	ClockSkew       sdk.Duration       `json:"clock_skew" default:"PT30S" doc:"by how much the clocks may differ, at most PT5M"`
+	RequireExpiry   bool               `json:"require_expiry" default:"true" doc:"refuse tokens without an exp claim"`
+	DiscoveryURL    string             `json:"discovery_url,omitempty" doc:"where the provider's metadata is, if not at <issuer>/.well-known/openid-configuration"`
+	JWKSURI         string             `json:"jwks_uri,omitempty" doc:"where the provider's keys are; no metadata is fetched then. Needed where the metadata name a place that is neither the issuer's nor discovery_url's host"`
+	RefreshInterval sdk.Duration       `json:"refresh_interval" default:"PT15M" doc:"how often keys are fetched again"`
+	MaxStale        sdk.Duration       `json:"max_stale" default:"PT24H" doc:"for how long keys serve while the provider is down"`
+	VerifiedTokens  *verified.Settings `json:"verified_tokens,omitempty" doc:"what is remembered of tokens whose signature was good; everything else about a token is checked each time"`
+	CAFile          string             `json:"ca_file,omitempty" doc:"PEM file of certificate authorities to trust beside the system's"`
 }
 
 const (

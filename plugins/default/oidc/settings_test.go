@@ -54,6 +54,9 @@ func TestSettings(t *testing.T) {
 		"no authorities":          {"ca_file", junk, "/ca_file", "no certificate"},
 		"no authorities' file":    {"ca_file", junk + "x", "/ca_file", "no such file"},
 		"an empty path segment":   {"role_claim_path", "a//b", "/role_claim_path", "empty segment"},
+		"remembered too long":     {"verified_tokens", []any{map[string]any{"max_age": "PT2H"}}, "/verified_tokens/max_age", "PT1H"},
+		"nothing remembered":      {"verified_tokens", []any{map[string]any{"max_age": "PT0S"}}, "", ""},
+		"room for none":           {"verified_tokens", []any{map[string]any{"entries": 0}}, "/verified_tokens/entries", "PT0S"},
 		"a key that is not known": {"audiance", "x", "/audiance", `did you mean "audience"`},
 	} {
 		settings := override(map[string]any{}, base)

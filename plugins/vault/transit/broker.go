@@ -16,6 +16,7 @@ import (
 	"github.com/realmgate/realmgate/plugins/vault/login"
 	"github.com/realmgate/realmgate/sdk"
 	"github.com/realmgate/realmgate/sdk/accesstoken"
+	"github.com/realmgate/realmgate/sdk/verified"
 )
 
 // keysFor is how long published keys may be kept at most.
@@ -27,6 +28,7 @@ type Broker struct {
 	realm    accesstoken.Realm
 	session  *login.Lease
 	ring     *ring
+	verified *verified.Memory
 }
 
 // New gives the constructor of a [Broker] whose sessions come from a pool. The server is asked when the first token comes or
@@ -35,13 +37,14 @@ func New(p *login.Pool) sdk.New[Settings, *Broker] {
 	return func(ctx context.Context, setup sdk.Setup, s Settings) (*Broker, error) {
 		realm, realmErr := accesstoken.ForRealm(setup, s.MaxGeneration)
 		session, err := p.Open(ctx, s.Server, s.Choice)
-		if err := errors.Join(err, realmErr, s.check()); err != nil {
+		known, knownErr := verified.New(s.VerifiedTokens)
+		if err := errors.Join(err, realmErr, s.check(), sdk.At(knownErr, "verified_tokens")); err != nil {
 			if session != nil {
 				session.Close()
 			}
 			return nil, err
 		}
-		b := &Broker{settings: s, realm: realm, session: session}
+		b := &Broker{settings: s, realm: realm, session: session, verified: known}
 		b.ring = newRing(b.read, s.Refresh.Std(), s.MaxStale.Std())
 		return b, nil
 	}
@@ -201,7 +204,8 @@ func (b *Broker) Verify(ctx context.Context, r sdk.Request) (sdk.Credential, err
 	if t.Algorithm != v.algorithm {
 		return sdk.Credential{}, sdk.Deny("algorithm_not_allowed", "the token is not signed with the algorithm of its key")
 	}
-	if algorithms[v.algorithm].method.Verify(t.Signed, t.Signature, k.public) != nil {
+	whole := verified.Token{Realm: r.Realm, Keys: k.id, Text: r.Token, Now: time.Now(), Expires: time.Unix(t.Claims.Expires, 0)}
+	if !b.verified.Verify(ctx, whole, func() bool { return algorithms[v.algorithm].method.Verify(t.Signed, t.Signature, k.public) == nil }) {
 		return sdk.Credential{}, sdk.Deny("signature_invalid", "the signature of the token is not valid")
 	}
 	sdk.CacheFor(ctx, max(time.Until(v.asked.Add(b.settings.Refresh.Std())), time.Second)) // a version may be ruled out then

@@ -590,7 +590,9 @@ func (x *Leg) GetTimeoutUs() int64 {
 type LegResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Id    uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
-	Added *State                 `protobuf:"bytes,2,opt,name=added,proto3" json:"added,omitempty"`
+	// Claims and roles of an identity may be left out where both mappers are among the steps that succeeded: nobody reads them
+	// any more.
+	Added *State `protobuf:"bytes,2,opt,name=added,proto3" json:"added,omitempty"`
 	// Steps that succeeded; the next one, if any, denied or failed.
 	StepsDone     uint32     `protobuf:"varint,3,opt,name=steps_done,json=stepsDone,proto3" json:"steps_done,omitempty"`
 	Denial        *Denial    `protobuf:"bytes,4,opt,name=denial,proto3" json:"denial,omitempty"`

@@ -1,0 +1,53 @@
+package serve
+
+import (
+	"os"
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
+)
+
+const (
+	// lowHeap is how large a heap may become before garbage is collected, whatever lives in it.
+	lowHeap = 32 << 20
+	// usualPercent is Go's own: as much garbage as what lives.
+	usualPercent = 100
+)
+
+// collectLess keeps the collector of a plugin that has little from running all the time: by Go's own measure one with 3 MB to
+// keep collects after 3 MB of garbage, which is some hundred decisions. A larger heap is collected as ever, and so is one that
+// comes near its memory limit. Who sets GOGC decides instead.
+func collectLess() {
+	if os.Getenv("GOGC") != "" {
+		return
+	}
+	p := &pace{percent: usualPercent, live: []metrics.Sample{{Name: "/gc/heap/live:bytes"}}}
+	p.adjust()
+}
+
+// pace is adjusted after each collection.
+type pace struct {
+	percent int
+	live    []metrics.Sample
+}
+
+// mark is garbage whose collection tells of a collection.
+type mark struct{ p *pace }
+
+func (p *pace) adjust() {
+	metrics.Read(p.live)
+	if want := percentFor(p.live[0].Value.Uint64()); want != p.percent {
+		p.percent = want
+		debug.SetGCPercent(want)
+	}
+	runtime.SetFinalizer(&mark{p}, func(m *mark) { m.p.adjust() })
+}
+
+// percentFor gives the percentage (GOGC) with which a heap of which so much lives grows to lowHeap, in steps of ten.
+func percentFor(live uint64) int {
+	live = max(live, 1<<20)
+	if live >= lowHeap/2 {
+		return usualPercent
+	}
+	return int(lowHeap-live) * 10 / int(live) * 10
+}
