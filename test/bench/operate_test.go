@@ -154,7 +154,7 @@ func (g *gate) resident() float64 {
 func (g *gate) reload(changed int, o admin.ReloadOptions) float64 {
 	g.t.Helper()
 	begun := time.Now()
-	got, err := g.admin.Reload(g.t.Context(), o)
+	got, err := g.admin.Reload(g.t.Context(), o, nil)
 	took := time.Since(begun)
 	if err != nil {
 		g.t.Fatal(err)
