@@ -19,7 +19,7 @@ type builder struct {
 
 func (l *loader) build() *Config {
 	b := &builder{
-		root:   node{values: l.k.Raw(), at: l.root, written: true, diags: &l.diags},
+		root:   node{values: l.values, at: l.root, written: true, diags: &l.diags},
 		schema: l.schema,
 		broken: l.broken,
 	}
@@ -99,6 +99,10 @@ func (b *builder) part(n node, s *block) Part {
 			settings[key] = value
 		}
 	}
+	if len(settings) == 0 {
+		p.Settings = json.RawMessage("{}")
+		return p
+	}
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)
 	enc.SetEscapeHTML(false)
@@ -111,11 +115,11 @@ func (b *builder) part(n node, s *block) Part {
 
 func (b *builder) tenants() []Tenant {
 	s, above := b.schema.blocks["tenant"], b.root.block("tenant_defaults")
-	var out []Tenant
-	for _, own := range b.root.labelled("tenant") {
+	all := b.root.labelled("tenant")
+	b.keepTenants(all, above)
+	out := make([]Tenant, 0, len(all))
+	for _, own := range all {
 		n := inherit(s, own, above)
-		n.at.src, n.at.line, n.at.column = own.at.src, own.at.line, own.at.column
-		b.keep("tenant", own.label, n.values, n.at)
 		out = append(out, Tenant{
 			Name:                 own.label,
 			IdentityProvider:     b.part(n.block("identity_provider"), s.blocks["identity_provider"]),

@@ -58,8 +58,11 @@ func Diff(before, after *Config, shown Shown) []BlockChange {
 			out = append(out, BlockChange{Kind: e.kind, Name: e.name, Change: Added, Pos: e.at.position()})
 			continue
 		}
+		if was.same(e) {
+			continue
+		}
 		d := differ{shown: shown}
-		d.block(e.schema, e.kind, e.name, side{was.values, was.at}, side{e.values, e.at}, "")
+		d.block(e.schema, e.kind, e.name, was.side(), e.side(), "")
 		if len(d.keys) > 0 {
 			out = append(out, BlockChange{Kind: e.kind, Name: e.name, Change: Changed, Pos: e.at.position(), Keys: d.keys})
 		}
@@ -73,17 +76,32 @@ func Diff(before, after *Config, shown Shown) []BlockChange {
 	return out
 }
 
-// effective is a block as it counts, with what it inherits.
+// effective is a block as it counts, with what it inherits. There may be ten thousand that inherit the same: what comes of it
+// is made when it is asked for.
 type effective struct {
 	kind, name string
-	values     map[string]any
+	values     map[string]any // as they are written
 	at         *trace
 	schema     *block
+	above      []any       // what else it is made of
+	whole      func() side // nil: the block inherits nothing
 }
 
-// keep notes a block for Diff.
+// same says whether two blocks are made of the same.
+func (e effective) same(o effective) bool {
+	return reflect.DeepEqual(e.values, o.values) && reflect.DeepEqual(e.above, o.above)
+}
+
+func (e effective) side() side {
+	if e.whole == nil {
+		return side{e.values, e.at}
+	}
+	return e.whole()
+}
+
+// keep notes a block that inherits nothing for Diff.
 func (b *builder) keep(kind, name string, values map[string]any, at *trace) {
-	b.blocks = append(b.blocks, effective{kind, name, values, at, b.schema.blocks[kind]})
+	b.blocks = append(b.blocks, effective{kind: kind, name: name, values: values, at: at, schema: b.schema.blocks[kind]})
 }
 
 // keepTop notes the keys at the top and the blocks of the daemon itself.
@@ -106,27 +124,49 @@ func (b *builder) keepTop() {
 	}
 }
 
-// keepRealm notes a realm with its authentication and its connections as they count.
-func (b *builder) keepRealm(n, auth node, r Realm) {
-	values := maps.Clone(n.values)
-	if values == nil {
-		values = map[string]any{}
+// keepTenants notes tenants with the defaults of all.
+func (b *builder) keepTenants(all []node, above node) {
+	s, defaults := b.schema.blocks["tenant"], []any{above.values}
+	for _, own := range all {
+		b.blocks = append(b.blocks, effective{kind: "tenant", name: own.label, values: own.values, at: own.at, schema: s, above: defaults, whole: func() side {
+			n := inherit(s, own, above)
+			return side{n.values, n.at}
+		}})
 	}
-	at := &trace{src: n.at.src, line: n.at.line, column: n.at.column, children: maps.Clone(n.at.children)}
+}
+
+// keepRealms notes realms with their authentication and connections as they count.
+func (b *builder) keepRealms(nodes []node, realms []Realm, publicURL string) {
+	above := []any{b.root.block("authentication").values, b.root.block("connections").values, publicURL}
+	for i, n := range nodes {
+		issuer, external := realms[i].Issuer, realms[i].Authentication.Type == External
+		b.blocks = append(b.blocks, effective{kind: "realm", name: n.label, values: n.values, at: n.at, schema: b.schema.blocks["realm"], above: above, whole: func() side {
+			return b.wholeRealm(n, issuer, external)
+		}})
+	}
+}
+
+func (b *builder) wholeRealm(n node, issuer string, external bool) side {
+	out := side{maps.Clone(n.values), &trace{src: n.at.src, line: n.at.line, column: n.at.column, children: n.at.children.clone()}}
+	if out.values == nil {
+		out.values = map[string]any{}
+	}
+	realm := b.schema.blocks["realm"]
+	auth := inherit(realm.blocks["authentication"], n.block("authentication"), b.root.block("authentication"))
 	inner := maps.Clone(auth.values)
-	if r.Authentication.Type == External {
+	if external {
 		delete(inner, "token_broker")
 		delete(inner, "token_service")
 	}
-	values["authentication"], values["issuer"] = inner, r.Issuer
-	at.set("authentication", auth.at)
-	if at.child("issuer") == nil {
-		at.set("issuer", b.root.at.child("public_url"))
+	out.values["authentication"], out.values["issuer"] = inner, issuer
+	out.at.set("authentication", auth.at)
+	if out.at.child("issuer") == nil {
+		out.at.set("issuer", b.root.at.child("public_url"))
 	}
 	connections := inherit(b.schema.blocks["connections"], n.block("connections"), b.root.block("connections"))
-	values["connections"] = connections.values
-	at.set("connections", connections.at)
-	b.keep("realm", r.Name, values, at)
+	out.values["connections"] = connections.values
+	out.at.set("connections", connections.at)
+	return out
 }
 
 // differ collects the keys of one block that differ.

@@ -7,25 +7,22 @@ import "strings"
 type trace struct {
 	src          *source // nil for a built-in default
 	line, column int
-	children     map[string]*trace
+	children     children
 }
 
 func (t *trace) child(name string) *trace {
 	if t == nil {
 		return nil
 	}
-	return t.children[name]
+	return t.children.find(name)
 }
 
 func (t *trace) set(name string, c *trace) {
 	if c == nil {
-		delete(t.children, name)
+		t.children.remove(name)
 		return
 	}
-	if t.children == nil {
-		t.children = map[string]*trace{}
-	}
-	t.children[name] = c
+	t.children.put(name, c)
 }
 
 // find goes down as far as something was written, and gives the deepest trace with a place.
