@@ -158,34 +158,45 @@ func (r *rooms) bootstrap(ctx context.Context, std streams, gen, before *generat
 	if before != nil {
 		seen = before.Internal()
 	}
-	for _, realm := range gen.Internal() {
-		if _, found := slices.BinarySearch(seen, realm); found {
-			continue
-		}
-		created, err := r.createRoot(ctx, realm, show.show)
+	fresh := slices.DeleteFunc(gen.Internal(), func(realm string) bool {
+		_, found := slices.BinarySearch(seen, realm)
+		return found
+	})
+	fresh, err := r.directory.Unbootstrapped(ctx, fresh)
+	if err != nil {
+		return err
+	}
+	for some := range slices.Chunk(fresh, rootsAtOnce) {
+		created, err := r.createRoots(ctx, some, show.show)
 		if err != nil {
-			return fmt.Errorf("realm %s: create the root principal: %w", realm, err)
+			return fmt.Errorf("create root principals: %w", err)
 		}
-		if created {
+		for _, realm := range created {
 			r.log.Info("root principal created", "realm", realm)
 		}
 	}
 	return nil
 }
 
-// createRoot bootstraps a realm with lines in the audit log around it: the first one before the secret is shown.
-func (r *rooms) createRoot(ctx context.Context, realm string, show func(directory.Principal, directory.ClientSecret) error) (created bool, err error) {
-	e := audit.Event{Name: audit.RootCreate, Outcome: audit.Attempted, Realm: realm, Principal: directory.RootPrincipal}
-	began := false
-	created, err = r.directory.Bootstrap(ctx, realm, func(p directory.Principal, s directory.ClientSecret) error {
-		if err := r.audit.Record(ctx, e); err != nil {
-			return err
+// rootsAtOnce is how many root principals are created together: ten thousand one by one would take minutes.
+const rootsAtOnce = 500
+
+// createRoots bootstraps realms with lines in the audit log around it: the first ones before the secrets are shown. It gives the
+// realms that were not bootstrapped before.
+func (r *rooms) createRoots(ctx context.Context, realms []string, show func([]directory.Root) error) ([]string, error) {
+	var events []audit.Event
+	created, err := r.directory.BootstrapAll(ctx, realms, func(all []directory.Root) error {
+		for _, p := range all {
+			e := audit.Event{Name: audit.RootCreate, Outcome: audit.Attempted, Realm: p.Realm, Principal: directory.RootPrincipal}
+			if err := r.audit.Record(ctx, e); err != nil {
+				return err
+			}
+			e.PrincipalID, e.ClientID, e.SecretVersion = p.ID, p.ClientID, p.Secret.Version
+			events = append(events, e)
 		}
-		began = true
-		e.PrincipalID, e.ClientID, e.SecretVersion = p.ID, p.ClientID, s.Version
-		return show(p, s)
+		return show(all)
 	})
-	if began {
+	for _, e := range events {
 		if e.Outcome = audit.Done; err != nil {
 			e.Outcome, e.Detail = audit.Failed, err.Error()
 		}
