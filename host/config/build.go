@@ -1,7 +1,6 @@
 package config
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -103,13 +102,9 @@ func (b *builder) part(n node, s *block) Part {
 		p.Settings = json.RawMessage("{}")
 		return p
 	}
-	var out bytes.Buffer
-	enc := json.NewEncoder(&out)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(settings); err != nil {
-		n.fault("", "the settings cannot be written as JSON", err.Error())
+	if p.Settings = encode(settings); p.Settings == nil {
+		n.fault("", "the settings cannot be written as JSON", "")
 	}
-	p.Settings = bytes.TrimSpace(out.Bytes())
 	return p
 }
 

@@ -6,7 +6,7 @@ import (
 )
 
 // children are the traces of what is inside something, by name. Mostly they are few, and there are very many of them: a list is
-// a fraction of a map. The zero children are none.
+// a fraction of a map. Nil children are none.
 type children struct {
 	list  []child
 	index map[string]int // into the list, where that is long
@@ -21,6 +21,9 @@ type child struct {
 const manyChildren = 16
 
 func (c *children) find(name string) *trace {
+	if c == nil {
+		return nil
+	}
 	if i := c.place(name); i >= 0 {
 		return c.list[i].at
 	}
@@ -71,14 +74,20 @@ func (c *children) reindex() {
 }
 
 // clone gives children that can be changed by themselves.
-func (c *children) clone() children {
-	out := children{list: slices.Clone(c.list)}
+func (c *children) clone() *children {
+	if c == nil {
+		return nil
+	}
+	out := &children{list: slices.Clone(c.list)}
 	out.reindex()
 	return out
 }
 
 func (c *children) all() iter.Seq2[string, *trace] {
 	return func(yield func(string, *trace) bool) {
+		if c == nil {
+			return
+		}
 		for _, x := range c.list {
 			if !yield(x.name, x.at) {
 				return

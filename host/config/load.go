@@ -146,7 +146,7 @@ func mergeBlock(s *block, name string, src, dest map[string]any, from, to *trace
 	above, below := group(src, name), group(dest, name)
 	if t, ok := above["type"]; ok && s.part && below["type"] != nil && below["type"] != t {
 		below = nil
-		to.children = children{}
+		to.children = nil
 		if from.src != nil {
 			to.src, to.line, to.column = from.src, from.line, from.column
 		}

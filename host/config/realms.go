@@ -28,7 +28,7 @@ func (b *builder) realms(publicURL string) []Realm {
 		out = append(out, r)
 	}
 	b.distinctRealms(nodes, out)
-	b.keepRealms(nodes, out, publicURL)
+	b.keepRealms(nodes, publicURL)
 	return out
 }
 

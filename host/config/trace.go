@@ -7,7 +7,7 @@ import "strings"
 type trace struct {
 	src          *source // nil for a built-in default
 	line, column int
-	children     children
+	children     *children // nil: there are none
 }
 
 func (t *trace) child(name string) *trace {
@@ -18,11 +18,14 @@ func (t *trace) child(name string) *trace {
 }
 
 func (t *trace) set(name string, c *trace) {
-	if c == nil {
+	switch {
+	case c != nil && t.children == nil:
+		t.children = &children{list: []child{{name, c}}}
+	case c != nil:
+		t.children.put(name, c)
+	case t.children != nil:
 		t.children.remove(name)
-		return
 	}
-	t.children.put(name, c)
 }
 
 // find goes down as far as something was written, and gives the deepest trace with a place.
