@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -101,6 +102,7 @@ func (s serveCmd) Run(ctx context.Context, c *cli, std streams) (err error) {
 	if a := srv.Addr(server.MetricsListener); a != nil {
 		r.log.Info("listening for scrapes", "address", a, "path", metricsPath)
 	}
+	go debug.FreeOSMemory() // that of reading and building a large configuration is not needed any more
 	go r.hangups(ctx, hangup, attached, stop)
 	go r.follow(ctx)
 	go r.sweep(ctx)
