@@ -77,8 +77,9 @@ func (s serveCmd) Run(ctx context.Context, c *cli, std streams) (err error) {
 	if err != nil {
 		return err
 	}
+	limit := max(cfg.ShutdownGrace, closeLimit)
 	defer func() {
-		err = errors.Join(err, r.close(context.WithoutCancel(ctx), max(cfg.ShutdownGrace, closeLimit)))
+		err = errors.Join(err, r.close(context.WithoutCancel(ctx), limit))
 	}()
 	r.log.Info("configuration loaded", "from", name, "realms", len(cfg.Realms), "tenants", len(cfg.Tenants))
 	if err := r.fit(ctx, s.Strict); err != nil {
@@ -102,7 +103,6 @@ func (s serveCmd) Run(ctx context.Context, c *cli, std streams) (err error) {
 	if a := srv.Addr(server.MetricsListener); a != nil {
 		r.log.Info("listening for scrapes", "address", a, "path", metricsPath)
 	}
-	go debug.FreeOSMemory() // that of reading and building a large configuration is not needed any more
 	go r.hangups(ctx, hangup, attached, stop)
 	go r.follow(ctx)
 	go r.sweep(ctx)
@@ -134,10 +134,11 @@ func (r *rooms) fit(ctx context.Context, strict bool) error {
 			r.log.Error(line)
 		}
 	}
-	_, leave := r.holder.Enter() // a reload may come before the answers
+	gen, leave := r.holder.Enter() // a reload may come before the answers
 	go func() {
+		defer debug.FreeOSMemory() // reading, building and checking ten thousand realms takes more than they do
 		defer leave()
-		for _, d := range r.check(ctx) {
+		for _, d := range gen.Check(ctx, gen.Parts()) {
 			r.log.Warn(d.String())
 		}
 	}()
