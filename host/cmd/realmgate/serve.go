@@ -82,7 +82,8 @@ func (s serveCmd) Run(ctx context.Context, c *cli, std streams) (err error) {
 		err = errors.Join(err, r.close(context.WithoutCancel(ctx), limit))
 	}()
 	r.log.Info("configuration loaded", "from", name, "realms", len(cfg.Realms), "tenants", len(cfg.Tenants))
-	if err := r.fit(ctx, s.Strict); err != nil {
+	checked, err := r.fit(ctx, s.Strict)
+	if err != nil {
 		return err
 	}
 	srv, err := r.server(cfg, listeners)
@@ -103,6 +104,10 @@ func (s serveCmd) Run(ctx context.Context, c *cli, std streams) (err error) {
 	if a := srv.Addr(server.MetricsListener); a != nil {
 		r.log.Info("listening for scrapes", "address", a, "path", metricsPath)
 	}
+	go func() {
+		<-checked
+		debug.FreeOSMemory() // reading, building and checking ten thousand realms takes more than they do
+	}()
 	go r.hangups(ctx, hangup, attached, stop)
 	go r.follow(ctx)
 	go r.sweep(ctx)
@@ -120,14 +125,16 @@ func (s serveCmd) Run(ctx context.Context, c *cli, std streams) (err error) {
 }
 
 // fit says what is wrong with what was built: as an error to a strict start, to the log otherwise. What a part needs elsewhere is
-// then not waited for.
-func (r *rooms) fit(ctx context.Context, strict bool) error {
+// then not waited for; checked is closed when that is known.
+func (r *rooms) fit(ctx context.Context, strict bool) (checked <-chan struct{}, err error) {
+	done := make(chan struct{})
 	broken := r.broken()
 	if strict {
+		close(done)
 		if broken != nil {
-			return broken
+			return done, broken
 		}
-		return r.check(ctx).Err()
+		return done, r.check(ctx).Err()
 	}
 	if broken != nil {
 		for line := range strings.SplitSeq(broken.Error(), "\n") {
@@ -136,13 +143,13 @@ func (r *rooms) fit(ctx context.Context, strict bool) error {
 	}
 	gen, leave := r.holder.Enter() // a reload may come before the answers
 	go func() {
-		defer debug.FreeOSMemory() // reading, building and checking ten thousand realms takes more than they do
+		defer close(done)
 		defer leave()
 		for _, d := range gen.Check(ctx, gen.Parts()) {
 			r.log.Warn(d.String())
 		}
 	}()
-	return nil
+	return done, nil
 }
 
 // bootstrap creates the root principals of the realms of a generation that have none yet, and shows their secrets. Realms of
