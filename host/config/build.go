@@ -1,7 +1,6 @@
 package config
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -19,7 +18,7 @@ type builder struct {
 
 func (l *loader) build() *Config {
 	b := &builder{
-		root:   node{values: l.k.Raw(), at: l.root, written: true, diags: &l.diags},
+		root:   node{values: l.values, at: l.root, written: true, diags: &l.diags},
 		schema: l.schema,
 		broken: l.broken,
 	}
@@ -99,23 +98,23 @@ func (b *builder) part(n node, s *block) Part {
 			settings[key] = value
 		}
 	}
-	var out bytes.Buffer
-	enc := json.NewEncoder(&out)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(settings); err != nil {
-		n.fault("", "the settings cannot be written as JSON", err.Error())
+	if len(settings) == 0 {
+		p.Settings = json.RawMessage("{}")
+		return p
 	}
-	p.Settings = bytes.TrimSpace(out.Bytes())
+	if p.Settings = encode(settings); p.Settings == nil {
+		n.fault("", "the settings cannot be written as JSON", "")
+	}
 	return p
 }
 
 func (b *builder) tenants() []Tenant {
 	s, above := b.schema.blocks["tenant"], b.root.block("tenant_defaults")
-	var out []Tenant
-	for _, own := range b.root.labelled("tenant") {
+	all := b.root.labelled("tenant")
+	b.keepTenants(all, above)
+	out := make([]Tenant, 0, len(all))
+	for _, own := range all {
 		n := inherit(s, own, above)
-		n.at.src, n.at.line, n.at.column = own.at.src, own.at.line, own.at.column
-		b.keep("tenant", own.label, n.values, n.at)
 		out = append(out, Tenant{
 			Name:                 own.label,
 			IdentityProvider:     b.part(n.block("identity_provider"), s.blocks["identity_provider"]),

@@ -58,8 +58,11 @@ func Diff(before, after *Config, shown Shown) []BlockChange {
 			out = append(out, BlockChange{Kind: e.kind, Name: e.name, Change: Added, Pos: e.at.position()})
 			continue
 		}
+		if was.same(e) {
+			continue
+		}
 		d := differ{shown: shown}
-		d.block(e.schema, e.kind, e.name, side{was.values, was.at}, side{e.values, e.at}, "")
+		d.block(e.schema, e.kind, e.name, was.side(), e.side(), "")
 		if len(d.keys) > 0 {
 			out = append(out, BlockChange{Kind: e.kind, Name: e.name, Change: Changed, Pos: e.at.position(), Keys: d.keys})
 		}
@@ -73,17 +76,47 @@ func Diff(before, after *Config, shown Shown) []BlockChange {
 	return out
 }
 
-// effective is a block as it counts, with what it inherits.
+// effective is a block as it counts, with what it inherits. There may be ten thousand that inherit the same: of each is kept what
+// was written, and what comes of it is made when it is asked for.
 type effective struct {
 	kind, name string
-	values     map[string]any
+	written    []byte // a JSON object, a fraction of what it is as maps
 	at         *trace
 	schema     *block
+	above      []any           // what else it is made of
+	whole      func(node) side // makes it of what is written; nil: the block inherits nothing
 }
 
-// keep notes a block for Diff.
+// same says whether two blocks are made of the same.
+func (e effective) same(o effective) bool {
+	return bytes.Equal(e.written, o.written) && reflect.DeepEqual(e.above, o.above)
+}
+
+func (e effective) side() side {
+	d := json.NewDecoder(bytes.NewReader(e.written))
+	d.UseNumber()
+	n := node{at: e.at, written: true, name: title(e.kind, e.name), label: e.name, diags: &Diagnostics{}}
+	_ = d.Decode(&n.values) // it was written by encode
+	if e.whole == nil {
+		return side{n.values, n.at}
+	}
+	return e.whole(n)
+}
+
+// encode writes values of a configuration; equal ones alike.
+func encode(v any) []byte {
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil // the parser gives nothing that cannot be written
+	}
+	return bytes.Clone(bytes.TrimSpace(out.Bytes())) // it is kept: the buffer is larger
+}
+
+// keep notes a block that inherits nothing for Diff.
 func (b *builder) keep(kind, name string, values map[string]any, at *trace) {
-	b.blocks = append(b.blocks, effective{kind, name, values, at, b.schema.blocks[kind]})
+	b.blocks = append(b.blocks, effective{kind: kind, name: name, written: encode(values), at: at, schema: b.schema.blocks[kind]})
 }
 
 // keepTop notes the keys at the top and the blocks of the daemon itself.
@@ -94,7 +127,7 @@ func (b *builder) keepTop() {
 			top[name] = v
 		}
 	}
-	b.blocks = append(b.blocks, effective{values: top, at: b.root.at, schema: b.schema})
+	b.blocks = append(b.blocks, effective{written: encode(top), at: b.root.at, schema: b.schema})
 	for _, kind := range []string{"log", "admin", "directory", "audit", "decision_cache", "active_roles_provider"} {
 		n := b.root.block(kind)
 		b.keep(kind, "", n.values, n.at)
@@ -106,27 +139,63 @@ func (b *builder) keepTop() {
 	}
 }
 
-// keepRealm notes a realm with its authentication and its connections as they count.
-func (b *builder) keepRealm(n, auth node, r Realm) {
-	values := maps.Clone(n.values)
-	if values == nil {
-		values = map[string]any{}
+// keepTenants notes tenants with the defaults of all.
+func (b *builder) keepTenants(all []node, above node) {
+	s, defaults := b.schema.blocks["tenant"], []any{above.values}
+	above = above.alone()
+	whole := func(own node) side {
+		n := inherit(s, own, above)
+		return side{n.values, n.at}
 	}
-	at := &trace{src: n.at.src, line: n.at.line, column: n.at.column, children: maps.Clone(n.at.children)}
+	for _, own := range all {
+		b.blocks = append(b.blocks, effective{kind: "tenant", name: own.label, written: encode(own.values), at: own.at, schema: s, above: defaults, whole: whole})
+	}
+}
+
+// keepRealms notes realms with their authentication and connections as they count.
+func (b *builder) keepRealms(nodes []node, publicURL string) {
+	i := inherited{
+		schema: b.schema, authentication: b.root.block("authentication").alone(), connections: b.root.block("connections").alone(),
+		publicURL: publicURL, at: b.root.at.child("public_url"),
+	}
+	above := []any{i.authentication.values, i.connections.values, publicURL}
+	for _, n := range nodes {
+		b.blocks = append(b.blocks, effective{kind: "realm", name: n.label, written: encode(n.values), at: n.at, schema: b.schema.blocks["realm"], above: above, whole: i.realm})
+	}
+}
+
+// inherited is what all realms inherit.
+type inherited struct {
+	schema                      *block
+	authentication, connections node
+	publicURL                   string
+	at                          *trace // of public_url
+}
+
+// realm gives a realm as it counts.
+func (i *inherited) realm(n node) side {
+	out := side{maps.Clone(n.values), &trace{src: n.at.src, line: n.at.line, column: n.at.column, children: n.at.children.clone()}}
+	if out.values == nil {
+		out.values = map[string]any{}
+	}
+	auth := inherit(i.schema.blocks["realm"].blocks["authentication"], n.block("authentication"), i.authentication)
 	inner := maps.Clone(auth.values)
-	if r.Authentication.Type == External {
+	if auth.text("type") == External {
 		delete(inner, "token_broker")
 		delete(inner, "token_service")
 	}
-	values["authentication"], values["issuer"] = inner, r.Issuer
-	at.set("authentication", auth.at)
-	if at.child("issuer") == nil {
-		at.set("issuer", b.root.at.child("public_url"))
+	out.values["authentication"] = inner
+	out.at.set("authentication", auth.at)
+	if _, ok := n.values["issuer"]; !ok {
+		out.values["issuer"] = i.publicURL + "/realms/" + n.label
 	}
-	connections := inherit(b.schema.blocks["connections"], n.block("connections"), b.root.block("connections"))
-	values["connections"] = connections.values
-	at.set("connections", connections.at)
-	b.keep("realm", r.Name, values, at)
+	if out.at.child("issuer") == nil {
+		out.at.set("issuer", i.at)
+	}
+	connections := inherit(i.schema.blocks["connections"], n.block("connections"), i.connections)
+	out.values["connections"] = connections.values
+	out.at.set("connections", connections.at)
+	return out
 }
 
 // differ collects the keys of one block that differ.
@@ -235,13 +304,7 @@ var userInfo = regexp.MustCompile(`://[^/@\s"]*@`)
 // display gives a value as JSON that fits on a line. Texts are left out if hide is set, unless they are references, which
 // are made to be seen.
 func display(v any, hide bool) string {
-	var out bytes.Buffer
-	enc := json.NewEncoder(&out)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(without(v, hide)); err != nil {
-		return hidden
-	}
-	text := userInfo.ReplaceAllString(strings.TrimSpace(out.String()), "://"+hidden+"@")
+	text := userInfo.ReplaceAllString(string(encode(without(v, hide))), "://"+hidden+"@")
 	if len(text) > maxDisplay {
 		text = strings.ToValidUTF8(text[:maxDisplay], "") + hidden
 	}

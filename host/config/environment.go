@@ -20,7 +20,17 @@ const (
 // configuration of ours, and none of our keys has such a name.
 var serviceLink = regexp.MustCompile(`^REALMGATE_(SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$`)
 
-func isOurs(variable string) bool { return strings.HasPrefix(variable, variablePrefix) }
+// ours gives the names of those variables that are meant for us, as targets have them.
+func ours(environ []string) []string {
+	var out []string
+	for _, v := range environ {
+		if name, found := strings.CutPrefix(v, variablePrefix); found {
+			name, _, _ = strings.Cut(name, "=")
+			out = append(out, strings.ToLower(name))
+		}
+	}
+	return out
+}
 
 // target is a key that a variable may set.
 type target struct {
@@ -29,15 +39,20 @@ type target struct {
 	refused string
 }
 
-// targets gives every key that there is, by the name of its variable in lower case. A name with two targets is
-// ambiguous.
-func targets(s *block, values map[string]any) map[string][]target {
+// targets gives the keys that there are, by the names of their variables in lower case: all that one of the variables may
+// mean, or without any of these every one. A name with two targets is ambiguous.
+func targets(s *block, values map[string]any, of []string) map[string][]target {
 	out := map[string][]target{}
-	collect(s, values, "", nil, out)
+	collect(s, values, "", nil, of, out)
 	return out
 }
 
-func collect(s *block, values map[string]any, prefix string, path []string, out map[string][]target) {
+func collect(s *block, values map[string]any, prefix string, path, of []string, out map[string][]target) {
+	inside := func(s *block, values map[string]any, prefix string, names ...string) {
+		if of == nil || slices.ContainsFunc(of, func(v string) bool { return strings.HasPrefix(v, prefix) }) {
+			collect(s, values, prefix, slices.Concat(path, names), of, out)
+		}
+	}
 	add := func(name string, t target) {
 		t.path = append(slices.Clone(path), name)
 		key := prefix + variableName(name)
@@ -59,12 +74,11 @@ func collect(s *block, values map[string]any, prefix string, path []string, out 
 	for name, inner := range s.blocks {
 		switch inner.form {
 		case single:
-			collect(inner, group(values, name), prefix+variableName(name)+variableLevel, append(slices.Clone(path), name), out)
+			inside(inner, group(values, name), prefix+variableName(name)+variableLevel, name)
 		case labelled:
 			for label := range group(values, name) {
-				collect(inner, group(group(values, name), label),
-					prefix+variableName(name)+variableLevel+variableName(label)+variableLevel,
-					append(slices.Clone(path), name, label), out)
+				inside(inner, group(group(values, name), label),
+					prefix+variableName(name)+variableLevel+variableName(label)+variableLevel, name, label)
 			}
 		}
 	}
@@ -84,13 +98,14 @@ func collect(s *block, values map[string]any, prefix string, path []string, out 
 	}
 }
 
-func variableName(name string) string {
-	return strings.NewReplacer("-", "_", ".", "_").Replace(strings.ToLower(name))
-}
+var underscores = strings.NewReplacer("-", "_", ".", "_")
+
+func variableName(name string) string { return underscores.Replace(strings.ToLower(name)) }
 
 // variables finds the keys of REALMGATE_* variables.
 type variables struct {
-	targets map[string][]target
+	targets map[string][]target        // that they may mean
+	all     func() map[string][]target // that there are
 	places  *trace
 	diags   *Diagnostics
 	seen    map[string]string // key -> the variable that set it
@@ -110,7 +125,7 @@ func (v *variables) resolve(variable, value string) (string, any) {
 	found := v.targets[name]
 	if len(found) == 0 {
 		detail := "A variable sets a single value of a block that exists; " + variableLevel + " stands between the levels."
-		if s := Suggest(name, slices.Collect(maps.Keys(v.targets))); s != "" {
+		if s := Suggest(name, slices.Collect(maps.Keys(v.all()))); s != "" {
 			detail = fmt.Sprintf("Did you mean %s?", variablePrefix+strings.ToUpper(s))
 		}
 		return fault("the variable names no key", detail)

@@ -21,16 +21,19 @@ func inherit(s *block, child, parent node) node {
 			parent = node{at: &trace{}}
 		}
 	}
-	out := node{values: map[string]any{}, at: &trace{}, written: child.written || parent.written, name: child.name, diags: child.diags}
-	place := child.at
-	if !child.written && parent.written {
-		place = parent.at
+	out := node{written: child.written || parent.written, name: child.name, diags: child.diags}
+	switch { // what only one has is taken as it is: there may be ten thousand children
+	case !child.written && parent.written:
+		out.values, out.at = parent.values, parent.at
+		return out
+	case !parent.written:
+		out.values, out.at = child.values, child.at
+		return out
 	}
-	out.at.src, out.at.line, out.at.column = place.src, place.line, place.column
-
+	out.values, out.at = map[string]any{}, &trace{src: child.at.src, line: child.at.line, column: child.at.column}
 	for _, from := range []node{parent, child} {
 		maps.Copy(out.values, from.values)
-		for name, t := range from.at.children {
+		for name, t := range from.at.children.all() {
 			out.at.set(name, t)
 		}
 	}

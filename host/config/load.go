@@ -32,7 +32,7 @@ func Load(opts Options) (*Config, Diagnostics) {
 	l := newLoader()
 	l.layer(confmap.Provider(defaults(), ""), nil, &trace{})
 	l.files(opts)
-	if len(group(l.k.Raw(), "listener")) == 0 {
+	if len(group(l.values, "listener")) == 0 {
 		l.layer(confmap.Provider(map[string]any{"listener": map[string]any{"main": map[string]any{}}}, ""), nil, &trace{})
 	}
 	l.environment(opts.Environ)
@@ -58,9 +58,9 @@ func folder(files []string) string {
 	return filepath.Dir(files[0])
 }
 
-// loader puts the layers on each other, values in koanf and places beside them.
+// loader puts the layers on each other, which koanf's providers read: values, and places beside them.
 type loader struct {
-	k      *koanf.Koanf
+	values map[string]any
 	schema *block
 	root   *trace
 	diags  Diagnostics
@@ -68,7 +68,7 @@ type loader struct {
 }
 
 func newLoader() *loader {
-	return &loader{k: koanf.New(separator), schema: rootSchema(), root: &trace{}}
+	return &loader{values: map[string]any{}, schema: rootSchema(), root: &trace{}}
 }
 
 func (l *loader) fault(name, summary, detail string) {
@@ -77,16 +77,26 @@ func (l *loader) fault(name, summary, detail string) {
 
 // layer puts values above what is there. The places are known only after the provider was read.
 func (l *loader) layer(from koanf.Provider, by koanf.Parser, places *trace) {
-	err := l.k.Load(from, by, koanf.WithMergeFunc(func(src, dest map[string]any) error {
-		if p, ok := by.(*parser); ok {
-			places = p.root
-		}
-		merge(l.schema, src, dest, places, l.root)
-		return nil
-	}))
+	values, err := read(from, by)
 	if err != nil {
 		l.fault("", "the configuration cannot be read", err.Error())
+		return
 	}
+	if p, ok := by.(*parser); ok {
+		places = p.root
+	}
+	merge(l.schema, values, l.values, places, l.root)
+}
+
+func read(from koanf.Provider, by koanf.Parser) (map[string]any, error) {
+	if by == nil {
+		return from.Read()
+	}
+	raw, err := from.ReadBytes()
+	if err != nil {
+		return nil, err
+	}
+	return by.Unmarshal(raw)
 }
 
 // merge puts a stronger layer into a weaker one. Keys replace; blocks are merged; a part that names another type than
@@ -112,7 +122,12 @@ func merge(s *block, src, dest map[string]any, from, to *trace) {
 		if dest[name] == nil {
 			dest[name] = map[string]any{}
 		}
-		for label := range group(src, name) {
+		for label, whole := range group(src, name) {
+			if group(dest, name)[label] == nil && to.child(name).child(label) == nil && from.child(name).child(label) != nil {
+				group(dest, name)[label] = whole // nothing is below
+				to.child(name).set(label, from.child(name).child(label))
+				continue
+			}
 			if to.child(name).child(label) == nil {
 				to.child(name).set(label, &trace{})
 			}
@@ -120,7 +135,7 @@ func merge(s *block, src, dest map[string]any, from, to *trace) {
 		}
 	}
 	// A key whose value was refused has a place but no value; it must not look as if it were missing.
-	for name, place := range from.children {
+	for name, place := range from.children.all() {
 		if to.child(name) == nil {
 			to.set(name, place)
 		}
@@ -230,10 +245,14 @@ func (b bytesProvider) Read() (map[string]any, error) {
 }
 
 func (l *loader) environment(environ []string) {
-	if !slices.ContainsFunc(environ, isOurs) {
+	names := ours(environ)
+	if len(names) == 0 {
 		return
 	}
-	v := &variables{targets: targets(l.schema, l.k.Raw()), places: &trace{}, diags: &l.diags, seen: map[string]string{}}
+	v := &variables{
+		targets: targets(l.schema, l.values, names), all: func() map[string][]target { return targets(l.schema, l.values, nil) },
+		places: &trace{}, diags: &l.diags, seen: map[string]string{},
+	}
 	l.layer(env.Provider(separator, env.Opt{
 		Prefix:        variablePrefix,
 		TransformFunc: v.resolve,

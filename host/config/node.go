@@ -27,6 +27,12 @@ func (n node) block(name string) node {
 	return inner
 }
 
+// alone gives the node without where faults go, which has the whole loader with it: for what is kept.
+func (n node) alone() node {
+	n.diags = &Diagnostics{}
+	return n
+}
+
 // placed gives the trace of something inside the node a place, if it has none of its own.
 func (n node) placed(t *trace) *trace {
 	if t == nil {

@@ -23,18 +23,26 @@ type parser struct {
 // Unmarshal reads HCL. It always gives what could be read; faults are collected.
 func (p *parser) Unmarshal(content []byte) (map[string]any, error) {
 	p.root = &trace{}
+	if out, ok := p.pieces(content); ok {
+		return out, nil
+	}
+	p.root = &trace{}
+	return p.whole(content), nil
+}
+
+func (p *parser) whole(content []byte) map[string]any {
 	if place, deep := tooDeep(content, p.src.file); deep {
 		p.broken = true
 		p.fault(place, showKey, "the nesting is too deep", "")
-		return map[string]any{}, nil
+		return map[string]any{}
 	}
 	file, found := hclsyntax.ParseConfig(content, p.src.file, hcl.InitialPos)
 	p.syntax(found)
 	body, ok := file.Body.(*hclsyntax.Body)
 	if !ok {
-		return map[string]any{}, nil
+		return map[string]any{}
 	}
-	return p.body(body, rootSchema(), p.root, ""), nil
+	return p.body(body, rootSchema(), p.root, "")
 }
 
 // Marshal is not needed; koanf wants it.
@@ -75,10 +83,15 @@ func (p *parser) syntax(found hcl.Diagnostics) {
 // body reads a block of which the host knows keys or blocks.
 func (p *parser) body(b *hclsyntax.Body, s *block, at *trace, name string) map[string]any {
 	out := map[string]any{}
+	p.into(out, b, s, at, name, map[string]hcl.Range{})
+	return out
+}
+
+// into is body for one that may come in pieces; first has where the blocks of those before stood.
+func (p *parser) into(out map[string]any, b *hclsyntax.Body, s *block, at *trace, name string, first map[string]hcl.Range) {
 	for _, a := range attributes(b) {
 		p.attribute(a, s, at, name, out)
 	}
-	first := map[string]hcl.Range{}
 	for _, inner := range b.Blocks {
 		if a, twice := b.Attributes[inner.Type]; twice {
 			p.fault(inner.DefRange(), showKey, fmt.Sprintf("%q is both a key and a block", inner.Type),
@@ -98,7 +111,6 @@ func (p *parser) body(b *hclsyntax.Body, s *block, at *trace, name string) map[s
 			p.fault(inner.DefRange(), showKey, fmt.Sprintf("unknown block %q%s", inner.Type, in(name)), meant(inner.Type, s.names()))
 		}
 	}
-	return out
 }
 
 func (p *parser) attribute(a *hclsyntax.Attribute, s *block, at *trace, name string, out map[string]any) {

@@ -19,19 +19,16 @@ func (b *builder) realms(publicURL string) []Realm {
 
 		own := n.block("authentication")
 		auth := inherit(b.schema.blocks["realm"].blocks["authentication"], own, above)
-		r.at = &trace{src: n.at.src, line: n.at.line, column: n.at.column}
-		for name, t := range n.at.children {
-			r.at.set(name, t)
-		}
+		r.at = &trace{src: n.at.src, line: n.at.line, column: n.at.column, children: n.at.children.clone()}
 		r.at.set("authentication", auth.at)
 		r.Authentication = b.authentication(auth)
 		r.Identities = b.identities(n)
 		r.Connections = b.connections(n)
 		b.modes(n, own, auth, &r)
-		b.keepRealm(n, auth, r)
 		out = append(out, r)
 	}
 	b.distinctRealms(nodes, out)
+	b.keepRealms(nodes, publicURL)
 	return out
 }
 
@@ -179,8 +176,9 @@ func (b *builder) modes(n, own, auth node, r *Realm) {
 
 // distinctRealms checks that hosts and issuers tell the realms apart.
 func (b *builder) distinctRealms(nodes []node, realms []Realm) {
-	hosts, issuers := map[string]Realm{}, map[string]Realm{}
-	for i, r := range realms {
+	hosts, issuers := map[string]*Realm{}, map[string]*Realm{}
+	for i := range realms {
+		r := &realms[i]
 		for _, host := range r.Hosts {
 			if other, taken := hosts[host]; taken {
 				nodes[i].faultShown("hosts", fmt.Sprintf("realm %q has a host of realm %q: %s", r.Name, other.Name, host), elsewhere(other.Pos))

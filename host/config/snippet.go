@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"strings"
 	"unicode"
 )
@@ -13,22 +14,41 @@ const (
 // source is a file, or a variable or flag, from which values came.
 type source struct {
 	file  string
-	lines []string
-	other string // the variable or flag if it is no file
+	text  string
+	ends  []uint32 // of its lines, but for the last one
+	other string   // the variable or flag if it is no file
 }
 
 func newSource(name string, content []byte) *source {
-	return &source{file: name, lines: strings.Split(string(content), "\n")}
+	s := &source{file: name, text: string(content), ends: make([]uint32, 0, bytes.Count(content, []byte("\n")))}
+	for i := range content {
+		if content[i] == '\n' {
+			s.ends = append(s.ends, uint32(i)) // a file has no more than maxFile
+		}
+	}
+	return s
+}
+
+// raw gives a line as it is in the file; empty if there is none.
+func (s *source) raw(n int) string {
+	if n < 1 || n > len(s.ends)+1 {
+		return ""
+	}
+	from, to := 0, len(s.text)
+	if n > 1 {
+		from = int(s.ends[n-2]) + 1
+	}
+	if n <= len(s.ends) {
+		to = int(s.ends[n-1])
+	}
+	return s.text[from:to]
 }
 
 // line gives a line as it stands, made safe for a terminal.
 func (s *source) line(n int) string {
-	if n < 1 || n > len(s.lines) {
-		return ""
-	}
 	var b strings.Builder
 	count := 0
-	for _, r := range strings.TrimRight(s.lines[n-1], " \t\r") {
+	for _, r := range strings.TrimRight(s.raw(n), " \t\r") {
 		if count++; count > maxSnippet {
 			b.WriteString(hidden)
 			break

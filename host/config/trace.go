@@ -7,25 +7,25 @@ import "strings"
 type trace struct {
 	src          *source // nil for a built-in default
 	line, column int
-	children     map[string]*trace
+	children     *children // nil: there are none
 }
 
 func (t *trace) child(name string) *trace {
 	if t == nil {
 		return nil
 	}
-	return t.children[name]
+	return t.children.find(name)
 }
 
 func (t *trace) set(name string, c *trace) {
-	if c == nil {
-		delete(t.children, name)
-		return
+	switch {
+	case c != nil && t.children == nil:
+		t.children = &children{list: []child{{name, c}}}
+	case c != nil:
+		t.children.put(name, c)
+	case t.children != nil:
+		t.children.remove(name)
 	}
-	if t.children == nil {
-		t.children = map[string]*trace{}
-	}
-	t.children[name] = c
 }
 
 // find goes down as far as something was written, and gives the deepest trace with a place.

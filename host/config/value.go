@@ -162,30 +162,3 @@ func describe(v any) string {
 		return "an object"
 	}
 }
-
-// tooDeep looks for nesting at which the parser, which is recursive, would exhaust the stack.
-func tooDeep(content []byte, name string) (hcl.Range, bool) {
-	tokens, _ := hclsyntax.LexConfig(content, name, hcl.InitialPos)
-	depth, run, computed := 0, 0, 0
-	for _, token := range tokens {
-		switch token.Type {
-		case hclsyntax.TokenOBrace, hclsyntax.TokenOBrack, hclsyntax.TokenOParen, hclsyntax.TokenTemplateInterp:
-			depth++
-		case hclsyntax.TokenCBrace, hclsyntax.TokenCBrack, hclsyntax.TokenCParen, hclsyntax.TokenTemplateSeqEnd:
-			depth = max(0, depth-1)
-		case hclsyntax.TokenBang, hclsyntax.TokenMinus:
-			run++
-		case hclsyntax.TokenQuestion, hclsyntax.TokenTemplateControl:
-			depth, computed = depth+1, computed+1
-		}
-		switch token.Type {
-		case hclsyntax.TokenBang, hclsyntax.TokenMinus, hclsyntax.TokenNewline, hclsyntax.TokenComment:
-		default:
-			run = 0
-		}
-		if depth > maxNesting || run > maxNesting || computed > maxNesting {
-			return token.Range, true
-		}
-	}
-	return hcl.Range{}, false
-}

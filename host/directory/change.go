@@ -29,39 +29,54 @@ var errUnchanged = errors.New("nothing to change")
 // soon as it is committed. If f fails nothing is kept.
 func (d *Directory) change(ctx context.Context, realm string, f func(*change) error) (*change, error) {
 	c := &change{dialect: d.dialect, realm: realm, now: d.clock()}
-	if err := checkName("realm", realm); err != nil {
-		return c, err
+	err := d.transact(ctx, func(tx *sql.Tx) ([]*change, error) {
+		return []*change{c}, c.in(ctx, tx, f)
+	})
+	if errors.Is(err, errUnchanged) {
+		err = nil
 	}
+	return c, err
+}
+
+// transact commits what run changes, of one realm or several, and lets their new epochs be seen. If run fails nothing is kept.
+func (d *Directory) transact(ctx context.Context, run func(*sql.Tx) ([]*change, error)) error {
 	tx, err := d.write.BeginTx(ctx, nil)
 	if err != nil {
-		return c, err
+		return err
 	}
 	defer func() { _ = tx.Rollback() }() // does nothing after a commit
+	all, err := run(tx)
+	if err != nil {
+		return err
+	}
+	if err := tx.Commit(); err != nil {
+		d.afterDoubtfulCommit(ctx)
+		return err
+	}
+	for _, c := range all {
+		d.epochs.raise(c.realm, c.epoch)
+	}
+	return nil
+}
+
+// in changes the realm by f, in a transaction.
+func (c *change) in(ctx context.Context, tx *sql.Tx, f func(*change) error) error {
+	if err := checkName("realm", c.realm); err != nil {
+		return err
+	}
 	c.tx = tx
 	if err := c.lockRealm(ctx); err != nil {
-		return c, err
+		return err
 	}
-	switch err := f(c); {
-	case errors.Is(err, errUnchanged):
-		return c, nil
-	case err != nil:
-		return c, err
+	if err := f(c); err != nil {
+		return err
 	}
 	step := 1
 	if c.still {
 		step = 0
 	}
-	err = c.row(ctx, "UPDATE realms SET epoch = epoch + ?, last_secret = ?, last_connection = ? WHERE name = ? RETURNING epoch",
-		step, c.lastSecret, c.lastConnection, realm).Scan(&c.epoch)
-	if err != nil {
-		return c, err
-	}
-	if err := tx.Commit(); err != nil {
-		d.afterDoubtfulCommit(ctx)
-		return c, err
-	}
-	d.epochs.raise(realm, c.epoch)
-	return c, nil
+	return c.row(ctx, "UPDATE realms SET epoch = epoch + ?, last_secret = ?, last_connection = ? WHERE name = ? RETURNING epoch",
+		step, c.lastSecret, c.lastConnection, c.realm).Scan(&c.epoch)
 }
 
 // afterDoubtfulCommit asks the store what became of a commit whose answer was lost. The number that the change wanted

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -45,7 +44,8 @@ type Deps struct {
 func Build(ctx context.Context, cfg *config.Config, deps Deps) (*Generation, config.Diagnostics) {
 	b := &builder{cfg: cfg, deps: deps, gen: &Generation{
 		plugins: deps.Plugins, config: cfg, secrets: secret.New(nil), realms: map[string]*realm{}, hosts: map[string]string{},
-	}, bases: map[string]string{}}
+	}, bases: map[string]string{}, index: newIndex(cfg)}
+	b.logs.token, b.logs.connection, b.logs.custody = deps.Logger.Named("token"), deps.Logger.Named("connection"), deps.Logger.Named("custody")
 	b.gen.secrets.CountIn(deps.SecretCounts)
 	if deps.Memory != nil {
 		b.gen.memory = deps.Memory.Section()
@@ -80,6 +80,7 @@ type builder struct {
 	deps  Deps
 	gen   *Generation
 	diags config.Diagnostics
+	index index
 
 	active  spread
 	tenants map[string]*tenant
@@ -87,6 +88,7 @@ type builder struct {
 	vendor  map[string]*spread // by the type of authentication
 	stored  map[string]secret.StoreInfo
 	unmet   []*unmet
+	logs    struct{ token, connection, custody hclog.Logger }
 	bases   map[string]string // of the stores that are configured, by name
 }
 
@@ -205,7 +207,7 @@ func (b *builder) unknownType(w wanted, err error) {
 func (b *builder) references(p config.Part) ([]sdk.SecretRef, bool) {
 	found, diags := references(p)
 	for _, f := range found {
-		if !b.hasStore(f.ref.Store()) {
+		if !b.index.stores[f.ref.Store()] {
 			diags = append(diags, p.Diagnose(f.pointer, fmt.Sprintf("there is no secret_store %q", f.ref.Store()), "", false, false))
 		}
 	}
@@ -219,12 +221,12 @@ func (b *builder) references(p config.Part) ([]sdk.SecretRef, bool) {
 
 // parts configures everything but the secret stores, in one batch.
 func (b *builder) parts(ctx context.Context) {
-	all := b.wantFor(&b.active, wanted{kind: sdk.KindActiveRolesProvider, part: b.cfg.ActiveRoles}, b.allRealms())
+	all := b.wantFor(&b.active, wanted{kind: sdk.KindActiveRolesProvider, part: b.cfg.ActiveRoles}, b.index.realms)
 	b.tenants = map[string]*tenant{}
 	for _, t := range b.cfg.Tenants {
 		x := &tenant{}
 		b.tenants[t.Name] = x
-		setup, users := sdk.Setup{Tenant: t.Name}, b.usersOf(t.Name)
+		setup, users := sdk.Setup{Tenant: t.Name}, b.index.users[t.Name]
 		all = append(all, b.wantFor(&x.provider, wanted{kind: sdk.KindIdentityProvider, part: t.IdentityProvider, setup: setup}, users)...)
 		all = append(all, b.wantFor(&x.principal, wanted{kind: sdk.KindPrincipalMapper, part: t.PrincipalMapper, setup: setup}, users)...)
 		all = append(all, b.wantFor(&x.roles, wanted{kind: sdk.KindPrincipalRolesMapper, part: t.PrincipalRolesMapper, setup: setup}, users)...)
@@ -266,8 +268,8 @@ func (b *builder) realm(r config.Realm) {
 	broker := b.deps.Plugins.Broker(x.handle, r.Name)
 	c := token.Config{
 		Realm: r.Name, Issuer: r.Issuer, Audience: r.Audience, URL: strings.TrimSuffix(b.cfg.PublicURL, "/") + "/realms/" + r.Name,
-		RolePrefix: b.cfg.RolePrefix, DefaultScope: ts.DefaultScope, ScopeAliases: maps.Clone(ts.ScopeAliases), MaxSession: ts.MaxSession,
-		Directory: b.deps.Directory, Broker: broker, Plan: out.plan, Audit: b.deps.Audit, Logger: b.deps.Logger.Named("token"),
+		RolePrefix: b.cfg.RolePrefix, DefaultScope: ts.DefaultScope, ScopeAliases: ts.ScopeAliases, MaxSession: ts.MaxSession,
+		Directory: b.deps.Directory, Broker: broker, Plan: out.plan, Audit: b.deps.Audit, Logger: b.logs.token,
 	}
 	if slices.Contains(x.offer.Abilities, sdk.AbilityKeyPublisher) {
 		c.Keys = broker

@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/realmgate/realmgate/host/accesskey"
-	"github.com/realmgate/realmgate/host/catalog"
 	"github.com/realmgate/realmgate/host/config"
 	"github.com/realmgate/realmgate/host/connection"
 	"github.com/realmgate/realmgate/host/custody"
@@ -24,31 +24,24 @@ func (b *builder) vendors() []wanted {
 		b.vendor[v.Authentication] = x
 		all = append(all, b.wantFor(x, wanted{
 			kind: sdk.KindCredentialVendor, part: v.Part, setup: sdk.Setup{AuthenticationType: v.Authentication}, optional: !v.Written,
-		}, b.allRealms())...)
+		}, b.index.realms)...)
 	}
 	return all
 }
 
-// vendorsOf gives the vendors that serve a realm.
+// vendorsOf gives the vendors that serve a realm. They are bound when they are asked for: most realms never do.
 func (b *builder) vendorsOf(realm string) func(string) (connection.Vendor, error) {
-	bound := map[string]*catalog.Vendor{}
-	faults := map[string]error{}
-	for typ, all := range b.vendor {
+	vendor, plugins := b.vendor, b.deps.Plugins
+	return func(typ string) (connection.Vendor, error) {
+		all, known := vendor[typ]
+		if !known {
+			return nil, fmt.Errorf("there is no credential vendor for %q", typ)
+		}
 		x := all.of(realm)
 		if x.err != nil {
-			faults[typ] = fmt.Errorf("there is no credential vendor for %s: %w", typ, x.err)
-			continue
+			return nil, fmt.Errorf("there is no credential vendor for %s: %w", typ, x.err)
 		}
-		bound[typ] = b.deps.Plugins.Vendor(x.handle, realm)
-	}
-	return func(typ string) (connection.Vendor, error) {
-		if v := bound[typ]; v != nil {
-			return v, nil
-		}
-		if err := faults[typ]; err != nil {
-			return nil, err
-		}
-		return nil, fmt.Errorf("there is no credential vendor for %q", typ)
+		return plugins.Vendor(x.handle, realm), nil
 	}
 }
 
@@ -77,14 +70,10 @@ func (b *builder) credentials(i config.ServiceIdentity) (sdk.SecretRef, error) {
 	if err != nil {
 		return sdk.SecretRef{}, err
 	}
-	if !b.hasStore(ref.Store()) {
+	if !b.index.stores[ref.Store()] {
 		return sdk.SecretRef{}, fmt.Errorf("there is no secret_store %q", ref.Store())
 	}
 	return ref, nil
-}
-
-func (b *builder) hasStore(name string) bool {
-	return slices.ContainsFunc(b.cfg.SecretStores, func(s config.SecretStore) bool { return s.Name == name })
 }
 
 // connections builds what serves a realm's connections and access keys.
@@ -92,7 +81,7 @@ func (b *builder) connections(r config.Realm, out *realm) {
 	c := connection.Config{
 		Realm: r.Name, ManageRoles: r.Connections.ManageRoles, UseRoles: r.Connections.UseRoles, ReferenceRoles: r.Connections.ReferenceRoles, Store: b.deps.Directory,
 		Granted: b.gen.secrets.Granted, Vendor: b.vendorsOf(r.Name), Identities: b.identities(r),
-		Audit: b.deps.Audit, Logger: b.deps.Logger.Named("connection"),
+		Audit: b.deps.Audit, Logger: b.logs.connection,
 	}
 	deny, err := denyList(r.Connections)
 	if err != nil {
@@ -117,7 +106,7 @@ func (b *builder) connections(r config.Realm, out *realm) {
 func (b *builder) custody(r config.Realm) (*custody.Custody, error) {
 	c := custody.Config{
 		Realm: r.Name, Store: r.Connections.SecretStore, Prefix: r.Connections.SecretPrefix,
-		Ledger: b.deps.Directory, Secrets: b.gen.secrets, Logger: b.deps.Logger.Named("custody"),
+		Ledger: b.deps.Directory, Secrets: b.gen.secrets, Logger: b.logs.custody,
 	}
 	if c.Store != "" {
 		if err := b.writable(c.Store); err != nil {
@@ -148,9 +137,12 @@ func (b *builder) writable(store string) error {
 	return nil
 }
 
+// defaultDeny is what realms have that configure no list: one for all.
+var defaultDeny = sync.OnceValue(egress.Default)
+
 func denyList(c config.Connections) (egress.List, error) {
 	if c.DenyAddresses == nil {
-		return egress.Default(), nil
+		return defaultDeny(), nil
 	}
 	texts := make([]string, len(c.DenyAddresses))
 	for i, p := range c.DenyAddresses {

@@ -1,6 +1,7 @@
 package generation
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 
@@ -14,17 +15,22 @@ type Part struct {
 	config.Part
 	Kind   sdk.Kind
 	Handle catalog.Handle
-	key    string
+	scope  scope
 }
+
+// scope is what a part serves.
+type scope struct{ realm, tenant, store, authenticationType string }
 
 func newPart(w wanted, h catalog.Handle) Part {
 	s := w.setup
-	return Part{w.part, w.kind, h, fmt.Sprintf("%v %q %q %q %q %q %s", w.kind, s.Realm, s.Tenant, s.Store, s.AuthenticationType, w.part.Type, w.part.Settings)}
+	return Part{w.part, w.kind, h, scope{s.Realm, s.Tenant, s.Store, s.AuthenticationType}}
 }
 
 // Is says whether two parts, of two generations, are one in the configuration: of one type with the same settings, for the
 // same realm, tenant, store or type of authentication.
-func (p Part) Is(o Part) bool { return p.key == o.key }
+func (p Part) Is(o Part) bool {
+	return p.Kind == o.Kind && p.scope == o.scope && p.Type == o.Type && bytes.Equal(p.Settings, o.Settings)
+}
 
 // Parts gives the instances of the generation.
 func (g *Generation) Parts() []Part { return g.parts }

@@ -52,26 +52,6 @@ func (b *builder) wantFor(s *spread, w wanted, realms []string) []wanted {
 	return out
 }
 
-// usersOf gives the realms that may use a tenant; those with tokens of their own alone use none.
-func (b *builder) usersOf(tenant string) []string {
-	var out []string
-	for _, r := range b.cfg.Realms {
-		if r.Tenant == tenant && r.Authentication.Type != config.Internal {
-			out = append(out, r.Name)
-		}
-	}
-	return out
-}
-
-// allRealms gives the names of all realms.
-func (b *builder) allRealms() []string {
-	out := make([]string, len(b.cfg.Realms))
-	for n, r := range b.cfg.Realms {
-		out[n] = r.Name
-	}
-	return out
-}
-
 // mixes blames a store that two realms would share a process by, although its plugin keeps realms apart.
 func (b *builder) mixes(s config.SecretStore, offer catalog.Offer) {
 	for _, g := range s.Grants {

@@ -3,6 +3,7 @@ package generation
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -19,13 +20,17 @@ type unmet struct {
 	typ    string
 	wants  []sdk.Want
 	realms []string
+	seen   map[string]bool // the realms
 }
 
 // miss notes what a part wants and is not allowed where it is used.
 func (b *builder) miss(w wanted, o catalog.Offer) {
+	if len(o.Wants) == 0 || o.Grants.Wanted {
+		return
+	}
 	for _, realm := range b.usedIn(w) {
 		wants := slices.DeleteFunc(o.Missing(realm), func(w sdk.Want) bool {
-			return w == sdk.WantGrantedSecrets && len(b.storesOf([]string{realm})) == 0 // there is nothing to allow
+			return w == sdk.WantGrantedSecrets && len(b.index.granted[realm]) == 0 // there is nothing to allow
 		})
 		if len(wants) == 0 {
 			continue
@@ -34,10 +39,10 @@ func (b *builder) miss(w wanted, o catalog.Offer) {
 			return u.plugin == o.Plugin && u.kind == w.kind && u.typ == o.Type && slices.Equal(u.wants, wants)
 		})
 		if at < 0 {
-			at, b.unmet = len(b.unmet), append(b.unmet, &unmet{part: w.part, kind: w.kind, plugin: o.Plugin, typ: o.Type, wants: wants})
+			at, b.unmet = len(b.unmet), append(b.unmet, &unmet{part: w.part, kind: w.kind, plugin: o.Plugin, typ: o.Type, wants: wants, seen: map[string]bool{}})
 		}
-		if u := b.unmet[at]; !slices.Contains(u.realms, realm) {
-			u.realms = append(u.realms, realm)
+		if u := b.unmet[at]; !u.seen[realm] {
+			u.seen[realm], u.realms = true, append(u.realms, realm)
 		}
 	}
 }
@@ -47,24 +52,24 @@ func (b *builder) usedIn(w wanted) []string {
 	if w.setup.Realm != "" {
 		return []string{w.setup.Realm}
 	}
-	var out []string
-	for _, r := range b.cfg.Realms {
-		if w.kind != sdk.KindSecretResolver && (w.setup.Tenant == "" || w.setup.Tenant == r.Tenant && r.Authentication.Type != config.Internal) {
-			out = append(out, r.Name)
-		}
+	switch {
+	case w.kind == sdk.KindSecretResolver:
+		return nil
+	case w.setup.Tenant != "":
+		return b.index.users[w.setup.Tenant]
 	}
-	return out
+	return b.index.realms
 }
 
 // storesOf gives the stores that are granted to one of the realms.
 func (b *builder) storesOf(realms []string) []string {
-	var out []string
-	for _, s := range b.cfg.SecretStores {
-		if slices.ContainsFunc(s.Grants, func(g config.Grant) bool { return slices.Contains(realms, g.Realm) }) {
-			out = append(out, s.Name)
+	granted := map[string]bool{}
+	for _, r := range realms {
+		for _, s := range b.index.granted[r] {
+			granted[s] = true
 		}
 	}
-	return out
+	return slices.Sorted(maps.Keys(granted))
 }
 
 // warnOfUnmet says what will be refused, with the block that would allow it.

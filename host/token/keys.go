@@ -45,6 +45,7 @@ type keySet struct {
 	timeout   time.Duration
 	now       func() time.Time
 	log       hclog.Logger
+	realm     string
 	note      func(kids []string) // is told of every set that the broker gave; calls do not overlap
 
 	flight  singleflight.Group
@@ -53,6 +54,18 @@ type keySet struct {
 	asked   time.Time // when the broker gave it
 	lastErr error
 	retry   time.Time // no attempt before, after one that failed
+}
+
+// newKeySet gives the keys of a service and of those after it, of which it keeps none.
+func newKeySet(c Config, notes *keyNotes) *keySet {
+	teller := &Service{c: Config{Realm: c.Realm, Timeout: c.Timeout, Directory: c.Directory, Audit: c.Audit, Logger: c.Logger, Now: c.Now}}
+	return &keySet{
+		publisher: c.Keys, timeout: c.Timeout, now: c.Now, log: c.Logger, realm: c.Realm,
+		note: func(kids []string) {
+			notes.gone(teller, kids)
+			notes.published(teller, kids)
+		},
+	}
 }
 
 // published is a checked key set.
@@ -146,7 +159,7 @@ func (k *keySet) fetch(ctx context.Context) (published, error) {
 	if err != nil {
 		k.lastErr, k.retry = fmt.Errorf("keys: %w", err), now.Add(leastKeep)
 		if k.have.body != nil && now.Before(k.have.until.Add(mostStale)) {
-			k.log.Error("the token broker's keys cannot be read; those that it published last are served", "error", err)
+			k.log.Error("the token broker's keys cannot be read; those that it published last are served", "realm", k.realm, "error", err)
 			return k.have, nil
 		}
 		return published{}, k.lastErr

@@ -123,18 +123,14 @@ func New(c Config) (*Service, error) {
 	if c.Guard == nil {
 		c.Guard = unguarded{&c}
 	}
+	former := c.Former
+	c.Former = nil // it is not kept, nor are those before it
 	s := &Service{c: c, aliases: map[string][]string{}, notes: &keyNotes{}, refusals: rate.NewLimiter(1, refusalsAtOnce)}
-	if c.Former != nil {
-		s.notes, s.keys, s.c.Former = c.Former.notes, c.Former.keys, nil
+	if former != nil {
+		s.notes, s.keys = former.notes, former.keys
 	}
 	if c.Keys != nil && s.keys == nil {
-		s.keys = &keySet{
-			publisher: c.Keys, timeout: c.Timeout, now: c.Now, log: c.Logger.With("realm", c.Realm),
-			note: func(kids []string) {
-				s.notes.gone(s, kids)
-				s.notes.published(s, kids)
-			},
-		}
+		s.keys = newKeySet(c, s.notes)
 	}
 	if c.RolePrefix != "" && !isScopeToken(c.RolePrefix) {
 		return nil, fmt.Errorf("realm %s: the role prefix %q cannot be part of a scope", c.Realm, c.RolePrefix)

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/realmgate/realmgate/host/admin"
@@ -38,24 +39,29 @@ const (
 // footing takes a daemon's.
 func (g *gate) footing() footing {
 	g.t.Helper()
-	dir := filepath.Join("/proc", strconv.Itoa(g.PID()))
 	f := footing{children: len(g.children()), files: len(g.files()), places: len(g.places())}
 	for _, p := range g.list() {
 		f.parts += p.Instances
 	}
-	status, err := os.ReadFile(filepath.Join(dir, "status"))
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	_, rss, _ := strings.Cut(string(status), "VmRSS:")
-	if _, err := fmt.Sscan(rss, &f.resident); err != nil {
-		g.t.Fatal(err)
-	}
-	f.resident >>= 10
+	f.resident = residentOf(g.t, g.PID()) >> 20
 	if all := collected.FindAllStringSubmatch(g.Log.String(), -1); len(all) > 0 {
 		f.live, _ = strconv.Atoi(all[len(all)-1][1]) // it is a number
 	}
 	return f
+}
+
+// residentOf gives how many bytes of memory a process has.
+func residentOf(t *testing.T, pid int) (bytes int) {
+	t.Helper()
+	status, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rss, _ := strings.Cut(string(status), "VmRSS:")
+	if _, err := fmt.Sscan(rss, &bytes); err != nil {
+		t.Fatal(err)
+	}
+	return bytes << 10
 }
 
 // collected finds in the line of a garbage collection (GODEBUG=gctrace=1) how much is live after it.

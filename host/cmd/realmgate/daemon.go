@@ -36,7 +36,7 @@ type rooms struct {
 	memory    *remember.Memory
 	build     generation.Deps // for a generation, but for its plugins
 	holder    generation.Holder
-	first     reload.Serving
+	first     reload.Serving   // until there is a reloader
 	reloader  *reload.Reloader // nil until there is a server
 }
 

@@ -65,6 +65,7 @@ func (r *rooms) reloads(ctx context.Context, std streams, srv *server.Server, fi
 		},
 		Meter: r.metrics, Audit: r.audit, Logger: r.log.Named("reload"),
 	}, r.first)
+	r.first = reload.Serving{} // it belongs to the reloader, which gives it up with the next one
 	r.reloader.Follow()
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 
@@ -35,9 +36,35 @@ type rootFile struct {
 	Realms map[string]rootEntry `json:"realms"`
 }
 
-// show is given to directory.Bootstrap, which keeps the principal only if show succeeds.
-func (r rootCredentials) show(p directory.Principal, s directory.ClientSecret) error {
-	e := rootEntry{ClientID: s.ClientID, ClientSecret: string(s.Secret.Reveal())}
+// show is given to directory.BootstrapAll, which keeps the principals only if show succeeds.
+func (r rootCredentials) show(all []directory.Root) error {
+	terminal := r.out != nil && term.IsTerminal(int(r.out.Fd()))
+	fresh := map[string]rootEntry{}
+	for _, p := range all {
+		e := r.entry(p)
+		if fresh[p.Realm] = e; !terminal {
+			continue
+		}
+		if err := r.print(r.out, p.Principal, e); err != nil {
+			return err
+		}
+	}
+	if terminal {
+		return nil
+	}
+	if err := r.write(fresh); err != nil {
+		return err
+	}
+	for _, p := range all {
+		if _, err := fmt.Fprintf(r.note, "realm %s: the root principal was created; its client id and secret, with commands to try, are in %s\n", p.Realm, r.file); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r rootCredentials) entry(p directory.Root) rootEntry {
+	e := rootEntry{ClientID: p.Secret.ClientID, ClientSecret: string(p.Secret.Secret.Reveal())}
 	base := r.endpoint(p.Realm)
 	// No line has a character that JSON escapes: they can be copied out of the file as they stand.
 	e.Try = []string{
@@ -46,14 +73,7 @@ func (r rootCredentials) show(p directory.Principal, s directory.ClientSecret) e
 		fmt.Sprintf(`curl -i -H 'Authorization: Bearer '$TOKEN %s/v1/check`, base),
 		fmt.Sprintf(`curl -i -H 'Authorization: Bearer '${TOKEN}x %s/v1/check`, base),
 	}
-	if r.out != nil && term.IsTerminal(int(r.out.Fd())) {
-		return r.print(r.out, p, e)
-	}
-	if err := r.write(p.Realm, e); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintf(r.note, "realm %s: the root principal was created; its client id and secret, with commands to try, are in %s\n", p.Realm, r.file)
-	return err
+	return e
 }
 
 func (r rootCredentials) print(w io.Writer, p directory.Principal, e rootEntry) error {
@@ -73,8 +93,8 @@ Get a token, check it, and see a denial:
 	return err
 }
 
-// write adds a realm to the file. The new content replaces the file in one step.
-func (r rootCredentials) write(realm string, e rootEntry) error {
+// write adds realms to the file. The new content replaces the file in one step.
+func (r rootCredentials) write(fresh map[string]rootEntry) error {
 	f := rootFile{Realms: map[string]rootEntry{}}
 	old, err := os.ReadFile(r.file)
 	switch {
@@ -85,7 +105,7 @@ func (r rootCredentials) write(realm string, e rootEntry) error {
 	case !errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("keep root credentials: %w", err)
 	}
-	f.Realms[realm] = e
+	maps.Copy(f.Realms, fresh)
 	text, err := json.MarshalIndent(f, "", "  ")
 	if err != nil {
 		return fmt.Errorf("keep root credentials: %w", err)

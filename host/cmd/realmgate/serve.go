@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"syscall"
 	"time"
@@ -75,11 +76,13 @@ func (s serveCmd) Run(ctx context.Context, c *cli, std streams) (err error) {
 	if err != nil {
 		return err
 	}
+	limit := max(cfg.ShutdownGrace, closeLimit)
 	defer func() {
-		err = errors.Join(err, r.close(context.WithoutCancel(ctx), max(cfg.ShutdownGrace, closeLimit)))
+		err = errors.Join(err, r.close(context.WithoutCancel(ctx), limit))
 	}()
 	r.log.Info("configuration loaded", "from", name, "realms", len(cfg.Realms), "tenants", len(cfg.Tenants))
-	if err := r.fit(ctx, std, s.Strict); err != nil {
+	checked, err := r.fit(ctx, std, s.Strict)
+	if err != nil {
 		return err
 	}
 	srv, err := r.server(cfg, listeners)
@@ -103,6 +106,10 @@ func (s serveCmd) Run(ctx context.Context, c *cli, std streams) (err error) {
 	if a := srv.Addr(server.MetricsListener); a != nil {
 		r.log.Info("listening for scrapes", "address", a, "path", metricsPath)
 	}
+	go func() {
+		<-checked
+		debug.FreeOSMemory() // reading, building and checking ten thousand realms takes more than they do
+	}()
 	go r.hangups(ctx, hangup, attached, stop)
 	go r.follow(ctx)
 	go r.sweep(ctx)
@@ -129,26 +136,29 @@ func (r *rooms) endReloads(ctx context.Context, limit time.Duration) {
 }
 
 // fit says what is wrong with what was built: as an error to a strict start, to the log otherwise. What a part needs elsewhere is
-// then not waited for.
-func (r *rooms) fit(ctx context.Context, std streams, strict bool) error {
+// then not waited for; checked is closed when that is known.
+func (r *rooms) fit(ctx context.Context, std streams, strict bool) (checked <-chan struct{}, err error) {
+	done := make(chan struct{})
 	broken := r.broken()
 	if strict {
+		close(done)
 		if len(broken) == 0 {
 			broken = r.check(ctx)
 		}
-		return report(std, broken)
+		return done, report(std, broken)
 	}
 	for _, d := range broken {
 		r.log.Error(d.Summary, at(d)...)
 	}
-	_, leave := r.holder.Enter() // a reload may come before the answers
+	gen, leave := r.holder.Enter() // a reload may come before the answers
 	go func() {
+		defer close(done)
 		defer leave()
-		for _, d := range r.check(ctx) {
+		for _, d := range gen.Check(ctx, gen.Parts()) {
 			r.log.Warn(d.String())
 		}
 	}()
-	return nil
+	return done, nil
 }
 
 // bootstrap creates the root principals of the realms of a generation that have none yet, and shows their secrets. Realms of
@@ -167,34 +177,45 @@ func (r *rooms) bootstrap(ctx context.Context, std streams, gen, before *generat
 	if before != nil {
 		seen = before.Internal()
 	}
-	for _, realm := range gen.Internal() {
-		if _, found := slices.BinarySearch(seen, realm); found {
-			continue
-		}
-		created, err := r.createRoot(ctx, realm, show.show)
+	fresh := slices.DeleteFunc(gen.Internal(), func(realm string) bool {
+		_, found := slices.BinarySearch(seen, realm)
+		return found
+	})
+	fresh, err := r.directory.Unbootstrapped(ctx, fresh)
+	if err != nil {
+		return err
+	}
+	for some := range slices.Chunk(fresh, rootsAtOnce) {
+		created, err := r.createRoots(ctx, some, show.show)
 		if err != nil {
-			return fmt.Errorf("realm %s: create the root principal: %w", realm, err)
+			return fmt.Errorf("create root principals: %w", err)
 		}
-		if created {
+		for _, realm := range created {
 			r.log.Info("root principal created", "realm", realm)
 		}
 	}
 	return nil
 }
 
-// createRoot bootstraps a realm with lines in the audit log around it: the first one before the secret is shown.
-func (r *rooms) createRoot(ctx context.Context, realm string, show func(directory.Principal, directory.ClientSecret) error) (created bool, err error) {
-	e := audit.Event{Name: audit.RootCreate, Outcome: audit.Attempted, Realm: realm, Principal: directory.RootPrincipal}
-	began := false
-	created, err = r.directory.Bootstrap(ctx, realm, func(p directory.Principal, s directory.ClientSecret) error {
-		if err := r.audit.Record(ctx, e); err != nil {
-			return err
+// rootsAtOnce is how many root principals are created together: ten thousand one by one would take minutes.
+const rootsAtOnce = 500
+
+// createRoots bootstraps realms with lines in the audit log around it: the first ones before the secrets are shown. It gives the
+// realms that were not bootstrapped before.
+func (r *rooms) createRoots(ctx context.Context, realms []string, show func([]directory.Root) error) ([]string, error) {
+	var events []audit.Event
+	created, err := r.directory.BootstrapAll(ctx, realms, func(all []directory.Root) error {
+		for _, p := range all {
+			e := audit.Event{Name: audit.RootCreate, Outcome: audit.Attempted, Realm: p.Realm, Principal: directory.RootPrincipal}
+			if err := r.audit.Record(ctx, e); err != nil {
+				return err
+			}
+			e.PrincipalID, e.ClientID, e.SecretVersion = p.ID, p.ClientID, p.Secret.Version
+			events = append(events, e)
 		}
-		began = true
-		e.PrincipalID, e.ClientID, e.SecretVersion = p.ID, p.ClientID, s.Version
-		return show(p, s)
+		return show(all)
 	})
-	if began {
+	for _, e := range events {
 		if e.Outcome = audit.Done; err != nil {
 			e.Outcome, e.Detail = audit.Failed, err.Error()
 		}

@@ -60,6 +60,48 @@ func testBootstrapUnshown(t *testing.T, s *store) {
 	}
 }
 
+// Many realms are bootstrapped together: all that were not, or none.
+func testBootstrapAll(t *testing.T, s *store) {
+	ctx := t.Context()
+	if created, err := s.Bootstrap(ctx, "old", func(directory.Principal, directory.ClientSecret) error { return nil }); !created || err != nil {
+		t.Fatal(created, err)
+	}
+	realms := []string{"new2", "old", "new1", "new2"}
+	pending := func(want ...string) {
+		t.Helper()
+		if got, err := s.Unbootstrapped(ctx, []string{"new2", "old", "new1"}); err != nil || !slices.Equal(got, want) {
+			t.Errorf("not bootstrapped: %v %v, want %v", got, err, want)
+		}
+	}
+	pending("new2", "new1")
+	broken := errors.New("the terminal is gone")
+	if created, err := s.BootstrapAll(ctx, realms, func([]directory.Root) error { return broken }); len(created) > 0 || !errors.Is(err, broken) {
+		t.Errorf("%v %v", created, err)
+	}
+	pending("new2", "new1")
+	s.principal(t, "taken", "root")
+	if created, err := s.BootstrapAll(ctx, append(realms, "taken"), func([]directory.Root) error { return nil }); len(created) > 0 || !errors.Is(err, directory.ErrExists) || !strings.Contains(err.Error(), `"taken"`) {
+		t.Errorf("%v %v", created, err)
+	}
+	pending("new2", "new1")
+	epoch := s.Epoch("new1")
+	var shown []directory.Root
+	created, err := s.BootstrapAll(ctx, realms, func(all []directory.Root) error { shown = all; return nil })
+	if err != nil || !slices.Equal(created, []string{"new1", "new2"}) || len(shown) != 2 {
+		t.Fatal(created, len(shown), err)
+	}
+	pending()
+	for _, r := range shown {
+		ok(t, s.login(ctx, r.Realm, r.Secret))
+	}
+	if s.Epoch("new1") <= epoch {
+		t.Error("the epoch did not move")
+	}
+	if created, err := s.BootstrapAll(ctx, realms, nil); err != nil || len(created) > 0 {
+		t.Errorf("bootstrapped again: %v %v", created, err)
+	}
+}
+
 func testBootstrapOnce(t *testing.T, s *store) {
 	const n = 8
 	made := make(chan bool, n)

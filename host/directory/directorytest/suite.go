@@ -21,6 +21,7 @@ func Run(t *testing.T, fresh func(testing.TB) directory.Config) {
 		{"Bootstrap", testBootstrap},
 		{"BootstrapKeepsNothingUnlessShown", testBootstrapUnshown},
 		{"BootstrapOnce", testBootstrapOnce},
+		{"BootstrapAll", testBootstrapAll},
 		{"Principals", testPrincipals},
 		{"PrincipalsThatExist", testPrincipalsThatExist},
 		{"UpdatePrincipal", testUpdatePrincipal},

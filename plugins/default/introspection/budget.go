@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/maypok86/otter/v2"
@@ -21,15 +22,17 @@ var errTooMany = errors.New("introspection: too many requests")
 type budget struct {
 	perSecond int
 	all       *rate.Limiter
-	refused   *rate.Limiter                             // tokens, whoever presents them
-	peers     *otter.Cache[netip.Prefix, *rate.Limiter] // the same, of one peer
+	refused   *rate.Limiter                                    // tokens, whoever presents them
+	peers     func() *otter.Cache[netip.Prefix, *rate.Limiter] // the same, of one peer; made when the first one comes
 }
 
 func newBudget(perSecond int) *budget {
 	r := rate.Limit(perSecond)
 	return &budget{
 		perSecond: perSecond, all: rate.NewLimiter(r, 2*perSecond), refused: rate.NewLimiter(r/2, max(perSecond, 1)),
-		peers: otter.Must(&otter.Options[netip.Prefix, *rate.Limiter]{MaximumSize: maxPeers}),
+		peers: sync.OnceValue(func() *otter.Cache[netip.Prefix, *rate.Limiter] {
+			return otter.Must(&otter.Options[netip.Prefix, *rate.Limiter]{MaximumSize: maxPeers})
+		}),
 	}
 }
 
@@ -58,10 +61,11 @@ func (b *budget) refuse(now time.Time, peer netip.Prefix) {
 }
 
 func (b *budget) of(peer netip.Prefix) *rate.Limiter {
-	if l, ok := b.peers.GetIfPresent(peer); ok {
+	peers := b.peers()
+	if l, ok := peers.GetIfPresent(peer); ok {
 		return l
 	}
-	l, _ := b.peers.SetIfAbsent(peer, rate.NewLimiter(rate.Limit(b.perSecond)/4, max(b.perSecond/2, 1)))
+	l, _ := peers.SetIfAbsent(peer, rate.NewLimiter(rate.Limit(b.perSecond)/4, max(b.perSecond/2, 1)))
 	return l
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/maypok86/otter/v2"
@@ -30,21 +31,30 @@ const (
 // tokenHash stands for a token (SHA-256): no token is kept.
 type tokenHash [sha256.Size]byte
 
-// memory remembers verdicts until their ends.
-type memory struct {
+// memory remembers verdicts until their ends. The zero memory is empty and ready. Its caches, some kilobytes each, are made with
+// the first verdict: there may be thousands of tenants whose callers never come.
+type memory struct{ made atomic.Pointer[verdicts] }
+
+func newMemory() *memory { return &memory{} }
+
+type verdicts struct {
 	good, refused *otter.Cache[tokenHash, verdict]
 }
 
-func newMemory() *memory {
+func newVerdicts() *verdicts {
 	weigh := func(_ tokenHash, v verdict) uint32 { return uint32(goodOverhead + parsedFactor*v.size) }
-	return &memory{
+	return &verdicts{
 		good:    otter.Must(&otter.Options[tokenHash, verdict]{MaximumWeight: maxGood, Weigher: weigh}),
 		refused: otter.Must(&otter.Options[tokenHash, verdict]{MaximumSize: maxRefused}),
 	}
 }
 
 func (m *memory) get(at tokenHash, now time.Time) (verdict, bool) {
-	for _, c := range []*otter.Cache[tokenHash, verdict]{m.good, m.refused} {
+	all := m.made.Load()
+	if all == nil {
+		return verdict{}, false
+	}
+	for _, c := range []*otter.Cache[tokenHash, verdict]{all.good, all.refused} {
 		if v, ok := c.GetIfPresent(at); ok && now.Before(v.until) {
 			return v, true
 		}
@@ -54,19 +64,28 @@ func (m *memory) get(at tokenHash, now time.Time) (verdict, bool) {
 
 // knew says whether the token was good when it was last asked about, however long ago.
 func (m *memory) knew(at tokenHash) bool {
-	_, ok := m.good.GetIfPresent(at)
+	all := m.made.Load()
+	if all == nil {
+		return false
+	}
+	_, ok := all.good.GetIfPresent(at)
 	return ok
 }
 
 // keep replaces what is remembered of the token.
 func (m *memory) keep(at tokenHash, v verdict) {
+	all := m.made.Load()
+	if all == nil {
+		m.made.CompareAndSwap(nil, newVerdicts())
+		all = m.made.Load()
+	}
 	if v.denial != nil {
-		m.good.Invalidate(at)
-		m.refused.Set(at, v)
+		all.good.Invalidate(at)
+		all.refused.Set(at, v)
 		return
 	}
-	m.refused.Invalidate(at)
-	m.good.Set(at, v)
+	all.refused.Invalidate(at)
+	all.good.Set(at, v)
 }
 
 // secret is the client's, kept for as long as its store says.

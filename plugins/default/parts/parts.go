@@ -16,14 +16,14 @@ import (
 )
 
 // Implementations gives all parts of the default plugin. Those of one call share the ephemeral keys of realms without a
-// configured one, so a process calls it once.
+// configured one, and what is compiled of expressions, so a process calls it once.
 func Implementations() []sdk.Implementation {
-	ephemeral := &broker.Ephemeral{}
+	ephemeral, expressions := &broker.Ephemeral{}, &roles.Expressions{}
 	return []sdk.Implementation{
 		sdk.IdentityProviderType("oidc", oidc.NewProvider),
 		sdk.IdentityProviderType("introspection", introspection.NewProvider),
 		sdk.PrincipalMapperType("default", claims.NewMapper),
-		sdk.PrincipalRolesMapperType("default", roles.NewMapper),
+		sdk.PrincipalRolesMapperType("default", expressions.NewMapper),
 		sdk.AuthenticatorType("default", authenticator.NewDirectory, sdk.Wants(sdk.WantPrincipals)),
 		sdk.AuthenticatorType("claims", authenticator.NewClaims, sdk.ExternalOnly()),
 		sdk.ActiveRolesProviderType("default", activeroles.NewProvider),

@@ -42,16 +42,16 @@ type mapping struct {
 }
 
 // NewMapper compiles the settings and blames each expression or replacement that is wrong.
-func NewMapper(_ context.Context, _ sdk.Setup, s Settings) (*Mapper, error) {
+func (e *Expressions) NewMapper(_ context.Context, _ sdk.Setup, s Settings) (*Mapper, error) {
 	m := &Mapper{}
 	var faults []error
 	if s.Filter != "" {
-		f, err := compile(s.Filter)
+		f, err := e.compile(s.Filter)
 		faults = append(faults, sdk.At(err, "filter"))
 		m.filter = f
 	}
 	for i, x := range s.Mappings {
-		search, err := compile(x.Regex)
+		search, err := e.compile(x.Regex)
 		if err != nil {
 			faults = append(faults, sdk.At(err, "mapping", i, "regex"))
 			continue

@@ -12,7 +12,7 @@ import (
 )
 
 func build(settings string) (*Mapper, error) {
-	impl, err := sdk.PrincipalRolesMapperType("default", NewMapper).Build(context.Background(), sdk.Setup{}, []byte(settings))
+	impl, err := sdk.PrincipalRolesMapperType("default", (&Expressions{}).NewMapper).Build(context.Background(), sdk.Setup{}, []byte(settings))
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,115 @@
+package config
+
+import (
+	"bytes"
+	"runtime"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+)
+
+// pieceSize is about how many bytes of a file are parsed at a time.
+const pieceSize = 32 << 10
+
+// piece is a run of whole lines of a file, at the top of which nothing is open.
+type piece struct {
+	text []byte
+	line int // of the file, from 1
+}
+
+// pieces reads a long file in pieces, side by side: the syntax tree of ten thousand realms is many times as large as what it
+// says. The answer is false if the file is short, if anything in it is at fault, which the whole file tells best, or if a piece
+// does not end where all that it begins has ended. What was read until then is to be forgotten.
+func (p *parser) pieces(content []byte) (map[string]any, bool) {
+	all := cut(content)
+	if len(all) < 2 {
+		return nil, false
+	}
+	before := len(*p.diags)
+	stop := make(chan struct{})
+	defer close(stop)
+	schema, out, first := rootSchema(), map[string]any{}, map[string]hcl.Range{}
+	for body := range parsed(all, p.src.file, stop) {
+		b := <-body
+		if b == nil || p.twice(b) {
+			*p.diags = (*p.diags)[:before]
+			return nil, false
+		}
+		p.into(out, b, schema, p.root, "", first)
+	}
+	return out, true
+}
+
+// twice says whether a piece has a key that another one has.
+func (p *parser) twice(b *hclsyntax.Body) bool {
+	for name := range b.Attributes {
+		if p.root.child(name) != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// cut cuts a file before lines that begin with a word, as those do that begin a block at the top of a file that is formatted.
+func cut(content []byte) []piece {
+	var out []piece
+	line := 1
+	for len(content) > 0 {
+		n := len(content)
+		for at := pieceSize; at < len(content); at++ {
+			next := bytes.IndexByte(content[at:], '\n')
+			if next < 0 {
+				break
+			}
+			if at += next; at+1 < len(content) && isLetter(content[at+1]) {
+				n = at + 1
+				break
+			}
+		}
+		out = append(out, piece{content[:n], line})
+		line += bytes.Count(content[:n], []byte("\n"))
+		content = content[n:]
+	}
+	return out
+}
+
+func isLetter(b byte) bool { return 'a' <= b && b <= 'z' }
+
+// parsed parses pieces, as many at a time as there are processors, and gives their trees in their order; nil for one that cannot
+// be read by itself.
+func parsed(all []piece, file string, stop <-chan struct{}) <-chan chan *hclsyntax.Body {
+	out := make(chan chan *hclsyntax.Body, runtime.GOMAXPROCS(0))
+	go func() {
+		defer close(out)
+		for _, x := range all {
+			body := make(chan *hclsyntax.Body, 1)
+			select {
+			case out <- body:
+			case <-stop:
+				return
+			}
+			go func() { body <- x.parse(file) }()
+		}
+	}()
+	return out
+}
+
+func (x piece) parse(file string) *hclsyntax.Body {
+	start := hcl.Pos{Line: x.line, Column: 1}
+	tokens, found := hclsyntax.LexConfig(x.text, file, start)
+	var n nesting
+	for _, t := range tokens {
+		if n.add(t.Type); n.tooDeep() {
+			return nil
+		}
+	}
+	if len(found) > 0 || !n.isOver() {
+		return nil
+	}
+	tree, found := hclsyntax.ParseConfig(x.text, file, start)
+	if len(found) > 0 {
+		return nil
+	}
+	body, _ := tree.Body.(*hclsyntax.Body)
+	return body
+}

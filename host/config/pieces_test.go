@@ -1,0 +1,88 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// long gives the text of many realms, more than one piece holds, with something in their midst.
+func long(midst string) string {
+	var out strings.Builder
+	for i := 0; out.Len() < 3*pieceSize; i++ {
+		fmt.Fprintf(&out, "realm \"r%d\" {\n  hosts = [\"r%d.example.com\"]\n}\n", i, i)
+		if i == 500 {
+			out.WriteString(midst)
+		}
+	}
+	return out.String()
+}
+
+// A file that is read in pieces says what it says as a whole, at the same places.
+func TestPieces(t *testing.T) {
+	t.Parallel()
+	lines := strings.Repeat("realm is no block here, nor }\n", 2*pieceSize/30) // a piece would end in it
+	for name, tt := range map[string]struct {
+		text  string
+		whole bool // it cannot be read in pieces
+	}{
+		"blocks":               {text: long("")},
+		"Windows":              {text: strings.ReplaceAll(long(""), "\n", "\r\n")},
+		"faults":               {text: long("realm \"x\" {\n  host = 1\n}\nrealm \"r0\" {}\nunknown \"y\" {}\n")},
+		"no line at its end":   {text: strings.TrimSuffix(long(""), "\n")},
+		"a short file":         {text: "realm \"a\" {}\n", whole: true},
+		"a text of many lines": {text: long("realm \"x\" {\n  issuer = <<EOT\n" + lines + "EOT\n}\n"), whole: true},
+		"a comment":            {text: long("/*\n" + lines + "*/\n"), whole: true},
+		"a comment of lines":   {text: long(strings.ReplaceAll(lines, "realm", "# realm"))},
+		"a block of lines":     {text: long("realm \"x\" {\n" + strings.Repeat("issuer = \"https://x\"\n", pieceSize/10) + "}\n"), whole: true},
+		"a key twice":          {text: "public_url = \"https://a\"\n" + long("public_url = \"https://b\"\n"), whole: true},
+		"an open brace":        {text: long("realm \"x\" {\n"), whole: true},
+		"a brace too many":     {text: long("}\n"), whole: true},
+		"an open string":       {text: long("realm \"x {\n}\n"), whole: true},
+		"nested too deep":      {text: long("public_url = " + strings.Repeat("(", 200) + "1" + strings.Repeat(")", 200) + "\n"), whole: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			read := func(pieces bool) (map[string]any, *trace, Diagnostics, bool) {
+				var diags Diagnostics
+				p := &parser{src: &source{file: "c.hcl"}, diags: &diags, root: &trace{}}
+				if pieces {
+					out, ok := p.pieces([]byte(tt.text))
+					return out, p.root, diags.Sort(), ok
+				}
+				out := p.whole([]byte(tt.text))
+				return out, p.root, diags.Sort(), true
+			}
+			got, at, diags, ok := read(true)
+			if ok == tt.whole {
+				t.Fatalf("read in pieces: %v", ok)
+			}
+			if tt.whole {
+				if len(diags) > 0 {
+					t.Errorf("what was found is not forgotten: %v", diags)
+				}
+				return
+			}
+			want, place, faults, _ := read(false)
+			if !reflect.DeepEqual(got, want) || len(got) == 0 {
+				t.Error("the values are not the same")
+			}
+			if !reflect.DeepEqual(positions(at), positions(place)) {
+				t.Error("the places are not the same")
+			}
+			if !reflect.DeepEqual(diags, faults) {
+				t.Errorf("the faults are not the same:\n%v\nas a whole:\n%v", diags, faults)
+			}
+		})
+	}
+}
+
+// positions gives the places of all that is in a trace.
+func positions(t *trace) map[string]any {
+	out := map[string]any{"": t.position()}
+	for name, c := range t.children.all() {
+		out[name] = positions(c)
+	}
+	return out
+}
