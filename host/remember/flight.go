@@ -14,7 +14,13 @@ var errEnded = errors.New("the decision on an equal request ended without an ans
 // flights are the decisions that are under way.
 type flights struct {
 	mu      sync.Mutex
-	running map[key]*flight
+	running map[flightKey]*flight
+}
+
+// flightKey is what equal requests have in common that are decided at the same moment.
+type flightKey struct {
+	key   key
+	epoch uint64
 }
 
 // flight is a decision that is under way. It goes on for as long as anybody waits for it, whoever began it; its plan bounds
@@ -30,7 +36,7 @@ type flight struct {
 }
 
 // join gives the flight of a key that is under way, or a new one, which the caller is then to end with land.
-func (fs *flights) join(ctx context.Context, k key) (f *flight, first bool) {
+func (fs *flights) join(ctx context.Context, k flightKey) (f *flight, first bool) {
 	fs.mu.Lock()
 	f, ok := fs.running[k]
 	if !ok {
@@ -48,7 +54,7 @@ func (fs *flights) join(ctx context.Context, k key) (f *flight, first bool) {
 }
 
 // leave ends a flight for which nobody waits any more. Who comes later begins a new one.
-func (fs *flights) leave(f *flight, k key) {
+func (fs *flights) leave(f *flight, k flightKey) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	if f.users--; f.users > 0 {
@@ -61,7 +67,7 @@ func (fs *flights) leave(f *flight, k key) {
 }
 
 // land gives the answer to all who wait, who share it.
-func (fs *flights) land(f *flight, k key, d pipeline.Decision) {
+func (fs *flights) land(f *flight, k flightKey, d pipeline.Decision) {
 	fs.mu.Lock()
 	if fs.running[k] == f {
 		delete(fs.running, k)

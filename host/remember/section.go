@@ -42,9 +42,9 @@ func (s *Section) Decide(ctx context.Context, p *pipeline.Plan, r sdk.Request) p
 		m.counts.passed.Add(1)
 		return p.DecideAnew(ctx, r)
 	}
-	k := m.keys.of(s.number, p.Realm(), epoch, r)
+	k := m.keys.of(s.number, p.Realm(), r)
 	now := m.now()
-	if e := m.look(k, now); e != nil {
+	if e := m.look(k, epoch, now); e != nil {
 		m.counts.memory.Add(1)
 		d := own(e.decision)
 		d.CacheFor = now.until(e.end)
@@ -55,7 +55,7 @@ func (s *Section) Decide(ctx context.Context, p *pipeline.Plan, r sdk.Request) p
 
 func (s *Section) miss(ctx context.Context, p *pipeline.Plan, r sdk.Request, k key, epoch uint64) pipeline.Decision {
 	m := s.m
-	f, first := m.flights.join(ctx, k)
+	f, first := m.flights.join(ctx, flightKey{k, epoch})
 	if first {
 		return s.lead(f, p, r, k, epoch)
 	}
@@ -72,14 +72,14 @@ func (s *Section) miss(ctx context.Context, p *pipeline.Plan, r sdk.Request, k k
 	return p.DecideAnew(ctx, r)
 }
 
-// lead decides for all who wait for an equal request, and remembers the answer: only if the epoch is still the one of the key, and
+// lead decides for all who wait for an equal request, and remembers the answer: only if the epoch is still the one of the request, and
 // for no longer than counts from the beginning, since it may be of that moment.
 func (s *Section) lead(f *flight, p *pipeline.Plan, r sdk.Request, k key, epoch uint64) (d pipeline.Decision) {
 	m := s.m
 	d = pipeline.Decision{Realm: p.Realm(), Err: errEnded} // what the others are told if a panic ends us
-	defer func() { m.flights.land(f, k, own(d)) }()
+	defer func() { m.flights.land(f, flightKey{k, epoch}, own(d)) }()
 	begin := m.now()
-	if e := m.look(k, begin); e != nil { // of a flight that has just ended
+	if e := m.look(k, epoch, begin); e != nil { // of a flight that has just ended
 		m.counts.memory.Add(1)
 		d = own(e.decision)
 		d.CacheFor = begin.until(e.end)
@@ -90,20 +90,17 @@ func (s *Section) lead(f *flight, p *pipeline.Plan, r sdk.Request, k key, epoch 
 	if d.CacheFor <= 0 || m.epochs.Epoch(p.Realm()) != epoch {
 		return d
 	}
-	e := &entry{decision: own(d), section: s.number, end: begin.add(d.CacheFor)}
+	e := &entry{decision: own(d), section: s.number, epoch: epoch, end: begin.add(d.CacheFor)}
 	if !d.Expires.IsZero() && d.Expires.Before(e.end.wall) {
 		e.end.wall = d.Expires
 	}
 	if e.weight() > mostWeight {
 		return d
 	}
-	space := m.denied
-	if d.Verdict == pipeline.Allowed {
-		space = m.allowed
-	}
-	space.Set(k, e)
+	m.keep(k, e)
 	if s.closed.Load() { // maybe before it was put there
-		space.Invalidate(k)
+		m.allowed.Invalidate(k)
+		m.denied.Invalidate(k)
 	}
 	return d
 }
