@@ -43,7 +43,7 @@ func newMemory(l Limits, epochs Epochs, now func() moment) *Memory {
 	}
 	return &Memory{
 		epochs: epochs, now: now, keys: newKeys(), allowed: space(l.Allowed), denied: space(l.Denied),
-		flights: flights{running: map[flightKey]*flight{}},
+		flights: flights{now: now, running: map[flightKey]*flight{}},
 	}
 }
 
