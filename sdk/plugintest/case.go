@@ -47,6 +47,7 @@ type Instance struct {
 	suite   *suite
 	id      uint64
 	c       *Case
+	twice   *twice // nil: each stage is asked once
 }
 
 // heard gives an error on, once it is seen whether it tells a secret.
@@ -60,7 +61,13 @@ func (i *Instance) heard(err error) error {
 // Step runs a stage of a decision on st: an identity provider, a mapper, an authenticator, an active-roles provider, or
 // the verifying half of a token broker.
 func (i *Instance) Step(ctx context.Context, st *sdk.State) error {
-	return i.heard(i.process.Run(ctx, i.c.Setup.Realm, []rpc.Step{{Kind: i.c.Kind, Instance: i.id}}, st))
+	step := func(st *sdk.State) error {
+		return i.process.Run(ctx, i.c.Setup.Realm, []rpc.Step{{Kind: i.c.Kind, Instance: i.id}}, st)
+	}
+	if i.twice != nil {
+		return i.heard(i.twice.run(st, step))
+	}
+	return i.heard(step(st))
 }
 
 // Issue asks a token broker for a token.

@@ -80,6 +80,7 @@ func (p *Provider) Identify(ctx context.Context, r sdk.Request) (sdk.Identity, e
 		var err error
 		q := question{token: r.Token, peer: networkOf(r.Peer), known: p.memory.knew(at)}
 		if v, err = p.ask(ctx, at, q); err != nil {
+			sdk.NoCache(ctx) // maybe it is for this peer only that nobody is asked
 			return sdk.Identity{}, fmt.Errorf("identity-provider(introspection): %w", err)
 		}
 	}
