@@ -55,6 +55,7 @@ func Build(ctx context.Context, cfg *config.Config, deps Deps) (*Generation, con
 	for _, r := range cfg.Realms {
 		b.realm(r)
 	}
+	b.tellOfUnremembered()
 	b.warnOfUnmet()
 	b.warnOfTypes()
 	b.diags = distinct(b.diags)
@@ -87,7 +88,10 @@ type builder struct {
 	vendor  map[string]*spread // by the type of authentication
 	stored  map[string]secret.StoreInfo
 	unmet   []*unmet
-	bases   map[string]string // of the stores that are configured, by name
+
+	unremembered []unremembered
+
+	bases map[string]string // of the stores that are configured, by name
 }
 
 type tenant struct{ provider, principal, roles spread }
@@ -280,13 +284,15 @@ func (b *builder) plan(r config.Realm, mode pipeline.Mode) (*pipeline.Plan, erro
 	var err error
 	parts := b.realms[r.Name]
 	tail := []built{parts.authenticator, b.active.of(r.Name)}
+	var stages []built
 	for _, x := range append([]built{parts.broker}, tail...) {
 		if !x.handle.IsZero() {
 			b.gen.realms[r.Name].handles = append(b.gen.realms[r.Name].handles, x.handle)
 		}
 	}
 	if mode != pipeline.ModeExternal {
-		if c.Internal, err = b.route(append([]built{parts.broker}, tail...)); err != nil {
+		stages = append(stages, append([]built{parts.broker}, tail...)...)
+		if c.Internal, err = b.route(stages); err != nil {
 			return nil, err
 		}
 		if c.Admit, err = b.legs(tail); err != nil {
@@ -302,9 +308,14 @@ func (b *builder) plan(r config.Realm, mode pipeline.Mode) (*pipeline.Plan, erro
 		for _, x := range foreign {
 			b.gen.realms[r.Name].handles = append(b.gen.realms[r.Name].handles, x.handle)
 		}
-		if c.External, err = b.route(append(foreign, tail...)); err != nil {
+		foreign = append(foreign, tail...)
+		stages = append(stages, foreign...)
+		if c.External, err = b.route(foreign); err != nil {
 			return nil, err
 		}
+	}
+	if c.Memory != nil && (c.MaxCache > 0 || c.MaxDenied > 0) {
+		b.mayRemember(r.Name, stages)
 	}
 	return pipeline.NewPlan(c)
 }
