@@ -172,8 +172,8 @@ func (b *hintBox) least(h CacheHint) {
 	b.mu.Unlock()
 }
 
-// CacheFor bounds the time for which the decision that is being made may be remembered. The least bound of all stages
-// counts. A bound of zero or less is [NoCache].
+// CacheFor bounds the time for which the decision that is being made may be remembered, and says that it may be, also of a stage
+// that is not [Cacheable]. The least bound of all stages counts. A bound of zero or less is [NoCache].
 func CacheFor(ctx context.Context, d time.Duration) {
 	if d <= 0 {
 		NoCache(ctx)
@@ -184,7 +184,7 @@ func CacheFor(ctx context.Context, d time.Duration) {
 	}
 }
 
-// NoCache says that the decision that is being made must not be remembered.
+// NoCache says that the decision that is being made must not be remembered, nor be given to an equal request at the same moment.
 func NoCache(ctx context.Context) {
 	if b, ok := ctx.Value(hintKey{}).(*hintBox); ok {
 		b.least(CacheHint{NoStore: true})

@@ -5,40 +5,51 @@ import (
 	"time"
 )
 
+// The answers of the stages of a decision (IdentityProvider, PrincipalMapper, PrincipalRolesMapper, Authenticator,
+// ActiveRolesProvider and CredentialVerifier) are remembered by the host, and given to equal requests, where the implementation
+// says so: for all of them with the option [Cacheable], for one with [CacheFor]. [NoCache] forbids it for one.
+
 // IdentityProvider verifies a foreign credential, e.g. a token of an OpenID provider.
 //
 // A credential that is not valid is denied (401). Identity.Expires already includes the clock skew that the provider
 // allows: the host compares it with its clock as it stands. Identity.Tenant is set by the host.
+//
+// One that looks at Request.Peer, or takes a credential once, is not [Cacheable]. A no that time turns into a yes has an end:
+// [CacheFor].
 type IdentityProvider interface {
 	Identify(context.Context, Request) (Identity, error)
 }
 
 // PrincipalMapper finds out which principal a foreign identity stands for. Where both id and name are given they must
-// name the same principal, else the directory denies.
+// name the same principal, else the directory denies. It is [Cacheable] if the answer depends on the identity alone.
 type PrincipalMapper interface {
 	MapPrincipal(context.Context, Identity) (PrincipalRef, error)
 }
 
-// PrincipalRolesMapper turns the roles of a foreign identity into the roles that are requested, with their prefix.
+// PrincipalRolesMapper turns the roles of a foreign identity into the roles that are requested, with their prefix. It is
+// [Cacheable] if the answer depends on the identity alone.
 type PrincipalRolesMapper interface {
 	MapRoles(context.Context, Identity) ([]string, error)
 }
 
 // Authenticator turns a credential into a principal with its granted roles (without a prefix). A credential whose
-// principal is unknown or not enabled is forbidden (403). Principal.Realm may stay empty.
+// principal is unknown or not enabled is forbidden (403). Principal.Realm may stay empty. It is [Cacheable] if the answer depends
+// on the credential and on the realm's directory alone; one that asks elsewhere says [CacheFor].
 type Authenticator interface {
 	Authenticate(context.Context, Credential) (Principal, error)
 }
 
 // ActiveRolesProvider chooses the roles that are active among the granted ones. requested is what the credential asks
-// for, with its prefix; the answer is without one. A requested role that is not granted is forbidden (403).
+// for, with its prefix; the answer is without one. A requested role that is not granted is forbidden (403). It is [Cacheable] if
+// the answer depends on these alone, and not, say, on the hour.
 type ActiveRolesProvider interface {
 	ActiveRoles(ctx context.Context, p Principal, requested []string) ([]string, error)
 }
 
 // CredentialVerifier verifies a credential of the realm's own making. It answers [NotMine] for one that is of another
 // kind altogether (only then may a mixed realm ask the identity provider), and denies one of ours that is expired,
-// badly signed or meant for another realm.
+// badly signed or meant for another realm. It is [Cacheable] unless it takes a token once; an answer that hangs on a key which
+// may be gone soon has an end: [CacheFor].
 type CredentialVerifier interface {
 	Verify(context.Context, Request) (Credential, error)
 }

@@ -32,6 +32,7 @@ type Implementation struct {
 	http         bool
 	operatorOnly bool
 	externalOnly bool
+	cacheable    bool
 	abilities    []Ability
 	wants        []Want
 }
@@ -56,6 +57,9 @@ func (i Implementation) OperatorOnly() bool { return i.operatorOnly }
 
 // ExternalOnly says whether an authenticator is for external realms only.
 func (i Implementation) ExternalOnly() bool { return i.externalOnly }
+
+// Cacheable says whether the answers of a stage may be remembered without a hint, see the option [Cacheable].
+func (i Implementation) Cacheable() bool { return i.cacheable }
 
 // Abilities gives the further interfaces that the implementation satisfies.
 func (i Implementation) Abilities() []Ability { return i.abilities }
@@ -92,6 +96,15 @@ func OperatorOnly() Option { return func(i *Implementation) { i.operatorOnly = t
 // ExternalOnly marks an authenticator that believes what a foreign identity says of itself: the host refuses it on a realm
 // that has tokens of its own.
 func ExternalOnly() Option { return func(i *Implementation) { i.externalOnly = true } }
+
+// Cacheable says of a stage of a decision that the host may remember its answers, allowing and denying ones, for as long as the
+// credential lives and the operator allows, and give them to equal requests: they depend on nothing but what the call gives to it,
+// its settings, and what [FindPrincipal] and [FindAccessKey] say. What else they depend on may then count up to a minute late,
+// or as long as a realm's cache { max_age } says. It must not be said by a stage that looks at Request.Peer, at the hour, at how
+// often it was asked, or that takes a token once.
+//
+// Without it a decision in which the stage spoke is remembered only if the stage said [CacheFor] with that answer.
+func Cacheable() Option { return func(i *Implementation) { i.cacheable = true } }
 
 func provide[S, T any](k Kind, typ string, construct New[S, T], opts []Option) Implementation {
 	i := Implementation{kind: k, typ: typ, schema: SchemaOf[S](), build: func(ctx context.Context, su Setup, raw []byte) (any, error) {

@@ -28,8 +28,8 @@ func TestImplementation(t *testing.T) {
 		}
 		return publisher{parts{errors.New(su.Realm)}}, nil
 	}
-	i := TokenBrokerType("b", build, NeedsHTTP(), Schemes("bearer", "x"), Wants(WantAccessKeys), Wants(WantPrincipals, WantAccessKeys))
-	if i.Kind() != KindTokenBroker || i.Type() != "b" || !i.NeedsHTTP() || !slices.Equal(i.Schemes(), []string{"bearer", "x"}) ||
+	i := TokenBrokerType("b", build, NeedsHTTP(), Cacheable(), Schemes("bearer", "x"), Wants(WantAccessKeys), Wants(WantPrincipals, WantAccessKeys))
+	if i.Kind() != KindTokenBroker || i.Type() != "b" || !i.NeedsHTTP() || !i.Cacheable() || !slices.Equal(i.Schemes(), []string{"bearer", "x"}) ||
 		!slices.Equal(i.Wants(), []Want{WantAccessKeys, WantPrincipals}) || !slices.Equal(i.Abilities(), []Ability{AbilityKeyPublisher}) || len(i.SettingsSchema()) == 0 {
 		t.Errorf("%+v", i)
 	}

@@ -36,4 +36,6 @@ func (m *mapper) MapPrincipal(_ context.Context, id sdk.Identity) (sdk.Principal
 	return sdk.PrincipalRef{Name: m.Prefix + badge}, nil
 }
 
-func main() { serve.Main("acme", "1.0.0", sdk.PrincipalMapperType("badge", newMapper)) }
+func main() {
+	serve.Main("acme", "1.0.0", sdk.PrincipalMapperType("badge", newMapper, sdk.Cacheable()))
+}

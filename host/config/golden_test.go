@@ -51,7 +51,7 @@ func TestValues(t *testing.T) {
 var (
 	defaultAudit         = Audit{Path: "data/audit.log", Refuse: true, MaxSizeMB: 100, MaxBackups: 10}
 	defaultDecisionCache = DecisionCache{Memory: 64 << 20, DeniedMemory: 8 << 20}
-	defaultCache         = Cache{} // nothing is remembered
+	defaultCache         = Cache{MaxAge: time.Minute, DeniedMaxAge: 2 * time.Second}
 
 	defaultLimit = Limit{
 		ClientRate: 50, ClientBurst: 100, PeerRate: 100, PeerBurst: 200, IntrospectionRate: 200, IntrospectionBurst: 400, Failures: 5, PeerFailures: 50,

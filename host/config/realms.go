@@ -98,7 +98,7 @@ func cache(n node) Cache {
 		}
 		return d
 	}
-	c := Cache{MaxAge: age("max_age", 0), DeniedMaxAge: age("denied_max_age", 2*time.Second)}
+	c := Cache{MaxAge: age("max_age", time.Minute), DeniedMaxAge: age("denied_max_age", 2*time.Second)}
 	c.DeniedMaxAge = min(c.DeniedMaxAge, c.MaxAge)
 	return c
 }

@@ -175,7 +175,7 @@ func defaults() map[string]any {
 		"authentication": map[string]any{
 			"type":    Internal,
 			"timeout": "3s",
-			"cache":   map[string]any{"max_age": "0s", "denied_max_age": "2s"},
+			"cache":   map[string]any{"max_age": "1m", "denied_max_age": "2s"},
 			"token_service": map[string]any{
 				"type": "default", "default_scope": "", "max_session": "12h",
 			},

@@ -15,7 +15,7 @@ type change struct {
 	dialect        dialect
 	realm          string
 	now            time.Time
-	epoch          uint64 // the current one; the moved one when the change is done
+	epoch          uint64 // the store's count of changes; the moved one when the change is done
 	still          bool   // the epoch stays: no decision depends on what is changed
 	lastSecret     int64
 	lastConnection int64
@@ -25,8 +25,8 @@ type change struct {
 // errUnchanged ends a change that turned out to be none: nothing is kept and the epoch stays.
 var errUnchanged = errors.New("nothing to change")
 
-// change runs f in a transaction, moves the realm's epoch in it unless f makes it stay, and lets the new epoch be seen as
-// soon as it is committed. If f fails nothing is kept.
+// change runs f in a transaction, counts it there unless f makes the count stay, and moves the realm's epoch as soon as it is
+// committed. If f fails nothing is kept.
 func (d *Directory) change(ctx context.Context, realm string, f func(*change) error) (*change, error) {
 	c := &change{dialect: d.dialect, realm: realm, now: d.clock()}
 	err := d.transact(ctx, func(tx *sql.Tx) ([]*change, error) {
@@ -54,7 +54,11 @@ func (d *Directory) transact(ctx context.Context, run func(*sql.Tx) ([]*change, 
 		return err
 	}
 	for _, c := range all {
-		d.epochs.raise(c.realm, c.epoch)
+		if c.still {
+			d.epochs.saw(c.realm, c.epoch)
+		} else {
+			d.epochs.changed(c.realm, c.epoch)
+		}
 	}
 	return nil
 }

@@ -16,8 +16,9 @@
 //
 // # Epochs
 //
-// Each change moves the epoch of its realm in the transaction of the change, and in memory as soon as it is committed,
-// before the method returns. What was read is remembered under the epoch that was current before reading, so that a
-// change is seen at once on the node that made it; other nodes see it with their next [Directory.Refresh]. Whoever
-// remembers answers derived from the directory does the same with [Directory.Epoch].
+// Each change moves the epoch of its realm: it is counted in the store in the transaction of the change, and in memory as soon
+// as it is committed, before the method returns. What was read is remembered under the epoch that was current before reading,
+// so that a change is seen at once on the node that made it; other nodes see with their next [Directory.Refresh] that the
+// store's count is another one. The epoch itself is this process's own and only ever goes up, since the store's count goes back
+// when a backup is restored. Whoever remembers answers derived from the directory does the same with [Directory.Epoch].
 package directory

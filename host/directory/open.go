@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -31,6 +32,7 @@ type Directory struct {
 	now         func() time.Time
 	stmt        statements
 	epochs      epochs
+	loading     sync.Mutex                // held while the epochs are read
 	loaded      atomic.Pointer[time.Time] // when the epochs were last read
 	followed    atomic.Bool               // Refresh was called
 	cache       cache

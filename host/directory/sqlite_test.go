@@ -26,7 +26,7 @@ func TestSQLiteFilesAreTheOwners(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = d.Close() }()
-	if _, err := d.MoveEpoch(t.Context(), "r"); err != nil {
+	if err := d.MoveEpoch(t.Context(), "r"); err != nil {
 		t.Fatal(err)
 	}
 	files, err := filepath.Glob(filepath.Join(filepath.Dir(cfg.Path), "*"))

@@ -55,6 +55,7 @@ func Build(ctx context.Context, cfg *config.Config, deps Deps) (*Generation, con
 	for _, r := range cfg.Realms {
 		b.realm(r)
 	}
+	b.tellOfUnremembered()
 	b.warnOfUnmet()
 	b.warnOfTypes()
 	b.diags = distinct(append(b.diags, b.gen.unknown...))
@@ -88,8 +89,10 @@ type builder struct {
 	vendor  map[string]*spread // by the type of authentication
 	stored  map[string]secret.StoreInfo
 	unmet   []*unmet
-	logs    struct{ token, connection, custody hclog.Logger }
 	bases   map[string]string // of the stores that are configured, by name
+	logs    struct{ token, connection, custody hclog.Logger }
+
+	unremembered []unremembered
 }
 
 type tenant struct{ provider, principal, roles spread }
@@ -301,13 +304,15 @@ func (b *builder) plan(r config.Realm, mode pipeline.Mode) (*pipeline.Plan, erro
 	var err error
 	parts := b.realms[r.Name]
 	tail := []built{parts.authenticator, b.active.of(r.Name)}
+	var stages []built
 	for _, x := range append([]built{parts.broker}, tail...) {
 		if !x.handle.IsZero() {
 			b.gen.realms[r.Name].handles = append(b.gen.realms[r.Name].handles, x.handle)
 		}
 	}
 	if mode != pipeline.ModeExternal {
-		if c.Internal, err = b.route(r.Name, append([]built{parts.broker}, tail...)); err != nil {
+		stages = append(stages, append([]built{parts.broker}, tail...)...)
+		if c.Internal, err = b.route(r.Name, stages); err != nil {
 			return nil, err
 		}
 		if c.Admit, err = b.legs(r.Name, tail); err != nil {
@@ -323,9 +328,14 @@ func (b *builder) plan(r config.Realm, mode pipeline.Mode) (*pipeline.Plan, erro
 		for _, x := range foreign {
 			b.gen.realms[r.Name].handles = append(b.gen.realms[r.Name].handles, x.handle)
 		}
-		if c.External, err = b.route(r.Name, append(foreign, tail...)); err != nil {
+		foreign = append(foreign, tail...)
+		stages = append(stages, foreign...)
+		if c.External, err = b.route(r.Name, foreign); err != nil {
 			return nil, err
 		}
+	}
+	if c.Memory != nil && (c.MaxCache > 0 || c.MaxDenied > 0) {
+		b.mayRemember(r.Name, stages)
 	}
 	return pipeline.NewPlan(c)
 }

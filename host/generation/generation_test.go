@@ -23,10 +23,14 @@ import (
 	"github.com/realmgate/realmgate/host/pipeline"
 	"github.com/realmgate/realmgate/internal/buildtest"
 	"github.com/realmgate/realmgate/sdk"
+	"github.com/realmgate/realmgate/sdk/serve"
 )
 
 func TestMain(m *testing.M) {
 	child.Main()
+	if os.Getenv(serve.Handshake.MagicCookieKey) == serve.Handshake.MagicCookieValue { // a host starts us as a plugin
+		serveCounters()
+	}
 	code := m.Run()
 	buildtest.Clean()
 	os.Exit(code)

@@ -45,6 +45,7 @@ type Decision struct {
 	TokenID    string
 	Expires    time.Time     // of the credential; zero: unknown
 	CacheFor   time.Duration // how long the decision may be remembered; zero: not at all
+	Alone      bool          // a stage said that its answer is for this request only: no other one may be given it, whatever it is
 }
 
 // Decide answers who the caller of req is, by what is remembered of an equal request if there is a memory. req.Realm is set
@@ -127,16 +128,21 @@ func (p *Plan) verify(ctx context.Context, req sdk.Request) (sdk.Credential, err
 // been ours. The internal side has half of the time at most, so that one that hangs leaves the other side enough. A yes that
 // counts only for as long as the internal side cannot tell is not to be remembered.
 func (p *Plan) mixed(ctx context.Context, req sdk.Request) (Decision, sdk.CacheHint) {
-	half, cancel := context.WithTimeout(ctx, p.c.Timeout/2)
+	half, cancel := ctx, context.CancelFunc(func() {})
+	if end, ok := ctx.Deadline(); ok {
+		half, cancel = context.WithTimeout(ctx, time.Until(end)/2)
+	}
 	in, inHint := p.walk(half, req, p.c.Internal, sdk.SourceInternal)
 	cancel()
 	if in.Verdict == Allowed || in.Verdict == Denied && in.Denial.Reason != sdk.ReasonNotMine {
 		return in, inHint
 	}
 	ex, hint := p.walk(ctx, req, p.c.External, sdk.SourceExternal)
+	ex.Alone = ex.Alone || in.Alone
 	if in.Verdict == Unavailable {
 		hint.NoStore = true
 		if ex.Verdict == Denied {
+			in.Alone = ex.Alone
 			return in, hint
 		}
 	}
@@ -173,6 +179,7 @@ func (p *Plan) walk(ctx context.Context, req sdk.Request, r Route, src sdk.Sourc
 	}
 	s := sdk.State{Request: &req}
 	d := p.run(ctx, &s, r.Legs, src).without(req.Token)
+	d.Alone = s.Cache.NoStore
 	return d, s.Cache
 }
 

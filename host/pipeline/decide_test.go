@@ -167,6 +167,19 @@ func TestMixedModeWithAHangingSide(t *testing.T) {
 	}
 }
 
+// Of a time that is less than the plan's the internal side has half, too.
+func TestMixedModeWithLittleTime(t *testing.T) {
+	var ends []time.Time
+	p := plan(t, ModeMixed, nil, goodState(sdk.SourceExternal), standing{})
+	p.c.Timeout = time.Hour
+	p.c.Internal.Legs = []Leg{noting{&ends}, stages(func(*sdk.State) error { return sdk.NotMine() })}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if d := p.Decide(ctx, sdk.Request{Scheme: "bearer"}); d.Verdict != Allowed || len(ends) != 1 || time.Until(ends[0]) > time.Minute/2 {
+		t.Errorf("%v %v", d.Verdict, ends)
+	}
+}
+
 // alive is a leg that heeds its context, as a real one does.
 type alive struct{ Leg }
 

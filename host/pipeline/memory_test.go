@@ -103,3 +103,27 @@ func TestWhenAMemoryIsAsked(t *testing.T) {
 		}
 	}
 }
+
+// What a stage says for one request only is so marked, whatever it is, on either side of a mixed realm; what the host itself does
+// not remember is not.
+func TestAlone(t *testing.T) {
+	say := func(err error, h sdk.CacheHint) stages { return func(s *sdk.State) error { s.Cache = h; return err } }
+	only, down := sdk.CacheHint{NoStore: true}, errors.New("down")
+	yes := stages(goodState(sdk.SourceExternal))
+	for name, tt := range map[string]struct {
+		internal, external stages
+		want               bool
+	}{
+		"nobody says so":                  {say(sdk.NotMine(), sdk.CacheHint{MaxAge: 1}), yes, false},
+		"the internal side":               {say(sdk.NotMine(), only), yes, true},
+		"the internal side, with a no":    {say(sdk.Deny("token_expired", ""), only), yes, true},
+		"the internal side, with a fault": {say(down, only), yes, true},
+		"the external side, with a fault": {say(sdk.NotMine(), sdk.CacheHint{}), say(down, only), true},
+		"a no that does not count":        {say(down, sdk.CacheHint{}), say(sdk.Deny("token_expired", ""), only), true},
+		"a fault":                         {say(down, sdk.CacheHint{}), yes, false},
+	} {
+		if d := plan(t, ModeMixed, tt.internal, tt.external, standing{}).Decide(t.Context(), sdk.Request{Scheme: "bearer"}); d.Alone != tt.want {
+			t.Errorf("%s: %+v", name, d)
+		}
+	}
+}

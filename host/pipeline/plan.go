@@ -100,6 +100,9 @@ func NewPlan(c Config) (*Plan, error) {
 // Realm gives the name of the plan's realm.
 func (p *Plan) Realm() string { return p.c.Realm }
 
+// Timeout gives the most that one decision takes.
+func (p *Plan) Timeout() time.Duration { return p.c.Timeout }
+
 // Mode gives the authentication type of the plan's realm.
 func (p *Plan) Mode() Mode { return p.c.Mode }
 

@@ -17,7 +17,7 @@ import (
 // that an uncached one can cost.
 func BenchmarkDecide(b *testing.B) {
 	w := newWorld()
-	w.Memory.now = clock()
+	w.Memory = newMemory(Limits{Allowed: 8 << 20, Denied: 1 << 20}, w.epochs, clock())
 	p := w.plan(b, "a", &leg{}, w.Section())
 	r := bearer(string(make([]byte, 900))) // a usual length of a JWT
 	for _, way := range []struct {
@@ -43,7 +43,7 @@ func BenchmarkKey(b *testing.B) {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				k.of(1, "realm", 1, r)
+				k.of(1, "realm", r)
 			}
 		})
 	}
@@ -57,7 +57,7 @@ func BenchmarkCaches(b *testing.B) {
 	keys := make([]key, 1<<18)
 	k := newKeys()
 	for i := range keys {
-		keys[i] = k.of(1, "r", 1, bearer(fmt.Sprint(i)))
+		keys[i] = k.of(1, "r", bearer(fmt.Sprint(i)))
 	}
 	e := &entry{}
 	list, err := lru.New[key, *entry](size)

@@ -19,6 +19,15 @@ func clock() func() moment {
 
 func (m moment) add(d time.Duration) moment { return moment{m.wall.Add(d), m.steady + d} }
 
+// ticker is a clock of moments for the caches, which forget what is over by themselves.
+type ticker func() moment
+
+// NowNano is otter.Clock's.
+func (t ticker) NowNano() int64 { return int64(t().steady) }
+
+// Tick is otter.Clock's.
+func (ticker) Tick(d time.Duration) <-chan time.Time { return time.Tick(d) }
+
 // before says whether both clocks are before end. A wall clock that is put forward thus ends what is remembered, and one that is
 // put back does not prolong it.
 func (m moment) before(end moment) bool { return m.steady < end.steady && m.wall.Before(end.wall) }

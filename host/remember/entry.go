@@ -11,6 +11,7 @@ import (
 type entry struct {
 	decision pipeline.Decision
 	section  uint64
+	epoch    uint64 // of the realm, in which it holds
 	end      moment
 }
 

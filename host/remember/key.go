@@ -11,7 +11,8 @@ import (
 	"github.com/realmgate/realmgate/sdk"
 )
 
-// key stands for a request, and for all that its answer depends on.
+// key stands for a request to a realm of a generation. What its answer depends on beside, the realm's epoch, is no part of it: the
+// answer of a new epoch takes the place of the one before.
 type key [sha256.Size]byte
 
 // maxKeyed bounds what of a request goes into its key, in bytes. Longer ones are not remembered: hashing would cost more than it
@@ -43,10 +44,9 @@ func newKeys() *keys {
 
 // of gives the key of a request to a realm. Every part of varying length has its length before it, so that no two lists of parts
 // make one text.
-func (k *keys) of(section uint64, realm string, epoch uint64, r sdk.Request) key {
+func (k *keys) of(section uint64, realm string, r sdk.Request) key {
 	s := k.states.Get().(*state)
 	b := binary.BigEndian.AppendUint64(s.text[:0], section)
-	b = binary.BigEndian.AppendUint64(b, epoch)
 	b = appendPart(b, realm)
 	b = appendPart(b, r.Scheme)
 	b = appendPart(b, r.Token)

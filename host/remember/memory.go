@@ -2,8 +2,11 @@ package remember
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/maypok86/otter/v2"
+
+	"github.com/realmgate/realmgate/host/pipeline"
 )
 
 // Epochs gives the number that moves with every change of a realm, 0 while nothing may be remembered;
@@ -28,15 +31,19 @@ type Memory struct {
 }
 
 // New gives a memory without memories.
-func New(l Limits, epochs Epochs) *Memory {
+func New(l Limits, epochs Epochs) *Memory { return newMemory(l, epochs, clock()) }
+
+func newMemory(l Limits, epochs Epochs, now func() moment) *Memory {
+	left := otter.ExpiryWritingFunc(func(e otter.Entry[key, *entry]) time.Duration { return max(now().until(e.Value.end), 1) })
 	space := func(most uint64) *otter.Cache[key, *entry] {
 		return otter.Must(&otter.Options[key, *entry]{
 			MaximumWeight: most, Weigher: func(_ key, e *entry) uint32 { return e.weight() },
+			ExpiryCalculator: left, Clock: ticker(now), // so that what is over keeps nothing out that is of use
 		})
 	}
 	return &Memory{
-		epochs: epochs, now: clock(), keys: newKeys(), allowed: space(l.Allowed), denied: space(l.Denied),
-		flights: flights{running: map[key]*flight{}},
+		epochs: epochs, now: now, keys: newKeys(), allowed: space(l.Allowed), denied: space(l.Denied),
+		flights: flights{now: now, running: map[flightKey]*flight{}},
 	}
 }
 
@@ -67,12 +74,12 @@ func (m *Memory) Stats() Stats {
 	}
 }
 
-// look gives what is remembered under a key and still holds.
-func (m *Memory) look(k key, now moment) *entry {
+// look gives what is remembered under a key and still holds in an epoch.
+func (m *Memory) look(k key, epoch uint64, now moment) *entry {
 	for _, space := range [...]*otter.Cache[key, *entry]{m.allowed, m.denied} {
 		e, ok := space.GetIfPresent(k)
 		switch {
-		case !ok:
+		case !ok || e.epoch != epoch:
 		case now.before(e.end):
 			return e
 		default:
@@ -80,4 +87,14 @@ func (m *Memory) look(k key, now moment) *entry {
 		}
 	}
 	return nil
+}
+
+// keep remembers an answer in the place of any other to the same request.
+func (m *Memory) keep(k key, e *entry) {
+	space, other := m.denied, m.allowed
+	if e.decision.Verdict == pipeline.Allowed {
+		space, other = m.allowed, m.denied
+	}
+	space.Set(k, e)
+	other.Invalidate(k)
 }

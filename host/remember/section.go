@@ -2,6 +2,7 @@ package remember
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 
 	"github.com/maypok86/otter/v2"
@@ -15,6 +16,7 @@ type Section struct {
 	m      *Memory
 	number uint64
 	closed atomic.Bool
+	alone  sync.Map // realm name to *atomic.Bool, see solitary
 }
 
 var _ pipeline.Memory = (*Section)(nil)
@@ -42,9 +44,9 @@ func (s *Section) Decide(ctx context.Context, p *pipeline.Plan, r sdk.Request) p
 		m.counts.passed.Add(1)
 		return p.DecideAnew(ctx, r)
 	}
-	k := m.keys.of(s.number, p.Realm(), epoch, r)
+	k := m.keys.of(s.number, p.Realm(), r)
 	now := m.now()
-	if e := m.look(k, now); e != nil {
+	if e := m.look(k, epoch, now); e != nil {
 		m.counts.memory.Add(1)
 		d := own(e.decision)
 		d.CacheFor = now.until(e.end)
@@ -53,57 +55,79 @@ func (s *Section) Decide(ctx context.Context, p *pipeline.Plan, r sdk.Request) p
 	return s.miss(ctx, p, r, k, epoch)
 }
 
+// miss decides on a request to which no answer is remembered. All of it has one deadline, which counts from now.
 func (s *Section) miss(ctx context.Context, p *pipeline.Plan, r sdk.Request, k key, epoch uint64) pipeline.Decision {
-	m := s.m
-	f, first := m.flights.join(ctx, k)
-	if first {
-		return s.lead(f, p, r, k, epoch)
+	ctx, cancel := context.WithTimeout(ctx, p.Timeout())
+	defer cancel()
+	for !s.solitary(p.Realm()).Load() {
+		f, came, first := s.m.flights.join(ctx, flightKey{k, epoch})
+		if first {
+			return s.lead(f, p, r, k, epoch)
+		}
+		d, ok := f.wait(ctx)
+		switch {
+		case !ok: // the caller, or its time, did not wait
+			return pipeline.Decision{Realm: p.Realm(), Err: ctx.Err()}
+		case d.Alone || d.Verdict != pipeline.Unavailable && d.CacheFor <= 0: // for that request only
+			return s.decide(ctx, p, r, k, epoch)
+		case f.tells(came, p.Timeout()):
+			s.m.counts.shared.Add(1)
+			return own(d)
+		}
 	}
-	d, ok := f.wait(ctx)
-	switch {
-	case !ok: // the caller did not wait
-		return pipeline.Decision{Realm: p.Realm(), Err: ctx.Err()}
-	case d.CacheFor > 0 || d.Verdict == pipeline.Unavailable:
-		m.counts.shared.Add(1)
-		return own(d)
-	}
-	// A stage said that the answer is for that request alone.
-	m.counts.plan.Add(1)
-	return p.DecideAnew(ctx, r)
+	return s.decide(ctx, p, r, k, epoch)
 }
 
-// lead decides for all who wait for an equal request, and remembers the answer: only if the epoch is still the one of the key, and
-// for no longer than counts from the beginning, since it may be of that moment.
+// solitary says whether the last answer to a realm was for one request only. Nobody waits then for that of another one, which
+// would probably be of no use, either.
+func (s *Section) solitary(realm string) *atomic.Bool {
+	v, ok := s.alone.Load(realm)
+	if !ok {
+		v, _ = s.alone.LoadOrStore(realm, new(atomic.Bool))
+	}
+	return v.(*atomic.Bool)
+}
+
+// lead decides for all who wait for an equal request.
 func (s *Section) lead(f *flight, p *pipeline.Plan, r sdk.Request, k key, epoch uint64) (d pipeline.Decision) {
 	m := s.m
 	d = pipeline.Decision{Realm: p.Realm(), Err: errEnded} // what the others are told if a panic ends us
-	defer func() { m.flights.land(f, k, own(d)) }()
+	defer func() { m.flights.land(f, flightKey{k, epoch}, own(d)) }()
 	begin := m.now()
-	if e := m.look(k, begin); e != nil { // of a flight that has just ended
+	if e := m.look(k, epoch, begin); e != nil { // of a flight that has just ended
 		m.counts.memory.Add(1)
 		d = own(e.decision)
 		d.CacheFor = begin.until(e.end)
 		return d
 	}
+	d = s.decide(f.ctx, p, r, k, epoch)
+	return d
+}
+
+// decide decides, and remembers the answer: only if the epoch is still the one of the request, and for no longer than counts from
+// the beginning, since it may be of that moment.
+func (s *Section) decide(ctx context.Context, p *pipeline.Plan, r sdk.Request, k key, epoch uint64) pipeline.Decision {
+	m := s.m
+	begin := m.now()
 	m.counts.plan.Add(1)
-	d = p.DecideAnew(f.ctx, r)
+	d := p.DecideAnew(ctx, r)
+	if d.Verdict != pipeline.Unavailable || d.Alone { // else it says nothing about the next one
+		s.solitary(p.Realm()).Store(d.CacheFor <= 0)
+	}
 	if d.CacheFor <= 0 || m.epochs.Epoch(p.Realm()) != epoch {
 		return d
 	}
-	e := &entry{decision: own(d), section: s.number, end: begin.add(d.CacheFor)}
+	e := &entry{decision: own(d), section: s.number, epoch: epoch, end: begin.add(d.CacheFor)}
 	if !d.Expires.IsZero() && d.Expires.Before(e.end.wall) {
 		e.end.wall = d.Expires
 	}
 	if e.weight() > mostWeight {
 		return d
 	}
-	space := m.denied
-	if d.Verdict == pipeline.Allowed {
-		space = m.allowed
-	}
-	space.Set(k, e)
+	m.keep(k, e)
 	if s.closed.Load() { // maybe before it was put there
-		space.Invalidate(k)
+		m.allowed.Invalidate(k)
+		m.denied.Invalidate(k)
 	}
 	return d
 }

@@ -79,19 +79,19 @@ func TestKeysTellPartsApart(t *testing.T) {
 		{Scheme: "a", Token: "bc"}, {Scheme: "ab", Token: "c"}, {Scheme: "a", Token: "b", PeerCertificate: []byte("c")}, {Scheme: "", Token: "abc"}, {Scheme: "abc"},
 		{Scheme: "a", Token: "b\x00\x00\x00\x01c"},
 	} {
-		sum := k.of(1, "r", 1, r)
+		sum := k.of(1, "r", r)
 		if other, dup := seen[sum]; dup {
 			t.Errorf("%+v and %+v have one key", r, other)
 		}
 		seen[sum] = r
-		if sum != k.of(1, "r", 1, r) {
+		if sum != k.of(1, "r", r) {
 			t.Error("a key changes")
 		}
-		if sum == newKeys().of(1, "r", 1, r) {
+		if sum == newKeys().of(1, "r", r) {
 			t.Error("two processes have one key")
 		}
 	}
-	if k.of(1, "ra", 1, sdk.Request{Scheme: "b"}) == k.of(1, "r", 1, sdk.Request{Scheme: "ab"}) {
+	if k.of(1, "ra", sdk.Request{Scheme: "b"}) == k.of(1, "r", sdk.Request{Scheme: "ab"}) {
 		t.Error("a realm runs into the scheme")
 	}
 }

@@ -77,8 +77,7 @@ var start = time.Unix(1_800_000_000, 0)
 
 func newWorld() *world {
 	w := &world{epochs: &epochs{}, at: moment{wall: start}}
-	w.Memory = New(Limits{Allowed: 8 << 20, Denied: 1 << 20}, w.epochs)
-	w.Memory.now = w.moment
+	w.Memory = newMemory(Limits{Allowed: 8 << 20, Denied: 1 << 20}, w.epochs, w.moment)
 	return w
 }
 
@@ -112,3 +111,5 @@ func (w *world) plan(t testing.TB, realm string, l pipeline.Leg, s *Section, cha
 }
 
 func bearer(token string) sdk.Request { return sdk.Request{Scheme: "bearer", Token: token} }
+
+func denied(context.Context, *sdk.State) error { return sdk.Deny("token_expired", "") }

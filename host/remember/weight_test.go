@@ -19,7 +19,7 @@ func fill(m *Memory, n int, shape func(i int) pipeline.Decision) {
 		if e.decision.Verdict == pipeline.Denied {
 			space = m.denied
 		}
-		space.Set(k.of(1, "r", 1, bearer(fmt.Sprint(i))), e)
+		space.Set(k.of(1, "r", bearer(fmt.Sprint(i))), e)
 	}
 	m.allowed.CleanUp()
 	m.denied.CleanUp()

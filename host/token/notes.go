@@ -51,7 +51,7 @@ func (n *keyNotes) gone(s *Service, kids []string) {
 	if slices.ContainsFunc(n.believed, func(kid string) bool { return !slices.Contains(kids, kid) }) {
 		ctx, cancel := context.WithTimeout(context.Background(), s.c.Timeout)
 		defer cancel()
-		if _, err := s.c.Directory.MoveEpoch(ctx, s.c.Realm); err != nil {
+		if err := s.c.Directory.MoveEpoch(ctx, s.c.Realm); err != nil {
 			s.c.Logger.Error("a key is no longer accepted, but decisions on its tokens are remembered until their time is over", "realm", s.c.Realm, "error", err)
 			return
 		}

@@ -28,7 +28,7 @@ type Directory interface {
 	// IsRevoked says whether RevokeToken was called with the same id.
 	IsRevoked(ctx context.Context, realm, issuer, tokenID string) (bool, error)
 	// MoveEpoch ends what is remembered of the realm's decisions.
-	MoveEpoch(ctx context.Context, realm string) (uint64, error)
+	MoveEpoch(ctx context.Context, realm string) error
 }
 
 // Issuer is the half of a sdk.TokenBroker that makes tokens.

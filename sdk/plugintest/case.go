@@ -47,6 +47,7 @@ type Instance struct {
 	suite   *suite
 	id      uint64
 	c       *Case
+	twice   *twice // nil: each stage is asked once
 }
 
 // heard gives an error on, once it is seen whether it tells a secret.
@@ -64,7 +65,13 @@ func (i *Instance) Step(ctx context.Context, st *sdk.State) error {
 	if i.suite.unary {
 		run = i.process.RunUnary
 	}
-	return i.heard(run(ctx, i.c.Setup.Realm, []rpc.Step{{Kind: i.c.Kind, Instance: i.id}}, st))
+	step := func(st *sdk.State) error {
+		return run(ctx, i.c.Setup.Realm, []rpc.Step{{Kind: i.c.Kind, Instance: i.id}}, st)
+	}
+	if i.twice != nil {
+		return i.heard(i.twice.run(st, step))
+	}
+	return i.heard(step(st))
 }
 
 // Issue asks a token broker for a token.

@@ -47,10 +47,10 @@ func (b *badge) MapPrincipal(ctx context.Context, id sdk.Identity) (sdk.Principa
 	return sdk.PrincipalRef{Name: v}, nil
 }
 
-func badges(misbehave func(context.Context, sdk.Identity) error) []sdk.Implementation {
+func badges(misbehave func(context.Context, sdk.Identity) error, opts ...sdk.Option) []sdk.Implementation {
 	return []sdk.Implementation{sdk.PrincipalMapperType("badge", func(_ context.Context, _ sdk.Setup, s settings) (*badge, error) {
 		return &badge{settings: s, misbehave: misbehave}, nil
-	})}
+	}, opts...)}
 }
 
 // greeter asks the host for everything that it can be asked for.
@@ -180,6 +180,10 @@ func TestBadPlugins(t *testing.T) {
 			c.Secrets = map[string]string{"urn:realmgate-secret:s:p": "hunter2"}
 			return c
 		}(), "wants granted-secrets"},
+		"answers the same":         {badges(nil, sdk.Cacheable()), checkTwice, badgeCase(), ""},
+		"takes an identity once":   {badges(once(), sdk.Cacheable()), checkTwice, badgeCase(), "the first answer is a yes and the second one denied for replayed"},
+		"looks at the peer":        {[]sdk.Implementation{peers(sdk.Cacheable())}, checkTwice, peerCase(), "the two answers are not the same"},
+		"says that it does":        {[]sdk.Implementation{peers()}, checkTwice, peerCase(), ""},
 		"denies the latecomer":     {badges(deny), checkCancellation, badgeCase(), ""}, // the host gives up first
 		"does not hear of the end": {badges(deaf), checkCancellation, badgeCase(), "given up goes on in the plugin"},
 		"does not mind the time":   {badges(deaf), checkDeadline, badgeCase(), "behind its deadline goes on in the plugin"},
@@ -195,6 +199,34 @@ func TestBadPlugins(t *testing.T) {
 			}
 		})
 	}
+}
+
+// once gives a mapper that takes an identity once.
+func once() func(context.Context, sdk.Identity) error {
+	var n atomic.Int32
+	return func(context.Context, sdk.Identity) error {
+		if n.Add(1) > 1 {
+			return sdk.Deny("replayed", "")
+		}
+		return nil
+	}
+}
+
+// peer is an identity provider whose answer depends on who asks.
+type peer struct{}
+
+func (peer) Identify(_ context.Context, r sdk.Request) (sdk.Identity, error) {
+	return sdk.Identity{Issuer: "i", Subject: r.Peer, Claims: sdk.NewClaims([]byte(`{}`))}, nil
+}
+
+func peers(opts ...sdk.Option) sdk.Implementation {
+	return sdk.IdentityProviderType("peer", func(context.Context, sdk.Setup, struct{}) (peer, error) { return peer{}, nil }, opts...)
+}
+
+func peerCase() Case {
+	return Case{Kind: sdk.KindIdentityProvider, Type: "peer", Setup: sdk.Setup{Tenant: "t"}, Call: func(ctx context.Context, i *Instance) error {
+		return i.Step(ctx, &sdk.State{Request: &sdk.Request{Scheme: "bearer", Token: "x", Peer: "192.0.2.1:1"}})
+	}}
 }
 
 // alone gives a mapper that takes one call at a time. The first call waits for a second one, so that they meet.

@@ -7,6 +7,8 @@ import (
 
 	pluginv1 "github.com/realmgate/realmgate/proto/realmgate/plugin/v1"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/realmgate/realmgate/sdk"
 )
 
 // Configure builds instances and answers what the plugin has to say about their settings, in their order. It takes as many
@@ -85,6 +87,9 @@ func (p *Process) configure(ctx context.Context, batch []*pluginv1.InstanceSpec,
 		if exists && tenant != "" && spec.GetKind() == pluginv1.Kind_KIND_IDENTITY_PROVIDER {
 			p.tenants.Store(spec.GetInstanceId(), tenant)
 		}
+		if exists {
+			p.cacheable.configured(spec.GetInstanceId(), sdk.Kind(spec.GetKind()), spec.GetType())
+		}
 		out = append(out, ds...)
 	}
 	return out, nil
@@ -123,6 +128,7 @@ func (p *Process) Release(ctx context.Context, ids []uint64) error {
 		}
 		for _, id := range ids[:n] {
 			p.tenants.Delete(id)
+			p.cacheable.released(id)
 		}
 		ids = ids[n:]
 	}

@@ -277,14 +277,14 @@ func TestManifest(t *testing.T) {
 	type impl = pluginv1.Implementation
 	good := func() *pluginv1.Manifest {
 		return &pluginv1.Manifest{Name: "n", Version: "1", Session: pluginv1.SessionMode_SESSION_MODE_LEGS, Implementations: []*impl{
-			{Kind: pluginv1.Kind_KIND_TOKEN_BROKER, Type: "t", SettingsSchema: []byte(`{}`), Schemes: []string{"bearer"}, NeedsHttp: true,
+			{Kind: pluginv1.Kind_KIND_TOKEN_BROKER, Type: "t", SettingsSchema: []byte(`{}`), Schemes: []string{"bearer"}, NeedsHttp: true, Cacheable: true,
 				Abilities: []pluginv1.Ability{pluginv1.Ability_ABILITY_KEY_PUBLISHER, pluginv1.Ability_ABILITY_KEY_PUBLISHER, 99, 257, pluginv1.Ability_ABILITY_CHECKER},
 				Wants:     []pluginv1.Want{pluginv1.Want_WANT_GRANTED_SECRETS, 0, -1, 99, 257, pluginv1.Want_WANT_GRANTED_SECRETS}},
 		}}
 	}
 	m, err := manifestFromProto(good())
 	want := Manifest{Name: "n", Version: "1", Session: SessionLegs, Offers: []Offer{{
-		Kind: sdk.KindTokenBroker, Type: "t", SettingsSchema: []byte(`{}`), Schemes: []string{"bearer"}, NeedsHTTP: true,
+		Kind: sdk.KindTokenBroker, Type: "t", SettingsSchema: []byte(`{}`), Schemes: []string{"bearer"}, NeedsHTTP: true, Cacheable: true,
 		Abilities: []sdk.Ability{sdk.AbilityKeyPublisher, sdk.AbilityChecker}, Wants: []sdk.Want{sdk.WantGrantedSecrets},
 	}}}
 	if err != nil || !reflect.DeepEqual(m, want) {

@@ -125,9 +125,10 @@ type none struct{}
 // offers gives f under every kind of a stage.
 func (f *fake) offers() []sdk.Implementation {
 	build := func(context.Context, sdk.Setup, none) (*fake, error) { return f, nil }
+	c := sdk.Cacheable()
 	return []sdk.Implementation{
-		sdk.IdentityProviderType("fake", build), sdk.PrincipalMapperType("fake", build), sdk.PrincipalRolesMapperType("fake", build),
-		sdk.AuthenticatorType("fake", build), sdk.ActiveRolesProviderType("fake", build), sdk.TokenBrokerType("fake", build),
+		sdk.IdentityProviderType("fake", build, c), sdk.PrincipalMapperType("fake", build, c), sdk.PrincipalRolesMapperType("fake", build, c),
+		sdk.AuthenticatorType("fake", build, c), sdk.ActiveRolesProviderType("fake", build, c), sdk.TokenBrokerType("fake", build, c),
 	}
 }
 

@@ -63,6 +63,7 @@ func (p *Process) take(ctx context.Context, steps []Step, r *pluginv1.LegResult,
 		return failf(CodeError, "the plugin's answer speaks of %d steps of %d", r.GetStepsDone(), len(steps))
 	}
 	done := steps[:r.GetStepsDone()]
+	p.cacheable.bound(steps[:min(len(done)+1, len(steps))], r.GetHinted(), st)
 	var no error
 	switch {
 	case r.GetFailure() != nil:

@@ -31,6 +31,7 @@ type Offer struct {
 	NeedsHTTP      bool       // the stage wants Request.HTTP
 	OperatorOnly   bool       // a secret resolver that only the operator's configuration may refer to
 	ExternalOnly   bool       // an authenticator for external realms only
+	Cacheable      bool       // the answers of a stage may be remembered without a hint
 	Wants          []sdk.Want // what it asks the host for beyond what it is given
 }
 
@@ -84,7 +85,7 @@ func offerFromProto(x *pluginv1.Implementation) (Offer, error) {
 	if k < pluginv1.Kind_KIND_IDENTITY_PROVIDER {
 		return Offer{}, fmt.Errorf("the kind %d is none", k)
 	}
-	o := Offer{Kind: sdk.Kind(k), Type: x.GetType(), NeedsHTTP: x.GetNeedsHttp(), OperatorOnly: x.GetOperatorOnly(), ExternalOnly: x.GetExternalOnly()}
+	o := Offer{Kind: sdk.Kind(k), Type: x.GetType(), NeedsHTTP: x.GetNeedsHttp(), OperatorOnly: x.GetOperatorOnly(), ExternalOnly: x.GetExternalOnly(), Cacheable: x.GetCacheable()}
 	if !isName(o.Type) {
 		return Offer{}, fmt.Errorf("the type %.40q of a %v has other characters than letters, digits and -_. in it", o.Type, o.Kind)
 	}

@@ -25,6 +25,8 @@ type Process struct {
 	calls *calls
 	mode  atomic.Uint32 // SessionMode, from the manifest
 
+	cacheable cacheable
+
 	tenants sync.Map // identity provider's instance -> tenant, both as the host configured them
 
 	reports reports
@@ -66,6 +68,7 @@ func (p *Process) Describe(ctx context.Context, hostVersion string) (Manifest, e
 		return Manifest{}, fmt.Errorf("the plugin's manifest: %w", err)
 	}
 	p.mode.Store(uint32(m.Session))
+	p.cacheable.describe(m.Offers)
 	return m, nil
 }
 
@@ -159,7 +162,9 @@ func (p *Process) runUnary(ctx context.Context, realm string, steps []Step, st *
 			return err
 		}
 		c := client{process: p, realm: realm, step: steps[i : i+1 : i+1]}
-		if err := sdk.Step(ctx, step.Kind, c, st); err != nil {
+		hinted, err := hintedStep(0, st, func() error { return sdk.Step(ctx, step.Kind, c, st) })
+		p.cacheable.bound(steps[i:i+1], hinted, st)
+		if err != nil {
 			return err
 		}
 	}

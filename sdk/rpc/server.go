@@ -70,7 +70,7 @@ func (s *Server) manifest() *pluginv1.Manifest {
 	for _, i := range s.Implementations {
 		x := &pluginv1.Implementation{
 			Kind: pluginv1.Kind(i.Kind()), Type: i.Type(), SettingsSchema: i.SettingsSchema(), Schemes: i.Schemes(), NeedsHttp: i.NeedsHTTP(),
-			OperatorOnly: i.OperatorOnly(), ExternalOnly: i.ExternalOnly(),
+			OperatorOnly: i.OperatorOnly(), ExternalOnly: i.ExternalOnly(), Cacheable: i.Cacheable(),
 		}
 		for _, a := range i.Abilities() {
 			x.Abilities = append(x.Abilities, pluginv1.Ability(a))

@@ -248,11 +248,13 @@ func (s *pluginSession) leg(r *reader, l *servedLeg) *pluginv1.LegResult {
 	}
 	st := stateFromProto(l.leg.GetState(), sv.realm)
 	var done []sdk.Kind
-	for _, step := range l.leg.GetSteps() {
+	for n, step := range l.leg.GetSteps() {
 		k := sdk.Kind(step.GetKind())
 		err := l.ctx.Err() // nothing is begun that nobody waits for
 		if err == nil {
-			err = s.step(l, sv, k, step.GetInstanceId(), st)
+			var hinted uint32
+			hinted, err = hintedStep(n, st, func() error { return s.step(l, sv, k, step.GetInstanceId(), st) })
+			out.Hinted |= hinted
 		}
 		if err != nil {
 			if d := sdk.AsDenial(err); d != nil {

@@ -28,6 +28,7 @@ type gate struct {
 }
 
 // The realms that every daemon has: "a" and "b" have directories and brokers of their own, whose keys outlive all processes.
+// Nothing is remembered of decisions, so that each of them meets the plugins.
 const realms = `
 log {
   level = "error"
@@ -38,6 +39,9 @@ secret_store "files" {
 }
 authentication {
   timeout = "TIMEOUT"
+  cache {
+    max_age = "0s"
+  }
   token_broker {
     type = "symmetric-key"
   }

@@ -26,7 +26,8 @@ func newGate(t *testing.T, hcl string) *gate {
 	return &gate{t: t, Daemon: daemontest.New(t, daemontest.Options{Plugins: []string{"aws", "vault"}, HCL: "log {\n  level = \"trace\"\n}\n" + hcl})}
 }
 
-// bootstrap gives a store of that name in a folder, with secrets.
+// bootstrap gives a store of that name in a folder, with secrets. Nothing is remembered of decisions, so that each of them meets
+// the server.
 func bootstrap(t *testing.T, secrets map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -38,7 +39,7 @@ func bootstrap(t *testing.T, secrets map[string]string) string {
 			t.Fatal(err)
 		}
 	}
-	return fmt.Sprintf("secret_store \"bootstrap\" {\n  type = \"file\"\n  dir  = %q\n}\n", dir)
+	return "authentication {\n  cache {\n    max_age = \"0s\"\n  }\n}\n" + fmt.Sprintf("secret_store \"bootstrap\" {\n  type = \"file\"\n  dir  = %q\n}\n", dir)
 }
 
 // check asks the forward-auth door of a realm.

@@ -51,6 +51,7 @@ type inspectedOffer struct {
 	NeedsHTTP    bool            `json:"needs_http,omitempty"`
 	OperatorOnly bool            `json:"operator_only,omitempty"`
 	ExternalOnly bool            `json:"external_only,omitempty"`
+	Cacheable    bool            `json:"cacheable,omitempty"`
 	Settings     json.RawMessage `json:"settings_schema,omitempty"`
 }
 
@@ -109,7 +110,8 @@ func inspect(s catalog.Status) inspected {
 	for i, o := range catalog.LockOffers(s.Offers) {
 		x.Offers = append(x.Offers, inspectedOffer{
 			Kind: o.Kind, Type: o.Type, Abilities: orNone(o.Abilities), Wants: orNone(o.Wants), Schemes: s.Offers[i].Schemes,
-			NeedsHTTP: s.Offers[i].NeedsHTTP, OperatorOnly: s.Offers[i].OperatorOnly, ExternalOnly: s.Offers[i].ExternalOnly, Settings: s.Offers[i].SettingsSchema,
+			NeedsHTTP: s.Offers[i].NeedsHTTP, OperatorOnly: s.Offers[i].OperatorOnly, ExternalOnly: s.Offers[i].ExternalOnly, Cacheable: s.Offers[i].Cacheable,
+			Settings: s.Offers[i].SettingsSchema,
 		})
 	}
 	return x
@@ -155,6 +157,7 @@ func (o inspectedOffer) notes() (out []string) {
 		what string
 	}{
 		{o.NeedsHTTP, "sees the whole HTTP request"}, {o.OperatorOnly, "for the operator's configuration only"}, {o.ExternalOnly, "for external realms only"},
+		{o.Cacheable, "its answers may be remembered"},
 	} {
 		if n.is {
 			out = append(out, n.what)

@@ -52,6 +52,7 @@ func (r *rooms) reloads(ctx context.Context, std streams, srv *server.Server, fi
 			return apply(cfg, all), err
 		},
 		Before: func(ctx context.Context, gen *generation.Generation) error {
+			r.directory.Forget() // whatever became of the store: a reload is the operator's wish for what is true now
 			old, leave := r.holder.Enter()
 			defer leave()
 			return r.bootstrap(ctx, std, gen, old)

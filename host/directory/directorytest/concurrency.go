@@ -70,8 +70,8 @@ func testConcurrency(t *testing.T, s *store) {
 	}
 	wg.Wait()
 	ok(t, s.Refresh(ctx))
-	if got, want := s.Epoch("r"), uint64(3+workers*rounds*5); got != want {
-		t.Errorf("epoch %d, want %d", got, want)
+	if got, least := s.Epoch("r"), uint64(3+workers/len(nodes)*rounds*5); got < least {
+		t.Errorf("epoch %d, after at least %d changes of this node", got, least)
 	}
 	shared, err := s.GetPrincipal(ctx, "r", "shared")
 	ok(t, err)

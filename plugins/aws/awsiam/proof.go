@@ -1,6 +1,7 @@
 package awsiam
 
 import (
+	"context"
 	"encoding/base64"
 	"net/http"
 	"strings"
@@ -46,7 +47,7 @@ type proof struct {
 func (p proof) expires() time.Time { return p.at.Add(p.life) }
 
 // read understands a token in either form; a denial says what is wrong with it, and sdk.NotMine that it is neither.
-func (p *Provider) read(token string) (proof, error) {
+func (p *Provider) read(ctx context.Context, token string) (proof, error) {
 	read, limit := p.readPresigned, maxK8s
 	text, ok := strings.CutPrefix(token, PrefixK8s)
 	if !ok {
@@ -66,7 +67,7 @@ func (p *Provider) read(token string) (proof, error) {
 	if err != nil {
 		return proof{}, err
 	}
-	return got, p.checkTime(got)
+	return got, p.checkTime(ctx, got)
 }
 
 // endpointOf finds where a proof is sent. What is behind the host is given back: https://HOST alone leads there.
@@ -93,10 +94,11 @@ func checkScope(got awssig.Proof, e endpoint, at time.Time) error {
 	return nil
 }
 
-func (p *Provider) checkTime(got proof) error {
+func (p *Provider) checkTime(ctx context.Context, got proof) error {
 	now, skew := p.now(), p.settings.ClockSkew.Std()
 	switch {
 	case now.Add(skew).Before(got.at):
+		sdk.CacheFor(ctx, got.at.Sub(now.Add(skew)))
 		return sdk.Deny("token_not_yet_valid", "the request was signed in the future")
 	case !now.Before(got.expires().Add(skew)):
 		return sdk.Deny("token_expired", "the proof has expired: sign a new one")

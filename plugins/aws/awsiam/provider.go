@@ -69,7 +69,7 @@ func (p *Provider) Identify(ctx context.Context, r sdk.Request) (sdk.Identity, e
 	if r.Scheme != "bearer" {
 		return sdk.Identity{}, sdk.NotMine()
 	}
-	got, err := p.read(r.Token) // also of one whose answer is remembered: its time is looked at anew
+	got, err := p.read(ctx, r.Token) // also of one whose answer is remembered: its time is looked at anew
 	if err != nil {
 		return sdk.Identity{}, err
 	}

@@ -11,7 +11,7 @@ import (
 // Implementations gives all parts of the AWS plugin.
 func Implementations() []sdk.Implementation {
 	return []sdk.Implementation{
-		sdk.IdentityProviderType("aws-iam", awsiam.NewProvider),
+		sdk.IdentityProviderType("aws-iam", awsiam.NewProvider, sdk.Cacheable()),
 		sdk.IdentityProviderType("aws-sigv4", awssigv4.NewProvider, sdk.Schemes(awssigv4.Scheme), sdk.NeedsHTTP(),
 			sdk.Wants(sdk.WantAccessKeys, sdk.WantGrantedSecrets)), // a key is a secret of the realm's
 		sdk.CredentialVendorType("sigv4", sigv4.NewVendor),

@@ -17,6 +17,14 @@ type Claims struct {
 	Expires, NotBefore, IssuedAt, AuthTime time.Time // zero: absent
 }
 
+// Begin gives when the token begins to be valid; zero if it does not say. One that was issued in the future is not valid before.
+func (c Claims) Begin() time.Time {
+	if c.IssuedAt.After(c.NotBefore) {
+		return c.IssuedAt
+	}
+	return c.NotBefore
+}
+
 // ReadClaims reads the registered claims; names are compared exactly. One that is there but of a wrong kind denies the
 // token (token_malformed): it must not count as absent.
 func ReadClaims(c *sdk.Claims) (Claims, error) {

@@ -82,6 +82,7 @@ func (p *Provider) Identify(ctx context.Context, r sdk.Request) (sdk.Identity, e
 		var err error
 		q := question{token: r.Token, peer: networkOf(r.Peer), known: p.memory.knew(at)}
 		if v, err = p.ask(ctx, at, q); err != nil {
+			sdk.NoCache(ctx) // maybe it is for this peer only that nobody is asked
 			return sdk.Identity{}, fmt.Errorf("identity-provider(introspection): %w", err)
 		}
 	}
@@ -165,7 +166,11 @@ func (p *Provider) judge(raw []byte, now time.Time) (verdict, error) {
 		return refused(err)
 	}
 	if err := p.check(m, c, now); err != nil {
-		return refused(err)
+		v, err := refused(err)
+		if begins := c.Begin().Add(-p.settings.ClockSkew.Std()); begins.After(now) && begins.Before(v.until) {
+			v.until = begins // it may be good then
+		}
+		return v, err
 	}
 	roles, err := foreign.Roles(claims, p.settings.RoleClaimPath)
 	if err != nil {
@@ -204,7 +209,7 @@ func (p *Provider) check(m map[string]any, c foreign.Claims, now time.Time) erro
 		return sdk.Deny("authorized_party_mismatch", "the token was issued to a client that this tenant does not accept")
 	case !c.Expires.IsZero() && !now.Before(c.Expires.Add(skew)):
 		return sdk.Deny("token_expired", "the token has expired")
-	case now.Add(skew).Before(c.NotBefore), now.Add(skew).Before(c.IssuedAt):
+	case now.Add(skew).Before(c.Begin()):
 		return sdk.Deny("token_not_yet_valid", "the token is not valid yet")
 	}
 	return nil

@@ -594,3 +594,25 @@ func TestClosed(t *testing.T) {
 		t.Error("a provider that was released asks")
 	}
 }
+
+// A no that time turns into a yes is not remembered for longer than until then, here or by the host.
+func TestNotYetIsNotRememberedForLong(t *testing.T) {
+	f := newFake(t, nil)
+	x := newTenant(t, f.URL, map[string]any{"clock_skew": "PT30S"})
+	begins := x.now().Truncate(time.Second).Add(31 * time.Second)
+	f.answers(active(map[string]any{"nbf": begins.Unix()}))
+	if _, reason, hint := x.identify(t.Context(), "early"); reason != "token_not_yet_valid" || hint.MaxAge <= 0 || hint.MaxAge > time.Second {
+		t.Errorf("%s, to be remembered %+v", reason, hint)
+	}
+	x.advance(time.Second)
+	x.want(t, "early", "")
+}
+
+// That nobody is asked may be for one peer only: it is not told to another one.
+func TestFaultsAreForOneRequest(t *testing.T) {
+	f := newFake(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
+	x := newTenant(t, f.URL, nil)
+	if _, reason, hint := x.identify(t.Context(), "x"); !strings.HasPrefix(reason, "unavailable") || !hint.NoStore {
+		t.Errorf("%s, to be remembered %+v", reason, hint)
+	}
+}

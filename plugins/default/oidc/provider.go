@@ -75,7 +75,7 @@ func (p *Provider) Identify(ctx context.Context, r sdk.Request) (sdk.Identity, e
 	if err != nil {
 		return sdk.Identity{}, err
 	}
-	if err := p.checkClaims(c); err != nil {
+	if err := p.checkClaims(ctx, c); err != nil {
 		return sdk.Identity{}, err
 	}
 	if err := p.checkSignature(ctx, verified.Token{Realm: r.Realm, Text: r.Token, Now: p.now(), Expires: c.Expires}, t); err != nil {
@@ -95,7 +95,7 @@ func (p *Provider) Identify(ctx context.Context, r sdk.Request) (sdk.Identity, e
 	return id, nil
 }
 
-func (p *Provider) checkClaims(c foreign.Claims) error {
+func (p *Provider) checkClaims(ctx context.Context, c foreign.Claims) error {
 	s, now := &p.settings, p.now()
 	skew := s.ClockSkew.Std()
 	switch {
@@ -109,7 +109,8 @@ func (p *Provider) checkClaims(c foreign.Claims) error {
 		return sdk.Deny("token_expired", "the token has no expiry")
 	case !c.Expires.IsZero() && !now.Before(c.Expires.Add(skew)):
 		return sdk.Deny("token_expired", "the token has expired")
-	case now.Add(skew).Before(c.NotBefore), now.Add(skew).Before(c.IssuedAt):
+	case now.Add(skew).Before(c.Begin()):
+		sdk.CacheFor(ctx, c.Begin().Sub(now.Add(skew)))
 		return sdk.Deny("token_not_yet_valid", "the token is not valid yet")
 	}
 	return nil

@@ -209,3 +209,18 @@ func BenchmarkIdentify(b *testing.B) {
 		})
 	}
 }
+
+// A no that time turns into a yes is not remembered for longer than until then.
+func TestNotYetIsNotRememberedForLong(t *testing.T) {
+	f := newFakeIssuer(t)
+	p := f.provider(t, nil)
+	at := time.Now().Truncate(time.Second)
+	p.now = func() time.Time { return at }
+	for claim, in := range map[string]time.Duration{"nbf": 90 * time.Second, "iat": 31 * time.Second} {
+		st := sdk.State{Request: &sdk.Request{Scheme: "bearer", Token: f.sign(t, token{claims: map[string]any{claim: at.Add(in).Unix()}})}}
+		err := sdk.Step(t.Context(), sdk.KindIdentityProvider, p, &st)
+		if want := in - 30*time.Second; reason(err) != "token_not_yet_valid" || st.Cache != (sdk.CacheHint{MaxAge: want}) { // 30 s are the skew
+			t.Errorf("%s: %v, to be remembered %+v, want %v", claim, err, st.Cache, want)
+		}
+	}
+}

@@ -12,8 +12,8 @@ import (
 func Implementations() []sdk.Implementation {
 	sessions := &login.Pool{}
 	return []sdk.Implementation{
-		sdk.IdentityProviderType("vault-token", identity.New(sessions)),
-		sdk.TokenBrokerType("vault-transit", transit.New(sessions)),
+		sdk.IdentityProviderType("vault-token", identity.New(sessions), sdk.Cacheable()),
+		sdk.TokenBrokerType("vault-transit", transit.New(sessions), sdk.Cacheable()),
 		sdk.SecretResolverType("vault", secrets.New(sessions)),
 	}
 }

@@ -344,7 +344,8 @@ func (x *Call) GetEpoch() uint64 {
 	return 0
 }
 
-// CacheHint bounds how long an answer may be remembered. Absent: as long as the credential lives.
+// CacheHint bounds how long an answer may be remembered. Absent: as long as the credential
+// lives, if the implementation says that it is cacheable, and not at all otherwise.
 type CacheHint struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Milliseconds; 0 with no_store unset means no bound.

@@ -441,7 +441,12 @@ type Implementation struct {
 	ExternalOnly bool `protobuf:"varint,8,opt,name=external_only,json=externalOnly,proto3" json:"external_only,omitempty"`
 	// What the implementation asks the host for beyond the references of its own settings and those that come with a Vend or
 	// a Sign. Everything else is refused, and what is listed too unless the operator allows it.
-	Wants         []Want `protobuf:"varint,9,rep,packed,name=wants,proto3,enum=realmgate.plugin.v1.Want" json:"wants,omitempty"`
+	Wants []Want `protobuf:"varint,9,rep,packed,name=wants,proto3,enum=realmgate.plugin.v1.Want" json:"wants,omitempty"`
+	// The answers of this stage of a decision may be remembered by the host for as long as the credential lives and the operator
+	// allows: they are a function of what the call gives to it (but for Request.peer, the request id and the time left), of its
+	// settings and of the realm's directory. A decision in which a stage spoke that neither says this nor gave a CacheHint with
+	// its answer is not remembered, nor shared with an equal request.
+	Cacheable     bool `protobuf:"varint,10,opt,name=cacheable,proto3" json:"cacheable,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -537,6 +542,13 @@ func (x *Implementation) GetWants() []Want {
 		return x.Wants
 	}
 	return nil
+}
+
+func (x *Implementation) GetCacheable() bool {
+	if x != nil {
+		return x.Cacheable
+	}
+	return false
 }
 
 type ConfigureRequest struct {
@@ -1412,7 +1424,7 @@ const file_realmgate_plugin_v1_plugin_proto_rawDesc = "" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x14\n" +
 	"\x05build\x18\x03 \x01(\tR\x05build\x12M\n" +
 	"\x0fimplementations\x18\x04 \x03(\v2#.realmgate.plugin.v1.ImplementationR\x0fimplementations\x12:\n" +
-	"\asession\x18\x05 \x01(\x0e2 .realmgate.plugin.v1.SessionModeR\asession\"\xec\x02\n" +
+	"\asession\x18\x05 \x01(\x0e2 .realmgate.plugin.v1.SessionModeR\asession\"\x8a\x03\n" +
 	"\x0eImplementation\x12-\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x19.realmgate.plugin.v1.KindR\x04kind\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12:\n" +
@@ -1423,7 +1435,9 @@ const file_realmgate_plugin_v1_plugin_proto_rawDesc = "" +
 	"needs_http\x18\x06 \x01(\bR\tneedsHttp\x12#\n" +
 	"\roperator_only\x18\a \x01(\bR\foperatorOnly\x12#\n" +
 	"\rexternal_only\x18\b \x01(\bR\fexternalOnly\x12/\n" +
-	"\x05wants\x18\t \x03(\x0e2\x19.realmgate.plugin.v1.WantR\x05wants\"l\n" +
+	"\x05wants\x18\t \x03(\x0e2\x19.realmgate.plugin.v1.WantR\x05wants\x12\x1c\n" +
+	"\tcacheable\x18\n" +
+	" \x01(\bR\tcacheable\"l\n" +
 	"\x10ConfigureRequest\x12?\n" +
 	"\tinstances\x18\x01 \x03(\v2!.realmgate.plugin.v1.InstanceSpecR\tinstances\x12\x17\n" +
 	"\acall_id\x18\x02 \x01(\x04R\x06callId\"\xc0\x01\n" +

@@ -594,10 +594,12 @@ type LegResult struct {
 	// any more.
 	Added *State `protobuf:"bytes,2,opt,name=added,proto3" json:"added,omitempty"`
 	// Steps that succeeded; the next one, if any, denied or failed.
-	StepsDone     uint32     `protobuf:"varint,3,opt,name=steps_done,json=stepsDone,proto3" json:"steps_done,omitempty"`
-	Denial        *Denial    `protobuf:"bytes,4,opt,name=denial,proto3" json:"denial,omitempty"`
-	Failure       *Failure   `protobuf:"bytes,5,opt,name=failure,proto3" json:"failure,omitempty"`
-	Cache         *CacheHint `protobuf:"bytes,6,opt,name=cache,proto3" json:"cache,omitempty"`
+	StepsDone uint32     `protobuf:"varint,3,opt,name=steps_done,json=stepsDone,proto3" json:"steps_done,omitempty"`
+	Denial    *Denial    `protobuf:"bytes,4,opt,name=denial,proto3" json:"denial,omitempty"`
+	Failure   *Failure   `protobuf:"bytes,5,opt,name=failure,proto3" json:"failure,omitempty"`
+	Cache     *CacheHint `protobuf:"bytes,6,opt,name=cache,proto3" json:"cache,omitempty"`
+	// The steps that gave a CacheHint, be they done or the one that denied or failed: bit n (1 << n) is the n-th step, from 0.
+	Hinted        uint32 `protobuf:"varint,7,opt,name=hinted,proto3" json:"hinted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -672,6 +674,13 @@ func (x *LegResult) GetCache() *CacheHint {
 		return x.Cache
 	}
 	return nil
+}
+
+func (x *LegResult) GetHinted() uint32 {
+	if x != nil {
+		return x.Hinted
+	}
+	return 0
 }
 
 // Cancel gives up a leg. The plugin sends a result all the same as soon as its work on the leg has ended; nothing in it counts
@@ -1181,7 +1190,7 @@ const file_realmgate_plugin_v1_session_proto_rawDesc = "" +
 	"\x05steps\x18\x06 \x03(\v2\x19.realmgate.plugin.v1.StepR\x05steps\x120\n" +
 	"\x05state\x18\a \x01(\v2\x1a.realmgate.plugin.v1.StateR\x05state\x12\x1d\n" +
 	"\n" +
-	"timeout_us\x18\b \x01(\x03R\ttimeoutUs\"\x8f\x02\n" +
+	"timeout_us\x18\b \x01(\x03R\ttimeoutUs\"\xa7\x02\n" +
 	"\tLegResult\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x120\n" +
 	"\x05added\x18\x02 \x01(\v2\x1a.realmgate.plugin.v1.StateR\x05added\x12\x1d\n" +
@@ -1189,7 +1198,8 @@ const file_realmgate_plugin_v1_session_proto_rawDesc = "" +
 	"steps_done\x18\x03 \x01(\rR\tstepsDone\x123\n" +
 	"\x06denial\x18\x04 \x01(\v2\x1b.realmgate.plugin.v1.DenialR\x06denial\x126\n" +
 	"\afailure\x18\x05 \x01(\v2\x1c.realmgate.plugin.v1.FailureR\afailure\x124\n" +
-	"\x05cache\x18\x06 \x01(\v2\x1e.realmgate.plugin.v1.CacheHintR\x05cache\"\x1f\n" +
+	"\x05cache\x18\x06 \x01(\v2\x1e.realmgate.plugin.v1.CacheHintR\x05cache\x12\x16\n" +
+	"\x06hinted\x18\a \x01(\rR\x06hinted\"\x1f\n" +
 	"\x06Cancel\x12\x15\n" +
 	"\x06leg_id\x18\x01 \x01(\x04R\x05legId\"\xe3\x02\n" +
 	"\bHostCall\x12\x0e\n" +

@@ -1,0 +1,114 @@
+package plugintest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"sync"
+	"time"
+
+	"github.com/realmgate/realmgate/sdk"
+)
+
+// twice asks each question of a stage twice, the second time from another peer, and notes where the answers differ. It is safe
+// for concurrent use.
+type twice struct {
+	mu     sync.Mutex
+	asked  int
+	differ error
+}
+
+// run is a step of a case's call. What counts for the call is the first answer.
+func (t *twice) run(st *sdk.State, step func(*sdk.State) error) error {
+	again := *st
+	if st.Request != nil {
+		r := *st.Request
+		r.Peer = "198.51.100.7:4711"
+		again.Request = &r
+	}
+	err := step(st)
+	err2 := step(&again)
+	first, ok := outcome(st, err)
+	second, ok2 := outcome(&again, err2)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case !ok || !ok2: // that it cannot tell says nothing
+		return err
+	case st.Cache.NoStore || again.Cache.NoStore: // it says itself that this is not to be remembered
+		return err
+	}
+	t.asked++
+	if first.reason != second.reason {
+		t.differ = fmt.Errorf("the first answer is %s and the second one %s", first.reason, second.reason)
+	} else if align(&second.state, first.state); !reflect.DeepEqual(first, second) {
+		t.differ = errors.New("the two answers are not the same")
+	}
+	return err
+}
+
+// said is what a stage made of a question.
+type said struct {
+	reason string
+	state  sdk.State
+}
+
+// outcome gives what can be compared of what a stage made, and whether it made anything.
+func outcome(st *sdk.State, err error) (said, bool) {
+	d := sdk.AsDenial(err)
+	switch {
+	case d != nil:
+		return said{reason: "denied for " + d.Reason}, true
+	case err != nil:
+		return said{}, false
+	}
+	s := *st
+	s.Request, s.Cache = nil, sdk.CacheHint{}
+	return said{"a yes", s}, true
+}
+
+// align makes times of s those of as that are about the same: a part may count from the moment.
+func align(s *sdk.State, as sdk.State) {
+	near := func(t *time.Time, to time.Time) {
+		if d := t.Sub(to); d > -time.Minute && d < time.Minute {
+			*t = to
+		}
+	}
+	if s.Identity != nil && as.Identity != nil {
+		near(&s.Identity.Expires, as.Identity.Expires)
+		near(&s.Identity.AuthTime, as.Identity.AuthTime)
+	}
+	if s.Credential != nil && as.Credential != nil {
+		near(&s.Credential.Expires, as.Credential.Expires)
+		near(&s.Credential.AuthTime, as.Credential.AuthTime)
+	}
+}
+
+// isCacheable says whether a case is of a stage whose answers may be remembered without a hint.
+func isCacheable(s *suite, c Case) bool {
+	o, _ := s.offer(c)
+	return o.Cacheable
+}
+
+// checkTwice: what may be remembered is what would be answered again.
+func checkTwice(ctx context.Context, s *suite, c Case) error {
+	i, err := s.instance(ctx, c)
+	if err != nil {
+		return err
+	}
+	i.twice = &twice{}
+	if err := c.judge(c.Call(ctx, i)); err != nil {
+		return errors.Join(err, s.release(ctx, i))
+	}
+	if err := s.release(ctx, i); err != nil {
+		return err
+	}
+	switch {
+	case i.twice.differ != nil:
+		return i.twice.differ
+	case i.twice.asked == 0 && c.tolerant:
+		return lack("no question was answered that may be remembered; give a case in which one is")
+	}
+	return nil
+}
