@@ -56,7 +56,11 @@ func (fs *flights) join(ctx context.Context, k flightKey) (f *flight, came time.
 	f.users++
 	fs.mu.Unlock()
 	if !ok {
-		f.end = context.AfterFunc(ctx, f.leave)
+		f.end = context.AfterFunc(ctx, func() {
+			if !errors.Is(ctx.Err(), context.DeadlineExceeded) { // the flight has the deadline itself: to the plan it is one, and no caller who left
+				f.leave()
+			}
+		})
 	}
 	return f, came, !ok
 }

@@ -78,7 +78,7 @@ func (s *Section) miss(ctx context.Context, p *pipeline.Plan, r sdk.Request, k k
 	return s.decide(ctx, p, r, k, epoch)
 }
 
-// solitary says whether the last answer to a realm was for one request only. Nobody waits then for that of another one, which
+// solitary says whether the last yes of a realm was for one request only. Nobody waits then for that of another one, which
 // would probably be of no use, either.
 func (s *Section) solitary(realm string) *atomic.Bool {
 	v, ok := s.alone.Load(realm)
@@ -111,7 +111,7 @@ func (s *Section) decide(ctx context.Context, p *pipeline.Plan, r sdk.Request, k
 	begin := m.now()
 	m.counts.plan.Add(1)
 	d := p.DecideAnew(ctx, r)
-	if d.Verdict != pipeline.Unavailable || d.Alone { // else it says nothing about the next one
+	if d.Verdict == pipeline.Allowed { // what is made up does not decide for others
 		s.solitary(p.Realm()).Store(d.CacheFor <= 0)
 	}
 	if d.CacheFor <= 0 || m.epochs.Epoch(p.Realm()) != epoch {
