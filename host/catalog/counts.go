@@ -17,13 +17,14 @@ const (
 	OutcomeDone        Outcome = "done"
 	OutcomeDenied      Outcome = "denied"      // the plugin said no to a caller
 	OutcomeFailed      Outcome = "failed"      // the plugin said that it could not, or gave an answer that is none
+	OutcomeBusy        Outcome = "busy"        // the plugin did not try, since too much was asked
 	OutcomeDeadline    Outcome = "deadline"    // the time was over
 	OutcomeAbandoned   Outcome = "abandoned"   // the caller did not wait
 	OutcomeLost        Outcome = "lost"        // the process could not be reached, or ended
 	OutcomeUnavailable Outcome = "unavailable" // no call was made: the plugin did not run, or its breaker was open
 )
 
-var outcomes = [...]Outcome{OutcomeDone, OutcomeDenied, OutcomeFailed, OutcomeDeadline, OutcomeAbandoned, OutcomeLost, OutcomeUnavailable}
+var outcomes = [...]Outcome{OutcomeDone, OutcomeDenied, OutcomeFailed, OutcomeBusy, OutcomeDeadline, OutcomeAbandoned, OutcomeLost, OutcomeUnavailable}
 
 // Counts is what was counted of all plugins that had a name, one after the other, for as long as there is the catalog.
 type Counts struct {
@@ -88,6 +89,8 @@ func outcomeOf(ctx context.Context, err error) Outcome {
 		return OutcomeUnavailable
 	case errors.Is(err, context.DeadlineExceeded):
 		return OutcomeDeadline
+	case errors.Is(err, sdk.ErrBusy):
+		return OutcomeBusy
 	}
 	return OutcomeFailed
 }

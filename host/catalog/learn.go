@@ -23,7 +23,7 @@ func (p *supervised) learn(on made, start time.Time, ids []uint64, pass, through
 	return func(o Outcome, alone bool) {
 		result := breaker.Neither
 		switch o {
-		case OutcomeDone, OutcomeDenied, OutcomeFailed:
+		case OutcomeDone, OutcomeDenied, OutcomeFailed, OutcomeBusy:
 			result = breaker.Good
 		case OutcomeLost:
 			if x.child.Gone() {

@@ -3,7 +3,9 @@ package rpc
 import (
 	"context"
 	"errors"
+	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/realmgate/realmgate/sdk"
@@ -79,6 +81,21 @@ func TestNotAllowedIsTold(t *testing.T) {
 		}
 		if err == nil || sdk.AsDenial(err) != nil || errors.Is(err, sdk.ErrNotAllowed) {
 			t.Errorf("the host is told %v", err)
+		}
+	})
+}
+
+// That a part did not even try, since too much was asked, is told on both ways.
+func TestBusyIsTold(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, unary bool) {
+		p := startFake(t, &fake{identify: func(context.Context, sdk.Request) (sdk.Identity, error) {
+			return sdk.Identity{}, fmt.Errorf("badges: %w", sdk.ErrBusy)
+		}}, &fakeHost{}, unary)
+		err := p.Run(t.Context(), "r", external[:1], request("x"))
+		var f *Failure
+		if !errors.Is(err, sdk.ErrBusy) || !errors.As(err, &f) || f.Code != CodeBusy || !strings.Contains(f.Message, "badges") {
+			t.Errorf("%v", err)
 		}
 	})
 }

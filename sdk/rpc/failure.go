@@ -32,10 +32,11 @@ const (
 	CodeUnknownInstance             // the process does not have the instance
 	CodeUnsupported                 // the other side does not know what was asked of it
 	CodeNotAllowed                  // the host answers this implementation no such thing
+	CodeBusy                        // nothing was tried: too much was asked
 )
 
 // Failure is an error that is not the caller's fault. One with CodeDeadline has context.DeadlineExceeded in its chain,
-// one with CodeNotAllowed sdk.ErrNotAllowed.
+// one with CodeNotAllowed sdk.ErrNotAllowed, one with CodeBusy sdk.ErrBusy.
 type Failure struct {
 	Code    Code
 	Message string
@@ -51,6 +52,8 @@ func (f *Failure) Unwrap() error {
 		return context.DeadlineExceeded
 	case CodeNotAllowed:
 		return sdk.ErrNotAllowed
+	case CodeBusy:
+		return sdk.ErrBusy
 	}
 	return nil
 }
@@ -87,6 +90,8 @@ func failureToProto(err error) *pluginv1.Failure {
 		out.Code = pluginv1.Failure_CODE_DEADLINE
 	case errors.Is(err, sdk.ErrNotAllowed):
 		out.Code = pluginv1.Failure_CODE_NOT_ALLOWED
+	case errors.Is(err, sdk.ErrBusy):
+		out.Code = pluginv1.Failure_CODE_BUSY
 	}
 	return out
 }
@@ -96,7 +101,7 @@ type ownFailure struct{ *Failure }
 
 func failureFromProto(f *pluginv1.Failure) *Failure {
 	out := &Failure{Message: text(f.GetMessage())}
-	if c := f.GetCode(); c > 0 && c <= pluginv1.Failure_CODE_NOT_ALLOWED {
+	if c := f.GetCode(); c > 0 && c <= pluginv1.Failure_CODE_BUSY {
 		out.Code = Code(c)
 	}
 	if out.Message == "" {
@@ -112,7 +117,7 @@ func statusOf(err error) error {
 	switch f.GetCode() {
 	case pluginv1.Failure_CODE_DEADLINE:
 		code = codes.DeadlineExceeded
-	case pluginv1.Failure_CODE_TOO_LARGE:
+	case pluginv1.Failure_CODE_TOO_LARGE, pluginv1.Failure_CODE_BUSY:
 		code = codes.ResourceExhausted
 	case pluginv1.Failure_CODE_UNKNOWN_INSTANCE:
 		code = codes.NotFound

@@ -114,7 +114,7 @@ func (p *Provider) fly(at proofHash, got proof) (verdict, error) {
 		return v, nil
 	}
 	if !p.turnstile.admit(got.keyID, now) {
-		return verdict{}, fmt.Errorf("more than %d requests per second are not sent to STS", p.settings.RequestsPerSecond)
+		return verdict{}, fmt.Errorf("%w: more than %d requests per second are not sent to STS", sdk.ErrBusy, p.settings.RequestsPerSecond)
 	}
 	who, err := ask(p.ctx, p.http, got)
 	if err != nil && sdk.AsDenial(err) == nil {

@@ -1,7 +1,6 @@
 package introspection
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"sync"
@@ -9,12 +8,14 @@ import (
 
 	"github.com/maypok86/otter/v2"
 	"golang.org/x/time/rate"
+
+	"github.com/realmgate/realmgate/sdk"
 )
 
 // maxPeers bounds the peers whose refused tokens are counted.
 const maxPeers = 4096
 
-var errTooMany = errors.New("introspection: too many requests")
+var errTooMany = fmt.Errorf("introspection: %w", sdk.ErrBusy)
 
 // budget is how many requests may be sent. What nobody ever found to be good must not use it up for what was: of tokens that
 // turn out to be refused only so many are asked about, and fewer of those that come from one peer; and of what may be sent at

@@ -90,7 +90,7 @@ func (s *source) current(ctx context.Context) (*keySet, error) {
 }
 
 // errNotAsked answers for a key id that is not known while the provider may not be asked for it.
-var errNotAsked = errors.New("the key id of the token is not known, and the provider was asked for others too often to be asked for it now")
+var errNotAsked = fmt.Errorf("%w: the key id of the token is not known, and the provider was asked for others too often to be asked for it now", sdk.ErrBusy)
 
 // knowing gives keys that have the id kid, after a refresh if need be and if the bucket allows one. A nil set without an
 // error says that the provider does not have it: it was asked since the id was seen first, or less than absentFor ago.

@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -137,7 +138,7 @@ func (p *Provider) fly(ctx context.Context, at mark, token string, known bool) (
 		limit = p.known
 	}
 	if !limit.Allow() {
-		return verdict{}, errors.New("more tokens are presented than requests_per_second lets the server be asked about")
+		return verdict{}, fmt.Errorf("%w: more tokens are presented than requests_per_second lets the server be asked about", sdk.ErrBusy)
 	}
 	v, err := p.lookUp(ctx, token)
 	if err != nil {

@@ -172,6 +172,7 @@ func (r *ring) refreshed(ctx context.Context) (*versions, error) {
 var (
 	errUnknown = errors.New("the key has no such version")
 	errOpen    = errors.New("the token is signed with a key that is not known, and the server cannot be asked about it now")
+	errBusy    = fmt.Errorf("%w: %w", sdk.ErrBusy, errOpen) // it was asked for others too often
 )
 
 // find gives the versions, and the one of an id among them. For an id that is not known the server is asked, within bounds: it
@@ -197,8 +198,10 @@ func (r *ring) find(ctx context.Context, id string, issued time.Time) (*versions
 		return v, x, nil
 	case !v.asked.Before(came): // what signed the token was there before
 		return v, x, errUnknown
-	case r.fault != nil, issued.After(v.asked.Add(-clockSkew)) && issued.Before(came.Add(clockSkew)):
+	case r.fault != nil:
 		return v, x, errOpen
+	case issued.After(v.asked.Add(-clockSkew)) && issued.Before(came.Add(clockSkew)):
+		return v, x, errBusy
 	}
 	return v, x, errUnknown
 }

@@ -202,6 +202,8 @@ const (
 	Failure_CODE_UNSUPPORTED Failure_Code = 5
 	// The host gives no such answer to this implementation: its manifest does not want it, or the operator does not allow it.
 	Failure_CODE_NOT_ALLOWED Failure_Code = 6
+	// Nothing was tried, since too much was asked, by this caller or by all: that tells nothing of whether the implementation works.
+	Failure_CODE_BUSY Failure_Code = 7
 )
 
 // Enum value maps for Failure_Code.
@@ -214,6 +216,7 @@ var (
 		4: "CODE_UNKNOWN_INSTANCE",
 		5: "CODE_UNSUPPORTED",
 		6: "CODE_NOT_ALLOWED",
+		7: "CODE_BUSY",
 	}
 	Failure_Code_value = map[string]int32{
 		"CODE_UNSPECIFIED":      0,
@@ -223,6 +226,7 @@ var (
 		"CODE_UNKNOWN_INSTANCE": 4,
 		"CODE_UNSUPPORTED":      5,
 		"CODE_NOT_ALLOWED":      6,
+		"CODE_BUSY":             7,
 	}
 )
 
@@ -1887,10 +1891,10 @@ const file_realmgate_plugin_v1_nouns_proto_rawDesc = "" +
 	"\baudit_id\x18\x03 \x01(\tR\aauditId\x1a=\n" +
 	"\x0fPropertiesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xf7\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x86\x02\n" +
 	"\aFailure\x125\n" +
 	"\x04code\x18\x01 \x01(\x0e2!.realmgate.plugin.v1.Failure.CodeR\x04code\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage\"\x9a\x01\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\"\xa9\x01\n" +
 	"\x04Code\x12\x14\n" +
 	"\x10CODE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rCODE_DEADLINE\x10\x01\x12\x0e\n" +
@@ -1899,7 +1903,8 @@ const file_realmgate_plugin_v1_nouns_proto_rawDesc = "" +
 	"\x0eCODE_TOO_LARGE\x10\x03\x12\x19\n" +
 	"\x15CODE_UNKNOWN_INSTANCE\x10\x04\x12\x14\n" +
 	"\x10CODE_UNSUPPORTED\x10\x05\x12\x14\n" +
-	"\x10CODE_NOT_ALLOWED\x10\x06*\xf9\x01\n" +
+	"\x10CODE_NOT_ALLOWED\x10\x06\x12\r\n" +
+	"\tCODE_BUSY\x10\a*\xf9\x01\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16KIND_IDENTITY_PROVIDER\x10\x01\x12\x19\n" +
