@@ -145,15 +145,17 @@ type Implementation struct {
 
 // Outbound is about the other servers that a part of a plugin calls.
 type Outbound struct {
-	Part     string      `json:"part"`     // the type
+	Part     string      `json:"part"`     // a name that the plugin gives, usually the type
 	Openings uint64      `json:"openings"` // how often one of them began to be left alone, since the process began
 	Open     int         `json:"open"`     // how many are now, since they failed again and again
 	Servers  []LeftAlone `json:"servers,omitempty"`
+	// Overlooked is how often one was called that is not looked after, since too many others are left alone.
+	Overlooked uint64 `json:"overlooked,omitempty"`
 }
 
 // LeftAlone is a server that is left alone for a while, but for one request that is tried now and then.
 type LeftAlone struct {
-	Server string    `json:"server"` // scheme://host:port
+	Server string    `json:"server"` // scheme://host:port, or a name, e.g. "the default credential chain"
 	Since  time.Time `json:"since"`
 	Reason string    `json:"reason"` // what was wrong with it last
 }

@@ -13,7 +13,7 @@ import (
 // Where the server is left alone, f is not called and the error is ErrOpen. Each error of f is the server's fault, unless the context
 // ended for another reason than that it took too long. f has to end with its context.
 func (o *Outbound) Do(ctx context.Context, part, server string, f func(context.Context) error) error {
-	x, err := o.begin(ctx, serverKey{part, server}, func(error) bool { return true })
+	x, err := o.begin(ctx, part, server, func(error) bool { return true })
 	if err != nil {
 		return err
 	}
@@ -29,7 +29,7 @@ func (o *Outbound) Do(ctx context.Context, part, server string, f func(context.C
 // exchange is a question and its answer.
 type exchange struct {
 	outbound *Outbound
-	server   *server // nil: there are too many that fail, and this one is not looked after
+	server   *server // nil: there are too many that are left alone, and this one is not looked after
 	fault    func(error) bool
 	pass     Pass
 	ctx      context.Context
@@ -38,14 +38,14 @@ type exchange struct {
 }
 
 // begin gives the right to ask a server, or ErrOpen.
-func (o *Outbound) begin(ctx context.Context, key serverKey, fault func(error) bool) (*exchange, error) {
-	x := &exchange{outbound: o, server: o.of(key), fault: fault, ctx: ctx, start: time.Now()}
+func (o *Outbound) begin(ctx context.Context, part, authority string, fault func(error) bool) (*exchange, error) {
+	x := &exchange{outbound: o, server: o.of(part, authority), fault: fault, ctx: ctx, start: time.Now()}
 	if x.server == nil {
 		return x, nil
 	}
 	var err error
 	if x.pass, err = x.server.Enter(); err != nil {
-		return nil, fmt.Errorf("%s: %w (it %s)", key.authority, err, o.why(x.server))
+		return nil, fmt.Errorf("%s: %w (it %s)", authority, err, o.why(x.server))
 	}
 	return x, nil
 }

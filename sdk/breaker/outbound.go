@@ -5,19 +5,16 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"slices"
 	"sync"
 	"time"
 )
 
-// MaxServers is how many servers an Outbound keeps breakers of.
+// MaxServers is of how many servers of a part an Outbound keeps breakers.
 const MaxServers = 1000
 
 const (
-	// forgetAfter is for how long a server is remembered to be left alone that nobody has asked for.
+	// forgetAfter is for how long a server is remembered that nobody asks.
 	forgetAfter = 10 * time.Minute
-	// maxReported bounds the servers that a report names.
-	maxReported = 100
 	// longestRest is for how long an Outbound leaves a server alone at most: a try costs it little, and decisions wait for it.
 	longestRest = 5 * time.Second
 	// fairTime is the least time in which a server can be expected to answer: that one which had less did not says nothing. Who is
@@ -26,40 +23,44 @@ const (
 )
 
 // Outbound has the breakers of the servers that the parts of a process call: one for each part and authority, whichever
-// instances of the part call it, so that what one of them has found out the others need not. Parts share none: they ask a
-// server for different things, of which one may fail alone, and the servers of some are chosen by callers. It is safe for
-// concurrent use.
+// instances of the part call it, so that what one of them has found out the others need not. Parts share none, nor the room for
+// them: they ask a server for different things, of which one may fail alone, and the servers of some are chosen by callers. It is
+// safe for concurrent use.
 type Outbound struct {
 	c    Config
 	fair time.Duration
 	log  *slog.Logger
 
 	mu      sync.Mutex
-	servers map[serverKey]*server
-	opened  map[string]uint64 // by part: how often one of its breakers opened
+	parts   map[string]*part
 	changes uint64
 	changed chan struct{} // closed, and made anew, with each change
-	sweeper *time.Timer   // nil while nothing is open
+	sweeper *time.Timer   // nil while no server is known
 }
 
-// serverKey is what a breaker is for.
-type serverKey struct {
-	part      string
-	authority string // scheme://host:port, or whatever [Outbound.Do] calls it
+// part is what is known of the servers that one calls. The lock of Outbound guards it.
+type part struct {
+	name       string
+	servers    map[string]*server // by authority
+	opened     uint64             // how often a breaker opened
+	overlooked uint64             // how often a server was called that has none
+	full       bool               // since a server was found no room for
 }
 
 // server is what is known of one. All but the breaker is guarded by the lock of Outbound.
 type server struct {
 	*Breaker
-	key   serverKey
-	asked time.Time // when somebody last wanted to call it
-	open  bool
-	since time.Time // of open
-	why   string    // what was wrong with it last
+	part      *part
+	authority string    // scheme://host:port, or whatever [Outbound.Do] calls it
+	asked     time.Time // when somebody last wanted to call it
+	open      bool
+	since     time.Time // of open
+	why       string    // what was wrong with it last
 }
 
 // NewOutbound makes breakers of a configuration, whose MaxRest is 5 s if it has none, and whose Moved is not told. log gets a line
-// when a server begins to be left alone, and one when that is over; nil: nothing is logged.
+// when a server begins to be left alone, one when that is over, and one when further servers cannot be looked after; nil: nothing is
+// logged.
 func NewOutbound(c Config, log *slog.Logger) *Outbound {
 	if c.Now == nil {
 		c.Now = time.Now
@@ -68,7 +69,7 @@ func NewOutbound(c Config, log *slog.Logger) *Outbound {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Outbound{c: c, fair: fairTime, log: log, servers: map[serverKey]*server{}, opened: map[string]uint64{}, changed: make(chan struct{})}
+	return &Outbound{c: c, fair: fairTime, log: log, parts: map[string]*part{}, changed: make(chan struct{})}
 }
 
 type outboundKey struct{}
@@ -87,7 +88,7 @@ func OutboundOf(ctx context.Context) *Outbound {
 	return NewOutbound(Config{}, nil)
 }
 
-// Transport puts breakers before a transport of a part, by whose type they are counted and shown. fault says whether an error of
+// Transport puts breakers before a transport of a part, by whose name they are counted and shown. fault says whether an error of
 // the transport is the server's fault; nil: each is. What depends on the settings of an instance, as whether a certificate is
 // trusted, should not be: the breakers are those of other instances, too.
 func (o *Outbound) Transport(part string, base http.RoundTripper, fault func(error) bool) *Transport {
@@ -97,36 +98,66 @@ func (o *Outbound) Transport(part string, base http.RoundTripper, fault func(err
 	return &Transport{outbound: o, part: part, base: base, fault: fault}
 }
 
-// of gives a server; nil if there are too many that fail.
-func (o *Outbound) of(key serverKey) *server {
+// of gives a server of a part; nil if there is no room for it.
+func (o *Outbound) of(name, authority string) *server {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	s := o.servers[key]
+	p := o.parts[name]
+	if p == nil {
+		p = &part{name: name, servers: map[string]*server{}}
+		o.parts[name] = p
+	}
+	s := p.servers[authority]
 	if s == nil {
-		if !o.room() {
+		if !p.room() {
+			o.overlook(p)
 			return nil
 		}
-		s = &server{key: key}
-		c := o.c
-		c.Moved = func(open bool) { o.moved(s, open) }
-		s.Breaker = New(c)
-		o.servers[key] = s
+		s = o.add(p, authority)
 	}
 	s.asked = o.c.Now()
 	return s
 }
 
-// room makes room for a server: those that are well are forgotten. o.mu is held.
-func (o *Outbound) room() bool {
-	if len(o.servers) < MaxServers {
+// add begins to look after a server. o.mu is held.
+func (o *Outbound) add(p *part, authority string) *server {
+	s := &server{part: p, authority: authority}
+	c := o.c
+	c.Moved = func(open bool) { o.moved(s, open) }
+	s.Breaker = New(c)
+	p.servers[authority], p.full = s, false
+	if o.sweeper == nil {
+		o.sweeper = time.AfterFunc(forgetAfter, o.sweep)
+	}
+	return s
+}
+
+// room makes room for a server: of those that are not left alone the one is forgotten that was not asked for the longest time. Who
+// has the part call one new server after the other that fails once has it forget the others of these.
+func (p *part) room() bool {
+	if len(p.servers) < MaxServers {
 		return true
 	}
-	for key, s := range o.servers {
-		if s.quiet.Load() {
-			delete(o.servers, key)
+	var oldest *server
+	for _, s := range p.servers {
+		if !s.open && (oldest == nil || s.asked.Before(oldest.asked)) {
+			oldest = s
 		}
 	}
-	return len(o.servers) < MaxServers
+	if oldest == nil {
+		return false
+	}
+	delete(p.servers, oldest.authority)
+	return true
+}
+
+// overlook notes that a server is called without a breaker. o.mu is held.
+func (o *Outbound) overlook(p *part) {
+	if p.overlooked++; !p.full {
+		p.full = true
+		o.log.Warn("so many servers fail that further ones are called without a breaker", "part", p.name, "servers", len(p.servers))
+	}
+	o.change()
 }
 
 // failed notes what is wrong with a server.
@@ -147,17 +178,14 @@ func (o *Outbound) why(s *server) string {
 func (o *Outbound) moved(s *server, open bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.servers[s.key] != s { // it was forgotten meanwhile
+	if s.part.servers[s.authority] != s { // it was forgotten meanwhile
 		return
 	}
 	now := o.c.Now()
-	about := []any{"part", s.key.part, "server", s.key.authority}
+	about := []any{"part", s.part.name, "server", s.authority}
 	if open {
-		o.opened[s.key.part]++
+		s.part.opened++
 		o.log.Warn("a server fails again and again and is left alone, but for one request that is tried now and then", append(about, "why", s.why)...)
-		if o.sweeper == nil {
-			o.sweeper = time.AfterFunc(forgetAfter, o.sweep)
-		}
 	} else {
 		o.log.Info("a server is well again", append(about, "after", now.Sub(s.since).Round(time.Millisecond))...)
 	}
@@ -172,70 +200,25 @@ func (o *Outbound) change() {
 	o.changed = make(chan struct{})
 }
 
-// sweep forgets servers that are left alone and that nobody has asked for in a long while: nobody would find out that they
+// sweep forgets the servers that nobody has asked in a long while: of those that are left alone nobody would find out that they
 // are well again.
 func (o *Outbound) sweep() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	left, forgotten := false, false
-	for key, s := range o.servers {
-		switch {
-		case !s.open:
-		case o.c.Now().Sub(s.asked) < forgetAfter:
-			left = true
-		default:
-			delete(o.servers, key)
-			forgotten = true
+	known, told := 0, false
+	for _, p := range o.parts {
+		for authority, s := range p.servers {
+			if o.c.Now().Sub(s.asked) >= forgetAfter {
+				delete(p.servers, authority)
+				told = told || s.open
+			}
 		}
+		known += len(p.servers)
 	}
-	if forgotten {
+	if told {
 		o.change()
 	}
-	if o.sweeper = nil; left {
+	if o.sweeper = nil; known > 0 {
 		o.sweeper = time.AfterFunc(forgetAfter, o.sweep)
 	}
-}
-
-// Report says which servers are left alone.
-type Report struct {
-	Changes uint64 // moves with each change
-	Parts   []PartReport
-}
-
-// PartReport is about the servers of one part. Parts of which no breaker ever opened are in no report.
-type PartReport struct {
-	Part     string         // the type of the implementation
-	Openings uint64         // how often a breaker of it opened, since the process began
-	Open     int            // how many are open
-	Servers  []ServerReport // those whose breakers are open, at most 100, the longest first
-}
-
-// ServerReport is about a server that is left alone.
-type ServerReport struct {
-	Authority string // scheme://host:port, or what [Outbound.Do] calls it
-	Since     time.Time
-	Why       string // what was wrong with it last
-}
-
-// Report gives what is so now, and a channel that is closed when it is no longer.
-func (o *Outbound) Report() (Report, <-chan struct{}) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	open := map[string][]ServerReport{}
-	for key, s := range o.servers {
-		if s.open {
-			open[key.part] = append(open[key.part], ServerReport{Authority: key.authority, Since: s.since, Why: s.why})
-		}
-	}
-	out := Report{Changes: o.changes}
-	for part, openings := range o.opened {
-		p := PartReport{Part: part, Openings: openings, Open: len(open[part]), Servers: open[part]}
-		slices.SortFunc(p.Servers, func(a, b ServerReport) int {
-			return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.Authority, b.Authority))
-		})
-		p.Servers = p.Servers[:min(len(p.Servers), maxReported)]
-		out.Parts = append(out.Parts, p)
-	}
-	slices.SortFunc(out.Parts, func(a, b PartReport) int { return cmp.Compare(a.Part, b.Part) })
-	return out, o.changed
 }

@@ -143,21 +143,26 @@ func TestOutboundRests(t *testing.T) {
 	}
 }
 
-// TestForgotten: a server that nobody asks for any more is not shown as one that fails for ever.
+// TestForgotten: a server that nobody asks for any more is not shown as one that fails for ever, and takes no room.
 func TestForgotten(t *testing.T) {
 	x := newRig(t)
 	for range 3 {
 		for _, host := range []string{"gone", "used"} {
-			try(t, x.of(serverKey{"oauth", host}).Breaker, Bad)
+			try(t, x.of("oauth", host).Breaker, Bad)
 		}
 	}
+	try(t, x.of("oauth", "failed once").Breaker, Bad)
+	x.of("oauth", "well")
 	x.pass(forgetAfter - time.Second)
-	x.of(serverKey{"oauth", "used"})
+	x.of("oauth", "used")
 	x.pass(time.Second)
 	x.sweep()
 	r, _ := x.Report()
 	if len(r.Parts) != 1 || r.Parts[0].Open != 1 || r.Parts[0].Servers[0].Authority != "used" || r.Parts[0].Openings != 2 {
 		t.Errorf("%+v", r)
+	}
+	if n := len(x.parts["oauth"].servers); n != 1 {
+		t.Errorf("%d servers are remembered", n)
 	}
 	if x.sweeper == nil {
 		t.Error("the other one is not looked at again")
@@ -169,30 +174,72 @@ func TestForgotten(t *testing.T) {
 	}
 }
 
+// TestServersAreBounded: each part has room for so many servers, and for a new one that is forgotten which was not asked for the
+// longest time, whether or not it failed; but none that is left alone.
 func TestServersAreBounded(t *testing.T) {
 	x := newRig(t)
-	for n := range 3 * MaxServers {
-		if x.of(serverKey{"oauth", strconv.Itoa(n)}) == nil {
-			t.Fatal("a server has no breaker although the others are well")
+	fail := func(host string) {
+		t.Helper()
+		x.pass(time.Millisecond)
+		try(t, x.of("oauth", host).Breaker, Bad)
+	}
+	for range 3 {
+		fail("alone")
+	}
+	fail("used")
+	for n := range 3 * MaxServers { // mistyped ones, of which none is asked twice
+		if fail(strconv.Itoa(n)); n%(MaxServers/2) == 0 {
+			try(t, x.of("oauth", "used").Breaker, Neither)
 		}
 	}
-	if len(x.servers) > MaxServers {
-		t.Errorf("%d servers", len(x.servers))
+	if n := len(x.parts["oauth"].servers); n != MaxServers {
+		t.Errorf("%d servers", n)
 	}
-	x = newRig(t)
+	fail("used")
+	if fail("used"); !x.of("oauth", "used").Open() {
+		t.Error("a server that is asked was forgotten for such as are not")
+	}
+	if r, _ := x.Report(); len(r.Parts) != 1 || r.Parts[0].Open != 2 || r.Parts[0].Servers[0].Authority != "alone" || r.Parts[0].Overlooked != 0 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// TestServersThatAreOverlooked: where all that a part has room for are left alone, further ones are called without a breaker, which is told;
+// other parts do not notice.
+func TestServersThatAreOverlooked(t *testing.T) {
+	x := newRig(t)
 	for n := range MaxServers {
-		try(t, x.of(serverKey{"oauth", strconv.Itoa(n)}).Breaker, Bad)
-	}
-	if x.of(serverKey{"oauth", "one more"}) != nil || x.of(serverKey{"oauth", "7"}) == nil {
-		t.Error("a server that fails was forgotten")
-	}
-	for range 2 {
-		for n := range MaxServers {
-			try(t, x.of(serverKey{"oauth", strconv.Itoa(n)}).Breaker, Bad)
+		for range 3 {
+			try(t, x.of("oauth", strconv.Itoa(n)).Breaker, Bad)
 		}
 	}
-	if r, _ := x.Report(); r.Parts[0].Open != MaxServers || len(r.Parts[0].Servers) != maxReported {
-		t.Errorf("%d open, %d named", r.Parts[0].Open, len(r.Parts[0].Servers))
+	x.log.Reset()
+	_, changed := x.Report()
+	down := newFlaky(t)
+	down.status.Store(503)
+	c := x.client(t, "oauth")
+	for range 5 {
+		if err := get(t, c, down.URL, time.Minute); err != nil {
+			t.Fatal(err)
+		}
+	}
+	select {
+	case <-changed:
+	default:
+		t.Error("nobody was told")
+	}
+	if r, _ := x.Report(); r.Parts[0].Open != MaxServers || len(r.Parts[0].Servers) != maxReported || r.Parts[0].Overlooked != 5 {
+		t.Errorf("%d open, %d named, %d overlooked", r.Parts[0].Open, len(r.Parts[0].Servers), r.Parts[0].Overlooked)
+	}
+	if got := x.log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "level=WARN") || !strings.Contains(got, "part=oauth servers=1000") {
+		t.Errorf("%s", got)
+	}
+	other := x.client(t, "oidc")
+	for range 3 {
+		_ = get(t, other, down.URL, time.Minute)
+	}
+	if err := get(t, other, down.URL, time.Minute); !errors.Is(err, ErrOpen) {
+		t.Errorf("another part: %v", err)
 	}
 }
 

@@ -23,7 +23,7 @@ type Transport struct {
 
 // RoundTrip sends a request, see [http.RoundTripper].
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	x, err := t.outbound.begin(r.Context(), serverKey{t.part, authorityOf(r.URL)}, t.fault)
+	x, err := t.outbound.begin(r.Context(), t.part, authorityOf(r.URL), t.fault)
 	if err != nil {
 		if r.Body != nil {
 			_ = r.Body.Close() // as a RoundTripper has to

@@ -84,7 +84,7 @@ func (p *Process) reported(all []*pluginv1.OutboundReport) {
 func reportToProto(r breaker.Report) *pluginv1.OutboundReport {
 	out := &pluginv1.OutboundReport{Changes: r.Changes}
 	for _, p := range r.Parts[:min(len(r.Parts), maxParts)] {
-		x := &pluginv1.OutboundPart{Type: text(p.Part), Openings: p.Openings, Open: uint32(p.Open)}
+		x := &pluginv1.OutboundPart{Type: text(p.Part), Openings: p.Openings, Open: uint32(p.Open), Overlooked: p.Overlooked}
 		for _, s := range p.Servers {
 			x.Servers = append(x.Servers, &pluginv1.OutboundServer{
 				Authority: text(cut(s.Authority, maxAuthority)), SinceUnixMs: s.Since.UnixMilli(), Reason: text(s.Why),
@@ -102,7 +102,9 @@ func partsFromProto(all []*pluginv1.OutboundPart) []breaker.PartReport {
 		if !isName(x.GetType()) {
 			continue
 		}
-		p := breaker.PartReport{Part: x.GetType(), Openings: x.GetOpenings(), Open: int(min(x.GetOpen(), breaker.MaxServers))}
+		p := breaker.PartReport{
+			Part: x.GetType(), Openings: x.GetOpenings(), Open: int(min(x.GetOpen(), breaker.MaxServers)), Overlooked: x.GetOverlooked(),
+		}
 		for _, s := range x.GetServers()[:min(len(x.GetServers()), maxServers)] {
 			p.Servers = append(p.Servers, breaker.ServerReport{
 				Authority: text(cut(s.GetAuthority(), maxAuthority)), Since: timeFromProto(s.GetSinceUnixMs()), Why: text(cut(s.GetReason(), maxReason)),

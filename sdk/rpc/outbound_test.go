@@ -138,7 +138,7 @@ func TestForgedReports(t *testing.T) {
 	}
 	many := &pluginv1.OutboundReport{Changes: 5, Parts: []*pluginv1.OutboundPart{{Type: "not a\nname"}}}
 	for n := range 2 * maxParts {
-		x := &pluginv1.OutboundPart{Type: "t", Open: 1 << 30}
+		x := &pluginv1.OutboundPart{Type: "t", Open: 1 << 30, Overlooked: 3}
 		if n == 0 {
 			for range 2 * maxServers {
 				x.Servers = append(x.Servers, &pluginv1.OutboundServer{Authority: strings.Repeat("ä", maxAuthority), Reason: strings.Repeat("x", 2*maxReason)})
@@ -148,7 +148,7 @@ func TestForgedReports(t *testing.T) {
 	}
 	send(&pluginv1.OutboundReport{Changes: 9}, many)
 	got := w.next(t)
-	if len(got) != maxParts-1 || got[0].Open != breaker.MaxServers || len(got[0].Servers) != maxServers || len(got[0].Servers[0].Authority) > maxAuthority+4 || len(got[0].Servers[0].Why) > maxReason {
+	if len(got) != maxParts-1 || got[0].Open != breaker.MaxServers || got[0].Overlooked != 3 || len(got[0].Servers) != maxServers || len(got[0].Servers[0].Authority) > maxAuthority+4 || len(got[0].Servers[0].Why) > maxReason {
 		t.Errorf("%d parts, %d servers", len(got), len(got[0].Servers))
 	}
 	send(&pluginv1.OutboundReport{Changes: 4, Parts: []*pluginv1.OutboundPart{{Type: "older"}}})

@@ -75,6 +75,9 @@ func outboundRows(w io.Writer, p admin.Plugin) {
 		if more := o.Open - len(o.Servers); more > 0 {
 			fmt.Fprintf(w, "\n%s, %s leaves %d further servers alone\n", pluginName(p), o.Part, more)
 		}
+		if o.Overlooked > 0 {
+			fmt.Fprintf(w, "\n%s, %s has called servers %d times that it does not look after, since too many others fail\n", pluginName(p), o.Part, o.Overlooked)
+		}
 	}
 }
 

@@ -18,7 +18,7 @@ func TestPluginRows(t *testing.T) {
 		{Name: "failed", State: "failed", Since: at, Reason: long, ReasonTime: &at},
 		{Name: "own", For: "realm a", Version: "1.2.3", Digest: "0123456789abcdef", State: "ready", Since: at, PID: 42, Serves: true, Reason: "it ended", ReasonTime: &at,
 			ClosedTo: []string{"realm 1", "realm 2", "realm 3", "realm 4", "realm 5", "realm 6", "realm 7", "realm 8", "realm 9", "realm a", "realm b", "secret store s"},
-			Outbound: []admin.Outbound{{Part: "oidc", Openings: 4, Open: 3, Servers: []admin.LeftAlone{{Server: "https://idp.example.com:443", Since: at, Reason: "cannot be reached"}}}, {Part: "oauth", Openings: 1}}},
+			Outbound: []admin.Outbound{{Part: "oidc", Openings: 4, Open: 3, Servers: []admin.LeftAlone{{Server: "https://idp.example.com:443", Since: at, Reason: "cannot be reached"}}}, {Part: "oauth", Openings: 1, Overlooked: 7}}},
 	}
 	var out bytes.Buffer
 	w := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0) // as door.print has it
@@ -39,5 +39,6 @@ func TestPluginRows(t *testing.T) {
 	}
 	has(t, out.String(), "failed, last error, 1m0s ago: "+long, "own (realm a), last error, 1m0s ago: it ended",
 		"own (realm a) is not called for realm 1, realm 2, realm 3, realm 4, realm 5, realm 6, realm 7, realm 8, realm 9, realm a and 2 more: there was no answer in time",
-		"own (realm a), oidc leaves https://idp.example.com:443 alone for 1m0s: it cannot be reached", "own (realm a), oidc leaves 2 further servers alone")
+		"own (realm a), oidc leaves https://idp.example.com:443 alone for 1m0s: it cannot be reached", "own (realm a), oidc leaves 2 further servers alone",
+		"own (realm a), oauth has called servers 7 times that it does not look after")
 }

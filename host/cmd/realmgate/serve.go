@@ -309,7 +309,7 @@ func (r *rooms) pluginList() []admin.Plugin {
 			p.Implementations = append(p.Implementations, admin.Implementation{Kind: o.Kind.String(), Type: o.Type})
 		}
 		for _, o := range s.Outbound {
-			x := admin.Outbound{Part: o.Part, Openings: o.Openings, Open: o.Open}
+			x := admin.Outbound{Part: o.Part, Openings: o.Openings, Open: o.Open, Overlooked: o.Overlooked}
 			for _, l := range o.Servers {
 				x.Servers = append(x.Servers, admin.LeftAlone{Server: l.Authority, Since: l.Since, Reason: l.Why})
 			}

@@ -202,14 +202,16 @@ func (x *OutboundReport) GetParts() []*OutboundPart {
 // OutboundPart is about the servers that one part calls. A part that has never left one alone may be missing.
 type OutboundPart struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The type of the implementation.
+	// A name that the plugin gives, usually the type of the implementation.
 	Type string `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"`
 	// How often one of its servers began to be left alone, since the process began.
 	Openings uint64 `protobuf:"varint,2,opt,name=openings,proto3" json:"openings,omitempty"`
 	// How many are left alone now.
 	Open uint32 `protobuf:"varint,3,opt,name=open,proto3" json:"open,omitempty"`
 	// Which ones; at most 100, those that have been for the longest time.
-	Servers       []*OutboundServer `protobuf:"bytes,4,rep,name=servers,proto3" json:"servers,omitempty"`
+	Servers []*OutboundServer `protobuf:"bytes,4,rep,name=servers,proto3" json:"servers,omitempty"`
+	// How often one was called without being looked after, since too many others are left alone, since the process began.
+	Overlooked    uint64 `protobuf:"varint,5,opt,name=overlooked,proto3" json:"overlooked,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -272,10 +274,17 @@ func (x *OutboundPart) GetServers() []*OutboundServer {
 	return nil
 }
 
+func (x *OutboundPart) GetOverlooked() uint64 {
+	if x != nil {
+		return x.Overlooked
+	}
+	return 0
+}
+
 // OutboundServer is a server that is left alone.
 type OutboundServer struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// scheme://host:port.
+	// scheme://host:port, or a name, where the plugin does not know which server it is, e.g. "the default credential chain".
 	Authority string `protobuf:"bytes,1,opt,name=authority,proto3" json:"authority,omitempty"`
 	// Since when, in milliseconds since 1970.
 	SinceUnixMs int64 `protobuf:"varint,2,opt,name=since_unix_ms,json=sinceUnixMs,proto3" json:"since_unix_ms,omitempty"`
@@ -1156,12 +1165,15 @@ const file_realmgate_plugin_v1_session_proto_rawDesc = "" +
 	"\boutbound\x18\x03 \x03(\v2#.realmgate.plugin.v1.OutboundReportR\boutbound\"c\n" +
 	"\x0eOutboundReport\x12\x18\n" +
 	"\achanges\x18\x01 \x01(\x04R\achanges\x127\n" +
-	"\x05parts\x18\x02 \x03(\v2!.realmgate.plugin.v1.OutboundPartR\x05parts\"\x91\x01\n" +
+	"\x05parts\x18\x02 \x03(\v2!.realmgate.plugin.v1.OutboundPartR\x05parts\"\xb1\x01\n" +
 	"\fOutboundPart\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x1a\n" +
 	"\bopenings\x18\x02 \x01(\x04R\bopenings\x12\x12\n" +
 	"\x04open\x18\x03 \x01(\rR\x04open\x12=\n" +
-	"\aservers\x18\x04 \x03(\v2#.realmgate.plugin.v1.OutboundServerR\aservers\"j\n" +
+	"\aservers\x18\x04 \x03(\v2#.realmgate.plugin.v1.OutboundServerR\aservers\x12\x1e\n" +
+	"\n" +
+	"overlooked\x18\x05 \x01(\x04R\n" +
+	"overlooked\"j\n" +
 	"\x0eOutboundServer\x12\x1c\n" +
 	"\tauthority\x18\x01 \x01(\tR\tauthority\x12\"\n" +
 	"\rsince_unix_ms\x18\x02 \x01(\x03R\vsinceUnixMs\x12\x16\n" +
