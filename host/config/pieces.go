@@ -36,6 +36,10 @@ func (p *parser) pieces(content []byte) (map[string]any, bool) {
 			return nil, false
 		}
 		p.into(out, b, schema, p.root, "", first)
+		if len(*p.diags) > before {
+			*p.diags = (*p.diags)[:before]
+			return nil, false
+		}
 	}
 	return out, true
 }

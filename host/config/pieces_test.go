@@ -29,7 +29,9 @@ func TestPieces(t *testing.T) {
 	}{
 		"blocks":               {text: long("")},
 		"Windows":              {text: strings.ReplaceAll(long(""), "\n", "\r\n")},
-		"faults":               {text: long("realm \"x\" {\n  host = 1\n}\nrealm \"r0\" {}\nunknown \"y\" {}\n")},
+		"faults":               {text: long("realm \"x\" {\n  host = 1\n}\nrealm \"r0\" {}\nunknown \"y\" {}\n"), whole: true},
+		"one name twice":       {text: "log = 1\n" + long("log {}\n"), whole: true},
+		"a key for a block":    {text: "realm = 1\n" + long(""), whole: true},
 		"no line at its end":   {text: strings.TrimSuffix(long(""), "\n")},
 		"a short file":         {text: "realm \"a\" {}\n", whole: true},
 		"a text of many lines": {text: long("realm \"x\" {\n  issuer = <<EOT\n" + lines + "EOT\n}\n"), whole: true},

@@ -22,13 +22,20 @@ const maxKeyed = 32 << 10
 type Memory struct {
 	life  time.Duration
 	start time.Time
-	known *lru.Cache[key, time.Duration] // since start: until when
+	known *lru.Cache[key, good]
 	macs  sync.Pool
 }
 
 // key stands for a token and all that its verification depended on. Nobody who does not know the memory's secret can make two
 // tokens with one key.
 type key [sha256.Size]byte
+
+// good is what is known of a token whose signature is. Of each token there is one, whatever the epoch: a former epoch's would never
+// be asked for again, and take the room of others.
+type good struct {
+	epoch uint64
+	until time.Duration // since the memory's start
+}
 
 // state is what one key takes to be made, for use again.
 type state struct {
@@ -48,7 +55,7 @@ func New(s *Settings) (*Memory, error) {
 	if s.MaxAge == 0 {
 		return nil, nil
 	}
-	known, err := lru.New[key, time.Duration](s.Entries)
+	known, err := lru.New[key, good](s.Entries)
 	if err != nil {
 		return nil, err
 	}
@@ -75,9 +82,9 @@ func (m *Memory) Verify(ctx context.Context, t Token, check func() bool) bool {
 	if m == nil || epoch == 0 || len(t.Keys)+len(t.Text) > maxKeyed {
 		return check()
 	}
-	k, now := m.key(epoch, t), t.Now.Sub(m.start)
-	if until, ok := m.known.Get(k); ok {
-		if now >= until-m.life && now < until { // a clock that was put back proves nothing
+	k, now := m.key(t), t.Now.Sub(m.start)
+	if g, ok := m.known.Get(k); ok {
+		if g.epoch == epoch && now >= g.until-m.life && now < g.until { // a clock that was put back proves nothing
 			return true
 		}
 		m.known.Remove(k)
@@ -89,15 +96,15 @@ func (m *Memory) Verify(ctx context.Context, t Token, check func() bool) bool {
 	if !t.Expires.IsZero() {
 		until = min(until, t.Expires.Sub(m.start))
 	}
-	m.known.Add(k, until)
+	m.known.Add(k, good{epoch, until})
 	return true
 }
 
 // key makes the key of a token. Every part of varying length has its length before it, so that no two lists of parts make one
 // text.
-func (m *Memory) key(epoch uint64, t Token) key {
+func (m *Memory) key(t Token) key {
 	s := m.macs.Get().(*state)
-	b := binary.BigEndian.AppendUint64(s.text[:0], epoch)
+	b := s.text[:0]
 	for _, part := range []string{t.Realm, t.Keys, t.Text} {
 		b = binary.BigEndian.AppendUint32(b, uint32(len(part))) // at most maxKeyed, or a realm's name
 		b = append(b, part...)

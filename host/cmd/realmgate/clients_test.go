@@ -92,6 +92,7 @@ realm "other" {
 			req.Header.Set(prefix+"Uri", "forged")
 		}
 		req.Header.Set("X-Request-Id", "forged-request-id")
+		req.Header.Set("Traceparent", "00-f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0-f0f0f0f0f0f0f0f0-01")
 		return d.do(req)
 	}
 	if a := ask(d.rootToken("demo")); a.status != http.StatusOK || strings.Contains(a.text, "forged") || !strings.Contains(a.text, "Realmgate-Principal=root") || !strings.Contains(a.text, "Realmgate-Roles=service_admin") {
@@ -125,6 +126,9 @@ realm "other" {
 	}
 	if strings.Contains(d.log.String(), "forged-request-id") {
 		t.Error("a caller chose the id of its request")
+	}
+	if strings.Contains(d.log.String(), "f0f0f0f0f0f0f0f0") {
+		t.Error("a caller chose the trace of its request")
 	}
 }
 
