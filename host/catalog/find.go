@@ -70,9 +70,12 @@ func (p *supervised) status() Status {
 		s.PID, s.Calls, s.Stuck = p.live.child.PID(), p.live.Calls(), p.live.Stuck(stuckAfter)
 		s.Outbound = p.live.outbound.now()
 	}
+	if p.err != nil {
+		s.LastError, s.LastErrorAt = p.err.Error(), p.erred
+	}
 	if since, why := p.ails.now(); !since.IsZero() && s.State == StateReady {
 		s.State, s.Since = StateFailing, since
-		if p.err == nil {
+		if since.After(s.LastErrorAt) { // what is wrong now, and not what once was
 			s.LastError, s.LastErrorAt = why, since
 		}
 	}
@@ -80,9 +83,6 @@ func (p *supervised) status() Status {
 		s.State, s.Since = StateDraining, p.drains
 	}
 	s.For = p.src.owner
-	if p.err != nil {
-		s.LastError, s.LastErrorAt = p.err.Error(), p.erred
-	}
 	return s
 }
 

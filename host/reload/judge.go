@@ -37,7 +37,7 @@ type refusal struct{ config.Diagnostics }
 func (r refusal) Error() string {
 	var b strings.Builder
 	_ = r.Write(&b) // it takes everything
-	return b.String() + "With --allow-unavailable it is taken all the same."
+	return b.String() + "With --allow-unavailable the configuration is taken all the same, and what is at fault here is unavailable."
 }
 
 // Unwrap gives the diagnostics.
