@@ -92,7 +92,7 @@ func TestApart(t *testing.T) {
 	if fresh := w.Fresh(); !slices.Equal(fresh, []string{"acme"}) {
 		t.Error(fresh)
 	}
-	if err := w.Healthy(t.Context(), time.Millisecond); err != nil {
+	if err := w.Healthy(t.Context(), nil, time.Millisecond); err != nil {
 		t.Error(err)
 	}
 

@@ -124,7 +124,7 @@ func (s *Set) Broker(h Handle, realm string) *Broker {
 
 // Issue issues a token, see [sdk.TokenBroker].
 func (b *Broker) Issue(ctx context.Context, g sdk.Grant) (t sdk.Token, err error) {
-	err = b.call(ctx, func(ctx context.Context, x *process, id uint64) (err error) {
+	err = b.call(ctx, issues, func(ctx context.Context, x *process, id uint64) (err error) {
 		t, err = x.Issue(ctx, b.realm, id, g)
 		return err
 	})
@@ -133,21 +133,23 @@ func (b *Broker) Issue(ctx context.Context, g sdk.Grant) (t sdk.Token, err error
 
 // Keys gives the public keys, see [sdk.KeyPublisher].
 func (b *Broker) Keys(ctx context.Context) (jwks []byte, until time.Time, err error) {
-	err = b.call(ctx, func(ctx context.Context, x *process, id uint64) (err error) {
+	err = b.call(ctx, keys, func(ctx context.Context, x *process, id uint64) (err error) {
 		jwks, until, err = x.Keys(ctx, b.realm, id)
 		return err
 	})
 	return jwks, until, err
 }
 
-func (b *Broker) call(ctx context.Context, f func(context.Context, *process, uint64) error) error {
+func (b *Broker) call(ctx context.Context, m method, f func(context.Context, *process, uint64) error) error {
 	if b.inst == nil {
 		return errNoInstance
 	}
 	if !b.inst.in.serves(b.realm) {
 		return b.inst.foreign()
 	}
-	return b.ask(ctx, f)
+	c := b.caller
+	c.does = m
+	return c.ask(ctx, f)
 }
 
 // caller calls one instance.

@@ -79,7 +79,7 @@ func TestLegRefuses(t *testing.T) {
 			t.Errorf("a leg of %v", bad)
 		}
 	}
-	if err := w.Broker(Handle{}, "r1").call(t.Context(), nil); err == nil {
+	if err := w.Broker(Handle{}, "r1").call(t.Context(), issues, nil); err == nil {
 		t.Error("a broker without an instance")
 	}
 	if _, err := w.Resolver(Handle{}).Resolve(t.Context(), sdk.SecretRef{}); err == nil {

@@ -155,7 +155,7 @@ func TestUnwellIsNotTakenAgain(t *testing.T) {
 	w := newWorld(t, nil, s)
 	w.Activate()
 	w.kill(t)
-	if err := w.Healthy(t.Context(), 5*time.Second); err == nil || !strings.Contains(err.Error(), "did not stay well") {
+	if err := w.Healthy(t.Context(), nil, 5*time.Second); err == nil || !strings.Contains(err.Error(), "did not stay well") {
 		t.Fatalf("%v", err)
 	}
 	next := w.prepare(t, s)

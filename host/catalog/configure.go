@@ -45,14 +45,14 @@ type Diagnostic struct {
 
 // instance is a configured instance, or one that is being configured.
 type instance struct {
-	p     *supervised
-	id    uint64
-	group uint64   // the call of Configure that it came with
-	in    Instance // without Secrets
-	mark  fingerprint
-	bound atomic.Pointer[binding]
-	record
-	fault atomic.Pointer[string] // why it could not be configured
+	p       *supervised
+	id      uint64
+	group   uint64   // the call of Configure that it came with
+	in      Instance // without Secrets
+	mark    fingerprint
+	bound   atomic.Pointer[binding]
+	records records
+	fault   atomic.Pointer[string] // why it could not be configured
 
 	secrets atomic.Pointer[Secrets] // those of the set that prefers names
 

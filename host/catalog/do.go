@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/realmgate/realmgate/sdk/breaker"
 	"github.com/realmgate/realmgate/sdk/rpc"
 )
 
@@ -60,7 +61,7 @@ func (w *way) once(ctx context.Context, f attempt) (on made, err error) {
 	}
 	through, err := w.enter()
 	if err != nil {
-		pass.Leave(neither)
+		pass.Leave(breaker.Neither)
 		p.counts.end(OutcomeUnavailable)
 		return on, fmt.Errorf("plugin %s: %s%w: there was no answer in time too often, or the plugin ended instead: %w", p.src.Name, w.name, ErrUnavailable, err)
 	}

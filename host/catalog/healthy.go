@@ -3,15 +3,15 @@ package catalog
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 )
 
 // Healthy watches the plugins that the set is the first to have for as long as window, and says what is wrong with them: nil
-// if every process lived through it and answered, and callers are not worse off than with what serves until then: the breaker of
-// no plugin opened, and of no instance each call fails that one in its place did not fail before. An instance that could not be
+// if every process lived through it and answered, and callers are not worse off than with former, the set that was switched from:
+// the breaker of no plugin opened, and of no stage of a decision and no token broker each call of a method fails where that of one in its
+// place, of former, did what it was to do when it was asked last. former is nil if there is none. An instance that could not be
 // built when the window began was accepted as it is. What is wrong is a [*StartError] or, since ctx ends it early, the end of ctx.
-func (s *Set) Healthy(ctx context.Context, window time.Duration) error {
+func (s *Set) Healthy(ctx context.Context, former *Set, window time.Duration) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	end := time.Now().Add(window)
@@ -19,7 +19,9 @@ func (s *Set) Healthy(ctx context.Context, window time.Duration) error {
 	found := make(chan error, len(started))
 	for _, f := range started {
 		go func() {
-			err := f.healthy(ctx, end)
+			w := f.p.watched(s, former)
+			defer w.end()
+			err := w.healthy(ctx, f.x, end)
 			if err != nil && ctx.Err() == nil {
 				s.c.doubt(f.p)
 			}
@@ -55,11 +57,11 @@ func (c *Catalog) unproven(all []start) {
 	}
 }
 
-// healthy is Healthy for one plugin.
-func (f start) healthy(ctx context.Context, end time.Time) error {
-	p, x, o := f.p, f.x, f.p.c.opts
+// healthy is Healthy for one plugin, which has to prove itself with x.
+func (w *watch) healthy(ctx context.Context, x *process, end time.Time) error {
+	p, o := w.p, w.p.c.opts
 	for misses := 0; ; {
-		if err := f.called(ctx, min(time.Until(end), o.ProbeInterval)); err != nil {
+		if err := w.called(ctx, x, min(time.Until(end), o.ProbeInterval)); err != nil {
 			return err
 		}
 		if x.answers(ctx, o.DescribeTimeout) {
@@ -76,55 +78,6 @@ func (f start) healthy(ctx context.Context, end time.Time) error {
 			return nil
 		}
 	}
-}
-
-// called looks for a time at what becomes of the calls. It returns earlier if the process ends, which is no error of it.
-func (f start) called(ctx context.Context, d time.Duration) error {
-	over := time.NewTimer(d)
-	defer over.Stop()
-	for {
-		if f.p.ails.tripped.Load() {
-			return f.p.unwell("too many calls in a row did not reach it, or were not let go of")
-		}
-		select {
-		case <-over.C:
-			return nil
-		case <-f.x.child.Exited():
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		case i := <-f.p.ails.told:
-			if i != nil && f.p.c.worse(i) {
-				return f.p.unwell(fmt.Sprintf("every call of its %v fails, the last one with: %s", i.title(), *i.record.last.Load()))
-			}
-		}
-	}
-}
-
-// worse says whether each call of an instance fails, while there is one in its place whose calls do not: a provider that is down
-// is no reason to go back.
-func (c *Catalog) worse(i *instance) bool {
-	if i.record.worked.Load() || i.record.failed.Load() < enough {
-		return false
-	}
-	c.mu.RLock()
-	others := slices.Clone(c.plugins)
-	c.mu.RUnlock()
-	return slices.ContainsFunc(others, func(p *supervised) bool {
-		if p == i.p {
-			return false
-		}
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		return slices.ContainsFunc(p.instances, func(o *instance) bool { return o.replaced(i) && o.record.failed.Load() < enough })
-	})
-}
-
-// replaced says whether another instance does for a realm, a tenant, a store or a way to authenticate what i did.
-func (i *instance) replaced(by *instance) bool {
-	a, b := &i.in.Setup, &by.in.Setup
-	return i.in.Kind == by.in.Kind && a.Tenant == b.Tenant && a.Store == b.Store && a.AuthenticationType == b.AuthenticationType &&
-		(a.Realm == b.Realm || a.Realm == "" || b.Realm == "") // with per_realm there is one for each
 }
 
 // title names an instance and whose it is.

@@ -3,6 +3,8 @@ package catalog
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -38,7 +40,7 @@ func TestHealthy(t *testing.T) {
 			if tt.want == "" {
 				window = 200 * time.Millisecond
 			}
-			err := w.Healthy(t.Context(), window)
+			err := w.Healthy(t.Context(), nil, window)
 			if (err == nil) != (tt.want == "") || err != nil && !strings.HasPrefix(err.Error(), "plugin p: "+w.Plugins()[0].Path+": "+tt.want) {
 				t.Errorf("%v", err)
 			}
@@ -49,7 +51,7 @@ func TestHealthy(t *testing.T) {
 		w := newWorld(t, fast, source(t, "p", "good"))
 		w.kill(t)
 		w.ready(t)
-		if err := w.Healthy(t.Context(), time.Minute); err == nil || !strings.Contains(err.Error(), "signal: killed") {
+		if err := w.Healthy(t.Context(), nil, time.Minute); err == nil || !strings.Contains(err.Error(), "signal: killed") {
 			t.Errorf("%v", err)
 		}
 	})
@@ -58,7 +60,7 @@ func TestHealthy(t *testing.T) {
 		w := newWorld(t, fast, source(t, "p", "good"))
 		second := w.prepare(t, source(t, "p", "good"), source(t, "q", "other"))
 		w.kill(t)
-		if err := second.Healthy(t.Context(), 200*time.Millisecond); err != nil {
+		if err := second.Healthy(t.Context(), nil, 200*time.Millisecond); err != nil {
 			t.Errorf("a plugin that ran before: %v", err)
 		}
 	})
@@ -67,7 +69,7 @@ func TestHealthy(t *testing.T) {
 		w := newWorld(t, nil, source(t, "p", "good"))
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if err := w.Healthy(ctx, time.Hour); !errors.Is(err, context.Canceled) {
+		if err := w.Healthy(ctx, nil, time.Hour); !errors.Is(err, context.Canceled) {
 			t.Errorf("%v", err)
 		}
 	})
@@ -132,7 +134,7 @@ func TestHealthyAsCallersSeeIt(t *testing.T) {
 			if tt.want == "" {
 				window = 200 * time.Millisecond
 			}
-			err := next.Healthy(t.Context(), window)
+			err := next.Healthy(t.Context(), w.Set, window)
 			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.HasPrefix(err.Error(), "plugin p: "+s.Path+": started, but did not stay well: "+tt.want)) {
 				t.Errorf("%v, want %q", err, tt.want)
 			}
@@ -156,7 +158,7 @@ func TestHealthyWithoutPredecessor(t *testing.T) {
 	for range 2 * enough {
 		_ = within(t, l, time.Minute, "x")
 	}
-	if err := w.Healthy(t.Context(), 200*time.Millisecond); err != nil {
+	if err := w.Healthy(t.Context(), nil, 200*time.Millisecond); err != nil {
 		t.Error(err)
 	}
 }
@@ -169,7 +171,7 @@ func TestHealthyWithWhatIsNotBuilt(t *testing.T) {
 	if hs, ds := w.Configure(t.Context(), []Instance{early("")}); len(ds) != 1 || hs[0].IsZero() {
 		t.Fatal(hs, ds)
 	}
-	if err := w.Healthy(t.Context(), 200*time.Millisecond); err != nil {
+	if err := w.Healthy(t.Context(), nil, 200*time.Millisecond); err != nil {
 		t.Error(err)
 	}
 }
@@ -182,7 +184,7 @@ func TestHealthyIsProvenAnew(t *testing.T) {
 	w := newWorld(t, nil, all...)
 	w.Activate()
 	w.kill(t)
-	if err := w.Healthy(t.Context(), time.Minute); err == nil {
+	if err := w.Healthy(t.Context(), nil, time.Minute); err == nil {
 		t.Fatal("a plugin that was killed stayed well")
 	}
 	w.ready(t)
@@ -193,5 +195,127 @@ func TestHealthyIsProvenAnew(t *testing.T) {
 	}
 	if now := w.pids(); len(now) != 3 || !slices.Contains(now, pids[1]) {
 		t.Errorf("%v, then %v", pids, now)
+	}
+}
+
+// Calls of a set that was given up say nothing about the next one, which has the same process: neither those before it is watched
+// nor those meanwhile.
+func TestHealthyWithoutCallsOfOthers(t *testing.T) {
+	t.Parallel()
+	s := own(t, source(t, "p", "good"))
+	w := newWorld(t, nil, s)
+	given, was, bad := w.successor(t, s, "", "fail")
+	ask(t, was, time.Minute, "x")
+	given.c.unproven(given.starts())
+	next := w.prepare(t, s)
+	if got := next.Fresh(); !slices.Equal(got, []string{"p"}) {
+		t.Fatalf("watched: %v", got)
+	}
+	_, ds := next.Configure(t.Context(), []Instance{{Kind: sdk.KindPrincipalMapper, Type: "badge", Setup: sdk.Setup{Tenant: "t"}}})
+	if len(ds) > 0 {
+		t.Fatal(ds)
+	}
+	for range enough {
+		ask(t, bad, time.Minute, "x")
+	}
+	found := make(chan error, 1)
+	go func() { found <- next.Healthy(t.Context(), w.Set, time.Second) }()
+	p := given.starts()[0].p
+	waitFor(t, "it is watched", func() bool { return len(p.ails.watching()) > 0 })
+	for range enough {
+		ask(t, bad, time.Minute, "x")
+	}
+	if err := <-found; err != nil {
+		t.Error(err)
+	}
+}
+
+// Only one that did what it was to do when it was asked last shows that the one in its place could.
+func TestHealthyBesideWhatNeverWorked(t *testing.T) {
+	t.Parallel()
+	for name, before := range map[string]struct {
+		do     string
+		tokens []string
+	}{
+		"never asked":  {"", nil},
+		"failed twice": {"fail", []string{"x", "x"}},
+		"fails by now": {"fail or deny", []string{"yes", "x"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := own(t, source(t, "p", "good"))
+			w := newWorld(t, nil, s)
+			next, was, is := w.successor(t, s, before.do, "fail")
+			for _, token := range before.tokens {
+				ask(t, was, time.Minute, token)
+			}
+			for range enough {
+				ask(t, is, time.Minute, "x")
+			}
+			if err := next.Healthy(t.Context(), w.Set, 200*time.Millisecond); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// A broker that publishes keys, which anybody can ask for, and cannot sign is no better for it; one that is asked too much may be.
+func TestHealthyBroker(t *testing.T) {
+	t.Parallel()
+	for do, want := range map[string]string{"": "", "busy": "", "fail": "every call of its token-broker(badge) of realm r1 (issue) fails, the last one with: this build signs nothing"} {
+		t.Run(do, func(t *testing.T) {
+			t.Parallel()
+			of := func(set *Set, do string) *Broker {
+				hs, ds := set.Configure(t.Context(), []Instance{{Kind: sdk.KindTokenBroker, Type: "badge", Settings: []byte(`{"do":"` + do + `"}`), Setup: sdk.Setup{Realm: "r1", Issuer: "i", Audience: []string{"a"}}}})
+				if len(ds) > 0 {
+					t.Fatal(ds)
+				}
+				return set.Broker(hs[0], "r1")
+			}
+			s := own(t, source(t, "p", "good"))
+			w := newWorld(t, nil, s)
+			was := of(w.Set, "")
+			if _, err := was.Issue(t.Context(), sdk.Grant{ClientID: "c"}); err != nil {
+				t.Fatal(err)
+			}
+			replace(t, s.Path, s.Path, []byte("changed"))
+			next := w.prepare(t, s)
+			next.Activate()
+			is := of(next, do)
+			for range enough {
+				if _, _, err := is.Keys(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := is.Issue(t.Context(), sdk.Grant{ClientID: "c"}); (err == nil) != (do == "") {
+					t.Fatal(err)
+				}
+			}
+			err := next.Healthy(t.Context(), w.Set, 200*time.Millisecond)
+			if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+				t.Errorf("%v, want %q", err, want)
+			}
+		})
+	}
+}
+
+// There is no way back to a plugin that has no process.
+func TestHealthyBesideWhatIsGone(t *testing.T) {
+	t.Parallel()
+	s := own(t, source(t, "p", "gated")) // nothing starts while there is a mark
+	s.Env["MARK"] = filepath.Join(t.TempDir(), "mark")
+	w := newWorld(t, nil, s)
+	next, was, is := w.successor(t, s, "", "fail")
+	ask(t, was, time.Minute, "x")
+	for range enough {
+		ask(t, is, time.Minute, "x")
+	}
+	if err := os.WriteFile(s.Env["MARK"], nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.kill(t)
+	gone := w.plugins[0]
+	waitFor(t, "it is gone", func() bool { _, err := gone.all()[0].at(); return err != nil })
+	if err := next.Healthy(t.Context(), w.Set, 200*time.Millisecond); err != nil {
+		t.Error(err)
 	}
 }

@@ -196,6 +196,12 @@ func (p *part) Issue(_ context.Context, g sdk.Grant) (sdk.Token, error) {
 	if g.ClientID == "falls" {
 		fall("exit always")
 	}
+	if p.Do == "fail" {
+		return sdk.Token{}, errors.New("this build signs nothing")
+	}
+	if p.Do == "busy" {
+		return sdk.Token{}, fmt.Errorf("signing: %w", sdk.ErrBusy)
+	}
 	return sdk.Token{Value: "for " + g.ClientID + " of " + p.setup.Realm, Type: "Bearer"}, nil
 }
 

@@ -1,8 +1,9 @@
 package catalog
 
 import (
+	"maps"
+	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/realmgate/realmgate/sdk/breaker"
@@ -32,8 +33,14 @@ type ails struct {
 	open  bool // its breaker
 	mute  bool // the last probe was not answered
 
-	tripped atomic.Bool    // the breaker was open once
-	told    chan *instance // whose calls fail; nil: tripped. For who watches the plugin
+	watches map[*watch]struct{} // that have not ended
+}
+
+// watching gives the watches that have not ended.
+func (a *ails) watching() []*watch {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Collect(maps.Keys(a.watches))
 }
 
 // now gives since when something is wrong, and what; the zero time if nothing is.
@@ -70,8 +77,7 @@ func (a *ails) change(of *bool, to bool) (changed bool) {
 func (p *supervised) opened(open bool) {
 	p.ails.change(&p.ails.open, open)
 	if open {
-		p.ails.tripped.Store(true)
-		p.ailing(nil)
+		p.trips()
 		p.log.Error("plugin fails again and again: its calls are answered unavailable, but for one that is tried now and then")
 	} else {
 		p.log.Info("plugin can be called again")

@@ -81,7 +81,7 @@ func (c *Catalog) newSupervised(s Source) *supervised {
 	p.pin.Store(s.Pin)
 	p.ctx, p.cancel = context.WithCancel(c.ctx)
 	p.counts, p.since, p.woken = c.countsOf(s.Name), time.Now(), make(chan struct{})
-	p.ails.told = make(chan *instance, 16)
+	p.ails.watches = map[*watch]struct{}{}
 	p.breaker = breaker.New(breaker.Config{Moved: p.opened})
 	p.rush = sync.OnceFunc(func() { close(p.hurry) })
 	return p
@@ -165,11 +165,11 @@ func (p *supervised) first() *process {
 		} else {
 			p.unload() // it may be another one next time
 			p.set(StateFailed, err)
-			if text := err.Error(); text != last { // the same again and again tells nothing
-				if last = text; over == nil { // who asked is told
-					p.log.Error("plugin did not start", "error", err)
-				}
+			text := err.Error()
+			if text != last && over == nil { // the same again and again tells nothing, and who asked is told
+				p.log.Error("plugin did not start", "error", err)
 			}
+			last = text
 		}
 		if over != nil {
 			close(over)

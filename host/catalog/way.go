@@ -19,7 +19,22 @@ type way struct {
 	gate   *breaker.Breaker
 	of     string // whose it is: realm NAME or secret store NAME
 	judged bool   // calls that fail speak against the instances, and not only against what was asked of them
+	does   method // that its calls are of
 }
+
+// method is one of those of an instance whose calls are judged, each by itself: a broker that publishes keys may not be able to
+// sign, and anybody can ask for the keys.
+type method uint8
+
+const (
+	steps  method = iota // the stage of a decision
+	issues               // of a token broker
+	keys                 // likewise
+	methods
+)
+
+// methodNames are for messages.
+var methodNames = [methods]string{"", " (issue)", " (keys)"}
 
 // newWay gives the way to instances of one plugin.
 func newWay(all ...*instance) way {
@@ -29,9 +44,6 @@ func newWay(all ...*instance) way {
 	}
 	return w
 }
-
-// neither says nothing about what was called.
-const neither = breaker.Neither
 
 // guard gives the way of a realm, or of a secret store, a gate, which is known to the plugin while it is open and the set is.
 func (w *way) guard(s *Set, kind, name string) {
@@ -113,7 +125,10 @@ func (w *way) enter() (breaker.Pass, error) {
 	return w.gate.Enter()
 }
 
-// record is how the calls of an instance went since it was made.
+// records are those of an instance, by method.
+type records [methods]record
+
+// record is how the calls of a method went since the instance was made.
 type record struct {
 	worked atomic.Bool  // one did what it was to do
 	failed atomic.Int64 // so many in a row did not, and that was not the caller's fault
@@ -139,27 +154,21 @@ func (w *way) tally(o Outcome, done int, err error) {
 	switch o {
 	case OutcomeDone:
 		done = len(w.all)
-	case OutcomeFailed:
+	case OutcomeFailed, OutcomeDeadline, OutcomeLost: // the first that was not done: those behind it may not have been asked
 		failed = w.all[done:min(done+1, len(w.all))]
-	case OutcomeDeadline, OutcomeLost: // nobody knows where
-		failed = w.all[done:]
 	}
 	for _, i := range w.all[:done] {
-		i.record.well()
+		i.records[w.does].well()
 	}
+	if len(failed) == 0 {
+		return
+	}
+	text := w.p.c.clean(err).Error()
 	for _, i := range failed {
-		text := w.p.c.clean(err).Error()
-		i.record.last.Store(&text)
-		if i.record.failed.Add(1)%enough == 0 {
+		r := &i.records[w.does]
+		r.last.Store(&text)
+		if r.failed.Add(1)%enough == 0 {
 			i.p.ailing(i)
 		}
-	}
-}
-
-// ailing tells whoever watches the plugin about an instance whose calls fail; nil: about its breaker.
-func (p *supervised) ailing(i *instance) {
-	select {
-	case p.ails.told <- i:
-	default: // there is enough to look at
 	}
 }

@@ -195,7 +195,7 @@ func (r *Reloader) switchTo(ctx context.Context, j *job, next Serving, change st
 	if fresh := next.Set.Fresh(); len(fresh) > 0 && window > 0 {
 		r.deps.Logger.Info("the new configuration serves; plugins that were started for it are watched", "plugins", strings.Join(fresh, ","), "for", window)
 		j.watch(Watched{Plugins: fresh, For: window})
-		err := next.Set.Healthy(ctx, window)
+		err := next.Set.Healthy(ctx, old.Set, window)
 		if ctx.Err() != nil { // both end with the daemon
 			r.moveTo(next)
 			return ErrUnwatched
