@@ -10,8 +10,9 @@ import (
 )
 
 // Do calls f, which asks a server by other means than a [Transport], for a part. server names it as the host's operator is to see it.
-// Where the server is left alone, f is not called and the error is ErrOpen. Each error of f is the server's fault, unless the context
-// ended for another reason than that it took too long. f has to end with its context.
+// Where the server is left alone, f is not called and the error wraps ErrOpen; otherwise it is that of f. Each error of f is the
+// server's fault, but after the context was cancelled, or where its deadline has passed and was less than 500 ms away when Do was
+// called; a panic of f is not. f has to end with its context: as long as it has not, nobody else may try a server that is left alone.
 func (o *Outbound) Do(ctx context.Context, part, server string, f func(context.Context) error) error {
 	x, err := o.begin(ctx, part, server, func(error) bool { return true })
 	if err != nil {
@@ -33,13 +34,17 @@ type exchange struct {
 	fault    func(error) bool
 	pass     Pass
 	ctx      context.Context
-	start    time.Time
+	hurried  bool // a deadline is too near for the server to be expected to keep it
 	once     sync.Once
 }
 
 // begin gives the right to ask a server, or ErrOpen.
 func (o *Outbound) begin(ctx context.Context, part, authority string, fault func(error) bool) (*exchange, error) {
-	x := &exchange{outbound: o, server: o.of(part, authority), fault: fault, ctx: ctx, start: time.Now()}
+	x := &exchange{outbound: o, server: o.of(part, authority), fault: fault, ctx: ctx}
+	if deadline, ok := ctx.Deadline(); ok {
+		x.hurried = time.Until(deadline) < o.fair
+	}
+	o.tell()
 	if x.server == nil {
 		return x, nil
 	}
@@ -53,7 +58,10 @@ func (o *Outbound) begin(ctx context.Context, part, authority string, fault func
 // end says what came of it; what is said first counts. A nil exchange has been handed on.
 func (x *exchange) end(r Result) {
 	if x != nil {
-		x.once.Do(func() { x.pass.Leave(r) })
+		x.once.Do(func() {
+			x.pass.Leave(r)
+			x.outbound.tell()
+		})
 	}
 }
 
@@ -64,6 +72,7 @@ func (x *exchange) bad(why string) {
 			x.outbound.failed(x.server, why)
 		}
 		x.pass.Leave(Bad)
+		x.outbound.tell()
 	})
 }
 
@@ -71,9 +80,8 @@ func (x *exchange) bad(why string) {
 func (x *exchange) fail(err error) {
 	deadline, bounded := x.ctx.Deadline()
 	late := bounded && !time.Now().Before(deadline) // also where a client's time-out came before its context's
-	hurried := late && time.Since(x.start) < x.outbound.fair
 	switch {
-	case errors.Is(x.ctx.Err(), context.Canceled) || hurried || !x.fault(err):
+	case errors.Is(x.ctx.Err(), context.Canceled) || late && x.hurried || !x.fault(err):
 		x.end(Neither)
 	case late:
 		x.bad(reason(context.DeadlineExceeded))

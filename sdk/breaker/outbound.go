@@ -36,6 +36,8 @@ type Outbound struct {
 	changes uint64
 	changed chan struct{} // closed, and made anew, with each change
 	sweeper *time.Timer   // nil while no server is known
+	untold  []func()      // lines of the log
+	telling bool          // somebody writes them
 }
 
 // part is what is known of the servers that one calls. The lock of Outbound guards it.
@@ -155,7 +157,10 @@ func (p *part) room() bool {
 func (o *Outbound) overlook(p *part) {
 	if p.overlooked++; !p.full {
 		p.full = true
-		o.log.Warn("so many servers fail that further ones are called without a breaker", "part", p.name, "servers", len(p.servers))
+		about := []any{"part", p.name, "servers", len(p.servers)}
+		o.untold = append(o.untold, func() {
+			o.log.Warn("so many servers fail that further ones are called without a breaker", about...)
+		})
 	}
 	o.change()
 }
@@ -185,12 +190,36 @@ func (o *Outbound) moved(s *server, open bool) {
 	about := []any{"part", s.part.name, "server", s.authority}
 	if open {
 		s.part.opened++
-		o.log.Warn("a server fails again and again and is left alone, but for one request that is tried now and then", append(about, "why", s.why)...)
+		about = append(about, "why", s.why)
+		o.untold = append(o.untold, func() {
+			o.log.Warn("a server fails again and again and is left alone, but for one request that is tried now and then", about...)
+		})
 	} else {
-		o.log.Info("a server is well again", append(about, "after", now.Sub(s.since).Round(time.Millisecond))...)
+		about = append(about, "after", now.Sub(s.since).Round(time.Millisecond))
+		o.untold = append(o.untold, func() { o.log.Info("a server is well again", about...) })
 	}
 	s.open, s.since = open, now
 	o.change()
+}
+
+// tell writes what is to be logged, in order, and without a lock: who reads a log may be slow, and keeps one caller waiting at most.
+func (o *Outbound) tell() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.telling {
+		return
+	}
+	o.telling = true
+	for len(o.untold) > 0 {
+		lines := o.untold
+		o.untold = nil
+		o.mu.Unlock()
+		for _, line := range lines {
+			line()
+		}
+		o.mu.Lock()
+	}
+	o.telling = false
 }
 
 // change has those look again who wait for a change. o.mu is held.

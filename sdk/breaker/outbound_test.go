@@ -126,6 +126,39 @@ func TestOutboundTells(t *testing.T) {
 	}
 }
 
+// prying is a log whose reader asks about everything before it goes on.
+type prying struct {
+	slog.Handler
+	look func()
+}
+
+func (p prying) Handle(ctx context.Context, r slog.Record) error {
+	p.look()
+	return p.Handler.Handle(ctx, r)
+}
+
+// TestNoLockWhileLogging: a log that is slow keeps nobody from calling servers.
+func TestNoLockWhileLogging(t *testing.T) {
+	x := newRig(t)
+	s := newFlaky(t)
+	c := x.client(t, "oidc")
+	looks := 0
+	x.Outbound.log = slog.New(prying{slog.NewTextHandler(&x.log, nil), func() {
+		looks++
+		_, _ = x.Report()
+		_ = x.of("oidc", s.URL).Open()
+	}})
+	s.status.Store(503)
+	for range 3 {
+		_ = get(t, c, s.URL, time.Minute)
+	}
+	s.status.Store(200)
+	x.pass(time.Minute)
+	if err := get(t, c, s.URL, time.Minute); err != nil || looks != 2 {
+		t.Errorf("%v, %d lines", err, looks)
+	}
+}
+
 // TestOutboundRests: no server is left alone for longer than 5 seconds without a try, unless it is said otherwise.
 func TestOutboundRests(t *testing.T) {
 	x := newRig(t)
@@ -213,6 +246,7 @@ func TestServersThatAreOverlooked(t *testing.T) {
 			try(t, x.of("oauth", strconv.Itoa(n)).Breaker, Bad)
 		}
 	}
+	x.tell()
 	x.log.Reset()
 	_, changed := x.Report()
 	down := newFlaky(t)

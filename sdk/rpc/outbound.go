@@ -31,7 +31,7 @@ const (
 
 // report tells the host of the servers that are left alone, until the session ends.
 func (s *pluginSession) report() {
-	if !s.plugin.reports.Load() {
+	if !s.plugin.wantsReports.Load() {
 		return
 	}
 	for {
@@ -39,21 +39,17 @@ func (s *pluginSession) report() {
 		if r.Changes > 0 && s.out.put(s.ctx, fieldOutbound, reportToProto(r)) != nil {
 			return
 		}
-		for _, c := range []<-chan struct{}{changed, tick(reportPause)} {
-			select {
-			case <-c:
-			case <-s.ctx.Done():
-				return
-			}
+		select {
+		case <-changed:
+		case <-s.ctx.Done():
+			return
+		}
+		select {
+		case <-time.After(reportPause):
+		case <-s.ctx.Done():
+			return
 		}
 	}
-}
-
-// tick gives a channel that is closed after d.
-func tick(d time.Duration) <-chan struct{} {
-	c := make(chan struct{})
-	time.AfterFunc(d, func() { close(c) })
-	return c
 }
 
 // reports takes reports of a process in, whichever sessions they come from.

@@ -111,7 +111,7 @@ func TestOutbound(t *testing.T) {
 func TestOutboundIsWanted(t *testing.T) {
 	t.Parallel()
 	pl, p := startPlugin(t, &Server{Implementations: (&fake{}).offers()}, &fakeHost{})
-	if pl.reports.Load() {
+	if pl.wantsReports.Load() {
 		t.Error("the plugin would send what the host does not know")
 	}
 	if f := p.features(); len(f) != 1 {

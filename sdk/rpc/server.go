@@ -96,7 +96,7 @@ type plugin struct {
 	knownKeys       *lru.Cache[knownAccessKey, sdk.AccessKey]
 	accessKeys      atomic.Bool // whether the host answers look-ups of access keys
 	outbound        *breaker.Outbound
-	reports         atomic.Bool // whether the host takes reports of it
+	wantsReports    atomic.Bool // whether the host takes reports of it
 	session         atomic.Pointer[pluginSession]
 	arrivals        arrivals // of sessions
 }
@@ -104,7 +104,7 @@ type plugin struct {
 // Describe is the contract's Plugin.Describe.
 func (p *plugin) Describe(_ context.Context, r *pluginv1.DescribeRequest) (*pluginv1.DescribeResponse, error) {
 	p.accessKeys.Store(slices.Contains(r.GetHostFeatures(), featureAccessKeys))
-	p.reports.Store(slices.Contains(r.GetHostFeatures(), featureOutbound))
+	p.wantsReports.Store(slices.Contains(r.GetHostFeatures(), featureOutbound))
 	return &pluginv1.DescribeResponse{Manifest: p.manifest}, nil
 }
 

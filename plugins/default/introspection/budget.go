@@ -55,6 +55,9 @@ func (b *budget) admit(now time.Time, peer netip.Prefix, known bool) error {
 	return nil
 }
 
+// giveBack puts a request back that was admitted and then not sent.
+func (b *budget) giveBack(now time.Time) { b.all.ReserveN(now, -1) }
+
 // refuse counts a token that turned out not to be good. Many may have been under way: the debt is paid off first.
 func (b *budget) refuse(now time.Time, peer netip.Prefix) {
 	b.refused.ReserveN(now, 1)

@@ -98,8 +98,10 @@ func (e *endpoint) introspect(ctx context.Context, now func() time.Time, q quest
 	err = fmt.Errorf("introspection: %w", err)
 	switch {
 	case errors.Is(err, errThisToken): // the endpoint is well: it does not like this one, and goes on with others
+		result = breaker.Good
 		e.refuse(now(), q)
 	case errors.Is(err, breaker.ErrOpen): // nothing was tried
+		e.budget.giveBack(now())
 	default:
 		result = breaker.Bad
 		e.note(err)

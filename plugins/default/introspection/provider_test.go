@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/realmgate/realmgate/sdk"
+	"github.com/realmgate/realmgate/sdk/breaker"
 )
 
 const (
@@ -475,6 +476,48 @@ func TestBackoff(t *testing.T) {
 	}
 	f.answers(active(nil))
 	x.want(t, "another", "")
+}
+
+// An answer about one token shows that the endpoint is well, also to the one who tries whether it is.
+func TestBadTokenEndsARest(t *testing.T) {
+	t.Parallel()
+	f := newFake(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
+	x := newTenant(t, f.URL, nil)
+	for i := range patience {
+		x.want(t, fmt.Sprint("token", i), "unavailable")
+	}
+	f.answers(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadRequest) })
+	x.advance(lastBackoff)
+	x.want(t, "bad", "unavailable")
+	if x.endpoint.rest.Open() {
+		t.Error("the endpoint is left alone although it answers")
+	}
+}
+
+// What was not sent, since the server is left alone, is not counted.
+func TestLeftAloneCostsNothing(t *testing.T) {
+	t.Parallel()
+	at := time.Unix(1_800_000_000, 0)
+	o := breaker.NewOutbound(breaker.Config{Failures: 1, Now: func() time.Time { return at }}, nil)
+	f := newFake(t, active(nil))
+	f.answers(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
+	e := newEndpoint(Settings{Endpoint: f.URL, ClientID: clientID, RequestsPerSecond: 8}, nil, o, func() time.Time { return at })
+	defer e.close()
+	ask := func() error {
+		_, err := e.introspect(t.Context(), func() time.Time { return at }, question{token: "x", known: true}, sdk.NewSecret([]byte(password)))
+		return err
+	}
+	if ask() == nil {
+		t.Fatal("an endpoint that is down answers")
+	}
+	for range 100 {
+		if err := ask(); !errors.Is(err, breaker.ErrOpen) {
+			t.Fatalf("%v", err)
+		}
+	}
+	if n := e.budget.all.TokensAt(at); n != 15 {
+		t.Errorf("%v requests may be sent, of 16 of which one was", n)
+	}
 }
 
 func TestRate(t *testing.T) {

@@ -51,8 +51,9 @@ type source struct {
 
 // flight is a refresh that is under way.
 type flight struct {
-	done chan struct{}
-	err  error // once done is closed
+	done    chan struct{}
+	unknown bool  // it was begun for a key id that is not known, and is to be paid for if the provider is asked
+	err     error // once done is closed
 }
 
 func newSource(f *fetcher, interval, maxStale time.Duration) *source {
@@ -109,7 +110,7 @@ func (s *source) knowing(ctx context.Context, kid string) (*keySet, error) {
 	s.mu.Lock()
 	f, failed := s.flight, s.failed
 	if f == nil {
-		if !s.bucket.AllowN(s.now(), 1) {
+		if s.bucket.TokensAt(s.now()) < 1 {
 			s.mu.Unlock()
 			return nil, cmp.Or(failed, errNotAsked)
 		}
@@ -117,6 +118,7 @@ func (s *source) knowing(ctx context.Context, kid string) (*keySet, error) {
 			s.mu.Unlock()
 			return nil, err
 		}
+		f.unknown = true
 	}
 	s.mu.Unlock()
 	if set, err = s.wait(ctx, f); err != nil || set.has(kid) {
@@ -170,16 +172,20 @@ func (s *source) fly(f *flight, pass breaker.Pass) {
 	})
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	alone := errors.Is(err, breaker.ErrOpen) // nothing was tried: what is known of the provider stays, and nothing is to be paid
+	if f.unknown && !alone {
+		s.bucket.AllowN(s.now(), 1)
+	}
 	if err != nil {
-		s.failed = fmt.Errorf("the keys of %s cannot be had: %w", s.fetch.issuer, err)
-		s.located = time.Time{}
-		f.err = s.failed
-		if errors.Is(err, breaker.ErrOpen) { // nothing was tried
-			pass.Leave(breaker.Neither)
-		} else {
-			pass.Leave(breaker.Bad)
-		}
-	} else {
+		f.err = fmt.Errorf("the keys of %s cannot be had: %w", s.fetch.issuer, err)
+	}
+	switch {
+	case alone:
+		pass.Leave(breaker.Neither)
+	case err != nil:
+		s.failed, s.located = f.err, time.Time{}
+		pass.Leave(breaker.Bad)
+	default:
 		pass.Leave(breaker.Good)
 		if s.set != nil && !s.set.same(set) {
 			s.unknown.forget()
@@ -200,6 +206,9 @@ func (s *source) fetchKeys(ctx context.Context) (*keySet, error) {
 		if at, err = s.fetch.locate(ctx); err != nil {
 			return nil, err
 		}
+		s.mu.Lock() // at once: where the server of the keys is left alone, that of the metadata is not asked each time
+		s.jwksURI, s.located = at, now
+		s.mu.Unlock()
 	}
 	raw, err := s.fetch.get(ctx, at, maxJWKS)
 	if err != nil {
@@ -208,11 +217,6 @@ func (s *source) fetchKeys(ctx context.Context) (*keySet, error) {
 	set, err := parseKeySet(raw, now)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", at, err)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.jwksURI = at; !fresh {
-		s.located = now
 	}
 	return set, nil
 }

@@ -95,6 +95,9 @@ func (f *Failure) Answered() bool {
 	return f.own && !f.refused && f.Status != http.StatusPreconditionFailed
 }
 
+// Alone says whether the server, of several the last one, was not asked, since it failed again and again.
+func (f *Failure) Alone() bool { return f.alone }
+
 // TokenInvalid says whether the server says that the token is none. Not every server has these words: one that only denies may
 // mean it too.
 func (f *Failure) TokenInvalid() bool {

@@ -91,6 +91,9 @@ func (s *Session) enter(ctx context.Context, attempts uint64) (held, error) {
 	if err == nil {
 		err = s.refuse(g)
 	}
+	if f := client.As(err); f != nil && f.Alone() { // no login was made, and none has failed
+		return held{}, &Error{err.Error()}
+	}
 	if err != nil {
 		return held{}, s.failed(ctx, made, err)
 	}

@@ -87,6 +87,12 @@ const (
 // open gives a session of its own; by default the AppRole r without a secret id.
 func (f *fake) open(t *testing.T, settings map[string]any) *Session {
 	t.Helper()
+	return f.openIn(t.Context(), t, settings)
+}
+
+// openIn is given the context of the constructor.
+func (f *fake) openIn(ctx context.Context, t *testing.T, settings map[string]any) *Session {
+	t.Helper()
 	all := map[string]any{"address": f.URL, "max_retries": 0}
 	if settings == nil {
 		settings = map[string]any{"approle": map[string]any{"role_id": "r"}}
@@ -100,7 +106,7 @@ func (f *fake) open(t *testing.T, settings map[string]any) *Session {
 	if err := sdk.Decode(raw, &s); err != nil {
 		t.Fatal(err)
 	}
-	l, err := new(Pool).Open(t.Context(), s.Server, s.Choice)
+	l, err := new(Pool).Open(ctx, s.Server, s.Choice)
 	if err != nil {
 		t.Fatal(err)
 	}

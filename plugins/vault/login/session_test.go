@@ -16,6 +16,7 @@ import (
 	"github.com/realmgate/realmgate/plugins/vault/client"
 	"github.com/realmgate/realmgate/plugins/vault/flight"
 	"github.com/realmgate/realmgate/sdk"
+	"github.com/realmgate/realmgate/sdk/breaker"
 )
 
 // secrets is the daemon's side in a call: it says when it is asked, answers when it may, and nobody whose call is over.
@@ -82,12 +83,40 @@ func TestFailedLoginRests(t *testing.T) {
 	}
 }
 
+// A login that was not made, since the server is left alone, is none that failed: the next one is made as soon as the server is asked again.
+func TestLeftAloneIsNoFailedLogin(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	at := time.Unix(1_800_000_000, 0)
+	o := breaker.NewOutbound(breaker.Config{Failures: 1, Now: func() time.Time { return at }}, nil)
+	s := f.openIn(breaker.WithOutbound(t.Context(), o), t, nil)
+	f.on("kv/x", says(503, "Vault is sealed"))
+	if ask1(t.Context(), s) == nil {
+		t.Fatal("a server that is sealed answers")
+	}
+	s.change(func() { s.current = nil })
+	for range 3 {
+		if err := ask1(t.Context(), s); err == nil || !strings.HasSuffix(err.Error(), "left alone for a while") {
+			t.Fatal(err)
+		}
+	}
+	s.change(func() {
+		if s.trouble.fault != nil || s.trouble.times != 0 {
+			t.Errorf("%+v", s.trouble)
+		}
+	})
+	f.on("kv/x", nil)
+	at = at.Add(5 * time.Second)
+	must(t, s)
+}
+
 func TestRestsGrow(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	for status, longest := range map[int]time.Duration{503: longestRest, 429: longestRest, 400: refusedRest, 403: refusedRest} {
 		f.on(roleLogin, says(status, "x"))
-		s := f.open(t, nil)
+		patient := breaker.NewOutbound(breaker.Config{Failures: 100}, nil) // it is about the rests of logins that are made
+		s := f.openIn(breaker.WithOutbound(t.Context(), patient), t, nil)
 		var rests []time.Duration
 		for range 12 {
 			began := time.Now()
