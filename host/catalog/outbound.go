@@ -30,7 +30,7 @@ func (h *hostCalls) Outbound(parts []breaker.PartReport) {
 	for _, p := range parts {
 		for i := range p.Servers { // a plugin's words, which a terminal is shown
 			s := &p.Servers[i]
-			s.Authority, s.Why = child.Printable(s.Authority, 300), child.Printable(h.p.c.safe(s.Why), 100)
+			s.Authority, s.Why = child.Printable(h.p.c.safe(s.Authority), 300), child.Printable(h.p.c.safe(s.Why), 100)
 		}
 	}
 	h.outbound.mu.Lock()

@@ -16,7 +16,7 @@ func TestOutboundIsCounted(t *testing.T) {
 	p := w.plugins[0]
 	say := func(h *hostCalls, part string, openings uint64, open int) {
 		h.Outbound([]breaker.PartReport{{Part: part, Openings: openings, Open: open, Servers: []breaker.ServerReport{
-			{Authority: "https://\x1b[31midp:443", Why: "answers\n503, client_secret=hunter2"},
+			{Authority: "https://\x1b[31midp:443?client_secret=hunter2", Why: "answers\n503, client_secret=hunter2"},
 		}}})
 	}
 	one, next := &hostCalls{p: p, outbound: &p.live.outbound}, &hostCalls{p: p, outbound: &outbound{}}

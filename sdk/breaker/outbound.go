@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 )
@@ -97,7 +98,15 @@ func (o *Outbound) Transport(part string, base http.RoundTripper, fault func(err
 	if fault == nil {
 		fault = func(error) bool { return true }
 	}
-	return &Transport{outbound: o, part: part, base: base, fault: fault}
+	return &Transport{outbound: o, part: part, base: base, fault: fault, name: authorityOf}
+}
+
+// TransportByPath is Transport for a part whose URLs its callers choose: each path of an authority is a server of its own, since who
+// names a path that is not there must not close the way to another one.
+func (o *Outbound) TransportByPath(part string, base http.RoundTripper, fault func(error) bool) *Transport {
+	t := o.Transport(part, base, fault)
+	t.name = func(u *url.URL) string { return authorityOf(u) + u.EscapedPath() }
+	return t
 }
 
 // of gives a server of a part; nil if there is no room for it.

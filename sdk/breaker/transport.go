@@ -19,11 +19,12 @@ type Transport struct {
 	part     string
 	base     http.RoundTripper
 	fault    func(error) bool
+	name     func(*url.URL) string // of the server
 }
 
 // RoundTrip sends a request, see [http.RoundTripper].
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	x, err := t.outbound.begin(r.Context(), t.part, authorityOf(r.URL), t.fault)
+	x, err := t.outbound.begin(r.Context(), t.part, t.name(r.URL), t.fault)
 	if err != nil {
 		if r.Body != nil {
 			_ = r.Body.Close() // as a RoundTripper has to

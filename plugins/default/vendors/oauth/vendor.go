@@ -35,7 +35,7 @@ func newVendor(ctx context.Context, s Settings, now func() time.Time) (*Vendor, 
 		return nil, err
 	}
 	client := egress.NewClient(o)
-	client.Transport = breaker.OutboundOf(ctx).Transport("oauth", client.Transport, egress.Theirs)
+	client.Transport = breaker.OutboundOf(ctx).TransportByPath("oauth", client.Transport, egress.Theirs)
 	return &Vendor{settings: s, deny: o.Deny, client: client, tokens: newTokens(s.MaxTokens, s.RefreshBefore.Std(), now), now: now}, nil
 }
 

@@ -210,6 +210,9 @@ func TestAbsentHostIsLeftAlone(t *testing.T) {
 	if err := vend(up.URL, "another"); err != nil {
 		t.Error(err)
 	}
+	if err := vend(down.URL+"/elsewhere", "another"); err == nil || !strings.Contains(err.Error(), "answers the status 503") {
+		t.Errorf("another endpoint of the host is judged by what this one answers: %v", err)
+	}
 	down.answer.Store(tokenFor(60))
 	x.advance(time.Minute)
 	if err := vend(down.URL, "another"); err != nil {
