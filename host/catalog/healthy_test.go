@@ -116,7 +116,7 @@ func TestHealthyAsCallersSeeIt(t *testing.T) {
 		"failed before":      {"fail", "fail", "x", time.Minute, ""},
 		"says no":            {"", "fail or deny", "no", time.Minute, ""},
 		"works now and then": {"", "fail or deny", "x yes", time.Minute, ""},
-		"too late":           {"", "wait", "x", 2 * fair, "every call of its identity-provider(badge) of tenant t fails"}, // nobody knows which of the two, so it is the first
+		"too late":           {"", "wait", "x", 2 * fair, "every call of its "}, // nobody knows which of the two
 		"holds on to calls":  {"hang for some", "hang for some", "hang", 2 * fair, "too many calls in a row did not reach it, or were not let go of"},
 	} {
 		t.Run(name, func(t *testing.T) {

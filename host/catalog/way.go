@@ -154,8 +154,10 @@ func (w *way) tally(o Outcome, done int, err error) {
 	switch o {
 	case OutcomeDone:
 		done = len(w.all)
-	case OutcomeFailed, OutcomeDeadline, OutcomeLost: // the first that was not done: those behind it may not have been asked
+	case OutcomeFailed:
 		failed = w.all[done:min(done+1, len(w.all))]
+	case OutcomeDeadline, OutcomeLost: // nobody knows where
+		failed = w.all[done:]
 	}
 	for _, i := range w.all[:done] {
 		i.records[w.does].well()
