@@ -35,6 +35,9 @@ log {
   level = "%[1]s"
 }
 authentication {
+  cache {
+    max_age = "0s" # but where a realm says otherwise
+  }
   token_broker {
     type             = "key-pair"
     private_key_file = "%[2]s/RS256.pem"
