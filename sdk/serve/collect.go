@@ -12,6 +12,9 @@ const (
 	lowHeap = 32 << 20
 	// usualPercent is Go's own: as much garbage as what lives.
 	usualPercent = 100
+	// leastHeap is what Go takes a heap to have at least: at GOGC=100 it never collects before there are 4 MiB, and at n times
+	// that not before n times as much.
+	leastHeap = 4 << 20
 )
 
 // collectLess keeps the collector of a plugin that has little from running all the time: by Go's own measure one with 3 MB to
@@ -45,7 +48,7 @@ func (p *pace) adjust() {
 
 // percentFor gives the percentage (GOGC) with which a heap of which so much lives grows to lowHeap, in steps of ten.
 func percentFor(live uint64) int {
-	live = max(live, 1<<20)
+	live = max(live, leastHeap)
 	if live >= lowHeap/2 {
 		return usualPercent
 	}

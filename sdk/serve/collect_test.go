@@ -3,6 +3,7 @@ package serve
 import (
 	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"testing"
 	"time"
 )
@@ -10,10 +11,13 @@ import (
 func TestPercentFor(t *testing.T) {
 	t.Parallel()
 	for live, want := range map[uint64]int{
-		0: 3100, 1 << 20: 3100, 4 << 20: 700, 8 << 20: 300, 12 << 20: 160, 16 << 20: 100, 32 << 20: 100, 1 << 30: 100,
+		0: 700, 1 << 20: 700, 4 << 20: 700, 8 << 20: 300, 12 << 20: 160, 16 << 20: 100, 32 << 20: 100, 1 << 30: 100,
 	} {
 		if got := percentFor(live); got != want {
 			t.Errorf("%d MiB: %d%%, want %d%%", live>>20, got, want)
+		}
+		if goal := max(live+live*uint64(want)/100, leastHeap*uint64(want)/100); live < lowHeap/2 && goal > lowHeap {
+			t.Errorf("%d MiB: collected at %d only", live>>20, goal)
 		}
 	}
 }
@@ -25,10 +29,10 @@ func TestPaceFollows(t *testing.T) {
 	t.Setenv("GOGC", "")
 	defer debug.SetGCPercent(debug.SetGCPercent(usualPercent))
 	collectLess()
+	set := []metrics.Sample{{Name: "/gc/gogc:percent"}}
 	percent := func() int {
-		p := debug.SetGCPercent(usualPercent) // there is no other way to read it
-		debug.SetGCPercent(p)
-		return p
+		metrics.Read(set)
+		return int(set[0].Value.Uint64())
 	}
 	reaches := func(what string, good func(int) bool) {
 		t.Helper()
