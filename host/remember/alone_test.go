@@ -130,3 +130,45 @@ func TestLateOnesAskAgain(t *testing.T) {
 		})
 	}
 }
+
+// What is made up, and denied for one request only, does not end for a realm that equal requests share an answer.
+func TestDenialsDoNotEndSharing(t *testing.T) {
+	w, l := newWorld(), newSlow()
+	wait := l.act
+	l.act = func(_ context.Context, s *sdk.State) error {
+		s.Cache.NoStore = true
+		return sdk.Deny("key_unknown", "no such key")
+	}
+	p := w.plan(t, "a", l, w.Section())
+	if d := p.Decide(t.Context(), bearer("made up")); d.Verdict != pipeline.Denied || !d.Alone {
+		t.Fatalf("%+v", d)
+	}
+	l.act = wait
+	a := ask(t.Context(), p, bearer("x"))
+	l.begins(t)
+	b := ask(t.Context(), p, bearer("x"))
+	w.waitUsers(t, 2)
+	l.let <- nil
+	<-a
+	<-b
+	if s := w.Stats(); s.Shared != 1 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// To a plan a time that is over is one, by which it finds a plugin that hangs; it is not a caller who left.
+func TestTimeThatIsOverIsNoCallerWhoLeft(t *testing.T) {
+	w, l := newWorld(), newSlow()
+	p := w.plan(t, "a", l, w.Section(), func(c *pipeline.Config) { c.Timeout = time.Millisecond })
+	for range 300 {
+		d := ask(t.Context(), p, bearer("x"))
+		ctx := l.begins(t)
+		<-ctx.Done()
+		if err := ctx.Err(); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatal(err)
+		}
+		if d := <-d; !errors.Is(d.Err, context.DeadlineExceeded) {
+			t.Fatal(d.Err)
+		}
+	}
+}
