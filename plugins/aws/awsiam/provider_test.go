@@ -212,6 +212,9 @@ func TestFlood(t *testing.T) {
 	if got := s.Requests() - n; got > 20+2 {
 		t.Errorf("200 made-up proofs are %d requests to STS", got)
 	}
+	if _, reason, _ := x.identify(t.Context(), sign(t, ststest.Caller{AccessKeyID: "AKIAOTHER", Secret: "x"}, login.FormK8s, s.URL, x.now())); !strings.Contains(reason, sdk.ErrBusy.Error()) {
+		t.Errorf("%q does not say that it was not tried", reason)
+	}
 	x.want(t, "a newcomer", sign(t, ststest.Caller{AccessKeyID: "AKIANEW", Secret: "x"}, login.FormK8s, s.URL, x.now()), "unavailable")
 	x.want(t, "a regular", sign(t, user, login.FormVault, s.URL, x.now()), "")
 	x.advance(time.Second)

@@ -528,6 +528,8 @@ func TestRate(t *testing.T) {
 		_, reason, _ := x.identify(t.Context(), fmt.Sprint("token", i))
 		if good := reason == ""; good != (i < 12) { // the other four are for tokens that were good before
 			t.Errorf("token %d: %q", i, reason)
+		} else if !good && !strings.Contains(reason, sdk.ErrBusy.Error()) { // else a flood has a good plugin taken back
+			t.Errorf("token %d: %q does not say that it was not tried", i, reason)
 		}
 	}
 	if n := f.requests.Load(); n != 12 {

@@ -3,6 +3,7 @@ package oidc
 import (
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -186,6 +187,20 @@ func TestAbsentKeyIsRemembered(t *testing.T) {
 	f.change(func() { f.keys = append(f.keys, jwk("x", "", "", rsaKey().Public())) })
 	c.advance(time.Second)
 	identify(t, p, text, "")
+}
+
+// While the provider may not be asked for a key id, nothing was tried: it tells nothing of whether the part works.
+func TestKeyThatMayNotBeAskedFor(t *testing.T) {
+	t.Parallel()
+	f := newFakeIssuer(t, jwk("rsa", "", "", rsaKey().Public()))
+	p := f.provider(t, nil)
+	p.keys.bucket = rate.NewLimiter(0, 1)
+	for i, want := range []string{"key_unknown", "unavailable"} {
+		_, err := p.Identify(t.Context(), bearer(f.sign(t, token{header: map[string]any{"kid": fmt.Sprint("x", i)}})))
+		if reason(err) != want || errors.Is(err, sdk.ErrBusy) != (want == "unavailable") {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
 }
 
 // What the provider did not have is asked for again once it has other keys.
