@@ -28,7 +28,7 @@ run: build ## build, then serve config.hcl
 test: ## run the tests of all modules
 	@.ci/test
 
-bench: ## measure the daemon and print the table that docs/performance.md explains (three minutes; ROWS=remembered: those alone)
+bench: ## measure the daemon and print the table that docs/performance.md explains (two minutes, more on a busy machine; ROWS=remembered: those alone)
 	@cd test/bench && $(GO) test -count=1 -timeout 10m -run '^TestTable$$' -args -table -rows '$(ROWS)'
 
 bench-packages: ## run the benchmarks of all packages

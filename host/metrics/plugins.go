@@ -29,7 +29,7 @@ var (
 	pluginBreaker   = describe("plugin_breaker_open", "1 while calls are answered unavailable without asking the plugin, since it failed too often.", "plugin")
 	pluginClosed    = describe("plugin_realm_breakers_open", "Realms and secret stores whose calls are answered unavailable without asking the plugin, since there was no answer in time too often.", "plugin")
 	pluginCalls     = describe("plugin_calls_total", "Calls that have ended.", "plugin", "outcome")
-	pluginRetries   = describe("plugin_retries_total", "Calls that were made once more, since their process was lost and another one took its place in time.", "plugin")
+	pluginRetries   = describe("plugin_retries_total", "Calls that were made once more, since their process, or its session, was lost and there was one again in time.", "plugin")
 	pluginDropped   = describe("plugin_log_lines_dropped_total", "Lines that the plugin printed and that were not logged, since there were too many.", "plugin")
 	outboundOpen    = describe("outbound_breakers_open", "Other servers that parts of the type leave alone for a while, since they failed again and again.", "plugin", "part")
 	outboundTotal   = describe("outbound_breaker_openings_total", "How often parts of the type began to leave another server alone.", "plugin", "part")
