@@ -45,17 +45,11 @@ type world struct {
 
 func newWorld(t testing.TB, env map[string]string, more ...catalog.Source) *world {
 	t.Helper()
-	return newWorldWith(t, env, false, more...)
-}
-
-// newWorldWith also says whether each stage is called by itself, see [catalog.Options].
-func newWorldWith(t testing.TB, env map[string]string, unary bool, more ...catalog.Source) *world {
-	t.Helper()
 	dir, err := directory.Open(t.Context(), directory.Config{Type: "sqlite", Path: filepath.Join(t.TempDir(), "directory.db")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	cat, err := catalog.New(catalog.Options{Logger: hclog.NewNullLogger(), Version: "test", Directory: dir, Unary: unary})
+	cat, err := catalog.New(catalog.Options{Logger: hclog.NewNullLogger(), Version: "test", Directory: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
