@@ -22,7 +22,7 @@ type parser struct {
 // read reads HCL. It always gives what could be read; faults are collected.
 func (p *parser) read(content []byte) map[string]any {
 	p.root = &trace{}
-	if out, ok := p.pieces(content); ok {
+	if out, ok := p.pieces(content, pieceSize); ok {
 		return out
 	}
 	p.root = &trace{}
