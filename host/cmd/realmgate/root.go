@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/term"
 
@@ -55,12 +56,9 @@ func (r rootCredentials) show(all []directory.Root) error {
 	if err := r.write(fresh); err != nil {
 		return err
 	}
-	for _, p := range all {
-		if _, err := fmt.Fprintf(r.note, "realm %s: the root principal was created; its client id and secret, with commands to try, are in %s\n", p.Realm, r.file); err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err := fmt.Fprintf(r.note, "%s: the root principal was created; client id and secret, with commands to try, are in %s\n",
+		realmsNamed(slices.Sorted(maps.Keys(fresh))), r.file)
+	return err
 }
 
 func (r rootCredentials) entry(p directory.Root) rootEntry {
