@@ -54,11 +54,7 @@ func (l *Leg) Run(ctx context.Context, st *sdk.State) error {
 			steps[n] = rpc.Step{Kind: l.all[n].in.Kind, Instance: id}
 		}
 		*st = before // of a call that was lost nothing counts
-		run := x.Run
-		if l.p.c.opts.Unary {
-			run = x.RunUnary
-		}
-		err := run(ctx, realm, steps, st)
+		err := x.Run(ctx, realm, steps, st)
 		return l.done(st), err
 	})
 }

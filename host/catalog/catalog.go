@@ -56,9 +56,6 @@ type Options struct {
 	ChecksTimeout    time.Duration // for all that are checked together; zero: 1 min
 	ProbeInterval    time.Duration // between two checks that a process still answers; zero: 15 s
 
-	// Unary has each stage called by itself over the unary services, also where a plugin takes legs. Benchmarks compare legs
-	// with it.
-	Unary bool
 }
 
 // Catalog holds all plugin processes. It is safe for concurrent use.

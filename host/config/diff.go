@@ -83,13 +83,13 @@ type effective struct {
 	written    []byte // a JSON object, a fraction of what it is as maps
 	at         *trace
 	schema     *block
-	above      []any           // what else it is made of
+	above      []byte          // what else it is made of, likewise
 	whole      func(node) side // makes it of what is written; nil: the block inherits nothing
 }
 
 // same says whether two blocks are made of the same.
 func (e effective) same(o effective) bool {
-	return bytes.Equal(e.written, o.written) && reflect.DeepEqual(e.above, o.above)
+	return bytes.Equal(e.written, o.written) && bytes.Equal(e.above, o.above)
 }
 
 func (e effective) side() side {
@@ -141,7 +141,7 @@ func (b *builder) keepTop() {
 
 // keepTenants notes tenants with the defaults of all.
 func (b *builder) keepTenants(all []node, above node) {
-	s, defaults := b.schema.blocks["tenant"], []any{above.values}
+	s, defaults := b.schema.blocks["tenant"], encode(above.values)
 	above = above.alone()
 	whole := func(own node) side {
 		n := inherit(s, own, above)
@@ -158,7 +158,7 @@ func (b *builder) keepRealms(nodes []node, publicURL string) {
 		schema: b.schema, authentication: b.root.block("authentication").alone(), connections: b.root.block("connections").alone(),
 		publicURL: publicURL, at: b.root.at.child("public_url"),
 	}
-	above := []any{i.authentication.values, i.connections.values, publicURL}
+	above := encode([]any{i.authentication.values, i.connections.values, publicURL})
 	for _, n := range nodes {
 		b.blocks = append(b.blocks, effective{kind: "realm", name: n.label, written: encode(n.values), at: n.at, schema: b.schema.blocks["realm"], above: above, whole: i.realm})
 	}

@@ -30,10 +30,10 @@ type Options struct {
 // Load reads and checks a configuration. The Config is nil if a diagnostic is an error; warnings come beside a Config.
 func Load(opts Options) (*Config, Diagnostics) {
 	l := newLoader()
-	l.layer(confmap.Provider(defaults(), ""), nil, &trace{})
+	l.layer(confmap.Provider(defaults(), ""), &trace{})
 	l.files(opts)
 	if len(group(l.values, "listener")) == 0 {
-		l.layer(confmap.Provider(map[string]any{"listener": map[string]any{"main": map[string]any{}}}, ""), nil, &trace{})
+		l.layer(confmap.Provider(map[string]any{"listener": map[string]any{"main": map[string]any{}}}, ""), &trace{})
 	}
 	l.environment(opts.Environ)
 	l.flags(opts.Flags)
@@ -58,7 +58,7 @@ func folder(files []string) string {
 	return filepath.Dir(files[0])
 }
 
-// loader puts the layers on each other, which koanf's providers read: values, and places beside them.
+// loader puts the layers on each other: values, and places beside them. All but the files are read by koanf's providers.
 type loader struct {
 	values map[string]any
 	schema *block
@@ -75,28 +75,14 @@ func (l *loader) fault(name, summary, detail string) {
 	l.diags = append(l.diags, Diagnostic{File: name, Summary: summary, Detail: detail})
 }
 
-// layer puts values above what is there. The places are known only after the provider was read.
-func (l *loader) layer(from koanf.Provider, by koanf.Parser, places *trace) {
-	values, err := read(from, by)
+// layer puts what a provider reads above what is there. Places are known once it was read.
+func (l *loader) layer(from koanf.Provider, places *trace) {
+	values, err := from.Read()
 	if err != nil {
 		l.fault("", "the configuration cannot be read", err.Error())
 		return
 	}
-	if p, ok := by.(*parser); ok {
-		places = p.root
-	}
 	merge(l.schema, values, l.values, places, l.root)
-}
-
-func read(from koanf.Provider, by koanf.Parser) (map[string]any, error) {
-	if by == nil {
-		return from.Read()
-	}
-	raw, err := from.ReadBytes()
-	if err != nil {
-		return nil, err
-	}
-	return by.Unmarshal(raw)
 }
 
 // merge puts a stronger layer into a weaker one. Keys replace; blocks are merged; a part that names another type than
@@ -231,17 +217,9 @@ func readFile(name string) ([]byte, error) {
 
 func (l *loader) file(name string, content []byte) {
 	p := &parser{src: newSource(name, content), diags: &l.diags}
-	l.layer(bytesProvider(content), p, nil)
+	values := p.read(content)
+	merge(l.schema, values, l.values, p.root, l.root)
 	l.broken = l.broken || p.broken
-}
-
-// bytesProvider gives koanf the content of a file that was read already.
-type bytesProvider []byte
-
-func (b bytesProvider) ReadBytes() ([]byte, error) { return b, nil }
-
-func (b bytesProvider) Read() (map[string]any, error) {
-	return nil, fmt.Errorf("config: a file needs a parser")
 }
 
 func (l *loader) environment(environ []string) {
@@ -257,7 +235,7 @@ func (l *loader) environment(environ []string) {
 		Prefix:        variablePrefix,
 		TransformFunc: v.resolve,
 		EnvironFunc:   func() []string { return environ },
-	}), nil, v.places)
+	}), v.places)
 }
 
 // flags takes keys of blocks that are written once. Their names come from the command, so that a wrong one is a fault of
@@ -282,7 +260,7 @@ func (l *loader) flags(flags map[string]any) {
 		values[strings.Join(path, separator)] = given
 		places.write(path, src)
 	}
-	l.layer(confmap.Provider(values, separator), nil, places)
+	l.layer(confmap.Provider(values, separator), places)
 }
 
 // write notes that a key came from a source without lines.

@@ -2,7 +2,6 @@ package config
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -12,7 +11,7 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
-// parser turns the text of one HCL file into values, for koanf, and remembers where each stood.
+// parser turns the text of one HCL file into values, and remembers where each stood.
 type parser struct {
 	src    *source
 	root   *trace
@@ -20,14 +19,14 @@ type parser struct {
 	broken bool // the syntax is at fault: what seems to be missing may be there
 }
 
-// Unmarshal reads HCL. It always gives what could be read; faults are collected.
-func (p *parser) Unmarshal(content []byte) (map[string]any, error) {
+// read reads HCL. It always gives what could be read; faults are collected.
+func (p *parser) read(content []byte) map[string]any {
 	p.root = &trace{}
-	if out, ok := p.pieces(content); ok {
-		return out, nil
+	if out, ok := p.pieces(content, pieceSize); ok {
+		return out
 	}
 	p.root = &trace{}
-	return p.whole(content), nil
+	return p.whole(content)
 }
 
 func (p *parser) whole(content []byte) map[string]any {
@@ -43,11 +42,6 @@ func (p *parser) whole(content []byte) map[string]any {
 		return map[string]any{}
 	}
 	return p.body(body, rootSchema(), p.root, "")
-}
-
-// Marshal is not needed; koanf wants it.
-func (p *parser) Marshal(map[string]any) ([]byte, error) {
-	return nil, errors.New("config: HCL is read only")
 }
 
 func (p *parser) fault(at hcl.Range, how show, summary, detail string) {

@@ -19,9 +19,10 @@ type piece struct {
 
 // pieces reads a long file in pieces, side by side: the syntax tree of ten thousand realms is many times as large as what it
 // says. The answer is false if the file is short, if anything in it is at fault, which the whole file tells best, or if a piece
-// does not end where all that it begins has ended. What was read until then is to be forgotten.
-func (p *parser) pieces(content []byte) (map[string]any, bool) {
-	all := cut(content)
+// does not end where all that it begins has ended. What was read until then is to be forgotten. size is about that of a piece,
+// in bytes.
+func (p *parser) pieces(content []byte, size int) (map[string]any, bool) {
+	all := cut(content, size)
 	if len(all) < 2 {
 		return nil, false
 	}
@@ -55,12 +56,12 @@ func (p *parser) twice(b *hclsyntax.Body) bool {
 }
 
 // cut cuts a file before lines that begin with a word, as those do that begin a block at the top of a file that is formatted.
-func cut(content []byte) []piece {
+func cut(content []byte, size int) []piece {
 	var out []piece
 	line := 1
 	for len(content) > 0 {
 		n := len(content)
-		for at := pieceSize; at < len(content); at++ {
+		for at := size; at < len(content); at++ {
 			next := bytes.IndexByte(content[at:], '\n')
 			if next < 0 {
 				break

@@ -46,38 +46,52 @@ func TestPieces(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			read := func(pieces bool) (map[string]any, *trace, Diagnostics, bool) {
-				var diags Diagnostics
-				p := &parser{src: &source{file: "c.hcl"}, diags: &diags, root: &trace{}}
-				if pieces {
-					out, ok := p.pieces([]byte(tt.text))
-					return out, p.root, diags.Sort(), ok
-				}
-				out := p.whole([]byte(tt.text))
-				return out, p.root, diags.Sort(), true
-			}
-			got, at, diags, ok := read(true)
-			if ok == tt.whole {
+			if ok := samePieces(t, tt.text, pieceSize); ok == tt.whole {
 				t.Fatalf("read in pieces: %v", ok)
-			}
-			if tt.whole {
-				if len(diags) > 0 {
-					t.Errorf("what was found is not forgotten: %v", diags)
-				}
-				return
-			}
-			want, place, faults, _ := read(false)
-			if !reflect.DeepEqual(got, want) || len(got) == 0 {
-				t.Error("the values are not the same")
-			}
-			if !reflect.DeepEqual(positions(at), positions(place)) {
-				t.Error("the places are not the same")
-			}
-			if !reflect.DeepEqual(diags, faults) {
-				t.Errorf("the faults are not the same:\n%v\nas a whole:\n%v", diags, faults)
 			}
 		})
 	}
+}
+
+// Whatever a file says, and wherever it is cut, it says no more and nothing else in pieces.
+func FuzzPieces(f *testing.F) {
+	for _, text := range []string{
+		"realm \"a\" {}\nrealm \"b\" {\n  hosts = [\"b\"]\n}\nlog {\n  level = \"info\"\n}\n",
+		"role_prefix = \"a\"\nlog {}\nrealm \"a\" {}\nlog {\n  format = \"json\"\n}\n",
+		"realm \"a\" {\n  issuer = <<EOT\nrealm x\nEOT\n}\nplugin \"p\" {\n  path = \"p\"\n}\n",
+		"/*\nrealm */ realm \"a\" {\r\n}\r\ntenant \"t\" {\r\n  identity_provider {\n    a = {\nb = (1\n)\n}\n  }\n}\n",
+	} {
+		for _, size := range []uint16{1, 20, 40} {
+			f.Add(text, size)
+		}
+	}
+	f.Fuzz(func(t *testing.T, text string, size uint16) { samePieces(t, text, int(size)) })
+}
+
+// samePieces says whether a text can be read in pieces, and compares what comes of it with what the whole says.
+func samePieces(t *testing.T, text string, size int) bool {
+	t.Helper()
+	var diags, faults Diagnostics
+	src := &source{file: "c.hcl"}
+	p, w := &parser{src: src, diags: &diags, root: &trace{}}, &parser{src: src, diags: &faults, root: &trace{}}
+	got, ok := p.pieces([]byte(text), size)
+	if len(diags) > 0 {
+		t.Errorf("what was found is not forgotten: %v", diags)
+	}
+	if !ok {
+		return false
+	}
+	want := w.whole([]byte(text))
+	if len(faults) > 0 {
+		t.Errorf("as a whole there are faults: %v", faults)
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("the values are not the same: %v\nas a whole: %v", got, want)
+	}
+	if !reflect.DeepEqual(positions(p.root), positions(w.root)) {
+		t.Error("the places are not the same")
+	}
+	return true
 }
 
 // positions gives the places of all that is in a trace.

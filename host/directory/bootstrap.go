@@ -20,12 +20,6 @@ type Root struct {
 	Secret ClientSecret
 }
 
-// Bootstrap is [Directory.BootstrapAll] for one realm.
-func (d *Directory) Bootstrap(ctx context.Context, realm string, show func(Principal, ClientSecret) error) (created bool, err error) {
-	all, err := d.BootstrapAll(ctx, []string{realm}, func(all []Root) error { return show(all[0].Principal, all[0].Secret) })
-	return len(all) > 0, err
-}
-
 // BootstrapAll creates the root principal with the role service_admin in each of the realms that was never bootstrapped, and
 // gives the names of these, sorted; it creates all of them or, on an error, none. show is given the new secrets, once, before
 // anything is kept: if it fails, nothing is. It must not call the directory, which waits for it; it is not called if there is

@@ -91,8 +91,6 @@ type builder struct {
 	unmet   []*unmet
 	bases   map[string]string // of the stores that are configured, by name
 	logs    struct{ token, connection, custody hclog.Logger }
-
-	unremembered []unremembered
 }
 
 type tenant struct{ provider, principal, roles spread }

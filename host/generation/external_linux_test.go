@@ -22,8 +22,11 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/realmgate/realmgate/host/catalog"
+	"github.com/realmgate/realmgate/host/child"
 	"github.com/realmgate/realmgate/host/directory"
 	"github.com/realmgate/realmgate/host/pipeline"
+	"github.com/realmgate/realmgate/internal/buildtest"
 	"github.com/realmgate/realmgate/sdk"
 )
 
@@ -74,14 +77,17 @@ tenant "%[2]s" {
 // BenchmarkExternal is an uncached decision on an RS256 token of 1.2 KB, asked over HTTP on kept connections by 8 and by 64
 // callers, beside a handler that decides nothing: the metric "of-bare" is the ratio of what each answers in a second, "cpu-of-bare" that
 // of the processor time that one answer takes, callers and plugin included, which other work on the machine changes less. "legs" is as it is
-// configured without further ado, "unverified" checks each token's signature each time, and "unary" has a call for each stage as well.
+// configured without further ado, "unverified" checks each token's signature each time, and "unary" does so in a plugin without legs.
 func BenchmarkExternal(b *testing.B) {
 	issuer, tokens := benchIssuer(b)
+	naive := catalog.Source{Name: "default", Grants: catalog.Grants{Wanted: true}, Program: child.Program{
+		Path: buildtest.Command(b, "test/bench/naive", "naive"), TLS: true,
+	}}
 	for _, way := range []struct {
 		name, maxAge string
-		unary        bool
-	}{{"legs", "5m", false}, {"unverified", "0s", false}, {"unary", "0s", true}} {
-		w := newWorldWith(b, nil, way.unary)
+		instead      []catalog.Source // of the bundled plugin
+	}{{"legs", "5m", nil}, {"unverified", "0s", nil}, {"unary", "0s", []catalog.Source{naive}}} {
+		w := newWorld(b, nil, way.instead...)
 		for _, realm := range []string{"claims", "default"} {
 			populate(b, w.directory, realm)
 		}

@@ -52,6 +52,8 @@ type Generation struct {
 	realms  map[string]*realm
 	hosts   map[string]string
 	unknown config.Diagnostics
+
+	unremembered []Unremembered
 }
 
 type realm struct {

@@ -45,17 +45,11 @@ type world struct {
 
 func newWorld(t testing.TB, env map[string]string, more ...catalog.Source) *world {
 	t.Helper()
-	return newWorldWith(t, env, false, more...)
-}
-
-// newWorldWith also says whether each stage is called by itself, see [catalog.Options].
-func newWorldWith(t testing.TB, env map[string]string, unary bool, more ...catalog.Source) *world {
-	t.Helper()
 	dir, err := directory.Open(t.Context(), directory.Config{Type: "sqlite", Path: filepath.Join(t.TempDir(), "directory.db")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	cat, err := catalog.New(catalog.Options{Logger: hclog.NewNullLogger(), Version: "test", Directory: dir, Unary: unary})
+	cat, err := catalog.New(catalog.Options{Logger: hclog.NewNullLogger(), Version: "test", Directory: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,13 +92,14 @@ func (w *world) build(t testing.TB, hcl string) *generation.Generation {
 func (w *world) token(t testing.TB, gen *generation.Generation, realm string) string {
 	t.Helper()
 	var form url.Values
-	created, err := w.directory.Bootstrap(t.Context(), realm, func(_ directory.Principal, s directory.ClientSecret) error {
+	created, err := w.directory.BootstrapAll(t.Context(), []string{realm}, func(all []directory.Root) error {
+		s := all[0].Secret
 		form = url.Values{
 			"grant_type": {"client_credentials"}, "client_id": {s.ClientID}, "client_secret": {string(s.Secret.Reveal())}, "scope": {"PRINCIPAL_ROLE:ALL"},
 		}
 		return nil
 	})
-	if err != nil || !created {
+	if err != nil || len(created) != 1 {
 		t.Fatalf("bootstrap %s: %v %v", realm, created, err)
 	}
 	svc, ok := gen.TokenService(realm)

@@ -5,11 +5,16 @@ import (
 	"slices"
 )
 
-// unremembered is a part whose answers keep decisions from being remembered, in realms that would remember them.
-type unremembered struct {
-	plugin, part, why string
-	realms            []string
+// Unremembered is a part that keeps decisions from being remembered, in realms that would remember them.
+type Unremembered struct {
+	Plugin string
+	Part   string // authenticator(acme)
+	Why    string
+	Realms []string
 }
+
+// Unremembered gives the parts that keep decisions from being remembered.
+func (g *Generation) Unremembered() []Unremembered { return g.unremembered }
 
 // mayRemember notes which of a realm's stages keep its decisions from being remembered.
 func (b *builder) mayRemember(realm string, stages []built) {
@@ -23,13 +28,13 @@ func (b *builder) mayRemember(realm string, stages []built) {
 		default:
 			continue
 		}
-		u := unremembered{plugin: s.offer.Plugin, part: fmt.Sprintf("%v(%s)", s.offer.Kind, s.offer.Type), why: why}
-		at := slices.IndexFunc(b.unremembered, func(o unremembered) bool { return o.plugin == u.plugin && o.part == u.part })
+		u := Unremembered{Plugin: s.offer.Plugin, Part: fmt.Sprintf("%v(%s)", s.offer.Kind, s.offer.Type), Why: why}
+		at := slices.IndexFunc(b.gen.unremembered, func(o Unremembered) bool { return o.Plugin == u.Plugin && o.Part == u.Part })
 		if at < 0 {
-			at, b.unremembered = len(b.unremembered), append(b.unremembered, u)
+			at, b.gen.unremembered = len(b.gen.unremembered), append(b.gen.unremembered, u)
 		}
-		if o := &b.unremembered[at]; !slices.Contains(o.realms[max(0, len(o.realms)-1):], realm) { // realms come one after the other
-			o.realms = append(o.realms, realm)
+		if o := &b.gen.unremembered[at]; !slices.Contains(o.Realms[max(0, len(o.Realms)-1):], realm) { // realms come one after the other
+			o.Realms = append(o.Realms, realm)
 		}
 	}
 }
@@ -37,8 +42,8 @@ func (b *builder) mayRemember(realm string, stages []built) {
 // tellOfUnremembered tells the log, once per part.
 func (b *builder) tellOfUnremembered() {
 	const most = 5
-	for _, u := range b.unremembered {
-		b.deps.Logger.Info("decisions are not remembered where this part is used: "+u.why, "part", u.part, "plugin", u.plugin,
-			"realms", len(u.realms), "first", u.realms[:min(most, len(u.realms))])
+	for _, u := range b.gen.unremembered {
+		b.deps.Logger.Info("decisions are not remembered where this part is used: "+u.Why, "part", u.Part, "plugin", u.Plugin,
+			"realms", len(u.Realms), "first", u.Realms[:min(most, len(u.Realms))])
 	}
 }

@@ -128,10 +128,8 @@ func (p *Plan) verify(ctx context.Context, req sdk.Request) (sdk.Credential, err
 // been ours. The internal side has half of the time at most, so that one that hangs leaves the other side enough. A yes that
 // counts only for as long as the internal side cannot tell is not to be remembered.
 func (p *Plan) mixed(ctx context.Context, req sdk.Request) (Decision, sdk.CacheHint) {
-	half, cancel := ctx, context.CancelFunc(func() {})
-	if end, ok := ctx.Deadline(); ok {
-		half, cancel = context.WithTimeout(ctx, time.Until(end)/2)
-	}
+	end, _ := ctx.Deadline() // it always has one
+	half, cancel := context.WithTimeout(ctx, time.Until(end)/2)
 	in, inHint := p.walk(half, req, p.c.Internal, sdk.SourceInternal)
 	cancel()
 	if in.Verdict == Allowed || in.Verdict == Denied && in.Denial.Reason != sdk.ReasonNotMine {

@@ -54,21 +54,22 @@ func (m *Memory) Limit(l Limits) {
 }
 
 // counts are how requests were answered.
-type counts struct{ memory, shared, plan, passed atomic.Uint64 }
+type counts struct{ memory, shared, plan, unremembered, passed atomic.Uint64 }
 
 // Stats says how requests were answered, and what is kept.
 type Stats struct {
-	// Memory were answered by what was remembered, Shared by the answer to an equal request that was under way, Plan by
-	// deciding, and Passed likewise, since they cannot be remembered.
-	Memory, Shared, Plan, Passed  uint64
-	AllowedEntries, DeniedEntries int
-	AllowedBytes, DeniedBytes     uint64 // estimated
+	// Memory were answered by what was remembered, Shared by the answer to an equal request that was under way, and the others
+	// by deciding: Plan where the answer may be remembered, Unremembered where it may not, Passed where none can be.
+	Memory, Shared, Plan, Unremembered, Passed uint64
+	AllowedEntries, DeniedEntries              int
+	AllowedBytes, DeniedBytes                  uint64 // estimated
 }
 
 // Stats gives the numbers of the moment.
 func (m *Memory) Stats() Stats {
 	return Stats{
-		Memory: m.counts.memory.Load(), Shared: m.counts.shared.Load(), Plan: m.counts.plan.Load(), Passed: m.counts.passed.Load(),
+		Memory: m.counts.memory.Load(), Shared: m.counts.shared.Load(), Plan: m.counts.plan.Load(),
+		Unremembered: m.counts.unremembered.Load(), Passed: m.counts.passed.Load(),
 		AllowedEntries: m.allowed.EstimatedSize(), DeniedEntries: m.denied.EstimatedSize(),
 		AllowedBytes: m.allowed.WeightedSize(), DeniedBytes: m.denied.WeightedSize(),
 	}

@@ -109,12 +109,16 @@ func (s *Section) lead(f *flight, p *pipeline.Plan, r sdk.Request, k key, epoch 
 func (s *Section) decide(ctx context.Context, p *pipeline.Plan, r sdk.Request, k key, epoch uint64) pipeline.Decision {
 	m := s.m
 	begin := m.now()
-	m.counts.plan.Add(1)
 	d := p.DecideAnew(ctx, r)
 	if d.Verdict == pipeline.Allowed { // what is made up does not decide for others
 		s.solitary(p.Realm()).Store(d.CacheFor <= 0)
 	}
-	if d.CacheFor <= 0 || m.epochs.Epoch(p.Realm()) != epoch {
+	if d.CacheFor <= 0 {
+		m.counts.unremembered.Add(1)
+		return d
+	}
+	m.counts.plan.Add(1)
+	if m.epochs.Epoch(p.Realm()) != epoch {
 		return d
 	}
 	e := &entry{decision: own(d), section: s.number, epoch: epoch, end: begin.add(d.CacheFor)}

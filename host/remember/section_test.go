@@ -151,6 +151,14 @@ func TestHowLong(t *testing.T) {
 			if l.count() == 1 && (again.CacheFor <= 0 || again.CacheFor > first.CacheFor-max(tt.wall, tt.steady)) {
 				t.Errorf("it holds for another %v, of %v", again.CacheFor, first.CacheFor)
 			}
+			stats := w.Stats()
+			counted := stats.Plan
+			if strings.HasSuffix(tt.name, "never") || tt.name == "unavailable" {
+				counted = stats.Unremembered
+			}
+			if counted != uint64(l.count()) || stats.Plan+stats.Unremembered != counted {
+				t.Errorf("decided %d times, counted %+v", l.count(), stats)
+			}
 		})
 	}
 }

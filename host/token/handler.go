@@ -49,7 +49,7 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, what, f.client, err)
 		return
 	}
-	err = s.notes.signed(s, out.token.Value)
+	err = s.notes.signed(out.token.Value)
 	if err == nil {
 		err = s.c.Audit.Record(r.Context(), s.toldIssued(what, out))
 	}

@@ -46,7 +46,7 @@ type keySet struct {
 	now       func() time.Time
 	log       hclog.Logger
 	realm     string
-	note      func(kids []string) // is told of every set that the broker gave; calls do not overlap
+	notes     *keyNotes // are told of every set that the broker gave
 
 	flight  singleflight.Group
 	mu      sync.Mutex
@@ -58,14 +58,7 @@ type keySet struct {
 
 // newKeySet gives the keys of a service and of those after it, of which it keeps none.
 func newKeySet(c Config, notes *keyNotes) *keySet {
-	teller := &Service{c: Config{Realm: c.Realm, Timeout: c.Timeout, Directory: c.Directory, Audit: c.Audit, Logger: c.Logger, Now: c.Now}}
-	return &keySet{
-		publisher: c.Keys, timeout: c.Timeout, now: c.Now, log: c.Logger, realm: c.Realm,
-		note: func(kids []string) {
-			notes.gone(teller, kids)
-			notes.published(teller, kids)
-		},
-	}
+	return &keySet{publisher: c.Keys, timeout: c.Timeout, now: c.Now, log: c.Logger, realm: c.Realm, notes: notes}
 }
 
 // published is a checked key set.
@@ -150,8 +143,8 @@ func (k *keySet) fetch(ctx context.Context) (published, error) {
 		p, err = publicKeys(raw)
 		return err
 	})
-	if err == nil && k.note != nil {
-		k.note(p.kids)
+	if err == nil {
+		k.notes.saw(p.kids)
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()

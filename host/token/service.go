@@ -125,7 +125,7 @@ func New(c Config) (*Service, error) {
 	}
 	former := c.Former
 	c.Former = nil // it is not kept, nor are those before it
-	s := &Service{c: c, aliases: map[string][]string{}, notes: &keyNotes{}, refusals: rate.NewLimiter(1, refusalsAtOnce)}
+	s := &Service{c: c, aliases: map[string][]string{}, notes: newKeyNotes(c), refusals: rate.NewLimiter(1, refusalsAtOnce)}
 	if former != nil {
 		s.notes, s.keys = former.notes, former.keys
 	}

@@ -67,11 +67,12 @@ type gates struct {
 	foreign *foreign
 	keys    string
 	naive   string // path of the binary
+	made    map[string]*gate
 }
 
 func newGates(t *testing.T) *gates {
 	t.Helper()
-	g := &gates{t: t, foreign: newForeign(t), keys: t.TempDir(), naive: buildtest.Command(t, "test/bench/naive", "naive")}
+	g := &gates{t: t, foreign: newForeign(t), keys: t.TempDir(), naive: buildtest.Command(t, "test/bench/naive", "naive"), made: map[string]*gate{}}
 	keyFiles(t, g.keys)
 	return g
 }
@@ -98,6 +99,27 @@ func (g *gates) new(level, hcl string) *gate {
 	out.admin = admin.NewClient(filepath.Join(out.Dir, "admin.sock"))
 	g.t.Cleanup(out.admin.Close)
 	return out
+}
+
+// running gives one of the daemons, which is started when it is asked for first.
+func (g *gates) running(o options, daemon string) *gate {
+	g.t.Helper()
+	if d, ok := g.made[daemon]; ok {
+		return d
+	}
+	level, hcl := "warn", fmt.Sprintf(realms, g.keys)
+	switch daemon {
+	case daemonNaive:
+		hcl += fmt.Sprintf(unary, g.naive)
+	case daemonInfo:
+		level = "info"
+	case daemonMany:
+		hcl = g.manyRealms(o.realms)
+	}
+	d := g.new(level, hcl)
+	g.made[daemon] = d
+	d.begin()
+	return d
 }
 
 // listen notes when the daemon says that it is ready, as it does to systemd (sd_notify(3)).

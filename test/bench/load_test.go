@@ -28,23 +28,27 @@ func check(realm, token, who string) ask {
 // asks are what callers ask for, in turn.
 type asks struct {
 	again []ask // again and again
-	fresh []ask // once each, as long as there are any
-	every int   // one in so many asks is fresh
+	fresh []ask // once each
+	every int   // one in so many asks is fresh; 0: none
 
 	mu    sync.Mutex
 	next  int
 	begun int // of fresh
 }
 
-func (a *asks) take() ask {
+// take gives the next ask; false from where one is to be fresh and there is none left, so that no sample has fewer than it says.
+func (a *asks) take() (ask, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.next++
-	if a.begun < len(a.fresh) && a.next%a.every == 0 {
-		a.begun++
-		return a.fresh[a.begun-1]
+	if a.every == 0 || (a.next+1)%a.every > 0 {
+		a.next++
+		return a.again[a.next%len(a.again)], true
 	}
-	return a.again[a.next%len(a.again)]
+	if a.begun == len(a.fresh) {
+		return ask{}, false // and so for all callers until there are more
+	}
+	a.next, a.begun = a.next+1, a.begun+1
+	return a.fresh[a.begun-1], true
 }
 
 // sample is what was seen of a server for a while.
@@ -62,7 +66,7 @@ type server struct {
 	names   bool                  // whether its answers name the caller
 }
 
-// load has callers ask a server for a while, each over a connection of its own that is kept. Every answer has to be right.
+// load has callers ask a server for a while, or until there is nothing left to ask, each over a connection of its own that is kept. Every answer has to be right.
 func load(s server, a *asks, callers int, during time.Duration) (sample, error) {
 	all := make([]*caller, callers)
 	for n := range all {
@@ -124,7 +128,11 @@ func (c *caller) close() { _ = c.conn.Close() } // nothing is lost with it
 
 func (c *caller) run(a *asks, end time.Time) {
 	for now := time.Now(); now.Before(end); {
-		if c.err = c.once(a.take()); c.err != nil {
+		next, ok := a.take()
+		if !ok {
+			return
+		}
+		if c.err = c.once(next); c.err != nil {
 			return
 		}
 		then := time.Now()

@@ -62,7 +62,7 @@ func (r *row) warm(t *testing.T, o options) {
 			t.Fatalf("%s: %v", r.what, err)
 		}
 	}
-	s, err := load(r.server, r.asks, o.callers[len(o.callers)-1], o.bare)
+	s, err := load(r.server, &asks{again: r.asks.again}, o.callers[len(o.callers)-1], o.bare)
 	if err != nil {
 		t.Fatalf("%s: %v", r.what, err)
 	}

@@ -78,74 +78,109 @@ realm "mixed-remembered" {
 
 // row is what is asked of a daemon, and what came of it.
 type row struct {
-	what string
+	what   string
+	daemon string // which
+	// maker prepares the daemon, and gives what makes asks.
+	maker func(g *gate) func(count int) []ask
+	fresh int // one in so many asks is a new one; 0: all are asked again and again
+	// remembered says that decisions are, but for those about fresh tokens.
+	remembered bool
+	nameless   bool // the answers name nobody
+	// naive is the row with which this one is compared, too.
+	naive *row
+
 	gate *gate
 	server
 	asks *asks
-	// more makes fresh asks; without it all are asked again and again.
-	more func(count int) []ask
-	// remembered says that decisions are, but for those about fresh tokens.
-	remembered bool
-	// naive is the row with which this one is compared, too.
-	naive *row
+	more func(count int) []ask // makes fresh asks
 
 	cells []*cell // by number of callers
 	most  float64 // answers in a second so far
 	from  answers // that were measured
 }
 
+// The daemons that are measured.
+const (
+	daemonPlain = "as it is"
+	daemonNaive = "with a plugin that has no legs"
+	daemonInfo  = "that logs each decision"
+	daemonMany  = "with many realms"
+)
+
 // answers counts decisions by where they came from (realmgate_decision_cache_answers_total).
 type answers struct{ memory, others int }
 
-// rows gives what is measured: by the daemon as it is, by one whose plugin has no legs, by one that logs each decision, and by
-// one with many realms.
-func rows(o options, plain, naive, info, many *gate) []*row {
+// rows gives all that can be measured of decisions and tokens. Nothing is prepared yet.
+func rows(o options) []*row {
 	var out []*row
-	add := func(what string, g *gate, again []ask) *row {
-		out = append(out, &row{what: what, gate: g, server: g.server(true), asks: &asks{again: again}})
-		return out[len(out)-1]
+	add := func(r *row) *row {
+		out = append(out, r)
+		return r
 	}
-	remembered := func(what string, g *gate, make func(count int) []ask) {
-		r := add(what, g, make(o.tokens))
-		r.remembered, r.more, r.asks.every = true, make, 100
+	remembered := func(what, daemon string, maker func(g *gate) func(int) []ask) {
+		add(&row{what: what, daemon: daemon, maker: maker, fresh: 100, remembered: true})
 	}
-	own := func(g *gate, realm string) func(int) []ask {
+	remembered("internal, remembered", daemonPlain, own("internal-remembered"))
+	remembered("external, remembered", daemonPlain, theirs("claims-remembered"))
+	remembered("mixed, remembered", daemonPlain, both("mixed-remembered"))
+	remembered("internal, remembered, each decision logged", daemonInfo, own("internal-remembered"))
+
+	decided := func(suffix, daemon string) []*row {
+		return []*row{
+			add(&row{what: "internal" + suffix, daemon: daemon, maker: own("internal")}),
+			add(&row{what: "external, authenticator `claims`" + suffix, daemon: daemon, maker: theirs("claims")}),
+			add(&row{what: "external, authenticator `default`" + suffix, daemon: daemon, maker: func(g *gate) func(int) []ask {
+				g.populate("directory")
+				return theirs("directory")(g)
+			}}),
+			add(&row{what: "mixed" + suffix, daemon: daemon, maker: both("mixed")}),
+		}
+	}
+	legs := decided("", daemonPlain)
+	add(&row{what: "external, authenticator `claims`, each token new", daemon: daemonPlain, maker: theirs("claims"), fresh: 1})
+	add(&row{what: fmt.Sprintf("external, authenticator `claims`, one of %d realms", o.realms), daemon: daemonMany, maker: theirs(shapeName(shapeClaims))})
+	for n, r := range decided(", naive", daemonNaive) {
+		legs[n].naive = r
+	}
+	for _, alg := range []string{"RS256", "ES256", "EdDSA"} {
+		add(&row{what: "a token, " + alg, daemon: daemonPlain, nameless: true, maker: func(g *gate) func(int) []ask {
+			all := grants(strings.ToLower(alg), g.clients(strings.ToLower(alg), people))
+			return func(int) []ask { return all }
+		}})
+	}
+	return out
+}
+
+// own makes asks about tokens that a realm issues.
+func own(realm string) func(g *gate) func(int) []ask {
+	return func(g *gate) func(int) []ask {
 		clients := g.clients(realm, people)
 		return func(n int) []ask { return g.own(realm, clients, n) }
 	}
-	both := func(g *gate, realm string) func(int) []ask {
+}
+
+// theirs makes asks about the provider's tokens.
+func theirs(realm string) func(g *gate) func(int) []ask {
+	return func(g *gate) func(int) []ask { return func(n int) []ask { return g.theirs(realm, n) } }
+}
+
+// both makes asks about either.
+func both(realm string) func(g *gate) func(int) []ask {
+	return func(g *gate) func(int) []ask {
 		clients := g.clients(realm, people)
 		g.populate(realm)
 		return func(n int) []ask { return g.both(realm, clients, n) }
 	}
-	theirs := func(n int) []ask { return plain.theirs("claims-remembered", n) }
+}
 
-	remembered("internal, remembered", plain, own(plain, "internal-remembered"))
-	remembered("external, remembered", plain, theirs)
-	remembered("mixed, remembered", plain, both(plain, "mixed-remembered"))
-	remembered("internal, remembered, each decision logged", info, own(info, "internal-remembered"))
-
-	decided := func(suffix string, g *gate) []*row {
-		g.populate("directory")
-		return []*row{
-			add("internal"+suffix, g, own(g, "internal")(o.tokens)),
-			add("external, authenticator `claims`"+suffix, g, g.theirs("claims", o.tokens)),
-			add("external, authenticator `default`"+suffix, g, g.theirs("directory", o.tokens)),
-			add("mixed"+suffix, g, both(g, "mixed")(o.tokens)),
-		}
+// prepare has the row's daemon run, with what is asked of it.
+func (r *row) prepare(o options, g *gates) {
+	r.gate = g.running(o, r.daemon)
+	make := r.maker(r.gate)
+	r.server, r.asks = r.gate.server(!r.nameless), &asks{again: make(o.tokens), every: r.fresh}
+	if r.fresh > 0 {
+		r.more = make
 	}
-	legs := decided("", plain)
-	fresh := add("external, authenticator `claims`, each token new", plain, plain.theirs("claims", o.tokens))
-	fresh.asks.every, fresh.more = 1, func(n int) []ask { return plain.theirs("claims", n) }
-	add(fmt.Sprintf("external, authenticator `claims`, one of %d realms", o.realms), many, many.theirs(shapeName(shapeClaims), o.tokens))
-	for n, r := range decided(", naive", naive) {
-		legs[n].naive = r
-	}
-	for _, alg := range []string{"RS256", "ES256", "EdDSA"} {
-		realm := strings.ToLower(alg)
-		add("a token, "+alg, plain, grants(realm, plain.clients(realm, people))).names = false
-	}
-	return out
 }
 
 var fromMemory = regexp.MustCompile(`(?m)^realmgate_decision_cache_answers_total\{from="(\w+)"\} (\S+)$`)

@@ -18,7 +18,7 @@ import (
 
 var (
 	full = flag.Bool("table", false, "measure for long enough, and print the table")
-	only = flag.String("rows", "", "a regular expression: measure the rows with such a name alone, and no starts")
+	only = flag.String("rows", "", "a regular expression: measure the rows with such a name alone")
 )
 
 func TestMain(m *testing.M) {
@@ -45,6 +45,7 @@ func TestTable(t *testing.T) {
 	if err != nil {
 		t.Fatalf("-rows: %v", err)
 	}
+	all, operations := chosen(t, wanted, rows(o), operations(o))
 	begun, busy := time.Now(), loadAverage()
 	progress("building")
 	g := newGates(t)
@@ -54,27 +55,27 @@ func TestTable(t *testing.T) {
 			t.Fatalf("%s: the session is %v, want %v", binary, got, want)
 		}
 	}
-	progress("starting the daemons")
-	few := fmt.Sprintf(realms, g.keys)
-	plain, naive, info, many := g.new("warn", few), g.new("warn", fmt.Sprintf(unary, g.naive)+few), g.new("info", few), g.new("warn", g.manyRealms(o.realms))
-	for _, d := range []*gate{plain, naive, info, many} {
-		d.begin()
-	}
-	progress("making principals and tokens")
-	all := chosen(t, wanted, rows(o, plain, naive, info, many))
-	bare := newBare(t, plain.Check("internal", plain.Token("internal")), plain.Issue("internal"))
-	measure(t, o, bare, all, progress)
-	var did []operated
-	if *only == "" {
-		progress("starts and reloads")
-		naive.Stop()
-		info.Stop()
-		did = operate(t, o, plain, many)
+	progress("starting the daemons, and making principals and tokens")
+	for _, r := range all {
+		r.prepare(o, g)
 	}
 	var table, notes strings.Builder
-	writeRows(&table, &notes, o, all)
-	if did != nil {
-		writeOperated(&table, &notes, o, did)
+	writeHead(&table, o)
+	if len(all) > 0 {
+		plain := g.running(o, daemonPlain)
+		bare := newBare(t, plain.Check("internal", plain.Token("internal")), plain.Issue("internal"))
+		measure(t, o, bare, all, progress)
+		writeRows(&table, &notes, o, all)
+	}
+	if len(operations) > 0 {
+		progress("starts and reloads")
+		few, many := g.running(o, daemonPlain), g.running(o, daemonMany)
+		for _, other := range g.made {
+			if other != few && other != many {
+				other.Stop()
+			}
+		}
+		writeOperated(&table, &notes, o, operations, operate(t, o, few, many))
 	}
 	fmt.Fprintf(&notes, "%s; load average %s before and %s after; %s in all.\n", machine(), busy, loadAverage(), time.Since(begun).Round(time.Second))
 	if *full {
@@ -87,19 +88,26 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// chosen gives the rows that are asked for.
-func chosen(t *testing.T, wanted *regexp.Regexp, all []*row) []*row {
+// chosen gives the rows, and the operations, that are asked for.
+func chosen(t *testing.T, wanted *regexp.Regexp, all []*row, operations []operation) ([]*row, []operation) {
 	t.Helper()
-	all = slices.DeleteFunc(all, func(r *row) bool { return !wanted.MatchString(r.what) })
-	if len(all) == 0 {
-		t.Fatalf("-rows: there is no row like %q", wanted)
+	var names []string
+	for _, r := range all {
+		names = append(names, r.what)
 	}
+	for _, x := range operations {
+		names = append(names, x.what)
+	}
+	if !slices.ContainsFunc(names, wanted.MatchString) {
+		t.Fatalf("-rows: there is no row like %q, but\n  %s", wanted, strings.Join(names, "\n  "))
+	}
+	all = slices.DeleteFunc(all, func(r *row) bool { return !wanted.MatchString(r.what) })
 	for _, r := range all {
 		if r.naive != nil && !slices.Contains(all, r.naive) {
 			r.naive = nil
 		}
 	}
-	return all
+	return all, slices.DeleteFunc(operations, func(x operation) bool { return !wanted.MatchString(x.what) })
 }
 
 // machine says what this runs on.

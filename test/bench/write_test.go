@@ -8,10 +8,14 @@ import (
 	"time"
 )
 
-// writeRows prints the table so far, and, as notes, what says nothing about another machine.
-func writeRows(w, notes io.Writer, o options, all []*row) {
+// writeHead begins the table.
+func writeHead(w io.Writer, o options) {
 	count := join(o.callers, "%d")
 	fmt.Fprintf(w, "| what | compared with | rate, %[1]s callers | CPU | of it in the plugin, %% | p99 |\n|---|---|---|---|---|---|\n", count)
+}
+
+// writeRows prints rows, and, as notes, what says nothing about another machine.
+func writeRows(w, notes io.Writer, o options, all []*row) {
 	beside := map[*row]bool{}
 	for _, r := range all {
 		if beside[r] {
@@ -31,13 +35,15 @@ func writeRows(w, notes io.Writer, o options, all []*row) {
 	}
 }
 
-// writeOperated prints the rest of the table.
-func writeOperated(w, notes io.Writer, o options, all []operated) {
+// operation is a ratio of two things that are measured of starts and reloads.
+type operation struct {
+	what, to string
+	a, b     int
+}
+
+func operations(o options) []operation {
 	many := fmt.Sprintf("%d realms", o.realms)
-	for _, x := range []struct {
-		what, to string
-		a, b     int
-	}{
+	return []operation{
 		{"time to start, few realms", "the default plugin, started by go-plugin alone", fewStart, pluginStart},
 		{"time to start, " + many, "few realms", manyStart, fewStart},
 		{"time to reload, few realms, nothing changed", "its start", fewReload, fewStart},
@@ -45,7 +51,13 @@ func writeOperated(w, notes io.Writer, o options, all []operated) {
 		{"time to reload, " + many + ", one of them changed", "nothing changed", oneReload, manyReload},
 		{"time to reload, " + many + ", every part anew (`--fresh`)", "nothing changed", freshReload, manyReload},
 		{"memory of daemon and plugin after a start, " + many, "few realms", manyMemory, fewMemory},
-	} {
+	}
+}
+
+// writeOperated prints operations, and, as notes, all that was measured for them.
+func writeOperated(w, notes io.Writer, o options, wanted []operation, all []operated) {
+	many := fmt.Sprintf("%d realms", o.realms)
+	for _, x := range wanted {
 		fmt.Fprintf(w, "| %s | %s | %.2f | | | |\n", x.what, x.to, middle(all, x.a)/middle(all, x.b))
 	}
 	ms := func(thing int) time.Duration { return time.Duration(middle(all, thing)).Round(time.Millisecond) }

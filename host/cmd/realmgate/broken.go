@@ -46,14 +46,23 @@ func unserved(cfg *config.Config, state map[string]error) (out config.Diagnostic
 	}
 	for _, why := range reasons {
 		names := by[why]
-		text := fmt.Sprintf("realm %s is not served: %s", names[0], why)
-		switch more := len(names) - maxNamed; {
-		case more > 0:
-			text = fmt.Sprintf("realms %s and %d more are not served: %s", strings.Join(names[:maxNamed], ", "), more, why)
-		case len(names) > 1:
-			text = fmt.Sprintf("realms %s are not served: %s", strings.Join(names, ", "), why)
+		verb := "is"
+		if len(names) > 1 {
+			verb = "are"
 		}
+		text := fmt.Sprintf("%s %s not served: %s", realmsNamed(names), verb, why)
 		out = append(out, cfg.Realm(names[0]).Diagnose("", text, ""))
 	}
 	return out
+}
+
+// realmsNamed names realms, the first ones of many.
+func realmsNamed(names []string) string {
+	switch more := len(names) - maxNamed; {
+	case more > 0:
+		return fmt.Sprintf("realms %s and %d more", strings.Join(names[:maxNamed], ", "), more)
+	case len(names) > 1:
+		return "realms " + strings.Join(names, ", ")
+	}
+	return "realm " + names[0]
 }

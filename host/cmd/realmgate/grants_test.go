@@ -28,7 +28,7 @@ func askerPlugin() {
 }
 
 // A plugin of a third party is told about the principals of the realms that it is allowed, and of no other: that is in the
-// audit log, and `validate` says it before.
+// audit log, and `validate` says it before, and where decisions are not remembered.
 func TestAllowedInOneRealm(t *testing.T) {
 	path, err := exec.LookPath("realmgate-plugin-asker")
 	if err != nil {
@@ -71,6 +71,10 @@ realm "b" {
 	}
 	if err := d.stop(); err != nil {
 		t.Fatal(err)
+	}
+	const note = "realmgate: note: decisions are not remembered in realms a, b, because of the authenticator(asker) of plugin asker: it does not declare"
+	if said := d.command("validate", "--config", "config.hcl"); !strings.Contains(said, note) || strings.Contains(said, "of plugin default") {
+		t.Errorf("validate says %s", said)
 	}
 	lines, text := d.told("data/audit.log")
 	refused := find(lines, "plugin.refused", "refused")

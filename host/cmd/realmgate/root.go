@@ -9,6 +9,8 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"syscall"
 
 	"golang.org/x/term"
 
@@ -55,12 +57,9 @@ func (r rootCredentials) show(all []directory.Root) error {
 	if err := r.write(fresh); err != nil {
 		return err
 	}
-	for _, p := range all {
-		if _, err := fmt.Fprintf(r.note, "realm %s: the root principal was created; its client id and secret, with commands to try, are in %s\n", p.Realm, r.file); err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err := fmt.Fprintf(r.note, "%s: the root principal was created; client id and secret, with commands to try, are in %s\n",
+		realmsNamed(slices.Sorted(maps.Keys(fresh))), r.file)
+	return err
 }
 
 func (r rootCredentials) entry(p directory.Root) rootEntry {
@@ -93,7 +92,8 @@ Get a token, check it, and see a denial:
 	return err
 }
 
-// write adds realms to the file. The new content replaces the file in one step.
+// write adds realms to the file. The new content replaces the file in one step, and is there after a power cut: the principals
+// are, too.
 func (r rootCredentials) write(fresh map[string]rootEntry) error {
 	f := rootFile{Realms: map[string]rootEntry{}}
 	old, err := os.ReadFile(r.file)
@@ -121,8 +121,20 @@ func (r rootCredentials) write(fresh map[string]rootEntry) error {
 	if err := errors.Join(werr, tmp.Sync(), tmp.Close()); err != nil {
 		return errors.Join(fmt.Errorf("keep root credentials: %w", err), os.Remove(tmp.Name()))
 	}
-	if err := os.Rename(tmp.Name(), r.file); err != nil {
+	if err := errors.Join(os.Rename(tmp.Name(), r.file), syncFolder(filepath.Dir(r.file))); err != nil {
 		return fmt.Errorf("keep root credentials: %w", err)
 	}
 	return nil
+}
+
+// syncFolder makes the names in a folder last over a power cut, where the file system can.
+func syncFolder(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	if err = d.Sync(); errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported) {
+		err = nil
+	}
+	return errors.Join(err, d.Close())
 }

@@ -190,8 +190,8 @@ func (r *rooms) bootstrap(ctx context.Context, std streams, gen, before *generat
 		if err != nil {
 			return fmt.Errorf("create root principals: %w", err)
 		}
-		for _, realm := range created {
-			r.log.Info("root principal created", "realm", realm)
+		if len(created) > 0 {
+			r.log.Info("root principals created", "realms", len(created), "first", created[:min(maxNamed, len(created))])
 		}
 	}
 	return nil

@@ -41,11 +41,15 @@ func (v validateCmd) Run(ctx context.Context, c *cli, std streams) (err error) {
 		problems = append(problems, r.check(ctx)...)
 	}
 	shown := report(std, problems.Sort())
+	unremembered := r.first.Held.Unremembered()
 	if err := r.close(ctx, closeLimit); err != nil {
 		return err
 	}
 	if shown != nil {
 		return shown
+	}
+	for _, u := range unremembered {
+		fmt.Fprintf(std.err, "realmgate: note: decisions are not remembered in %s, because of the %s of plugin %s: %s\n", realmsNamed(u.Realms), u.Part, u.Plugin, u.Why)
 	}
 	if len(cfg.Realms) == 0 {
 		fmt.Fprintln(std.err, "warning: the configuration has no realm: it answers nobody")

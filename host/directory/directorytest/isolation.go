@@ -66,7 +66,7 @@ func testIsolation(t *testing.T, s *store) {
 	ok(t, s.RevokeToken(ctx, "other", "https://gate/mine", "t1", s.clock.Now().Add(time.Hour)))
 	ok(t, s.DeleteRole(ctx, "other", "dev"))
 	ok(t, s.DeletePrincipal(ctx, "other", "a"))
-	ok(t, second(s.Bootstrap(ctx, "other", func(directory.Principal, directory.ClientSecret) error { return nil })))
+	ok(t, second(s.bootstrap(ctx, "other", shown)))
 	after, err := s.GetPrincipal(ctx, "mine", "a")
 	ok(t, err)
 	if got := fmt.Sprint(after, s.Epoch("mine")); got != before {

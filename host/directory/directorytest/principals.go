@@ -13,19 +13,19 @@ import (
 )
 
 func testBootstrap(t *testing.T, s *store) {
-	var shown directory.ClientSecret
-	created, err := s.Bootstrap(t.Context(), "r", func(p directory.Principal, c directory.ClientSecret) error {
-		if p.Name != "root" || !slices.Equal(p.Roles, []string{"service_admin"}) || !p.Enabled || p.ClientID != c.ClientID {
+	var secret directory.ClientSecret
+	created, err := s.bootstrap(t.Context(), "r", func(all []directory.Root) error {
+		if p := all[0]; p.Name != "root" || !slices.Equal(p.Roles, []string{"service_admin"}) || !p.Enabled || p.ClientID != p.Secret.ClientID {
 			t.Errorf("%+v", p)
 		}
-		shown = c
+		secret = all[0].Secret
 		return nil
 	})
 	if err != nil || !created {
 		t.Fatal(created, err)
 	}
-	ok(t, s.login(t.Context(), "r", shown))
-	created, err = s.Bootstrap(t.Context(), "r", func(directory.Principal, directory.ClientSecret) error {
+	ok(t, s.login(t.Context(), "r", secret))
+	created, err = s.bootstrap(t.Context(), "r", func([]directory.Root) error {
 		t.Error("a second secret was shown")
 		return nil
 	})
@@ -33,11 +33,11 @@ func testBootstrap(t *testing.T, s *store) {
 		t.Error(created, err)
 	}
 	ok(t, s.DeletePrincipal(t.Context(), "r", "root"))
-	if created, err := s.Bootstrap(t.Context(), "r", nil); err != nil || created {
+	if created, err := s.bootstrap(t.Context(), "r", nil); err != nil || created {
 		t.Errorf("a realm was bootstrapped again because its root is gone: %v %v", created, err)
 	}
 	s.principal(t, "taken", "root")
-	created, err = s.Bootstrap(t.Context(), "taken", func(directory.Principal, directory.ClientSecret) error { return nil })
+	created, err = s.bootstrap(t.Context(), "taken", shown)
 	if !errors.Is(err, directory.ErrExists) || created {
 		t.Errorf("a principal was made root: %v %v", created, err)
 	}
@@ -45,7 +45,7 @@ func testBootstrap(t *testing.T, s *store) {
 
 func testBootstrapUnshown(t *testing.T, s *store) {
 	broken := errors.New("the terminal is gone")
-	created, err := s.Bootstrap(t.Context(), "r", func(directory.Principal, directory.ClientSecret) error { return broken })
+	created, err := s.bootstrap(t.Context(), "r", func([]directory.Root) error { return broken })
 	if created || !errors.Is(err, broken) {
 		t.Errorf("%v %v", created, err)
 	}
@@ -54,7 +54,7 @@ func testBootstrapUnshown(t *testing.T, s *store) {
 	if e := s.Epoch("r"); e != 1 {
 		t.Errorf("epoch %d", e)
 	}
-	created, err = s.Bootstrap(t.Context(), "r", func(directory.Principal, directory.ClientSecret) error { return nil })
+	created, err = s.bootstrap(t.Context(), "r", shown)
 	if !created || err != nil {
 		t.Errorf("%v %v", created, err)
 	}
@@ -63,7 +63,7 @@ func testBootstrapUnshown(t *testing.T, s *store) {
 // Many realms are bootstrapped together: all that were not, or none.
 func testBootstrapAll(t *testing.T, s *store) {
 	ctx := t.Context()
-	if created, err := s.Bootstrap(ctx, "old", func(directory.Principal, directory.ClientSecret) error { return nil }); !created || err != nil {
+	if created, err := s.bootstrap(ctx, "old", shown); !created || err != nil {
 		t.Fatal(created, err)
 	}
 	realms := []string{"new2", "old", "new1", "new2"}
@@ -80,18 +80,18 @@ func testBootstrapAll(t *testing.T, s *store) {
 	}
 	pending("new2", "new1")
 	s.principal(t, "taken", "root")
-	if created, err := s.BootstrapAll(ctx, append(realms, "taken"), func([]directory.Root) error { return nil }); len(created) > 0 || !errors.Is(err, directory.ErrExists) || !strings.Contains(err.Error(), `"taken"`) {
+	if created, err := s.BootstrapAll(ctx, append(realms, "taken"), shown); len(created) > 0 || !errors.Is(err, directory.ErrExists) || !strings.Contains(err.Error(), `"taken"`) {
 		t.Errorf("%v %v", created, err)
 	}
 	pending("new2", "new1")
 	epoch := s.Epoch("new1")
-	var shown []directory.Root
-	created, err := s.BootstrapAll(ctx, realms, func(all []directory.Root) error { shown = all; return nil })
-	if err != nil || !slices.Equal(created, []string{"new1", "new2"}) || len(shown) != 2 {
-		t.Fatal(created, len(shown), err)
+	var roots []directory.Root
+	created, err := s.BootstrapAll(ctx, realms, func(all []directory.Root) error { roots = all; return nil })
+	if err != nil || !slices.Equal(created, []string{"new1", "new2"}) || len(roots) != 2 {
+		t.Fatal(created, len(roots), err)
 	}
 	pending()
-	for _, r := range shown {
+	for _, r := range roots {
 		ok(t, s.login(ctx, r.Realm, r.Secret))
 	}
 	if s.Epoch("new1") <= epoch {
@@ -107,7 +107,7 @@ func testBootstrapOnce(t *testing.T, s *store) {
 	made := make(chan bool, n)
 	for range n {
 		go func() {
-			created, err := s.Bootstrap(t.Context(), "r", func(directory.Principal, directory.ClientSecret) error { return nil })
+			created, err := s.bootstrap(t.Context(), "r", shown)
 			if err != nil {
 				t.Error(err)
 			}

@@ -3,6 +3,7 @@ package directorytest
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -161,6 +162,15 @@ func (s *store) login(ctx context.Context, realm string, c directory.ClientSecre
 	_, _, err := s.Authenticate(ctx, realm, c.ClientID, string(c.Secret.Reveal()))
 	return err
 }
+
+// bootstrap makes the root of one realm.
+func (s *store) bootstrap(ctx context.Context, realm string, show func([]directory.Root) error) (created bool, err error) {
+	all, err := s.BootstrapAll(ctx, []string{realm}, show)
+	return slices.Equal(all, []string{realm}), err
+}
+
+// shown shows new roots to nobody.
+func shown([]directory.Root) error { return nil }
 
 // token is a credential as an internal token of p carries it.
 func token(p directory.Principal, version string) sdk.Credential {
