@@ -13,6 +13,7 @@ import (
 
 	"github.com/realmgate/realmgate/sdk"
 	"github.com/realmgate/realmgate/sdk/breaker"
+	"github.com/realmgate/realmgate/sdk/verified"
 )
 
 // Server is the plugin's half of the contract: what a process offers, to be registered with a gRPC server.
@@ -45,6 +46,7 @@ func (s *Server) register(g grpc.ServiceRegistrar) (*plugin, error) {
 	}
 	p.instances = newInstances(p.logger)
 	p.outbound = breaker.NewOutbound(breaker.Config{}, p.logger)
+	p.verified = verified.NewStore()
 	p.manifest = s.manifest()
 	err := s.Check()
 	if err != nil {
@@ -97,6 +99,7 @@ type plugin struct {
 	accessKeys      atomic.Bool // whether the host answers look-ups of access keys
 	outbound        *breaker.Outbound
 	wantsReports    atomic.Bool // whether the host takes reports of it
+	verified        *verified.Store
 	session         atomic.Pointer[pluginSession]
 	arrivals        arrivals // of sessions
 }
