@@ -182,8 +182,8 @@ func TestBadPlugins(t *testing.T) {
 		}(), "wants granted-secrets"},
 		"answers the same":         {badges(nil, sdk.Cacheable()), checkTwice, badgeCase(), ""},
 		"takes an identity once":   {badges(once(), sdk.Cacheable()), checkTwice, badgeCase(), "the first answer is a yes and the second one denied for replayed"},
-		"looks at the peer":        {[]sdk.Implementation{peers(sdk.Cacheable())}, checkTwice, peerCase(), "the two answers are not the same"},
-		"says that it does":        {[]sdk.Implementation{peers()}, checkTwice, peerCase(), ""},
+		"looks at the peer":        {[]sdk.Implementation{peers(sdk.Cacheable())}, checkTwice, peerCase(), "they differ in Identity.Subject"},
+		"says that it does":        {[]sdk.Implementation{peers()}, checkTwice, peerCase(), "no question was answered that may be remembered"},
 		"denies the latecomer":     {badges(deny), checkCancellation, badgeCase(), ""}, // the host gives up first
 		"does not hear of the end": {badges(deaf), checkCancellation, badgeCase(), "given up goes on in the plugin"},
 		"does not mind the time":   {badges(deaf), checkDeadline, badgeCase(), "behind its deadline goes on in the plugin"},
