@@ -32,7 +32,7 @@ func Forbid(reason, format string, args ...any) error {
 	return &Denial{Reason: reason, Detail: fmt.Sprintf(format, args...), Forbidden: true}
 }
 
-// ReasonNotMine is the reason of [NotMine].
+// ReasonNotMine is the reason of [NotMine], and of nothing else.
 const ReasonNotMine = "not_mine"
 
 // NotMine is a verifier's word for a credential that is not of its kind: the next one may be asked.

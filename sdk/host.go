@@ -77,7 +77,7 @@ type Call interface {
 	Host
 	Logger() *slog.Logger
 	RequestID() string
-	TraceParent() string // well-formed, or empty
+	Trace() Trace
 	Epoch() uint64
 }
 
@@ -100,7 +100,7 @@ func (c *callContext) Value(key any) any {
 		id := c.call.RequestID()
 		return &id
 	case traceKey:
-		return c.call.TraceParent()
+		return c.call.Trace()
 	}
 	return c.Context.Value(key)
 }

@@ -6,8 +6,9 @@ import "encoding/json"
 const maxPlainDepth = 32
 
 // plainReader reads a JSON object as tokens have them: strings of printable ASCII without escapes, whole numbers, no great depth. What
-// is anything else, or no JSON, is left to encoding/json, to whose answer this one is equal: it is a quarter of the time of
-// every verification of a token otherwise. Strings share the memory of the whole text.
+// is anything else, or no JSON, is left to encoding/json, to whose answer this one is equal (FuzzPlainObject). With it an external
+// decision that is made anew on a token that was verified before takes an eighth less of processor time (BenchmarkExternal legs/claims/64
+// of host/generation, 0.31 to 0.33 cpu-of-bare beside 0.26 to 0.30). Strings share the memory of the whole text.
 type plainReader struct {
 	text string
 	at   int

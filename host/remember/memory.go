@@ -22,7 +22,7 @@ type Limits struct{ Allowed, Denied uint64 }
 type Memory struct {
 	epochs   Epochs
 	now      func() moment
-	keys     *keys
+	keys     keys
 	allowed  *otter.Cache[key, *entry]
 	denied   *otter.Cache[key, *entry]
 	flights  flights

@@ -50,10 +50,16 @@ type Instance struct {
 	twice   *twice // nil: each stage is asked once
 }
 
-// heard gives an error on, once it is seen whether it tells a secret.
+// heard gives an error on, once it is seen whether it tells a secret, and whether it is what its reason stands for.
 func (i *Instance) heard(err error) error {
-	if err != nil {
-		i.suite.tells("an error", err.Error())
+	if err == nil {
+		return nil
+	}
+	i.suite.tells("an error", err.Error())
+	d, word := sdk.AsDenial(err), sdk.AsDenial(sdk.NotMine())
+	if d != nil && d.Reason == word.Reason && (d.Forbidden || d.Detail != "" && d.Detail != word.Detail) {
+		return found("the reason %s is reserved for a credential that is not of the part's kind (sdk.NotMine): it has no detail and no 403 of its own, which nobody would see; a denial that says %s needs another reason",
+			word.Reason, excerpt(d.Detail))
 	}
 	return err
 }

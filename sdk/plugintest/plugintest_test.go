@@ -182,8 +182,12 @@ func TestBadPlugins(t *testing.T) {
 		}(), "wants granted-secrets"},
 		"answers the same":         {badges(nil, sdk.Cacheable()), checkTwice, badgeCase(), ""},
 		"takes an identity once":   {badges(once(), sdk.Cacheable()), checkTwice, badgeCase(), "the first answer is a yes and the second one denied for replayed"},
-		"looks at the peer":        {[]sdk.Implementation{peers(sdk.Cacheable())}, checkTwice, peerCase(), "the two answers are not the same"},
-		"says that it does":        {[]sdk.Implementation{peers()}, checkTwice, peerCase(), ""},
+		"looks at the peer":        {[]sdk.Implementation{peers(sdk.Cacheable())}, checkTwice, peerCase(), "they differ in Identity.Subject"},
+		"says that it does":        {[]sdk.Implementation{peers()}, checkTwice, peerCase(), "no question was answered that may be remembered"},
+		"not its kind":             {[]sdk.Implementation{deniers(sdk.NotMine())}, checkOdd, denierCase(), ""},
+		"not its kind, in no word": {[]sdk.Implementation{deniers(&sdk.Denial{Reason: "not_mine"})}, checkOdd, denierCase(), ""},
+		"a no that looks like it":  {[]sdk.Implementation{deniers(sdk.Deny("not_mine", "the badge is another's"))}, checkOdd, denierCase(), `the reason not_mine is reserved for a credential that is not of the part's kind (sdk.NotMine): it has no detail and no 403 of its own, which nobody would see; a denial that says "the badge is another's" needs another reason`},
+		"a 403 that looks like it": {[]sdk.Implementation{deniers(&sdk.Denial{Reason: "not_mine", Forbidden: true})}, checkOdd, denierCase(), "needs another reason"},
 		"denies the latecomer":     {badges(deny), checkCancellation, badgeCase(), ""}, // the host gives up first
 		"does not hear of the end": {badges(deaf), checkCancellation, badgeCase(), "given up goes on in the plugin"},
 		"does not mind the time":   {badges(deaf), checkDeadline, badgeCase(), "behind its deadline goes on in the plugin"},
@@ -227,6 +231,21 @@ func peerCase() Case {
 	return Case{Kind: sdk.KindIdentityProvider, Type: "peer", Setup: sdk.Setup{Tenant: "t"}, Call: func(ctx context.Context, i *Instance) error {
 		return i.Step(ctx, &sdk.State{Request: &sdk.Request{Scheme: "bearer", Token: "x", Peer: "192.0.2.1:1"}})
 	}}
+}
+
+// denier is an identity provider that denies everybody.
+type denier struct{ err error }
+
+func (d denier) Identify(context.Context, sdk.Request) (sdk.Identity, error) {
+	return sdk.Identity{}, d.err
+}
+
+func deniers(err error) sdk.Implementation {
+	return sdk.IdentityProviderType("denier", func(context.Context, sdk.Setup, struct{}) (denier, error) { return denier{err}, nil })
+}
+
+func denierCase() Case {
+	return Case{Kind: sdk.KindIdentityProvider, Type: "denier", Setup: sdk.Setup{Tenant: "t"}, Call: probes[sdk.KindIdentityProvider], tolerant: true}
 }
 
 // alone gives a mapper that takes one call at a time. The first call waits for a second one, so that they meet.

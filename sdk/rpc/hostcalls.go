@@ -51,8 +51,8 @@ func (h *pluginHost) Logger() *slog.Logger {
 // RequestID is sdk.Call's.
 func (h *pluginHost) RequestID() string { return h.serving.requestID }
 
-// TraceParent is sdk.Call's.
-func (h *pluginHost) TraceParent() string { return h.serving.traceparent }
+// Trace is sdk.Call's.
+func (h *pluginHost) Trace() sdk.Trace { return h.serving.trace }
 
 // Epoch is sdk.Call's.
 func (h *pluginHost) Epoch() uint64 { return h.serving.epoch }

@@ -20,7 +20,7 @@ func (h *callHandler) attrs() []slog.Attr {
 	if id := h.serving.requestID; id != "" {
 		out = append(out, slog.String("request_id", id))
 	}
-	if id := sdk.TraceID(h.serving.traced(context.Background())); id != "" {
+	if id := h.serving.trace.ID(); id != "" {
 		out = append(out, slog.String("trace_id", id))
 	}
 	return out

@@ -13,6 +13,7 @@ import (
 
 	"github.com/realmgate/realmgate/sdk"
 	"github.com/realmgate/realmgate/sdk/breaker"
+	"github.com/realmgate/realmgate/sdk/verified"
 )
 
 // Server is the plugin's half of the contract: what a process offers, to be registered with a gRPC server.
@@ -45,6 +46,7 @@ func (s *Server) register(g grpc.ServiceRegistrar) (*plugin, error) {
 	}
 	p.instances = newInstances(p.logger)
 	p.outbound = breaker.NewOutbound(breaker.Config{}, p.logger)
+	p.verified = verified.NewStore()
 	p.manifest = s.manifest()
 	err := s.Check()
 	if err != nil {
@@ -97,6 +99,7 @@ type plugin struct {
 	accessKeys      atomic.Bool // whether the host answers look-ups of access keys
 	outbound        *breaker.Outbound
 	wantsReports    atomic.Bool // whether the host takes reports of it
+	verified        *verified.Store
 	session         atomic.Pointer[pluginSession]
 	arrivals        arrivals // of sessions
 }
@@ -110,26 +113,13 @@ func (p *plugin) Describe(_ context.Context, r *pluginv1.DescribeRequest) (*plug
 
 // serving is what a leg, a unary call or a Configure says about itself.
 type serving struct {
-	callID      uint64
-	realm       string
-	requestID   string
-	traceparent string // well-formed, or empty
-	epoch       uint64
-	session     *pluginSession // on which a leg came in; nil: the current one
-	reader      *reader        // that runs the leg; nil for others
-}
-
-// traced gives a context of the trace.
-func (sv *serving) traced(ctx context.Context) context.Context {
-	return sdk.WithTraceParent(ctx, sv.traceparent)
-}
-
-// wellFormed gives a traceparent if it is one: a host says what it likes.
-func wellFormed(traceparent string) string {
-	if traceparent == "" {
-		return ""
-	}
-	return sdk.TraceParent(sdk.WithTraceParent(context.Background(), traceparent))
+	callID    uint64
+	realm     string
+	requestID string
+	trace     sdk.Trace
+	epoch     uint64
+	session   *pluginSession // on which a leg came in; nil: the current one
+	reader    *reader        // that runs the leg; nil for others
 }
 
 // context gives the context in which an instance works: with the host, a logger, the request id and the epoch.

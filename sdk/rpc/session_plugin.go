@@ -243,7 +243,7 @@ func (s *pluginSession) step(l *servedLeg, sv *serving, k sdk.Kind, id uint64, s
 func (s *pluginSession) leg(r *reader, l *servedLeg) *pluginv1.LegResult {
 	out := &pluginv1.LegResult{Id: l.leg.GetId()}
 	sv := &serving{
-		callID: l.leg.GetId(), realm: l.leg.GetRealm(), requestID: l.leg.GetRequestId(), traceparent: wellFormed(l.leg.GetTraceparent()), epoch: l.leg.GetEpoch(),
+		callID: l.leg.GetId(), realm: l.leg.GetRealm(), requestID: l.leg.GetRequestId(), trace: sdk.ParseTrace(l.leg.GetTraceparent()), epoch: l.leg.GetEpoch(),
 		session: s, reader: r,
 	}
 	st := stateFromProto(l.leg.GetState(), sv.realm)

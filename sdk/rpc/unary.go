@@ -60,7 +60,7 @@ func registerKinds(g grpc.ServiceRegistrar, p *plugin, impls []sdk.Implementatio
 }
 
 func servingOf(c *pluginv1.Call) *serving {
-	return &serving{callID: c.GetCallId(), realm: c.GetRealm(), requestID: c.GetRequestId(), traceparent: wellFormed(c.GetTraceparent()), epoch: c.GetEpoch()}
+	return &serving{callID: c.GetCallId(), realm: c.GetRealm(), requestID: c.GetRequestId(), trace: sdk.ParseTrace(c.GetTraceparent()), epoch: c.GetEpoch()}
 }
 
 // stage runs a single stage: the same Step as in a leg.

@@ -2,50 +2,25 @@ package verified
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/binary"
-	"hash"
-	"sync"
 	"time"
 
-	lru "github.com/hashicorp/golang-lru/v2"
-
 	"github.com/realmgate/realmgate/sdk"
+	"github.com/realmgate/realmgate/sdk/mac"
 )
 
 // maxKeyed bounds what is hashed for a key, in bytes.
 const maxKeyed = 32 << 10
 
-// Memory knows which tokens were verified. It is of one instance, and safe for concurrent use. A nil Memory remembers nothing.
+// Memory knows which tokens were verified by one instance. It is safe for concurrent use. A nil Memory remembers nothing.
 type Memory struct {
-	life  time.Duration
-	start time.Time
-	known *lru.Cache[key, good]
-	macs  sync.Pool
+	store  *Store
+	number uint64 // in the store; what another one verified is not known to this one
+	life   time.Duration
 }
 
-// key stands for a token and all that its verification depended on. Nobody who does not know the memory's secret can make two
-// tokens with one key.
-type key [sha256.Size]byte
-
-// good is what is known of a token whose signature is. Of each token there is one, whatever the epoch: a former epoch's would never
-// be asked for again, and take the room of others.
-type good struct {
-	epoch uint64
-	until time.Duration // since the memory's start
-}
-
-// state is what one key takes to be made, for use again.
-type state struct {
-	mac  hash.Hash
-	text []byte
-	sum  key
-}
-
-// New makes a memory; nil settings are the defaults. With a max_age of 0 there is none.
-func New(s *Settings) (*Memory, error) {
+// New makes the memory of the instance whose constructor ctx is for, in the store of the process; nil settings are the defaults.
+// With a max_age of 0 there is none.
+func New(ctx context.Context, s *Settings) (*Memory, error) {
 	if s == nil {
 		s = &defaults
 	}
@@ -55,15 +30,8 @@ func New(s *Settings) (*Memory, error) {
 	if s.MaxAge == 0 {
 		return nil, nil
 	}
-	known, err := lru.New[key, good](s.Entries)
-	if err != nil {
-		return nil, err
-	}
-	secret := make([]byte, sha256.BlockSize)
-	_, _ = rand.Read(secret) // never fails
-	m := &Memory{life: s.MaxAge.Std(), start: time.Now(), known: known}
-	m.macs.New = func() any { return &state{mac: hmac.New(sha256.New, secret)} }
-	return m, nil
+	store := StoreOf(ctx)
+	return &Memory{store: store, number: store.memories.Add(1), life: s.MaxAge.Std()}, nil
 }
 
 // Token is a token that is to be verified.
@@ -82,39 +50,30 @@ func (m *Memory) Verify(ctx context.Context, t Token, check func() bool) bool {
 	if m == nil || epoch == 0 || len(t.Keys)+len(t.Text) > maxKeyed {
 		return check()
 	}
-	k, now := m.key(t), t.Now.Sub(m.start)
-	if g, ok := m.known.Get(k); ok {
+	k, now := m.key(t), t.Now.Sub(m.store.start)
+	if g, ok := m.store.known.Get(k); ok {
 		if g.epoch == epoch && now >= g.until-m.life && now < g.until { // a clock that was put back proves nothing
 			return true
 		}
-		m.known.Remove(k)
+		m.store.known.Remove(k)
 	}
 	if !check() {
 		return false
 	}
 	until := now + m.life
 	if !t.Expires.IsZero() {
-		until = min(until, t.Expires.Sub(m.start))
+		until = min(until, t.Expires.Sub(m.store.start))
 	}
-	m.known.Add(k, good{epoch, until})
+	m.store.known.Add(k, good{epoch, until})
 	return true
 }
 
-// key makes the key of a token. Every part of varying length has its length before it, so that no two lists of parts make one
-// text.
-func (m *Memory) key(t Token) key {
-	s := m.macs.Get().(*state)
-	b := s.text[:0]
-	for _, part := range []string{t.Realm, t.Keys, t.Text} {
-		b = binary.BigEndian.AppendUint32(b, uint32(len(part))) // at most maxKeyed, or a realm's name
-		b = append(b, part...)
-	}
-	s.mac.Reset()
-	_, _ = s.mac.Write(b) // never fails
-	s.mac.Sum(s.sum[:0])
-	sum := s.sum
-	clear(b)
-	s.text = b
-	m.macs.Put(s)
-	return sum
+// key stands for a token and all that its verification depended on.
+func (m *Memory) key(t Token) mac.Sum {
+	l := m.store.hasher.Begin()
+	l.Number(m.number)
+	l.Text(t.Realm)
+	l.Text(t.Keys)
+	l.Text(t.Text)
+	return l.Sum()
 }

@@ -24,7 +24,7 @@ func in(t testing.TB, epoch uint64) context.Context {
 
 func memory(t testing.TB, s *Settings) *Memory {
 	t.Helper()
-	m, err := New(s)
+	m, err := New(t.Context(), s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,15 +102,13 @@ func TestBadIsNeverKnown(t *testing.T) {
 
 func TestOff(t *testing.T) {
 	t.Parallel()
-	m := memory(t, &Settings{Entries: 1})
+	m := memory(t, &Settings{})
 	x := Token{Text: "t", Now: time.Now()}
 	if m != nil || !asked(t, m, 1, x) || !asked(t, m, 1, x) {
 		t.Error("max_age = 0 remembers")
 	}
-	for _, s := range []Settings{{MaxAge: sdk.Duration(2 * time.Hour), Entries: 1}, {MaxAge: 1}, {MaxAge: 1, Entries: maxEntries + 1}} {
-		if _, err := New(&s); err == nil {
-			t.Errorf("%+v is taken", s)
-		}
+	if _, err := New(t.Context(), &Settings{MaxAge: sdk.Duration(time.Hour + 1)}); err == nil {
+		t.Error("more than an hour is taken")
 	}
 	var tagged struct {
 		V Settings `json:"v"`
@@ -120,9 +118,10 @@ func TestOff(t *testing.T) {
 	}
 }
 
-// However many tokens come, no more are kept than the settings say, and none takes more memory than the documentation says.
+// However many tokens come, and to however many instances, a process keeps no more than the documentation says, and none takes more
+// memory than it says.
 func TestBounded(t *testing.T) {
-	const entries = 20_000
+	const instances = 1000
 	heap := func() uint64 {
 		runtime.GC()
 		var s runtime.MemStats
@@ -130,18 +129,46 @@ func TestBounded(t *testing.T) {
 		return s.HeapAlloc
 	}
 	before := heap()
-	m := memory(t, &Settings{MaxAge: defaults.MaxAge, Entries: entries})
+	store := NewStore()
+	var all []*Memory
+	for range instances {
+		m, err := New(WithStore(t.Context(), store), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, m)
+	}
 	now := time.Now()
-	for n := range 2 * entries {
-		asked(t, m, 1, Token{Keys: "k", Text: strconv.Itoa(n), Now: now})
+	for n := range 2 * maxTokens {
+		asked(t, all[n%instances], 1, Token{Keys: "k", Text: strconv.Itoa(n), Now: now})
 	}
-	each := (heap() - before) / entries
-	t.Logf("%d bytes each", each)
-	if m.known.Len() != entries || each > 250 {
-		t.Errorf("%d entries of %d bytes", m.known.Len(), each)
+	takes := heap() - before
+	t.Logf("%d bytes, %d each", takes, takes/maxTokens)
+	if store.known.Len() != maxTokens || takes > 20<<20 {
+		t.Errorf("%d tokens in %d bytes", store.known.Len(), takes)
 	}
-	if asked(t, m, 1, Token{Keys: "k", Text: strconv.Itoa(2*entries - 1), Now: now}) || !asked(t, m, 1, Token{Keys: "k", Text: "0", Now: now}) {
+	last := 2*maxTokens - 1
+	if asked(t, all[last%instances], 1, Token{Keys: "k", Text: strconv.Itoa(last), Now: now}) || !asked(t, all[0], 1, Token{Keys: "k", Text: "0", Now: now}) {
 		t.Error("the last ones are not those that are kept")
+	}
+}
+
+// What one instance found good is not known to another one, though both are of one process.
+func TestInstancesApart(t *testing.T) {
+	t.Parallel()
+	ctx := WithStore(t.Context(), NewStore())
+	a, err1 := New(ctx, nil)
+	b, err2 := New(ctx, nil)
+	if err1 != nil || err2 != nil || a.store != b.store {
+		t.Fatal(err1, err2, "or two stores")
+	}
+	x := Token{Realm: "r", Keys: "k", Text: "t", Now: time.Now()}
+	asked(t, a, 1, x)
+	if !asked(t, b, 1, x) || asked(t, a, 1, x) {
+		t.Error("what an instance knows is known to another one, or forgotten for it")
+	}
+	if c := memory(t, nil); c.store == a.store {
+		t.Error("strangers share a store")
 	}
 }
 

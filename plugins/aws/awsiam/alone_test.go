@@ -17,8 +17,9 @@ import (
 func TestSTSThatIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	s, up := ststest.New(t, user), ststest.New(t, user)
+	began := time.Now()
 	var ahead atomic.Int64
-	now := func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	now := func() time.Time { return began.Add(time.Duration(ahead.Load())) }
 	ctx := breaker.WithOutbound(t.Context(), breaker.NewOutbound(breaker.Config{Now: now}, nil))
 	one, two, other := newTenantIn(ctx, t, s.URL, nil), newTenantIn(ctx, t, s.URL, nil), newTenantIn(ctx, t, up.URL, nil)
 	proof := func(sts string, n int) string {

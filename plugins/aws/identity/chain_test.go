@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/realmgate/realmgate/sdk/breaker"
 )
@@ -25,7 +26,8 @@ func TestChainIsLeftAlone(t *testing.T) {
 	t.Setenv("AWS_CONFIG_FILE", "/nonexistent")
 	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
 	t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", s.URL)
-	ctx := breaker.WithOutbound(t.Context(), breaker.NewOutbound(breaker.Config{}, nil))
+	now := time.Now() // and for ever
+	ctx := breaker.WithOutbound(t.Context(), breaker.NewOutbound(breaker.Config{Now: func() time.Time { return now }}, nil))
 	one, two, other := NewChain(ctx, "sigv4"), NewChain(ctx, "sigv4"), NewChain(ctx, "aws-secrets-manager")
 	for range 5 {
 		if _, err := one.Retrieve(t.Context()); err == nil || !strings.HasPrefix(err.Error(), chainName+": ") || strings.Contains(err.Error(), "left alone") {

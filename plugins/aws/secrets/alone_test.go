@@ -20,8 +20,9 @@ func TestServiceThatIsLeftAlone(t *testing.T) {
 	f := newFixture(t)
 	f.stores.Put("prod/db", "value")
 	f.stores.Put("/prod/db", "value")
+	began := time.Now()
 	var ahead atomic.Int64
-	o := breaker.NewOutbound(breaker.Config{Now: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }}, nil)
+	o := breaker.NewOutbound(breaker.Config{Now: func() time.Time { return began.Add(time.Duration(ahead.Load())) }}, nil)
 	ctx := breaker.WithOutbound(f.ctx, o)
 	var down atomic.Bool
 	var asked atomic.Int64

@@ -103,7 +103,7 @@ func (e *Ephemeral) build(ctx context.Context, setup sdk.Setup, s KeyPairSetting
 	if err != nil {
 		return nil, err
 	}
-	if b.verified, err = verified.New(s.VerifiedTokens); err != nil {
+	if b.verified, err = verified.New(ctx, s.VerifiedTokens); err != nil {
 		return nil, sdk.At(err, "verified_tokens")
 	}
 	return &KeyPair{b}, nil

@@ -42,7 +42,7 @@ func TestVerifiedOnce(t *testing.T) {
 		checked  int
 	}{
 		"again":           {nil, func(*KeyPair, *set) {}, "", 0},
-		"switched off":    {&verified.Settings{Entries: 1}, func(*KeyPair, *set) {}, "", 1},
+		"switched off":    {&verified.Settings{}, func(*KeyPair, *set) {}, "", 1},
 		"expired":         {nil, func(b *KeyPair, _ *set) { b.now = func() time.Time { return time.Now().Add(time.Hour) } }, "token_expired", 1}, // nothing is remembered for longer than a token lives
 		"the key is gone": {nil, func(_ *KeyPair, s *set) { s.keys = &keys{} }, "key_unknown", 0},
 		"the key serves for another algorithm": {nil, func(_ *KeyPair, s *set) {

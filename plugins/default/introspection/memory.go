@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/maypok86/otter/v2"
@@ -31,29 +30,27 @@ const (
 // tokenHash stands for a token (SHA-256): no token is kept.
 type tokenHash [sha256.Size]byte
 
-// memory remembers verdicts until their ends. The zero memory is empty and ready. Its caches, some kilobytes each, are made with
-// the first verdict: there may be thousands of tenants whose callers never come.
-type memory struct{ made atomic.Pointer[verdicts] }
+// memory remembers verdicts until their ends.
+type memory struct {
+	verdicts func() verdicts // made when the first token comes: some kilobytes, and there may be thousands of tenants whose callers never come
+}
 
-func newMemory() *memory { return &memory{} }
+func newMemory() *memory { return &memory{sync.OnceValue(newVerdicts)} }
 
 type verdicts struct {
 	good, refused *otter.Cache[tokenHash, verdict]
 }
 
-func newVerdicts() *verdicts {
+func newVerdicts() verdicts {
 	weigh := func(_ tokenHash, v verdict) uint32 { return uint32(goodOverhead + parsedFactor*v.size) }
-	return &verdicts{
+	return verdicts{
 		good:    otter.Must(&otter.Options[tokenHash, verdict]{MaximumWeight: maxGood, Weigher: weigh}),
 		refused: otter.Must(&otter.Options[tokenHash, verdict]{MaximumSize: maxRefused}),
 	}
 }
 
 func (m *memory) get(at tokenHash, now time.Time) (verdict, bool) {
-	all := m.made.Load()
-	if all == nil {
-		return verdict{}, false
-	}
+	all := m.verdicts()
 	for _, c := range []*otter.Cache[tokenHash, verdict]{all.good, all.refused} {
 		if v, ok := c.GetIfPresent(at); ok && now.Before(v.until) {
 			return v, true
@@ -64,21 +61,13 @@ func (m *memory) get(at tokenHash, now time.Time) (verdict, bool) {
 
 // knew says whether the token was good when it was last asked about, however long ago.
 func (m *memory) knew(at tokenHash) bool {
-	all := m.made.Load()
-	if all == nil {
-		return false
-	}
-	_, ok := all.good.GetIfPresent(at)
+	_, ok := m.verdicts().good.GetIfPresent(at)
 	return ok
 }
 
 // keep replaces what is remembered of the token.
 func (m *memory) keep(at tokenHash, v verdict) {
-	all := m.made.Load()
-	if all == nil {
-		m.made.CompareAndSwap(nil, newVerdicts())
-		all = m.made.Load()
-	}
+	all := m.verdicts()
 	if v.denial != nil {
 		all.good.Invalidate(at)
 		all.refused.Set(at, v)

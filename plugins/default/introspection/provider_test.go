@@ -385,15 +385,15 @@ func TestFloodOfTokens(t *testing.T) {
 	for i := range 4 * maxRefused {
 		x.memory.keep(tokenHash{byte(i), byte(i >> 8), byte(i >> 16), 1}, denial)
 	}
-	x.memory.made.Load().refused.CleanUp()
-	if n := x.memory.made.Load().refused.EstimatedSize(); n > maxRefused {
+	x.memory.verdicts().refused.CleanUp()
+	if n := x.memory.verdicts().refused.EstimatedSize(); n > maxRefused {
 		t.Errorf("%d refused tokens are remembered", n)
 	}
 	for i := range 100 {
 		x.memory.keep(tokenHash{byte(i), 2}, verdict{until: x.now().Add(time.Hour), size: maxAnswer})
 	}
-	x.memory.made.Load().good.CleanUp()
-	if n := x.memory.made.Load().good.EstimatedSize(); n > maxGood/(parsedFactor*maxAnswer) {
+	x.memory.verdicts().good.CleanUp()
+	if n := x.memory.verdicts().good.EstimatedSize(); n > maxGood/(parsedFactor*maxAnswer) {
 		t.Errorf("%d answers of the greatest size are remembered", n)
 	}
 	y := newTenant(t, f.URL, nil)

@@ -33,7 +33,7 @@ func NewProvider(ctx context.Context, _ sdk.Setup, s Settings) (*Provider, error
 	if err != nil {
 		return nil, sdk.At(err, "ca_file")
 	}
-	known, err := verified.New(s.VerifiedTokens)
+	known, err := verified.New(ctx, s.VerifiedTokens)
 	if err != nil {
 		return nil, sdk.At(err, "verified_tokens")
 	}

@@ -56,7 +56,6 @@ func TestSettings(t *testing.T) {
 		"an empty path segment":   {"role_claim_path", "a//b", "/role_claim_path", "empty segment"},
 		"remembered too long":     {"verified_tokens", []any{map[string]any{"max_age": "PT2H"}}, "/verified_tokens/max_age", "PT1H"},
 		"nothing remembered":      {"verified_tokens", []any{map[string]any{"max_age": "PT0S"}}, "", ""},
-		"room for none":           {"verified_tokens", []any{map[string]any{"entries": 0}}, "/verified_tokens/entries", "PT0S"},
 		"a key that is not known": {"audiance", "x", "/audiance", `did you mean "audience"`},
 	} {
 		settings := override(map[string]any{}, base)

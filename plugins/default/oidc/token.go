@@ -30,7 +30,7 @@ type presented struct {
 
 // header is the header of tokens that are accepted so far. Those of one issuer have one and the same, by and large.
 type header struct {
-	text   string // as it stands in the token
+	text   string // as it stands in the token, and not a part of it: the token goes
 	method jwt.SigningMethod
 	keyID  string // empty if it has none
 }
@@ -105,7 +105,7 @@ func (p *Provider) readHeader(text string) (*header, error) {
 	case hasKid && !kidIsText || len(kid) > maxKeyID:
 		return nil, sdk.Deny("token_malformed", "the key id of the token is not a string of at most %d bytes", maxKeyID)
 	}
-	return &header{text: text, method: method, keyID: kid}, nil
+	return &header{text: strings.Clone(text), method: method, keyID: kid}, nil
 }
 
 // shortType gives a media type in the form in which types are compared (RFC 7515 section 4.1.9).

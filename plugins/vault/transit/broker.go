@@ -37,7 +37,7 @@ func New(p *login.Pool) sdk.New[Settings, *Broker] {
 	return func(ctx context.Context, setup sdk.Setup, s Settings) (*Broker, error) {
 		realm, realmErr := accesstoken.ForRealm(setup, s.MaxGeneration)
 		session, err := p.Open(ctx, s.Server, s.Choice)
-		known, knownErr := verified.New(s.VerifiedTokens)
+		known, knownErr := verified.New(ctx, s.VerifiedTokens)
 		if err := errors.Join(err, realmErr, s.check(), sdk.At(knownErr, "verified_tokens")); err != nil {
 			if session != nil {
 				session.Close()
