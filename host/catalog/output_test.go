@@ -54,7 +54,8 @@ func TestLogsAndEnvironment(t *testing.T) {
 			t.Fatal(err)
 		}
 		message := entry["@message"].(string)
-		if entry["plugin"] == nil && !strings.HasPrefix(message, "environment ") && !strings.HasPrefix(message, "arguments ") { // the host's own
+		// The host's own lines; a daemon of another package's tests may have been killed just before.
+		if strings.HasPrefix(message, "plugins have no control groups") || message == "cleaned up behind a daemon that was killed" {
 			continue
 		}
 		if entry["plugin"] != "p" {
