@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -26,6 +27,9 @@ func (p *supervised) supervise(ctx context.Context, x *process) {
 		}
 		if x = p.again(ctx, &b); x == nil {
 			return
+		}
+		if r, ended := errors.AsType[*child.Refusal](err); ended && r.Reason == child.ReasonTimeout {
+			p.ways.retry() // what hung is gone; what a way's own calls ended would be ended again
 		}
 	}
 }
