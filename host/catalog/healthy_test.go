@@ -75,6 +75,31 @@ func TestHealthy(t *testing.T) {
 	})
 }
 
+// A plugin that a reload is taken back from is not started again in between.
+func TestUnwellIsNotStartedAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil, source(t, "p", "good"))
+	p, h := w.plugins[0], w.mapper(t, "")
+	p.c.doubt(p)
+	if err := syscall.Kill(w.pids()[0], syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "it has stopped, or another process serves", func() bool {
+		s := w.Plugins()[0]
+		return s.State == StateStopped || s.Restarts > 0
+	})
+	if _, err := w.mapSubject(t, h, "r1", "x"); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("%v", err)
+	}
+	if s, n := w.Plugins()[0], w.Counts()["p"].Restarts; n != 0 || !strings.Contains(s.LastError, "signal: killed") {
+		t.Errorf("started %d times again, %+v", n, s)
+	}
+	w.Set.Close(t.Context())
+	if left := w.Plugins(); len(left) > 0 {
+		t.Errorf("%+v", left)
+	}
+}
+
 // successor gives a set whose plugin has another binary than the world's, and of each a leg of a provider and a mapper of one tenant
 // that do what is said.
 func (w *world) successor(t *testing.T, s Source, before, after string) (next *Set, was, is *Leg) {
@@ -191,13 +216,12 @@ func TestHealthyIsProvenAnew(t *testing.T) {
 	if err := w.Healthy(t.Context(), nil, time.Minute); err == nil {
 		t.Fatal("a plugin that was killed stayed well")
 	}
-	w.ready(t)
-	pids := w.pids()
+	pids := w.pids() // the last one is q's
 	next := w.prepare(t, all...)
 	if got := next.Fresh(); !slices.Equal(got, []string{"p", "q"}) {
 		t.Errorf("watched anew: %v", got)
 	}
-	if now := w.pids(); len(now) != 3 || !slices.Contains(now, pids[1]) {
+	if now := w.pids(); len(now) != len(pids)+1 || !slices.Contains(now, pids[len(pids)-1]) {
 		t.Errorf("%v, then %v", pids, now)
 	}
 }
