@@ -179,6 +179,48 @@ func ask(t *testing.T, l *Leg, d time.Duration, token string) {
 	_ = l.Run(ctx, &sdk.State{Request: &sdk.Request{Realm: "r1", Scheme: "bearer", Token: token}})
 }
 
+// What fails, and not often enough to go back for, is told of; what worked once, says no, or is of another set, is not.
+func TestFailing(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		do     string
+		tokens []string
+		want   string
+	}{
+		"never asked": {"fail", nil, ""},
+		"fails":       {"fail", []string{"x"}, "plugin p: every call of its principal-mapper(badge) of tenant t fails, the last one with: login failed: client_secret=[hidden] and more"},
+		"says no":     {"fail or deny", []string{"no"}, ""},
+		"worked once": {"fail or deny", []string{"yes", "x"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := own(t, source(t, "p", "good"))
+			w := newWorld(t, nil, s)
+			next, _, is := w.successor(t, s, "", tt.do)
+			for _, token := range tt.tokens {
+				ask(t, is, time.Minute, token)
+			}
+			if err := next.Healthy(t.Context(), w.Set, 50*time.Millisecond); err != nil {
+				t.Fatal(err)
+			}
+			got := next.Failing()
+			if tt.want == "" && len(got) > 0 || tt.want != "" && (len(got) != 1 || got[0] != Failing{"p", tt.want}) {
+				t.Errorf("%q, want %q", got, tt.want)
+			}
+			if got := w.Failing(); len(got) > 0 {
+				t.Errorf("of the former set: %q", got)
+			}
+		})
+	}
+	w := newWorld(t, nil, source(t, "p", "good"))
+	for range 3 {
+		_ = within(t, w.leg(t, w.mapper(t, "fail")), time.Minute, "x")
+	}
+	if got := w.Failing(); len(got) != 1 || !strings.HasSuffix(got[0].Detail, " (so it is with 2 more of its parts)") {
+		t.Errorf("%q", got)
+	}
+}
+
 // What fails at first, and what nothing stood in the place of, is no reason to go back.
 func TestHealthyWithoutPredecessor(t *testing.T) {
 	t.Parallel()

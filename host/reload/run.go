@@ -56,7 +56,8 @@ func (r *Reloader) take(ctx context.Context, o Options, j *job) (Report, error) 
 		return report, r.note(ctx, err)
 	}
 	report.Warnings = append(slices.Clone(diags), report.Warnings...).Sort()
-	return report, r.serve(ctx, j, next, summary(report), report)
+	err = r.serve(ctx, j, next, summary(report), &report)
+	return report, err
 }
 
 // note keeps an audit line of a reload that came to nothing before anything was changed.
@@ -161,7 +162,7 @@ func shown(set *catalog.Set, sources []catalog.Source) config.Shown {
 
 // serve switches to next, with a line in the audit log before and after. A plugin that was started for it and does not stay
 // well undoes that.
-func (r *Reloader) serve(ctx context.Context, j *job, next Serving, change string, report Report) error {
+func (r *Reloader) serve(ctx context.Context, j *job, next Serving, change string, report *Report) error {
 	if r.deps.Before != nil {
 		if err := r.deps.Before(ctx, next.Held.Generation); err != nil {
 			r.drop(next)
@@ -170,16 +171,23 @@ func (r *Reloader) serve(ctx context.Context, j *job, next Serving, change strin
 	}
 	took := false
 	var why error // why it was not kept
+	var failing []catalog.Failing
 	err := r.deps.Audit.Around(ctx, audit.Event{Name: audit.ConfigReload, Change: change}, func() error {
 		took = true
-		if why = r.switchTo(ctx, j, next, change, report); why != nil && !errors.Is(why, ErrUnwatched) {
+		if failing, why = r.switchTo(ctx, j, next, change, report); why != nil && !errors.Is(why, ErrUnwatched) {
 			return errors.New(first(why))
 		}
 		return nil
 	}, func(e *audit.Event) {
 		if why != nil {
 			e.Detail = why.Error()
+			return
 		}
+		var details []string
+		for _, f := range failing {
+			details = append(details, f.Detail)
+		}
+		e.Detail = strings.Join(details, "; ")
 	})
 	if !took { // no line could be written
 		r.drop(next)
@@ -188,7 +196,8 @@ func (r *Reloader) serve(ctx context.Context, j *job, next Serving, change strin
 	return why
 }
 
-func (r *Reloader) switchTo(ctx context.Context, j *job, next Serving, change string, report Report) error {
+// switchTo serves next, unless a plugin does not stay well that was started for it. failing is what it has that does nothing yet.
+func (r *Reloader) switchTo(ctx context.Context, j *job, next Serving, change string, report *Report) (failing []catalog.Failing, err error) {
 	old, _ := r.serving()
 	r.put(next)
 	window := next.Held.Config().PluginHealthWindow
@@ -198,14 +207,21 @@ func (r *Reloader) switchTo(ctx context.Context, j *job, next Serving, change st
 		err := next.Set.Healthy(ctx, old.Set, window)
 		if ctx.Err() != nil { // both end with the daemon
 			r.moveTo(next)
-			return ErrUnwatched
+			return nil, ErrUnwatched
 		}
 		if err != nil {
 			r.put(old)
 			r.retire(next)
-			return fmt.Errorf("switched back to the former configuration: %w", blame(next.Held.Config(), err))
+			return nil, fmt.Errorf("switched back to the former configuration: %w", blame(next.Held.Config(), err))
 		}
+		failing = next.Set.Failing()
 	}
+	for _, f := range failing {
+		d := next.Held.Config().Plugin(f.Plugin).Diagnose("", f.Detail, "")
+		d.Warning = true
+		report.Warnings = append(report.Warnings, d)
+	}
+	report.Warnings = report.Warnings.Sort()
 	r.moveTo(next)
 	r.retire(old)
 	r.deps.Logger.Info("configuration reloaded", "changes", change, "realms", len(next.Held.Config().Realms))
@@ -216,7 +232,7 @@ func (r *Reloader) switchTo(ctx context.Context, j *job, next Serving, change st
 	for _, d := range report.Warnings {
 		r.deps.Logger.Warn(d.String())
 	}
-	return nil
+	return failing, nil
 }
 
 // put makes s what serves.
@@ -339,7 +355,7 @@ func (r *Reloader) rebuild(s Serving) bool {
 	}
 	report, next, err := r.buildOn(r.ctx, Options{}, judge{old: s, cfg: s.Held.Config(), set: s.Set.Again(r.ctx), sources: s.Sources, lock: s.Lock, again: true}, s.Apply)
 	if err == nil {
-		err = r.serve(r.ctx, newJob(), next, "a plugin that had not started, has", report)
+		err = r.serve(r.ctx, newJob(), next, "a plugin that had not started, has", &report)
 	}
 	r.measure(err)
 	if err != nil && !errors.Is(err, ErrStopping) {

@@ -108,6 +108,23 @@ func TestReloadSwitchesBack(t *testing.T) {
 	}
 }
 
+// A plugin that was started for a reload, and of which too few calls failed to take it back, is told of.
+func TestReloadTellsOfFewFailures(t *testing.T) {
+	d := start(t, strings.Replace(moodyConfig(testPlugin(t, "moody"), "one"), `"2s"`, `"5s"`, 1))
+	d.edit(`"good"`, `"good", NEW = "process"`)
+	d.edit(`tag  = "one"`, `tag  = "two"`)
+	out := make(chan string, 1)
+	go func() { out <- d.command("reload") }()
+	await(t, func() bool { return d.check("mood", "x").reason() == "two" })
+	if a := d.check("mood", "fail"); a.status != 503 {
+		t.Errorf("%d %s", a.status, a.text)
+	}
+	const what = "plugin moody: every call of its token-broker(moody) of realm mood fails, the last one with: this build takes nothing"
+	has(t, <-out, "plugin process moody: replaced: its block changed", "config.hcl:13:1: warning: "+what)
+	has(t, d.log.String(), "[WARN]  realmgate.reload: config.hcl:13:1: warning: "+what)
+	has(t, d.audit(), `"outcome":"done"`, `"detail":"`+what+`"`)
+}
+
 // Whatever keeps a configuration from serving is said with its place, and the daemon serves on as it did.
 func TestReloadIsRefused(t *testing.T) {
 	dir := t.TempDir()
