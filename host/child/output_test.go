@@ -108,6 +108,20 @@ func TestLevels(t *testing.T) {
 	}
 }
 
+// What is printed to the standard output is for who looks for faults.
+func TestStdoutIsLoggedAtDebug(t *testing.T) {
+	t.Parallel()
+	for level, want := range map[hclog.Level]string{hclog.Debug: "[DEBUG] a line: stream=stdout\n", hclog.Info: ""} {
+		var b strings.Builder
+		o := newOutput(hclog.New(&hclog.LoggerOptions{Output: &b, Level: level, DisableTime: true}), newBudget())
+		o.stdout([]byte("a line"), false)
+		o.close(time.Minute)
+		if got := b.String(); got != want {
+			t.Errorf("at %v: %q, want %q", level, got, want)
+		}
+	}
+}
+
 func FuzzOutput(f *testing.F) {
 	for _, s := range []string{`{"@message":1}`, `{"@level":"info","@message":"x","a":[1,{"secret":"x"}]}`, "\x1b[2J\xff\u202e", `{"@level":"info","@message":"m","@timestamp":{}} x`} {
 		f.Add([]byte(s))
