@@ -30,6 +30,7 @@ type ReloadReport struct {
 	DryRun      bool          `json:"dry_run"`
 	Blocks      []BlockChange `json:"blocks"`
 	Plugins     PluginChanges `json:"plugins"`
+	Lock        string        `json:"lock,omitempty"`        // what became of the lock file: added, removed or changed
 	Unserved    []string      `json:"unserved,omitempty"`    // realms that were served and are not any more
 	Unavailable []string      `json:"unavailable,omitempty"` // what cannot be used now, and is taken all the same
 	Warnings    []string      `json:"warnings,omitempty"`

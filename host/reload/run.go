@@ -105,7 +105,7 @@ func (r *Reloader) build(ctx context.Context, o Options, cfg *config.Config) (re
 	}
 	r.attempt(sources)
 	if old.Lock.InForce && !locked.InForce && !o.WithoutLock {
-		return report, next, &lock.GoneError{Was: old.Lock}
+		return report, next, fmt.Errorf("%w If plugins are to run unlocked from now on: realmgate reload --without-lock", &lock.GoneError{Was: old.Lock})
 	}
 	set := r.deps.Catalog.Prepare(ctx, sources)
 	if o.Fresh {
@@ -144,8 +144,23 @@ func (r *Reloader) buildOn(ctx context.Context, o Options, j judge, apply func()
 	if old.Lock.InForce && !j.lock.InForce {
 		diags = append(diags, config.Diagnostic{Warning: true, Summary: "the lock file " + old.Lock.File + " is gone: from now on every plugin runs that is there"})
 	}
-	report = Report{Blocks: config.Diff(old.Held.Config(), cfg, shown(set, sources)), Plugins: set.Changes(old.Set), Unserved: j.unserved, Unavailable: j.tolerated, Warnings: diags}
+	report = Report{Blocks: config.Diff(old.Held.Config(), cfg, shown(set, sources)), Plugins: set.Changes(old.Set), Lock: lockChange(old.Lock, j.lock), Unserved: j.unserved, Unavailable: j.tolerated, Warnings: diags}
 	return report, Serving{Held: generation.Hold(gen), Set: set, Sources: sources, Lock: j.lock, Apply: apply}, nil
+}
+
+// lockChange says what became of a lock file, as of a block.
+func lockChange(before, after lock.State) string {
+	switch {
+	case !before.InForce && !after.InForce:
+		return ""
+	case !before.InForce:
+		return config.Added
+	case !after.InForce:
+		return config.Removed
+	case before != after:
+		return config.Changed
+	}
+	return ""
 }
 
 // shown lets the settings of the parts be seen that came with the daemon: these take secrets as references only.
@@ -296,8 +311,12 @@ func (r *Reloader) close(set *catalog.Set) {
 // summary says in one line what a reload changes: names, never values.
 func summary(report Report) string {
 	var out []string
+	sign := map[string]string{config.Added: "+", config.Removed: "-", config.Changed: "~"}
 	for _, b := range report.Blocks {
-		out = append(out, map[string]string{config.Added: "+", config.Removed: "-", config.Changed: "~"}[b.Change]+strings.TrimRight(b.Kind+" "+b.Name, " "))
+		out = append(out, sign[b.Change]+strings.TrimRight(b.Kind+" "+b.Name, " "))
+	}
+	if report.Lock != "" {
+		out = append(out, sign[report.Lock]+"lock file")
 	}
 	for _, p := range report.Plugins.Replaced {
 		out = append(out, "replace "+p.Name)
