@@ -284,7 +284,6 @@ func TestReloadsLeaveNothing(t *testing.T) {
 	}
 }
 
-// A daemon that stops takes no configuration any more, and waits for none.
 // What became of the lock file is a change, also if the file has as many entries as before.
 func TestLockChange(t *testing.T) {
 	none, one, other := lock.State{File: "f"}, lock.State{File: "f", InForce: true, Entries: 1, Digest: "x"}, lock.State{File: "f", InForce: true, Entries: 1, Digest: "y"}
@@ -302,6 +301,7 @@ func TestLockChange(t *testing.T) {
 	}
 }
 
+// A daemon that stops takes no configuration any more, and waits for none.
 func TestStopping(t *testing.T) {
 	w := newWorld(t, `realm "a" {}`, nil)
 	w.cancel()
