@@ -155,7 +155,7 @@ func TestReloadIsRefused(t *testing.T) {
 			[]string{"config.hcl:17:1", "/nonexistent/gone", "--allow-unavailable"}, true},
 		"a changed plugin that does not start": {`"good"`, `"mute"`, []string{"config.hcl:13:1", "plugin moody", "--allow-unavailable"}, true},
 		"a part that cannot be built":          {tag, tag + "\n      gone = \"" + gone + "\"", []string{"config.hcl:21:5", "what it needs is gone", "--allow-unavailable"}, true},
-		"a part that cannot work":              {tag, tag + "\n      down = \"" + down + "\"", []string{"config.hcl:21:5", "cannot do its work now", "what it needs is down", "--allow-unavailable"}, true},
+		"a part that cannot work":              {tag, tag + "\n      down = \"" + down + "\"", []string{"config.hcl:21:5", "cannot do its work now", "what it needs is down", "21 |     token_broker {", "--allow-unavailable"}, true},
 	} {
 		d.edit(tt.old, tt.to)
 		if name != "syntax" && name != "an unknown key" && name != "a listener" {
