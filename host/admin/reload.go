@@ -30,6 +30,7 @@ type ReloadReport struct {
 	DryRun      bool          `json:"dry_run"`
 	Blocks      []BlockChange `json:"blocks"`
 	Plugins     PluginChanges `json:"plugins"`
+	Lock        string        `json:"lock,omitempty"`        // what became of the lock file: added, removed or changed
 	Unserved    []string      `json:"unserved,omitempty"`    // realms that were served and are not any more
 	Unavailable []string      `json:"unavailable,omitempty"` // what cannot be used now, and is taken all the same
 	Warnings    []string      `json:"warnings,omitempty"`
@@ -128,7 +129,7 @@ func (h *handler) reload(c *call, reload ReloadFunc) error {
 			c.line(reloadLine{Watched: &w})
 		}
 	})
-	if _, said := errors.AsType[*Error](err); err != nil && !said && !errors.Is(err, audit.ErrUnwritten) {
+	if _, worded := errors.AsType[*Error](err); err != nil && !worded && !errors.Is(err, audit.ErrUnwritten) {
 		err = &Error{Status: http.StatusConflict, Code: CodeRefused, Message: err.Error()}
 	}
 	report.Blocks = nonNil(report.Blocks)
@@ -157,7 +158,7 @@ func (c *call) line(v reloadLine) {
 
 // Reload has the daemon take its configuration as it is now. The error is an *Error of the code [CodeRefused] if the daemon
 // serves on with what it had; its message has the reasons, with their places, line by line. It waits for as long as it takes;
-// watched is told if plugins are watched meanwhile.
+// watched is told if plugins are watched meanwhile; nil: nobody is.
 func (c *Client) Reload(ctx context.Context, o ReloadOptions, watched func(ReloadWatched)) (ReloadReport, error) {
 	patient := *c.http
 	patient.Timeout = 0
@@ -185,7 +186,7 @@ func (c *Client) Reload(ctx context.Context, o ReloadOptions, watched func(Reloa
 			return ReloadReport{}, l.Error
 		case l.Report != nil:
 			return *l.Report, nil
-		case l.Watched != nil:
+		case l.Watched != nil && watched != nil:
 			watched(*l.Watched)
 		}
 	}

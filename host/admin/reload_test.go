@@ -95,6 +95,18 @@ func TestReloadWatched(t *testing.T) {
 	}
 }
 
+// Who does not want to hear that plugins are watched hears how it ends.
+func TestReloadNobodyListens(t *testing.T) {
+	want := ReloadReport{Blocks: []BlockChange{}, Unserved: []string{"a"}}
+	c := reloads(t, func(_ context.Context, _ ReloadOptions, watched func(ReloadWatched)) (ReloadReport, error) {
+		watched(ReloadWatched{Plugins: []string{"acme"}})
+		return want, nil
+	})
+	if report, err := c.Reload(t.Context(), ReloadOptions{}, nil); err != nil || !reflect.DeepEqual(report, want) {
+		t.Errorf("%+v %v", report, err)
+	}
+}
+
 // A daemon that ends in the midst of its answer has not said how the reload ended.
 func TestReloadCutOff(t *testing.T) {
 	c := reloads(t, func(_ context.Context, _ ReloadOptions, watched func(ReloadWatched)) (ReloadReport, error) {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/realmgate/realmgate/sdk"
+	"github.com/realmgate/realmgate/sdk/breaker"
 )
 
 // falling gives a source whose parts end their process when they are told to, and what counts how often they did.
@@ -190,6 +191,37 @@ func TestCallThatEndsItsPlugin(t *testing.T) {
 	}
 	if c := w.Counts()["p"]; c.Retries != 0 || w.Plugins()[0].BreakerOpen {
 		t.Errorf("%+v", c)
+	}
+}
+
+// Who was not answered by a process that hung is answered by the one in its place, however long the rest was to be; a way whose
+// calls ended the process rests on.
+func TestWaysToAnotherProcess(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		signal syscall.Signal
+		open   bool
+	}{"hung": {syscall.SIGSTOP, false}, "ended": {syscall.SIGKILL, true}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, func(o *Options) { o.ProbeInterval, o.DescribeTimeout = 100*time.Millisecond, 2*time.Second }, source(t, "p", "good"))
+			l := w.leg(t, w.mapper(t, ""))
+			l.gate = breaker.New(breaker.Config{Failures: 1, Rest: time.Hour, MaxRest: time.Hour, Moved: func(open bool) { l.p.ways.move(w.Set, &l.way, open) }})
+			pass, err := l.gate.Enter()
+			if err != nil {
+				t.Fatal(err)
+			}
+			pass.Leave(breaker.Bad)
+			if err := syscall.Kill(w.pids()[0], tt.signal); err != nil {
+				t.Fatal(err)
+			}
+			waitFor(t, "there is another process", func() bool { return w.Plugins()[0].Restarts == 1 })
+			w.ready(t)
+			err = within(t, l, time.Minute, "x")
+			if tt.open != errors.Is(err, ErrUnavailable) || tt.open != l.gate.Open() || !tt.open && err != nil {
+				t.Errorf("%v, open %v", err, l.gate.Open())
+			}
+		})
 	}
 }
 

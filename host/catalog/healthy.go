@@ -41,11 +41,18 @@ func (s *Set) Healthy(ctx context.Context, former *Set, window time.Duration) er
 	return first
 }
 
-// doubt notes that a plugin did not stay well: no further set takes it.
+// doubt notes that a plugin did not stay well: no further set takes it, and no process takes the place of one that ends.
 func (c *Catalog) doubt(p *supervised) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p.unfit = true
+}
+
+// doubts says whether a plugin did not stay well.
+func (c *Catalog) doubts(p *supervised) bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return p.unfit
 }
 
 // unproven has plugins prove themselves anew in whatever set they are in next: they were not watched to the end.

@@ -75,6 +75,31 @@ func TestHealthy(t *testing.T) {
 	})
 }
 
+// A plugin that a reload is taken back from is not started again in between.
+func TestUnwellIsNotStartedAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil, source(t, "p", "good"))
+	p, h := w.plugins[0], w.mapper(t, "")
+	p.c.doubt(p)
+	if err := syscall.Kill(w.pids()[0], syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "it has stopped, or another process serves", func() bool {
+		s := w.Plugins()[0]
+		return s.State == StateStopped || s.Restarts > 0
+	})
+	if _, err := w.mapSubject(t, h, "r1", "x"); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("%v", err)
+	}
+	if s, n := w.Plugins()[0], w.Counts()["p"].Restarts; n != 0 || !strings.Contains(s.LastError, "signal: killed") {
+		t.Errorf("started %d times again, %+v", n, s)
+	}
+	w.Set.Close(t.Context())
+	if left := w.Plugins(); len(left) > 0 {
+		t.Errorf("%+v", left)
+	}
+}
+
 // successor gives a set whose plugin has another binary than the world's, and of each a leg of a provider and a mapper of one tenant
 // that do what is said.
 func (w *world) successor(t *testing.T, s Source, before, after string) (next *Set, was, is *Leg) {
@@ -154,6 +179,48 @@ func ask(t *testing.T, l *Leg, d time.Duration, token string) {
 	_ = l.Run(ctx, &sdk.State{Request: &sdk.Request{Realm: "r1", Scheme: "bearer", Token: token}})
 }
 
+// What fails, and not often enough to go back for, is told of; what worked once, says no, or is of another set, is not.
+func TestFailing(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		do     string
+		tokens []string
+		want   string
+	}{
+		"never asked": {"fail", nil, ""},
+		"fails":       {"fail", []string{"x"}, "plugin p: every call of its principal-mapper(badge) of tenant t fails, the last one with: login failed: client_secret=[hidden] and more"},
+		"says no":     {"fail or deny", []string{"no"}, ""},
+		"worked once": {"fail or deny", []string{"yes", "x"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := own(t, source(t, "p", "good"))
+			w := newWorld(t, nil, s)
+			next, _, is := w.successor(t, s, "", tt.do)
+			for _, token := range tt.tokens {
+				ask(t, is, time.Minute, token)
+			}
+			if err := next.Healthy(t.Context(), w.Set, 50*time.Millisecond); err != nil {
+				t.Fatal(err)
+			}
+			got := next.Failing()
+			if tt.want == "" && len(got) > 0 || tt.want != "" && (len(got) != 1 || got[0] != Failing{"p", tt.want}) {
+				t.Errorf("%q, want %q", got, tt.want)
+			}
+			if got := w.Failing(); len(got) > 0 {
+				t.Errorf("of the former set: %q", got)
+			}
+		})
+	}
+	w := newWorld(t, nil, source(t, "p", "good"))
+	for range 3 {
+		_ = within(t, w.leg(t, w.mapper(t, "fail")), time.Minute, "x")
+	}
+	if got := w.Failing(); len(got) != 1 || !strings.HasSuffix(got[0].Detail, " (so it is with 2 more of its parts)") {
+		t.Errorf("%q", got)
+	}
+}
+
 // What fails at first, and what nothing stood in the place of, is no reason to go back.
 func TestHealthyWithoutPredecessor(t *testing.T) {
 	t.Parallel()
@@ -191,13 +258,12 @@ func TestHealthyIsProvenAnew(t *testing.T) {
 	if err := w.Healthy(t.Context(), nil, time.Minute); err == nil {
 		t.Fatal("a plugin that was killed stayed well")
 	}
-	w.ready(t)
-	pids := w.pids()
+	pids := w.pids() // the last one is q's
 	next := w.prepare(t, all...)
 	if got := next.Fresh(); !slices.Equal(got, []string{"p", "q"}) {
 		t.Errorf("watched anew: %v", got)
 	}
-	if now := w.pids(); len(now) != 3 || !slices.Contains(now, pids[1]) {
+	if now := w.pids(); len(now) != len(pids)+1 || !slices.Contains(now, pids[len(pids)-1]) {
 		t.Errorf("%v, then %v", pids, now)
 	}
 }

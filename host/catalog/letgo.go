@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -17,13 +18,15 @@ func (c *Catalog) letGo(ctx context.Context) {
 		end = time.Now().Add(time.Until(d) / 2)
 	}
 	ctx, cancel := context.WithDeadline(ctx, end)
+	var under sync.WaitGroup
+	defer under.Wait() // what was not waited for above ends with ctx
 	defer cancel()
 	groups := c.groupsOf()
 	left, last := len(groups), map[*supervised]<-chan struct{}{} // of each plugin what was begun last
 	slow := map[*supervised]bool{}
 	for _, g := range slices.Backward(slices.Sorted(maps.Keys(groups))) {
 		for p, all := range groups[g] {
-			last[p] = p.letGo(ctx, last[p], all)
+			last[p] = p.letGo(ctx, &under, last[p], all)
 		}
 		patience := time.NewTimer(min(time.Until(end)/time.Duration(left), c.opts.DescribeTimeout))
 		for p := range groups[g] {
@@ -67,9 +70,9 @@ func (c *Catalog) groupsOf() map[uint64]map[*supervised][]*instance {
 }
 
 // letGo releases instances of one plugin when what came before them is released, and gives what is closed when it has.
-func (p *supervised) letGo(ctx context.Context, before <-chan struct{}, all []*instance) <-chan struct{} {
+func (p *supervised) letGo(ctx context.Context, under *sync.WaitGroup, before <-chan struct{}, all []*instance) <-chan struct{} {
 	done := make(chan struct{})
-	go func() {
+	under.Go(func() {
 		defer close(done)
 		if before != nil {
 			<-before // ends with ctx
@@ -77,6 +80,6 @@ func (p *supervised) letGo(ctx context.Context, before <-chan struct{}, all []*i
 		for x, ids := range p.unbind(all) {
 			p.release(ctx, x, ids)
 		}
-	}()
+	})
 	return done
 }

@@ -74,6 +74,18 @@ func TestHungPluginKeepsNobodyFromTheEnd(t *testing.T) {
 	}
 }
 
+// What a plugin that hangs was asked has ended with the time that there was for it: nothing of it goes on beside what comes after.
+func TestHungPluginIsNotAskedAnyMore(t *testing.T) {
+	t.Parallel()
+	w, _ := hung(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	w.letGo(ctx)
+	if log := w.log.String(); !strings.Contains(log, "does not release its instances in time") || !strings.Contains(log, "instances could not be released") {
+		t.Error("it is still being asked")
+	}
+}
+
 // Nor the plugins of a set that is closed.
 func TestHungPluginOfASet(t *testing.T) {
 	t.Parallel()

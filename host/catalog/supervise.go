@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -25,7 +26,11 @@ func (p *supervised) supervise(ctx context.Context, x *process) {
 			b.reset()
 		}
 		if x = p.again(ctx, &b); x == nil {
+			p.cancel() // nobody waits for a further one
 			return
+		}
+		if r, ended := errors.AsType[*child.Refusal](err); ended && r.Reason == child.ReasonTimeout {
+			p.ways.retry() // what hung is gone; what a way's own calls ended would be ended again
 		}
 	}
 }
@@ -46,11 +51,16 @@ func (p *supervised) serve(ctx context.Context, x *process) error {
 	return err
 }
 
-// again starts a new process after a pause, as often as it takes; nil if ctx ended.
+// again starts a new process after a pause, as often as it takes; nil if ctx ended, or the plugin did not stay well when it was new:
+// what serves goes back from it.
 func (p *supervised) again(ctx context.Context, b *backoff) *process {
-	for pause(ctx, b.next()) {
+	for pause(ctx, b.next()) && !p.c.doubts(p) {
 		p.set(StateStarting, nil)
 		x, err := p.launch(ctx)
+		if err == nil && p.c.doubts(p) { // meanwhile
+			x.stop(0)
+			return nil
+		}
 		if err == nil {
 			if err = p.sameOffers(x.manifest); err != nil {
 				x.stop(0)

@@ -25,7 +25,7 @@ const (
 	StateBackingOff State = "backing off" // its process ended, did not start again or offers too little; there will be a further try
 	StateFailed     State = "failed"      // it has never started; unless it clashes with another one it is tried again
 	StateDraining   State = "draining"    // no set has it any more: it ends when the calls do that are under way
-	StateStopped    State = "stopped"     // the catalog was closed
+	StateStopped    State = "stopped"     // the catalog was closed, or the process ended of a plugin that did not stay well
 )
 
 // supervised is one plugin: a source, and at most one process at a time. It lives for as long as a set holds it.
@@ -49,7 +49,7 @@ type supervised struct {
 	started chan struct{}      // closed when a process was taken for the first time
 	done    chan struct{}      // closed when it has stopped
 	holders int                // sets that have it; guarded by c.mu
-	unfit   bool               // it did not stay well when it was new: no further set takes it from its source; guarded by c.mu
+	unfit   bool               // it did not stay well when it was new: no further set takes it from its source, nor is it started again; guarded by c.mu
 	had     bool               // whether a set has it that serves or may yet; guarded by c.mu
 
 	calls sync.Map // id on the wire -> *instance, for host calls

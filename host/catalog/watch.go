@@ -2,7 +2,6 @@ package catalog
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -37,13 +36,6 @@ func (w *watch) end() {
 	delete(w.p.ails.watches, w)
 }
 
-// has says whether an instance is of the set that is watched: others may still be called, by requests in a set that was given up.
-func (w *watch) has(i *instance) bool {
-	i.p.mu.Lock()
-	defer i.p.mu.Unlock()
-	return i.use(w.set) >= 0
-}
-
 // all gives the instances of the plugin.
 func (p *supervised) all() []*instance {
 	p.mu.Lock()
@@ -54,7 +46,7 @@ func (p *supervised) all() []*instance {
 // ailing tells whoever watches the plugin about an instance whose calls fail.
 func (p *supervised) ailing(i *instance) {
 	for _, w := range p.ails.watching() {
-		if !w.has(i) {
+		if !i.servesIn(w.set) {
 			continue
 		}
 		select {
@@ -83,7 +75,7 @@ func (w *watch) called(ctx context.Context, x *process, d time.Duration) error {
 		return w.closed()
 	}
 	for _, i := range w.p.all() {
-		if err := w.worse(i); err != nil && w.has(i) {
+		if err := w.worse(i); err != nil && i.servesIn(w.set) {
 			return err
 		}
 	}
@@ -124,7 +116,7 @@ func (w *watch) worse(i *instance) error {
 			_, err := o.at()
 			return err == nil
 		}) {
-			return w.p.unwell(fmt.Sprintf("every call of its %v%s fails, the last one with: %s", i.title(), methodNames[m], *r.last.Load()))
+			return w.p.unwell(r.says(i, method(m)))
 		}
 	}
 	return nil

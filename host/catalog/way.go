@@ -96,6 +96,21 @@ func (w *ways) move(s *Set, of *way, open bool) bool {
 	return true
 }
 
+// retry has each tried by its next call.
+func (w *ways) retry() {
+	var all []*breaker.Breaker
+	w.mu.Lock()
+	for _, of := range w.open {
+		for x := range of {
+			all = append(all, x.gate)
+		}
+	}
+	w.mu.Unlock()
+	for _, gate := range all { // which tells w when it moves
+		gate.Retry()
+	}
+}
+
 // forget forgets those of a set that is closed.
 func (w *ways) forget(s *Set) {
 	w.mu.Lock()

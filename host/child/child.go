@@ -338,12 +338,12 @@ func (c *child) await(most time.Duration) {
 	}
 }
 
-// ended says why the process ended.
+// ended says why the process ended; a *Refusal is in the chain if the host ended it.
 func (c *child) ended() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.refused != nil {
-		return fmt.Errorf("the process %s", c.refused.Detail)
+		return fmt.Errorf("the process %w", c.refused)
 	}
-	return fmt.Errorf("the process ended: %s%s", c.cmd.ProcessState, c.said())
+	return fmt.Errorf("the process ended: %s%s%s", c.cmd.ProcessState, c.said(), c.held())
 }

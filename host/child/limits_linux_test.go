@@ -91,6 +91,22 @@ func TestEndsWithinLimits(t *testing.T) {
 	}
 }
 
+// A plugin that dies when it serves says what it was held to, too.
+func TestDiesWithinLimits(t *testing.T) {
+	t.Parallel()
+	n := newNursery(t)
+	own := program(t, "good")
+	own.Limits.OpenFiles = 100
+	for want, p := range map[string]Program{"the process ended: signal: killed; its limits: open_files 100": own, "the process ended: signal: killed": program(t, "good")} {
+		x := n.start(t, load(t, p))
+		x.Kill()
+		<-x.Exited()
+		if got := x.Ended().Error(); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
+
 // TestLimitsAreSet reads what a process is held to, without limits of its own and with them.
 func TestLimitsAreSet(t *testing.T) {
 	t.Parallel()

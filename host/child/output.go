@@ -32,7 +32,7 @@ type output struct {
 	queue  chan entry
 	closed bool
 	last   []byte // last line of plain text on stderr, as it came; the first of a crash
-	crash  bool   // a stack trace is being printed
+	crash  bool   // a stack trace is being printed, until there is a structured line
 }
 
 type entry struct {
@@ -106,6 +106,7 @@ func (o *output) stderr(line []byte, cut bool) {
 	}
 	if !plain {
 		if !cut && o.structured(line) {
+			o.recover()
 			return
 		}
 		level = o.remember(line)
@@ -135,11 +136,20 @@ func (o *output) remember(line []byte) hclog.Level {
 	return hclog.Info
 }
 
-// crashes says whether a line is the first of what the runtime of Go prints when it ends a program.
+// recover notes that the process goes on, so that what looked like the end of it was none: a program that ends prints no log.
+func (o *output) recover() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.crash = false
+}
+
+// crashing is how what the runtime of Go prints begins when it ends a program. Many programs say "fatal: " of something else.
+var crashing = []string{
+	"panic: ", "fatal error: ", "fatal: morestack on ", "fatal: systemstack called ", "fatal: bad g in signal handler", "runtime/cgo: ", "SIGABRT: ", "SIGSEGV: ", "SIGBUS: ",
+}
+
 func crashes(line []byte) bool {
-	return slices.ContainsFunc([]string{"panic: ", "fatal error: ", "fatal: ", "runtime/cgo: ", "SIGABRT: ", "SIGSEGV: ", "SIGBUS: "}, func(with string) bool {
-		return bytes.HasPrefix(line, []byte(with))
-	})
+	return slices.ContainsFunc(crashing, func(with string) bool { return bytes.HasPrefix(line, []byte(with)) })
 }
 
 // stdout takes one line that was printed to the standard output behind the handshake.

@@ -69,6 +69,59 @@ func TestLineWriter(t *testing.T) {
 	}
 }
 
+// What a program prints when it ends are errors; what only looks like it are none, nor what comes after it went on.
+func TestLevels(t *testing.T) {
+	t.Parallel()
+	const structured = `{"@level":"info","@message":"it goes on"}`
+	for name, tt := range map[string]struct {
+		lines  []string
+		levels string
+		last   string
+	}{
+		"a panic":               {[]string{"panic: no room", "", "goroutine 1 [running]:"}, "error error", "panic: no room"},
+		"of the runtime itself": {[]string{"fatal: morestack on g0", "SIGTRAP: trace trap"}, "error error", "fatal: morestack on g0"},
+		"a word of many tools":  {[]string{"fatal: not a git repository", "trying another one"}, "info info", "trying another one"},
+		"one that goes on":      {[]string{"panic: this was printed only", "more of it", structured, "a line", "another one"}, "error error info info info", "another one"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var b strings.Builder
+			o := newOutput(hclog.New(&hclog.LoggerOptions{Output: &b, JSONFormat: true}), newBudget())
+			for _, l := range tt.lines {
+				o.stderr([]byte(l), false)
+			}
+			o.close(time.Minute)
+			var levels []string
+			for l := range strings.Lines(b.String()) {
+				var entry struct {
+					Level string `json:"@level"`
+				}
+				if err := json.Unmarshal([]byte(l), &entry); err != nil {
+					t.Fatal(err)
+				}
+				levels = append(levels, entry.Level)
+			}
+			if got := strings.Join(levels, " "); got != tt.levels || o.lastWords() != tt.last {
+				t.Errorf("%s, and %q is repeated", got, o.lastWords())
+			}
+		})
+	}
+}
+
+// What is printed to the standard output is for who looks for faults.
+func TestStdoutIsLoggedAtDebug(t *testing.T) {
+	t.Parallel()
+	for level, want := range map[hclog.Level]string{hclog.Debug: "[DEBUG] a line: stream=stdout\n", hclog.Info: ""} {
+		var b strings.Builder
+		o := newOutput(hclog.New(&hclog.LoggerOptions{Output: &b, Level: level, DisableTime: true}), newBudget())
+		o.stdout([]byte("a line"), false)
+		o.close(time.Minute)
+		if got := b.String(); got != want {
+			t.Errorf("at %v: %q, want %q", level, got, want)
+		}
+	}
+}
+
 func FuzzOutput(f *testing.F) {
 	for _, s := range []string{`{"@message":1}`, `{"@level":"info","@message":"x","a":[1,{"secret":"x"}]}`, "\x1b[2J\xff\u202e", `{"@level":"info","@message":"m","@timestamp":{}} x`} {
 		f.Add([]byte(s))

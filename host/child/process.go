@@ -173,7 +173,8 @@ func (p *Process) End(r Reason, detail string) {
 	p.child.kill()
 }
 
-// Ended waits until a process that has ended is read to its end and says why it ended: a sentence about "the process".
+// Ended waits until a process that has ended is read to its end and says why it ended: a sentence about "the process". A *Refusal is
+// in the chain if the host ended it.
 func (p *Process) Ended() error {
 	<-p.child.done
 	return p.child.ended()

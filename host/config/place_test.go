@@ -119,6 +119,8 @@ func TestDiagnoseKeys(t *testing.T) {
 		{"realm key", flatten(cfg.Realms[0].Diagnose("tenant", "bad", "")), `c.hcl:31:3: bad | 31 |   tenant = …`},
 		{"realm inherited", flatten(cfg.Realms[0].Diagnose("authentication.type", "bad", "")), `c.hcl:27:3: bad | 27 |   type = …`},
 		{"realm not written", flatten(cfg.Realms[0].Diagnose("hosts", "bad", "")), `c.hcl:30:1: bad | 30 | realm "r" {`},
+		{"part", flatten(cfg.Tenants[1].IdentityProvider.Blame("bad", true)), `c.hcl:11:3: warning: bad | 11 |   identity_provider {`},
+		{"part on a line", flatten(loadText(t, "realm \"r\" {\n  authentication {\n    token_broker { key = \"secret\" }\n  }\n}\n").Realms[0].Authentication.TokenBroker.Blame("bad", false)), `c.hcl:3:5: bad | 3 |     token_broker { …`},
 		{"tenant", flatten(cfg.Tenants[1].Diagnose("identity_provider", "bad", "")), `c.hcl:11:3: bad | 11 |   identity_provider {`},
 		{"plugin", flatten(cfg.Plugins[0].Diagnose("path", "bad", "")), `c.hcl:41:3: bad | 41 |   path = …`},
 		{"listener", flatten(cfg.Listeners[0].Diagnose("tls.key_file", "bad", "")), `c.hcl:46:5: bad | 46 |     key_file = …`},

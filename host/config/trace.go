@@ -93,6 +93,13 @@ func (p Part) Diagnose(pointer, summary, detail string, warning, sensitive bool)
 	return d
 }
 
+// Blame blames the part as a whole. Of the file it shows the head of the block, and no value.
+func (p Part) Blame(summary string, warning bool) Diagnostic {
+	d := p.at.diagnose(summary, "", showKey)
+	d.Warning = warning
+	return d
+}
+
 // splitPointer gives the reference tokens of a JSON pointer; a text that is none means the whole.
 func splitPointer(pointer string) []string {
 	if !strings.HasPrefix(pointer, "/") {

@@ -172,7 +172,7 @@ func (b *builder) configure(ctx context.Context, all []wanted) {
 
 // pending says that a part cannot be built now although its settings may be right.
 func (b *builder) pending(w wanted, d catalog.Diagnostic) {
-	b.diags = append(b.diags, w.part.Diagnose("", fmt.Sprintf("%v %q is not available now, and will be tried again: %s", w.kind, w.part.Type, d.Summary), "", true, true))
+	b.diags = append(b.diags, w.part.Blame(fmt.Sprintf("%v %q is not available now, and will be tried again: %s", w.kind, w.part.Type, d.Summary), true))
 }
 
 // unknownType blames the configuration; where a plugin that did not start may be the one that offers the type it warns, at the

@@ -48,7 +48,7 @@ func (g *Generation) Check(ctx context.Context, parts []Part) config.Diagnostics
 	var out config.Diagnostics
 	for _, d := range g.plugins.Check(ctx, hs) {
 		p := parts[d.Index]
-		out = append(out, p.Diagnose("", fmt.Sprintf("%v %q cannot do its work now: %s", p.Kind, p.Type, d.Summary), "", false, true))
+		out = append(out, p.Blame(fmt.Sprintf("%v %q cannot do its work now: %s", p.Kind, p.Type, d.Summary), false))
 	}
 	return out
 }

@@ -132,6 +132,35 @@ func TestDiffers(t *testing.T) {
 	}
 }
 
+// Other entries make another digest, whatever the order was in which they came to be.
+func TestDigest(t *testing.T) {
+	t.Parallel()
+	digest := func(change func(*Entry), names ...string) string {
+		path := filepath.Join(t.TempDir(), Name)
+		f := &File{}
+		for _, n := range names {
+			e := entry(n)
+			change(&e)
+			f.Set(e)
+		}
+		if err := f.Write(path); err != nil {
+			t.Fatal(err)
+		}
+		got, err := Read(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got.Digest()
+	}
+	same := func(*Entry) {}
+	if digest(same, "a", "b") != digest(same, "b", "a") {
+		t.Error("the order counts")
+	}
+	if digest(same, "a", "b") == digest(func(e *Entry) { e.Offers = e.Offers[:1] }, "a", "b") {
+		t.Error("an offer less is the same")
+	}
+}
+
 func TestState(t *testing.T) {
 	t.Parallel()
 	for want, s := range map[string]State{

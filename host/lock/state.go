@@ -7,6 +7,7 @@ type State struct {
 	File    string // the lock file, or where it would be
 	InForce bool   // there is one
 	Entries int    // plugins in it
+	Digest  string // of the file, see [File.Digest]; empty without one
 	Command string // writes it anew, for messages
 }
 
@@ -26,6 +27,5 @@ type GoneError struct{ Was State }
 
 // Error says what to do.
 func (e *GoneError) Error() string {
-	return fmt.Sprintf("the lock file %s is gone: without it every plugin runs that is there\n"+
-		"Bring it back, or write it anew: %s. If plugins are to run unlocked from now on: realmgate reload --without-lock", e.Was.File, e.Was.Command)
+	return fmt.Sprintf("the lock file %s is gone: without it every plugin runs that is there\nBring it back, or write it anew: %s.", e.Was.File, e.Was.Command)
 }

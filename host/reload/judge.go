@@ -149,7 +149,7 @@ func (j *judge) parts(ctx context.Context, gen *generation.Generation) (blamed b
 }
 
 func (j *judge) blame(p generation.Part, what string, before bool) {
-	d := p.Diagnose("", fmt.Sprintf("%v %q %s", p.Kind, p.Type, what), "", false, true)
+	d := p.Blame(fmt.Sprintf("%v %q %s", p.Kind, p.Type, what), false)
 	if before {
 		j.tolerated = append(j.tolerated, d.String())
 		return

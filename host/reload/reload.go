@@ -30,6 +30,7 @@ type Options struct {
 type Report struct {
 	Blocks  []config.BlockChange
 	Plugins catalog.Changes // of their processes
+	Lock    string          // what became of the lock file: config.Added, Removed or Changed; empty: nothing
 	// Unserved are the realms that were served and are not any more.
 	Unserved []string
 	// Unavailable is what cannot be used now, of a reload that went on all the same.

@@ -284,6 +284,23 @@ func TestReloadsLeaveNothing(t *testing.T) {
 	}
 }
 
+// What became of the lock file is a change, also if the file has as many entries as before.
+func TestLockChange(t *testing.T) {
+	none, one, other := lock.State{File: "f"}, lock.State{File: "f", InForce: true, Entries: 1, Digest: "x"}, lock.State{File: "f", InForce: true, Entries: 1, Digest: "y"}
+	for _, tt := range []struct {
+		before, after lock.State
+		change, said  string
+	}{
+		{none, none, "", "nothing"}, {one, one, "", "nothing"},
+		{none, one, config.Added, "+lock file"}, {one, none, config.Removed, "-lock file"}, {one, other, config.Changed, "~lock file"},
+	} {
+		got := lockChange(tt.before, tt.after)
+		if said := summary(Report{Lock: got}); got != tt.change || said != tt.said {
+			t.Errorf("%+v, then %+v: %q, %q", tt.before, tt.after, got, said)
+		}
+	}
+}
+
 // A daemon that stops takes no configuration any more, and waits for none.
 func TestStopping(t *testing.T) {
 	w := newWorld(t, `realm "a" {}`, nil)

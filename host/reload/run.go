@@ -56,7 +56,8 @@ func (r *Reloader) take(ctx context.Context, o Options, j *job) (Report, error) 
 		return report, r.note(ctx, err)
 	}
 	report.Warnings = append(slices.Clone(diags), report.Warnings...).Sort()
-	return report, r.serve(ctx, j, next, summary(report), report)
+	err = r.serve(ctx, j, next, summary(report), &report)
+	return report, err
 }
 
 // note keeps an audit line of a reload that came to nothing before anything was changed.
@@ -104,7 +105,7 @@ func (r *Reloader) build(ctx context.Context, o Options, cfg *config.Config) (re
 	}
 	r.attempt(sources)
 	if old.Lock.InForce && !locked.InForce && !o.WithoutLock {
-		return report, next, &lock.GoneError{Was: old.Lock}
+		return report, next, fmt.Errorf("%w If plugins are to run unlocked from now on: realmgate reload --without-lock", &lock.GoneError{Was: old.Lock})
 	}
 	set := r.deps.Catalog.Prepare(ctx, sources)
 	if o.Fresh {
@@ -143,8 +144,23 @@ func (r *Reloader) buildOn(ctx context.Context, o Options, j judge, apply func()
 	if old.Lock.InForce && !j.lock.InForce {
 		diags = append(diags, config.Diagnostic{Warning: true, Summary: "the lock file " + old.Lock.File + " is gone: from now on every plugin runs that is there"})
 	}
-	report = Report{Blocks: config.Diff(old.Held.Config(), cfg, shown(set, sources)), Plugins: set.Changes(old.Set), Unserved: j.unserved, Unavailable: j.tolerated, Warnings: diags}
+	report = Report{Blocks: config.Diff(old.Held.Config(), cfg, shown(set, sources)), Plugins: set.Changes(old.Set), Lock: lockChange(old.Lock, j.lock), Unserved: j.unserved, Unavailable: j.tolerated, Warnings: diags}
 	return report, Serving{Held: generation.Hold(gen), Set: set, Sources: sources, Lock: j.lock, Apply: apply}, nil
+}
+
+// lockChange says what became of a lock file, as of a block.
+func lockChange(before, after lock.State) string {
+	switch {
+	case !before.InForce && !after.InForce:
+		return ""
+	case !before.InForce:
+		return config.Added
+	case !after.InForce:
+		return config.Removed
+	case before != after:
+		return config.Changed
+	}
+	return ""
 }
 
 // shown lets the settings of the parts be seen that came with the daemon: these take secrets as references only.
@@ -161,7 +177,7 @@ func shown(set *catalog.Set, sources []catalog.Source) config.Shown {
 
 // serve switches to next, with a line in the audit log before and after. A plugin that was started for it and does not stay
 // well undoes that.
-func (r *Reloader) serve(ctx context.Context, j *job, next Serving, change string, report Report) error {
+func (r *Reloader) serve(ctx context.Context, j *job, next Serving, change string, report *Report) error {
 	if r.deps.Before != nil {
 		if err := r.deps.Before(ctx, next.Held.Generation); err != nil {
 			r.drop(next)
@@ -170,16 +186,23 @@ func (r *Reloader) serve(ctx context.Context, j *job, next Serving, change strin
 	}
 	took := false
 	var why error // why it was not kept
+	var failing []catalog.Failing
 	err := r.deps.Audit.Around(ctx, audit.Event{Name: audit.ConfigReload, Change: change}, func() error {
 		took = true
-		if why = r.switchTo(ctx, j, next, change, report); why != nil && !errors.Is(why, ErrUnwatched) {
+		if failing, why = r.switchTo(ctx, j, next, change, report); why != nil && !errors.Is(why, ErrUnwatched) {
 			return errors.New(first(why))
 		}
 		return nil
 	}, func(e *audit.Event) {
 		if why != nil {
 			e.Detail = why.Error()
+			return
 		}
+		var details []string
+		for _, f := range failing {
+			details = append(details, f.Detail)
+		}
+		e.Detail = strings.Join(details, "; ")
 	})
 	if !took { // no line could be written
 		r.drop(next)
@@ -188,7 +211,8 @@ func (r *Reloader) serve(ctx context.Context, j *job, next Serving, change strin
 	return why
 }
 
-func (r *Reloader) switchTo(ctx context.Context, j *job, next Serving, change string, report Report) error {
+// switchTo serves next, unless a plugin does not stay well that was started for it. failing is what it has that does nothing yet.
+func (r *Reloader) switchTo(ctx context.Context, j *job, next Serving, change string, report *Report) (failing []catalog.Failing, err error) {
 	old, _ := r.serving()
 	r.put(next)
 	window := next.Held.Config().PluginHealthWindow
@@ -198,14 +222,21 @@ func (r *Reloader) switchTo(ctx context.Context, j *job, next Serving, change st
 		err := next.Set.Healthy(ctx, old.Set, window)
 		if ctx.Err() != nil { // both end with the daemon
 			r.moveTo(next)
-			return ErrUnwatched
+			return nil, ErrUnwatched
 		}
 		if err != nil {
 			r.put(old)
 			r.retire(next)
-			return fmt.Errorf("switched back to the former configuration: %w", blame(next.Held.Config(), err))
+			return nil, fmt.Errorf("switched back to the former configuration: %w", blame(next.Held.Config(), err))
 		}
+		failing = next.Set.Failing()
 	}
+	for _, f := range failing {
+		d := next.Held.Config().Plugin(f.Plugin).Diagnose("", f.Detail, "")
+		d.Warning = true
+		report.Warnings = append(report.Warnings, d)
+	}
+	report.Warnings = report.Warnings.Sort()
 	r.moveTo(next)
 	r.retire(old)
 	r.deps.Logger.Info("configuration reloaded", "changes", change, "realms", len(next.Held.Config().Realms))
@@ -216,7 +247,7 @@ func (r *Reloader) switchTo(ctx context.Context, j *job, next Serving, change st
 	for _, d := range report.Warnings {
 		r.deps.Logger.Warn(d.String())
 	}
-	return nil
+	return failing, nil
 }
 
 // put makes s what serves.
@@ -280,8 +311,12 @@ func (r *Reloader) close(set *catalog.Set) {
 // summary says in one line what a reload changes: names, never values.
 func summary(report Report) string {
 	var out []string
+	sign := map[string]string{config.Added: "+", config.Removed: "-", config.Changed: "~"}
 	for _, b := range report.Blocks {
-		out = append(out, map[string]string{config.Added: "+", config.Removed: "-", config.Changed: "~"}[b.Change]+strings.TrimRight(b.Kind+" "+b.Name, " "))
+		out = append(out, sign[b.Change]+strings.TrimRight(b.Kind+" "+b.Name, " "))
+	}
+	if report.Lock != "" {
+		out = append(out, sign[report.Lock]+"lock file")
 	}
 	for _, p := range report.Plugins.Replaced {
 		out = append(out, "replace "+p.Name)
@@ -339,7 +374,7 @@ func (r *Reloader) rebuild(s Serving) bool {
 	}
 	report, next, err := r.buildOn(r.ctx, Options{}, judge{old: s, cfg: s.Held.Config(), set: s.Set.Again(r.ctx), sources: s.Sources, lock: s.Lock, again: true}, s.Apply)
 	if err == nil {
-		err = r.serve(r.ctx, newJob(), next, "a plugin that had not started, has", report)
+		err = r.serve(r.ctx, newJob(), next, "a plugin that had not started, has", &report)
 	}
 	r.measure(err)
 	if err != nil && !errors.Is(err, ErrStopping) {

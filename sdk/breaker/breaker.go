@@ -141,6 +141,17 @@ func (b *Breaker) close() {
 	b.quiet.Store(true)
 }
 
+// Retry ends a rest: the next one may try, and what began before says nothing. A try that fails is followed by the rest that would
+// have come anyway.
+func (b *Breaker) Retry() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.until.IsZero() {
+		b.epoch.Add(1)
+		b.until, b.trying = b.c.Now(), false
+	}
+}
+
 // Reset closes the breaker: what it was about has been replaced.
 func (b *Breaker) Reset() {
 	b.mu.Lock()

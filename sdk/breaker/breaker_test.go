@@ -57,6 +57,36 @@ func TestFailuresInARowOpen(t *testing.T) {
 	}
 }
 
+// What may have been replaced is tried at once, by one, and rests no less if it fails.
+func TestRetry(t *testing.T) {
+	b, c := opened(t)
+	c.pass(time.Second)
+	old, err := b.Enter()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Retry()
+	p, err := b.Enter()
+	if err != nil {
+		t.Fatalf("beside one that tries what was: %v", err)
+	}
+	old.Leave(Bad)
+	if _, err := b.Enter(); !errors.Is(err, ErrOpen) {
+		t.Errorf("two try: %v", err)
+	}
+	p.Leave(Bad)
+	c.pass(time.Second - 1) // the second rest is of 1 to 2 s
+	if _, err := b.Enter(); !errors.Is(err, ErrOpen) {
+		t.Errorf("after the first rest: %v", err)
+	}
+	b.Retry()
+	try(t, b, Good)
+	b.Retry()
+	if b.Open() {
+		t.Error("it is open, although it was well")
+	}
+}
+
 // After a rest one at a time may try. A result that says nothing lets the next one try.
 func TestOneTriesAfterTheRest(t *testing.T) {
 	b, c := opened(t)

@@ -97,7 +97,7 @@ func cacheLimits(cfg *config.Config) remember.Limits {
 	return remember.Limits{Allowed: cfg.DecisionCache.Memory, Denied: cfg.DecisionCache.DeniedMemory}
 }
 
-// closeLimit bounds the end of the plugins when a start fails.
+// closeLimit bounds the end of the plugins when a start fails; that of a daemon takes no less, see shutdown_grace.
 const closeLimit = 10 * time.Second
 
 // openAudit opens the audit log of a configuration.

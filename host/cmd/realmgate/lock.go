@@ -50,7 +50,7 @@ func pin(cfg *config.Config, sources []catalog.Source) ([]catalog.Source, lock.S
 	if err != nil {
 		return nil, state, err
 	}
-	state.InForce, state.Entries = true, len(f.Plugins)
+	state.InForce, state.Entries, state.Digest = true, len(f.Plugins), f.Digest()
 	for i := range sources {
 		sources[i].Pin = &catalog.Pin{File: path, Update: state.Command + " --update " + sources[i].Name, Entry: f.Find(sources[i].Name)}
 	}

@@ -41,12 +41,15 @@ func (m *moody) Issue(context.Context, sdk.Grant) (sdk.Token, error) {
 	return sdk.Token{}, errors.New("this broker issues nothing")
 }
 
-// Verify denies with the tag. A token wait~<file> is held until the file is there.
+// Verify denies with the tag. A token wait~<file> is held until the file is there, and fail makes it fail.
 func (m *moody) Verify(ctx context.Context, r sdk.Request) (sdk.Credential, error) {
 	if file, ok := strings.CutPrefix(r.Token, "wait~"); ok {
 		for _, err := os.Stat(file); err != nil && ctx.Err() == nil; _, err = os.Stat(file) {
 			time.Sleep(5 * time.Millisecond)
 		}
+	}
+	if r.Token == "fail" {
+		return sdk.Credential{}, errors.New("this build takes nothing")
 	}
 	return sdk.Credential{}, sdk.Deny(m.Tag, "by instance %d of process %d", m.serial, os.Getpid())
 }

@@ -101,7 +101,7 @@ func (r *rooms) reload(ctx context.Context, o admin.ReloadOptions, watched func(
 	})
 	out := admin.ReloadReport{
 		DryRun: o.DryRun, Plugins: admin.PluginChanges{Started: got.Plugins.Started, Stopped: got.Plugins.Stopped, Lost: got.Plugins.Lost},
-		Unserved: got.Unserved, Unavailable: got.Unavailable,
+		Lock: got.Lock, Unserved: got.Unserved, Unavailable: got.Unavailable,
 	}
 	for _, p := range got.Plugins.Replaced {
 		out.Plugins.Replaced = append(out.Plugins.Replaced, admin.Replaced(p))
@@ -163,6 +163,10 @@ func reloadRows(w io.Writer, got admin.ReloadReport) {
 		for _, k := range b.Keys {
 			fmt.Fprintf(w, "    %s: %s -> %s%s\n", k.Key, orUnset(k.Old), orUnset(k.New), place(k.At))
 		}
+	}
+	if got.Lock != "" {
+		n++
+		fmt.Fprintf(w, "lock file: %s\n", got.Lock)
 	}
 	for _, p := range got.Plugins.Replaced {
 		n++

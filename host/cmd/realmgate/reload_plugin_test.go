@@ -108,6 +108,23 @@ func TestReloadSwitchesBack(t *testing.T) {
 	}
 }
 
+// A plugin that was started for a reload, and of which too few calls failed to take it back, is told of.
+func TestReloadTellsOfFewFailures(t *testing.T) {
+	d := start(t, strings.Replace(moodyConfig(testPlugin(t, "moody"), "one"), `"2s"`, `"5s"`, 1))
+	d.edit(`"good"`, `"good", NEW = "process"`)
+	d.edit(`tag  = "one"`, `tag  = "two"`)
+	out := make(chan string, 1)
+	go func() { out <- d.command("reload") }()
+	await(t, func() bool { return d.check("mood", "x").reason() == "two" })
+	if a := d.check("mood", "fail"); a.status != 503 {
+		t.Errorf("%d %s", a.status, a.text)
+	}
+	const what = "plugin moody: every call of its token-broker(moody) of realm mood fails, the last one with: this build takes nothing"
+	has(t, <-out, "plugin process moody: replaced: its block changed", "config.hcl:13:1: warning: "+what)
+	has(t, d.log.String(), "[WARN]  realmgate.reload: config.hcl:13:1: warning: "+what)
+	has(t, d.audit(), `"outcome":"done"`, `"detail":"`+what+`"`)
+}
+
 // Whatever keeps a configuration from serving is said with its place, and the daemon serves on as it did.
 func TestReloadIsRefused(t *testing.T) {
 	dir := t.TempDir()
@@ -138,7 +155,7 @@ func TestReloadIsRefused(t *testing.T) {
 			[]string{"config.hcl:17:1", "/nonexistent/gone", "--allow-unavailable"}, true},
 		"a changed plugin that does not start": {`"good"`, `"mute"`, []string{"config.hcl:13:1", "plugin moody", "--allow-unavailable"}, true},
 		"a part that cannot be built":          {tag, tag + "\n      gone = \"" + gone + "\"", []string{"config.hcl:21:5", "what it needs is gone", "--allow-unavailable"}, true},
-		"a part that cannot work":              {tag, tag + "\n      down = \"" + down + "\"", []string{"config.hcl:21:5", "cannot do its work now", "what it needs is down", "--allow-unavailable"}, true},
+		"a part that cannot work":              {tag, tag + "\n      down = \"" + down + "\"", []string{"config.hcl:21:5", "cannot do its work now", "what it needs is down", "21 |     token_broker {", "--allow-unavailable"}, true},
 	} {
 		d.edit(tt.old, tt.to)
 		if name != "syntax" && name != "an unknown key" && name != "a listener" {

@@ -279,8 +279,10 @@ func TestLockTakesNoNewProcess(t *testing.T) {
 	has(t, d.log.String(), "plugins are not locked: there is no lock file "+file)
 	token, old := d.rootToken("demo"), d.pids()
 	d.command("plugin", "lock")
-	has(t, d.command("reload", "--dry-run"), "nothing would change")
+	has(t, d.command("reload", "--dry-run"), "lock file: added\n", "this is what would change")
 	has(t, d.log.String(), "a dry run of a reload begins", "the dry run has ended")
+	has(t, d.command("reload"), "lock file: added\n")
+	has(t, d.audit(), `"change":"+lock file"`)
 	has(t, d.command("reload"), "nothing changed")
 	locked := "plugins are locked: nothing runs but the one in the lock file " + file
 	await(t, func() bool { return strings.Contains(d.log.String(), locked) })
@@ -290,14 +292,14 @@ func TestLockTakesNoNewProcess(t *testing.T) {
 	for _, args := range [][]string{{"reload"}, {"reload", "--allow-unavailable"}, {"reload", "--dry-run"}} {
 		has(t, d.refused(args...), "the lock file "+file+" is gone", "realmgate plugin lock --config "+filepath.Join(d.dir, "config.hcl")+".", "realmgate reload --without-lock")
 	}
-	has(t, d.command("reload", "--without-lock"), "the lock file "+file+" is gone: from now on every plugin runs", "nothing changed")
+	has(t, d.command("reload", "--without-lock"), "the lock file "+file+" is gone: from now on every plugin runs", "lock file: removed\n")
 	await(t, func() bool { return strings.Contains(d.log.String(), "is gone: from now on every plugin runs") })
 	has(t, d.command("reload"), "nothing changed") // it is no news any more
 	d.command("plugin", "lock")
 	if err := d.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	await(t, func() bool { return strings.Count(d.log.String(), locked) == 2 })
+	await(t, func() bool { return strings.Count(d.log.String(), locked) == 3 })
 	if now := d.pids(); len(old["default"]) != 1 || len(now["default"]) != 1 || now["default"][0] != old["default"][0] {
 		t.Errorf("processes %v, before %v", now, old)
 	}

@@ -79,6 +79,9 @@ func (s serveCmd) Run(ctx context.Context, c *cli, std streams) (err error) {
 	limit := max(cfg.ShutdownGrace, closeLimit)
 	defer func() {
 		err = errors.Join(err, r.close(context.WithoutCancel(ctx), limit))
+		if err == nil {
+			log.Info("stopped")
+		}
 	}()
 	r.log.Info("configuration loaded", "from", name, "realms", len(cfg.Realms), "tenants", len(cfg.Tenants))
 	checked, err := r.fit(ctx, std, s.Strict)
@@ -98,14 +101,9 @@ func (s serveCmd) Run(ctx context.Context, c *cli, std streams) (err error) {
 	r.reloads(ctx, std, srv, files, flags)
 	defer func() {
 		stop()
-		r.endReloads(context.WithoutCancel(ctx), max(cfg.ShutdownGrace, closeLimit))
+		r.endReloads(context.WithoutCancel(ctx), limit)
 	}()
-	for _, l := range cfg.Listeners {
-		r.log.Info("listening", "listener", l.Name, "address", srv.Addr(l.Name), "tls", l.TLS != nil)
-	}
-	if a := srv.Addr(server.MetricsListener); a != nil {
-		r.log.Info("listening for scrapes", "address", a, "path", metricsPath)
-	}
+	r.tellAddresses(cfg, srv)
 	go func() {
 		<-checked
 		debug.FreeOSMemory() // reading, building and checking ten thousand realms takes more than they do
@@ -119,11 +117,17 @@ func (s serveCmd) Run(ctx context.Context, c *cli, std streams) (err error) {
 	r.notify(daemon.SdNotifyReady)
 	err = srv.Serve(ctx)
 	r.notify(daemon.SdNotifyStopping)
-	if err != nil {
-		return err
+	return err
+}
+
+// tellAddresses says where the daemon listens.
+func (r *rooms) tellAddresses(cfg *config.Config, srv *server.Server) {
+	for _, l := range cfg.Listeners {
+		r.log.Info("listening", "listener", l.Name, "address", srv.Addr(l.Name), "tls", l.TLS != nil)
 	}
-	r.log.Info("stopped")
-	return nil
+	if a := srv.Addr(server.MetricsListener); a != nil {
+		r.log.Info("listening for scrapes", "address", a, "path", metricsPath)
+	}
 }
 
 // endReloads waits for what reloads have begun, but no longer than that.
