@@ -40,29 +40,16 @@ type tokenKey struct {
 type answer[T any] struct {
 	value T
 	epoch uint64
+	until time.Time
 }
 
-func newCache(now func() time.Time) cache {
-	return cache{principals: space[principalKey, *Principal](now), revoked: space[tokenKey, bool](now)}
+func newCache() cache {
+	return cache{principals: space[principalKey, *Principal](), revoked: space[tokenKey, bool]()}
 }
 
-func space[K comparable, T any](now func() time.Time) *otter.Cache[K, answer[T]] {
-	return otter.Must(&otter.Options[K, answer[T]]{
-		MaximumSize: cacheSize, ExpiryCalculator: otter.ExpiryWriting[K, answer[T]](cacheLife), Clock: cacheClock{now, now()},
-	})
+func space[K comparable, T any]() *otter.Cache[K, answer[T]] {
+	return otter.Must(&otter.Options[K, answer[T]]{MaximumSize: cacheSize, ExpiryCalculator: otter.ExpiryWriting[K, answer[T]](cacheLife)})
 }
-
-// cacheClock is the directory's clock for the caches. Setting the wall clock does not move it.
-type cacheClock struct {
-	now   func() time.Time
-	start time.Time
-}
-
-// NowNano is otter.Clock's.
-func (c cacheClock) NowNano() int64 { return int64(c.now().Sub(c.start)) }
-
-// Tick is otter.Clock's.
-func (cacheClock) Tick(d time.Duration) <-chan time.Time { return time.Tick(d) }
 
 // remembered gives the answer to a key that counts, or that of ask, and keeps it.
 func remembered[K comparable, T any](d *Directory, in *otter.Cache[K, answer[T]], realm string, k K, ask func() (T, error)) (T, error) {
@@ -70,12 +57,13 @@ func remembered[K comparable, T any](d *Directory, in *otter.Cache[K, answer[T]]
 	if !known {
 		return ask()
 	}
-	if a, ok := in.GetIfPresent(k); ok && a.epoch == epoch {
+	now := d.now()
+	if a, ok := in.GetIfPresent(k); ok && a.epoch == epoch && now.Before(a.until) {
 		return a.value, nil
 	}
 	v, err := ask()
 	if err == nil {
-		in.Set(k, answer[T]{v, epoch})
+		in.Set(k, answer[T]{v, epoch, now.Add(cacheLife)})
 	}
 	return v, err
 }

@@ -159,9 +159,8 @@ func TestRestoredStore(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	path := filepath.Join(t.TempDir(), "d", "realmgate.db")
-	passed := time.Duration(0)
 	open := func() *Directory {
-		d, err := Open(ctx, Config{Type: TypeSQLite, Path: path, Now: func() time.Time { return time.Now().Add(passed) }})
+		d, err := Open(ctx, Config{Type: TypeSQLite, Path: path})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -211,7 +210,9 @@ func TestRestoredStore(t *testing.T) {
 	look(other, false, "another node")
 
 	// What no count shows ends with time, and at once when an operator wants it.
+	passed := time.Duration(0)
 	other.followed.Store(false)
+	other.now = func() time.Time { return time.Now().Add(passed) }
 	for _, step := range []struct {
 		what string
 		do   func()

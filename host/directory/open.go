@@ -43,11 +43,10 @@ type Directory struct {
 // is refused with [ErrNewerDatabase]. No error repeats a password of the DSN.
 func Open(ctx context.Context, cfg Config) (_ *Directory, err error) {
 	defer wrap(&err, "open the %s store", cfg.Type)
-	d := &Directory{now: cfg.Now, equal: subtle.ConstantTimeCompare}
+	d := &Directory{now: cfg.Now, cache: newCache(), equal: subtle.ConstantTimeCompare}
 	if d.now == nil {
 		d.now = time.Now
 	}
-	d.cache = newCache(d.now)
 	defer func() {
 		if err != nil {
 			_ = d.Close()
