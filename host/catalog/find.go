@@ -125,6 +125,18 @@ func (s *Set) find(kind sdk.Kind, typ string) (*supervised, error) {
 	return nil, e
 }
 
+// Types gives what a plugin of the set offers, sorted; false if the set offers nothing of it, since it did not start or is none of
+// the set.
+func (s *Set) Types(plugin string) (types []string, ok bool) {
+	for k, p := range s.offers {
+		if p.src.Name == plugin {
+			types = append(types, k.typ)
+		}
+	}
+	slices.Sort(types)
+	return slices.Compact(types), len(types) > 0
+}
+
 // broken names the plugins of which the set offers nothing, since they did not start.
 func (s *Set) broken() (out []string) {
 	s.mu.Lock()

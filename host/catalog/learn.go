@@ -1,7 +1,6 @@
 package catalog
 
 import (
-	"slices"
 	"time"
 
 	"github.com/realmgate/realmgate/sdk/breaker"
@@ -47,7 +46,6 @@ func (p *supervised) learn(on made, start time.Time, ids []uint64, pass, through
 				break
 			}
 			through.Leave(breaker.Bad)
-			ids = slices.Clone(ids)
 			time.AfterFunc(stuckAfter, func() {
 				if x.Stuck(stuckAfter/2, ids...) > 0 && !x.child.Gone() {
 					pass.Leave(breaker.Bad)

@@ -81,7 +81,11 @@ func (s *Set) settle(ctx context.Context, fresh []*supervised) {
 			}
 		}
 	}
-	c.giveBack(context.WithoutCancel(ctx), clashed)
+	var wg sync.WaitGroup
+	for _, p := range clashed {
+		wg.Go(func() { c.giveBack(context.WithoutCancel(ctx), p) })
+	}
+	wg.Wait()
 	s.watch(late)
 }
 

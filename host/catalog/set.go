@@ -91,7 +91,7 @@ func (s *Set) Close(ctx context.Context) {
 			wg.Go(func() {
 				p.ways.forget(s)
 				s.releaseOf(ctx, p, given[p])
-				s.c.giveBack(ctx, []*supervised{p})
+				s.c.giveBack(ctx, p)
 			})
 		}
 		wg.Wait()
@@ -113,24 +113,16 @@ func (s *Set) disown() {
 	}
 }
 
-// giveBack takes one holder away from each plugin and ends those that have none left.
-func (c *Catalog) giveBack(ctx context.Context, all []*supervised) {
-	var last []*supervised
+// giveBack takes one holder away from a plugin and ends it if it has none left.
+func (c *Catalog) giveBack(ctx context.Context, p *supervised) {
 	c.mu.Lock()
-	for _, p := range all {
-		if p.holders--; p.holders == 0 {
-			last = append(last, p)
-		}
-	}
+	p.holders--
+	last := p.holders == 0
 	c.mu.Unlock()
-	var wg sync.WaitGroup
-	for _, p := range last {
-		wg.Go(func() {
-			p.end(ctx)
-			c.unlist(p)
-		})
+	if last {
+		p.end(ctx)
+		c.unlist(p)
 	}
-	wg.Wait()
 }
 
 // unlist forgets a plugin that has ended. What Close stopped stays listed.

@@ -25,7 +25,7 @@ func Suggest(given string, known []string) string {
 // maxListed is how many names a message lists.
 const maxListed = 30
 
-// meant is suggest as the detail of a diagnostic: the suggestion, or what there is to choose from.
+// meant is [Suggest] as the detail of a diagnostic: the suggestion, or what there is to choose from.
 func meant(given string, known []string) string {
 	if s := Suggest(given, known); s != "" {
 		return fmt.Sprintf("Did you mean %q?", s)

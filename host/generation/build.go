@@ -44,7 +44,7 @@ type Deps struct {
 func Build(ctx context.Context, cfg *config.Config, deps Deps) (*Generation, config.Diagnostics) {
 	b := &builder{cfg: cfg, deps: deps, gen: &Generation{
 		plugins: deps.Plugins, config: cfg, secrets: secret.New(nil), realms: map[string]*realm{}, hosts: map[string]string{},
-	}, bases: map[string]string{}, index: newIndex(cfg)}
+	}, bases: map[string]string{}, doubted: map[offered]bool{}, index: newIndex(cfg)}
 	b.logs.token, b.logs.connection, b.logs.custody = deps.Logger.Named("token"), deps.Logger.Named("connection"), deps.Logger.Named("custody")
 	b.gen.secrets.CountIn(deps.SecretCounts)
 	if deps.Memory != nil {
@@ -89,8 +89,14 @@ type builder struct {
 	vendor  map[string]*spread // by the type of authentication
 	stored  map[string]secret.StoreInfo
 	unmet   []*unmet
+	doubted map[offered]bool  // types that nobody offers who runs, and that were told of
 	bases   map[string]string // of the stores that are configured, by name
 	logs    struct{ token, connection, custody hclog.Logger }
+}
+
+type offered struct {
+	kind sdk.Kind
+	typ  string
 }
 
 type tenant struct{ provider, principal, roles spread }
@@ -196,12 +202,10 @@ func (b *builder) unknownType(w wanted, err error) {
 		b.diags = append(b.diags, d)
 		return
 	}
-	for _, said := range b.gen.unknown {
-		if said.Summary == d.Summary { // the same kind and type
-			return
-		}
+	if of := (offered{w.kind, w.part.Type}); !b.doubted[of] {
+		b.doubted[of] = true
+		b.gen.unknown = append(b.gen.unknown, d)
 	}
-	b.gen.unknown = append(b.gen.unknown, d)
 }
 
 // references finds the secret references in a part's settings and blames those that name no store.

@@ -31,6 +31,7 @@ type Directory interface {
 // Plugins is what a generation needs of the catalog; *catalog.Set satisfies it.
 type Plugins interface {
 	Find(kind sdk.Kind, typ string) (catalog.Offer, error)
+	Types(plugin string) (types []string, ok bool)
 	Configure(ctx context.Context, in []catalog.Instance) ([]catalog.Handle, []catalog.Diagnostic)
 	Release(ctx context.Context, hs []catalog.Handle)
 	Leg(realm string, hs []catalog.Handle) (*catalog.Leg, error)

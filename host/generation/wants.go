@@ -1,7 +1,6 @@
 package generation
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -119,16 +118,16 @@ func quoted(names ...string) string { return `["` + strings.Join(names, `", "`) 
 // warnOfTypes says which types an allow block names although its plugin, which runs, offers no such part.
 func (b *builder) warnOfTypes() {
 	for _, p := range b.cfg.Plugins {
+		offers, runs := b.deps.Plugins.Types(p.Name)
+		if !runs {
+			continue
+		}
 		for _, a := range p.Allow {
 			for _, typ := range a.Types {
-				offers, lacks := b.lacks(p.Name, typ)
-				if !lacks {
+				if slices.Contains(offers, typ) {
 					continue
 				}
-				detail := ""
-				if len(offers) > 0 {
-					detail = "It offers " + strings.Join(offers, ", ") + "."
-				}
+				detail := "It offers " + strings.Join(offers, ", ") + "."
 				if meant := config.Suggest(typ, offers); meant != "" {
 					detail = fmt.Sprintf("Did you mean %q?", meant)
 				}
@@ -138,26 +137,4 @@ func (b *builder) warnOfTypes() {
 			}
 		}
 	}
-}
-
-// lacks says whether a plugin, if it runs, offers a type under no kind; offers are the types then that it does offer.
-func (b *builder) lacks(plugin, typ string) (offers []string, lacks bool) {
-	has := func(kind sdk.Kind, typ string) bool {
-		o, err := b.deps.Plugins.Find(kind, typ)
-		return err == nil && o.Plugin == plugin
-	}
-	for _, kind := range sdk.Kinds() {
-		_, err := b.deps.Plugins.Find(kind, "") // nobody offers it: the error has all that there are
-		all, _ := errors.AsType[*catalog.UnknownTypeError](err)
-		if has(kind, typ) || all == nil || slices.Contains(all.Broken, plugin) {
-			return nil, false
-		}
-		for _, other := range all.Known {
-			if has(kind, other) {
-				offers = append(offers, other)
-			}
-		}
-	}
-	slices.Sort(offers)
-	return slices.Compact(offers), true
 }

@@ -67,7 +67,10 @@ func Read(path string) (*File, error) {
 	f := &File{}
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.DisallowUnknownFields()
-	if err = d.Decode(f); err == nil && d.Decode(&struct{}{}) != io.EOF {
+	switch err = d.Decode(f); {
+	case errors.Is(err, io.EOF):
+		err = errors.New("it is empty")
+	case err == nil && d.Decode(&struct{}{}) != io.EOF:
 		err = errors.New("there is more behind the end")
 	}
 	if err == nil {

@@ -75,7 +75,7 @@ func TestRoundTrip(t *testing.T) {
 func TestUnusable(t *testing.T) {
 	t.Parallel()
 	for content, text := range map[string]string{
-		"": "EOF", "{": "unexpected EOF", "[]": "cannot unmarshal", "{}": "its format is 0", `{"format":2}`: "its format is 2",
+		"": "it is empty", "{": "unexpected EOF", "[]": "cannot unmarshal", "{}": "its format is 0", `{"format":2}`: "its format is 2",
 		`{"format":1,"plugin":[]}`: "unknown field", `{"format":1}{}`: "more behind the end", `{"format":1} x`: "more behind the end",
 		`{"format":1,"plugins":[{"sha256":"` + sum + `"}]}`:                                                "no name",
 		`{"format":1,"Plugins":[]}`:                                                                        `unknown key "Plugins"`,
