@@ -5,12 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/realmgate/realmgate/sdk/rpc"
 )
 
-// checkManifest checks what rpc does not: that schemas are strict, and that there is no case for what is not offered.
-func checkManifest(m rpc.Manifest, cases []Case) error {
+// checkManifest checks what rpc does not: that there is a version, and that schemas are strict.
+func checkManifest(m rpc.Manifest) error {
 	var faults []error
 	if m.Version == "" {
 		faults = append(faults, errors.New("the manifest has no version"))
@@ -26,9 +27,19 @@ func checkManifest(m rpc.Manifest, cases []Case) error {
 			faults = append(faults, fmt.Errorf("%v %s: the settings schema is not one of an object that refuses unknown keys", o.Kind, o.Type))
 		}
 	}
+	return errors.Join(faults...)
+}
+
+// checkOffered: what cases are for is offered. It is the case that is wrong otherwise, and not the plugin.
+func checkOffered(m rpc.Manifest, cases []Case) error {
+	all := make([]string, len(m.Offers))
+	for n, o := range m.Offers {
+		all[n] = fmt.Sprintf("%v %s", o.Kind, o.Type)
+	}
+	var faults []error
 	for _, c := range cases {
-		if !slices.ContainsFunc(m.Offers, func(o rpc.Offer) bool { return c.Kind == o.Kind && c.Type == o.Type }) {
-			faults = append(faults, fmt.Errorf("%v %s: there is a case, but it is not offered", c.Kind, c.Type))
+		if of := fmt.Sprintf("%v %s", c.Kind, c.Type); !slices.Contains(all, of) {
+			faults = append(faults, fmt.Errorf("the case %s: the plugin does not offer that; it offers %s", c.title(), strings.Join(all, ", ")))
 		}
 	}
 	return errors.Join(faults...)

@@ -292,11 +292,11 @@ func TestCheckManifest(t *testing.T) {
 		"good":          {rpc.Manifest{Version: "1", Offers: []rpc.Offer{offer}}, []Case{badgeCase()}, ""},
 		"no version":    {rpc.Manifest{Offers: []rpc.Offer{offer}}, []Case{badgeCase()}, "no version"},
 		"no case":       {rpc.Manifest{Version: "1", Offers: []rpc.Offer{offer}}, nil, "no case"},
-		"not offered":   {rpc.Manifest{Version: "1", Offers: []rpc.Offer{offer}}, []Case{badgeCase(), greeterCase()}, "not offered"},
+		"not offered":   {rpc.Manifest{Version: "1", Offers: []rpc.Offer{offer}}, []Case{badgeCase(), greeterCase()}, "the plugin does not offer that; it offers principal-mapper badge"},
 		"a loose shape": {rpc.Manifest{Version: "1", Offers: []rpc.Offer{loose}}, []Case{badgeCase()}, "refuses unknown keys"},
 		"no schema":     {rpc.Manifest{Version: "1", Offers: []rpc.Offer{bare}}, []Case{badgeCase()}, "settings schema"},
 	} {
-		err := errors.Join(checkManifest(tt.m, tt.cases), checkCovered(tt.m, tt.cases))
+		err := errors.Join(checkManifest(tt.m), checkOffered(tt.m, tt.cases), checkCovered(tt.m, tt.cases))
 		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
 			t.Errorf("%s: %v, want %q", name, err, tt.want)
 		}

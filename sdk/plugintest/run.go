@@ -37,7 +37,7 @@ func Run[T TB[T]](t T, target Target, cases ...Case) {
 			})
 		}
 		one("manifest", func(context.Context) error {
-			return errors.Join(checkManifest(s.manifest, cases), checkCovered(s.manifest, cases))
+			return errors.Join(checkManifest(s.manifest), checkOffered(s.manifest, cases), checkCovered(s.manifest, cases))
 		})
 		cases = slices.Clone(cases)
 		for n, c := range cases {

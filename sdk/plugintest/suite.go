@@ -101,13 +101,24 @@ func (s *suite) instance(ctx context.Context, c Case) (*Instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	if at := slices.IndexFunc(ds, isFault); at >= 0 {
-		return nil, fmt.Errorf("the case's settings are refused: %s", told(ds[at]))
+	if refused := faults(ds); refused != "" {
+		return nil, fmt.Errorf("the case's settings are refused: %s", refused)
 	}
 	return i, nil
 }
 
 func told(d rpc.Diagnostic) string { return strings.TrimSpace(d.Path + " " + d.Summary) }
+
+// faults tells of all faults among diagnostics; empty if there are none.
+func faults(ds []rpc.Diagnostic) string {
+	var all []string
+	for _, d := range ds {
+		if isFault(d) {
+			all = append(all, told(d))
+		}
+	}
+	return strings.Join(all, "; ")
+}
 
 func isFault(d rpc.Diagnostic) bool { return !d.Warning }
 

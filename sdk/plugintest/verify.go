@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -66,7 +65,10 @@ func Verify(ctx context.Context, target Target, o Options, r Reporter) {
 		cases = o.Cases(v.s.manifest)
 	}
 	v.check(check{name: "manifest", did: "read the manifest", rule: "it has a version, and each settings schema is one of an object without further keys", run: func(_ context.Context, s *suite, _ Case) error {
-		return checkManifest(s.manifest, cases)
+		return checkManifest(s.manifest)
+	}}, Case{})
+	v.check(check{name: "cases", did: "looked for the part of each case among what the plugin offers", rule: "a case is for a part that the plugin offers", run: func(_ context.Context, s *suite, _ Case) error {
+		return checkOffered(s.manifest, cases)
 	}}, Case{})
 	var taken Case
 	for _, c := range v.all(cases) {
@@ -162,16 +164,16 @@ func (v *verifier) configure(ctx context.Context, s *suite, c Case) error {
 	if err != nil {
 		return err
 	}
-	at := slices.IndexFunc(ds, isFault)
+	refused := faults(ds)
 	switch {
-	case at < 0:
+	case refused == "":
 		return s.release(ctx, i)
 	case c.bare:
-		return lack("give a case with settings, in a configuration or a file; it is not taken without: %s", told(ds[at]))
+		return lack("give a case with settings, in a configuration or a file; it is not taken without: %s", refused)
 	case c.standIns:
-		return lack("give a case with its secrets, in a file; it is not taken with made-up ones: %s", told(ds[at]))
+		return lack("give a case with its secrets, in a file; it is not taken with made-up ones: %s", refused)
 	}
-	return fmt.Errorf("the settings are refused: %s", told(ds[at]))
+	return fmt.Errorf("the settings are refused: %s", refused)
 }
 
 func (v *verifier) skip(c Case, what, why string) {

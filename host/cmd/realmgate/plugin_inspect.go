@@ -14,6 +14,7 @@ import (
 
 	"github.com/realmgate/realmgate/host/catalog"
 	"github.com/realmgate/realmgate/host/child"
+	"github.com/realmgate/realmgate/sdk"
 )
 
 type pluginInspect struct {
@@ -151,13 +152,18 @@ func (x inspected) print(out io.Writer) error {
 	return w.Flush()
 }
 
+// decides says whether the part is a stage of decisions.
+func (o inspectedOffer) decides() bool {
+	return o.Kind != sdk.KindSecretResolver.String() && o.Kind != sdk.KindCredentialVendor.String()
+}
+
 func (o inspectedOffer) notes() (out []string) {
 	for _, n := range []struct {
 		is   bool
 		what string
 	}{
 		{o.NeedsHTTP, "sees the whole HTTP request"}, {o.OperatorOnly, "for the operator's configuration only"}, {o.ExternalOnly, "for external realms only"},
-		{o.Cacheable, "its answers may be remembered"},
+		{o.Cacheable, "its answers may be remembered"}, {o.decides() && !o.Cacheable, "its answers are remembered only where it gives a time"},
 	} {
 		if n.is {
 			out = append(out, n.what)

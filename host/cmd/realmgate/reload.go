@@ -148,10 +148,11 @@ func (r reloadCmd) Run(ctx context.Context, c *cli, std streams) error {
 	for _, w := range got.Warnings {
 		fmt.Fprintln(std.err, w)
 	}
-	return r.print(std, got, func(w io.Writer) { reloadRows(w, got) })
+	return r.print(std, got, func(w io.Writer) { reloadRows(w, got, r.Fresh) })
 }
 
-func reloadRows(w io.Writer, got admin.ReloadReport) {
+// reloadRows tells what has changed; fresh says that every part was built anew, whatever changed.
+func reloadRows(w io.Writer, got admin.ReloadReport, fresh bool) {
 	verb := "changed"
 	if got.DryRun {
 		verb = "would change"
@@ -189,9 +190,12 @@ func reloadRows(w io.Writer, got admin.ReloadReport) {
 	for _, why := range got.Unavailable {
 		fmt.Fprintf(w, "not available, and taken all the same: %s\n", why)
 	}
-	if n == 0 {
+	switch {
+	case n == 0 && fresh && !got.DryRun:
+		fmt.Fprintln(w, "nothing changed in the configuration; every part was built anew")
+	case n == 0:
 		fmt.Fprintf(w, "nothing %s\n", verb)
-	} else if got.DryRun {
+	case got.DryRun:
 		fmt.Fprintln(w, "this is what would change; nothing has")
 	}
 }

@@ -245,7 +245,8 @@ func TestReloadReplacesWhatChanged(t *testing.T) {
 	if now := d.check("mood", "x").text; message(now) != message(built) {
 		t.Errorf("a part that has not changed was built anew: %s, before %s", now, built)
 	}
-	d.command("reload", "--fresh")
+	has(t, d.command("reload", "--dry-run", "--fresh"), "nothing would change")
+	has(t, d.command("reload", "--fresh"), "nothing changed in the configuration; every part was built anew")
 	if now := d.check("mood", "x").text; message(now) == message(built) {
 		t.Errorf("--fresh built nothing anew: %s", now)
 	}

@@ -272,6 +272,29 @@ func TestWatch(t *testing.T) {
 	await(t, func() bool { return strings.Contains(d.log.String(), "realmgate.lock.json cannot be used") })
 }
 
+// Under serve --watch, too, a lock file that is gone unlocks nothing.
+func TestWatchLockGone(t *testing.T) {
+	d := start(t, "realm \"demo\" {}\n", "--watch")
+	file := filepath.Join(d.dir, "realmgate.lock.json")
+	d.command("plugin", "lock")
+	locked := "plugins are locked: nothing runs but the one in the lock file " + file
+	await(t, func() bool { return strings.Contains(d.log.String(), locked) })
+	if err := os.Rename(file, file+".away"); err != nil {
+		t.Fatal(err)
+	}
+	await(t, func() bool { return strings.Contains(d.log.String(), "the lock file "+file+" is gone: without it") })
+	d.edit(`realm "demo" {}`, "realm \"demo\" {}\nplugin \"moody\" {\n  path = \""+testPlugin(t, "moody")+"\"\n}")
+	await(t, func() bool { return strings.Count(d.log.String(), "the former one serves on") == 2 })
+	if now := d.pids(); len(now["moody"]) != 0 {
+		t.Errorf("a plugin runs that the lock file did not have: %v", now)
+	}
+	if err := os.Rename(file+".away", file); err != nil {
+		t.Fatal(err)
+	}
+	await(t, func() bool { return strings.Contains(d.log.String(), "is not in the lock file "+file) })
+	d.rootToken("demo")
+}
+
 // A lock file that comes, and goes, takes no new process: what a plugin remembers, such as keys, lives on.
 func TestLockTakesNoNewProcess(t *testing.T) {
 	d := start(t, "realm \"demo\" {}\n")

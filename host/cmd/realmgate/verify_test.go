@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/realmgate/realmgate/internal/buildtest"
+	"github.com/realmgate/realmgate/sdk"
 	"github.com/realmgate/realmgate/sdk/plugintest"
 )
 
@@ -191,5 +192,19 @@ func TestPrintedIsBounded(t *testing.T) {
 	}
 	if n := len(p.text()); n > maxPrinted || n < maxPrinted/2 || p.dropped()%len(line) != 0 || p.dropped() < 2*len(line) {
 		t.Errorf("%d bytes are kept, %d are not", n, p.dropped())
+	}
+}
+
+// What is said of a part names what keeps decisions from being remembered.
+func TestInspectTellsOfRemembering(t *testing.T) {
+	t.Parallel()
+	for want, o := range map[string]inspectedOffer{
+		"its answers may be remembered":                         {Kind: sdk.KindTokenBroker.String(), Cacheable: true},
+		"its answers are remembered only where it gives a time": {Kind: sdk.KindTokenBroker.String()},
+		"": {Kind: sdk.KindCredentialVendor.String()},
+	} {
+		if got := strings.Join(o.notes(), "; "); got != want {
+			t.Errorf("%s: %q, want %q", o.Kind, got, want)
+		}
 	}
 }
