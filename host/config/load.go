@@ -30,14 +30,7 @@ type Options struct {
 // Load reads and checks a configuration. The Config is nil if a diagnostic is an error; warnings come beside a Config.
 func Load(opts Options) (*Config, Diagnostics) {
 	l := newLoader()
-	l.layer(confmap.Provider(defaults(), ""), &trace{})
-	l.files(opts)
-	if len(group(l.values, "listener")) == 0 {
-		l.layer(confmap.Provider(map[string]any{"listener": map[string]any{"main": map[string]any{}}}, ""), &trace{})
-	}
-	l.environment(opts.Environ)
-	l.flags(opts.Flags)
-
+	l.layers(opts)
 	cfg := l.build()
 	cfg.Folder, cfg.Files = folder(opts.Files), opts.Files
 	diags := l.diags.Sort()
@@ -45,6 +38,23 @@ func Load(opts Options) (*Config, Diagnostics) {
 		return nil, diags
 	}
 	return cfg, diags
+}
+
+// LoadAdmin reads of a configuration how its daemon is operated, and leaves the rest unread where it can: commands that talk to a
+// daemon do not wait for ten thousand realms. Nothing is said of what is at fault in the rest, which the daemon tells.
+func LoadAdmin(opts Options) (Admin, Diagnostics) {
+	l := newLoader()
+	l.about = "admin"
+	l.layers(opts)
+	if len(l.diags) > 0 { // it may be for want of what was not read
+		cfg, diags := Load(opts)
+		if cfg == nil {
+			return Admin{}, diags
+		}
+		return cfg.Admin, nil
+	}
+	root := node{values: l.values, at: l.root, written: true, diags: &l.diags}
+	return Admin{Socket: root.block("admin").text("socket")}, nil
 }
 
 // folder gives where the configuration is.
@@ -60,6 +70,7 @@ func folder(files []string) string {
 
 // loader puts the layers on each other: values, and places beside them. All but the files are read by koanf's providers.
 type loader struct {
+	about  string // see parser
 	values map[string]any
 	schema *block
 	root   *trace
@@ -69,6 +80,17 @@ type loader struct {
 
 func newLoader() *loader {
 	return &loader{values: map[string]any{}, schema: rootSchema(), root: &trace{}}
+}
+
+// layers puts all layers on each other.
+func (l *loader) layers(opts Options) {
+	l.layer(confmap.Provider(defaults(), ""), &trace{})
+	l.files(opts)
+	if len(group(l.values, "listener")) == 0 {
+		l.layer(confmap.Provider(map[string]any{"listener": map[string]any{"main": map[string]any{}}}, ""), &trace{})
+	}
+	l.environment(opts.Environ)
+	l.flags(opts.Flags)
 }
 
 func (l *loader) fault(name, summary, detail string) {
@@ -216,7 +238,7 @@ func readFile(name string) ([]byte, error) {
 }
 
 func (l *loader) file(name string, content []byte) {
-	p := &parser{src: newSource(name, content), diags: &l.diags}
+	p := &parser{src: newSource(name, content), about: l.about, diags: &l.diags}
 	values := p.read(content)
 	merge(l.schema, values, l.values, p.root, l.root)
 	l.broken = l.broken || p.broken

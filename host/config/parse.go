@@ -14,6 +14,7 @@ import (
 // parser turns the text of one HCL file into values, and remembers where each stood.
 type parser struct {
 	src    *source
+	about  string // nothing is wanted of a long file but what this word is in; empty: all is
 	root   *trace
 	diags  *Diagnostics
 	broken bool // the syntax is at fault: what seems to be missing may be there

@@ -30,7 +30,7 @@ func (p *parser) pieces(content []byte, size int) (map[string]any, bool) {
 	stop := make(chan struct{})
 	defer close(stop)
 	schema, out, first := rootSchema(), map[string]any{}, map[string]hcl.Range{}
-	for body := range parsed(all, p.src.file, stop) {
+	for body := range parsed(all, p.src.file, p.about, stop) {
 		b := <-body
 		if b == nil || p.twice(b) {
 			*p.diags = (*p.diags)[:before]
@@ -82,7 +82,7 @@ func isLetter(b byte) bool { return 'a' <= b && b <= 'z' }
 
 // parsed parses pieces, as many at a time as there are processors, and gives their trees in their order; nil for one that cannot
 // be read by itself.
-func parsed(all []piece, file string, stop <-chan struct{}) <-chan chan *hclsyntax.Body {
+func parsed(all []piece, file, about string, stop <-chan struct{}) <-chan chan *hclsyntax.Body {
 	out := make(chan chan *hclsyntax.Body, runtime.GOMAXPROCS(0))
 	go func() {
 		defer close(out)
@@ -93,24 +93,25 @@ func parsed(all []piece, file string, stop <-chan struct{}) <-chan chan *hclsynt
 			case <-stop:
 				return
 			}
-			go func() { body <- x.parse(file) }()
+			go func() { body <- x.parse(file, about) }()
 		}
 	}()
 	return out
 }
 
-func (x piece) parse(file string) *hclsyntax.Body {
-	start := hcl.Pos{Line: x.line, Column: 1}
-	tokens, found := hclsyntax.LexConfig(x.text, file, start)
-	var n nesting
-	for _, t := range tokens {
-		if n.add(t.Type); n.tooDeep() {
-			return nil
-		}
+// parse gives the tree of a piece; an empty one if the piece is a whole and the word about, if there is one, is not in it.
+func (x piece) parse(file, about string) *hclsyntax.Body {
+	n, ok := skim(x.text)
+	if !ok {
+		n, ok = nestingOf(x.text)
 	}
-	if len(found) > 0 || !n.isOver() {
+	if !ok || !n.isOver() {
 		return nil
 	}
+	if !bytes.Contains(x.text, []byte(about)) {
+		return &hclsyntax.Body{}
+	}
+	start := hcl.Pos{Line: x.line, Column: 1}
 	tree, found := hclsyntax.ParseConfig(x.text, file, start)
 	if len(found) > 0 {
 		return nil

@@ -2,9 +2,15 @@ package config
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
 // long gives the text of many realms, more than one piece holds, with something in their midst.
@@ -101,4 +107,64 @@ func positions(t *trace) map[string]any {
 		out[name] = positions(c)
 	}
 	return out
+}
+
+// What skims a text sees the brackets that the lexer sees, or leaves it to the lexer.
+func FuzzSkim(f *testing.F) {
+	for _, text := range []string{
+		"a = [\"]\", (1 - -2), \"\\\"}\", {}]\n", "a \"b\" {\n # }\n // }\n}\n", "a = \"${[}\"", "a = <<E\n}\nE\n", "/* } */ a {", "a = !-!b", "a = b ? [c] : d",
+		"a = \"$${\"", "a = \"%{ if x }]%{ endif }\"", "}{", "a = b-c--d", "a\r\n{ # x", "a = \"\\\n\"}\n\"", strings.Repeat("[", maxNesting+1), "\xd6(", strings.Repeat("!\n", maxNesting+1),
+	} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		got, ok := skim([]byte(text))
+		if !ok {
+			return
+		}
+		tokens, found := hclsyntax.LexConfig([]byte(text), "", hcl.InitialPos)
+		if len(found) > 0 || slices.ContainsFunc(tokens, func(t hclsyntax.Token) bool {
+			return t.Type == hclsyntax.TokenInvalid || t.Type == hclsyntax.TokenBadUTF8
+		}) {
+			return // no parser takes it
+		}
+		if want, ok := nestingOf([]byte(text)); !ok || got.isOver() != want.isOver() {
+			t.Errorf("%+v, and by tokens %+v (%v)", got, want, ok)
+		}
+	})
+}
+
+// A word of the top is found wherever it stands, and what is at fault elsewhere is left to the daemon.
+func TestLoadAdmin(t *testing.T) {
+	t.Parallel()
+	socket := "admin {\n  socket = \"/run/other.sock\"\n}\n"
+	fill := strings.Repeat("# filler\n", pieceSize/4)
+	for name, tt := range map[string]struct{ text, variable, socket, fault string }{
+		"none":                  {text: long(""), socket: "data/admin.sock"},
+		"in the midst":          {text: long(socket), socket: "/run/other.sock"},
+		"at the end":            {text: long("") + fill + socket, socket: "/run/other.sock"},
+		"short":                 {text: socket, socket: "/run/other.sock"},
+		"by the environment":    {text: long(socket), variable: "REALMGATE_ADMIN__SOCKET=/run/third.sock", socket: "/run/third.sock"},
+		"in a text":             {text: long("realm \"x\" {\n  issuer = <<EOT\n" + strings.Repeat("realm\n", pieceSize/5) + socket + "EOT\n}\n"), socket: "data/admin.sock"},
+		"in a comment":          {text: long("/*\n" + strings.Repeat("realm\n", pieceSize/5) + socket + "*/\n"), socket: "data/admin.sock"},
+		"a fault elsewhere":     {text: long("") + "realm \"y\" {\n  host = 1\n}\n" + fill + socket, socket: "/run/other.sock"},
+		"a fault of its own":    {text: long("admin {\n  sockets = 1\n}\n"), fault: `unknown key "sockets"`},
+		"a brace that is open":  {text: long("realm \"x\" {\n"), fault: "c.hcl:"},
+		"in a block of another": {text: long("realm \"x\" {\n" + socket + "}\n"), fault: `unknown block "admin"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			file := filepath.Join(t.TempDir(), "c.hcl")
+			if err := os.WriteFile(file, []byte(tt.text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			got, diags := LoadAdmin(Options{Files: []string{file}, Environ: []string{tt.variable}})
+			if got.Socket != tt.socket {
+				t.Errorf("%q, want %q", got.Socket, tt.socket)
+			}
+			if err := diags.Err(); tt.fault == "" && err != nil || tt.fault != "" && (err == nil || !strings.Contains(err.Error(), tt.fault)) {
+				t.Errorf("%v, want %q", err, tt.fault)
+			}
+		})
+	}
 }

@@ -34,7 +34,11 @@ func (c *cli) load(std streams, flags map[string]any) (*config.Config, string, e
 }
 
 func read(files []string, flags map[string]any) (*config.Config, config.Diagnostics) {
-	return config.Load(config.Options{Files: files, Environ: os.Environ(), Flags: flags, Default: config.Default(), DefaultName: config.DefaultName})
+	return config.Load(options(files, flags))
+}
+
+func options(files []string, flags map[string]any) config.Options {
+	return config.Options{Files: files, Environ: os.Environ(), Flags: flags, Default: config.Default(), DefaultName: config.DefaultName}
 }
 
 // at gives the place of a diagnostic as a pair for a log; nothing if it has none.

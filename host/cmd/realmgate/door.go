@@ -8,6 +8,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/realmgate/realmgate/host/admin"
+	"github.com/realmgate/realmgate/host/config"
 )
 
 // door is what every command that talks to a running daemon takes.
@@ -25,11 +26,12 @@ type realmDoor struct {
 // client connects to the daemon.
 func (d door) client(c *cli, std streams) (*admin.Client, error) {
 	if d.Socket == "" {
-		cfg, name, err := c.load(std, nil)
-		if err != nil {
+		files, name := c.files()
+		its, diags := config.LoadAdmin(options(files, nil))
+		if err := report(std, diags); err != nil {
 			return nil, err
 		}
-		if d.Socket = cfg.Admin.Socket; d.Socket == "" {
+		if d.Socket = its.Socket; d.Socket == "" {
 			return nil, fmt.Errorf("%s turns the admin socket off: admin { socket = \"\" }", name)
 		}
 	}
