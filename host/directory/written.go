@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/realmgate/realmgate/sdk"
@@ -100,6 +101,26 @@ func (d *Directory) AbandonSecrets(ctx context.Context, realm string, refs []sdk
 		return nil, err
 	}
 	return doomed, nil
+}
+
+// RealmsToSweep gives the realms that have secrets which are to be deleted, or which were planned and not kept yet, sorted: nothing
+// comes of [Directory.DoomedSecrets] in any other.
+func (d *Directory) RealmsToSweep(ctx context.Context) (out []string, err error) {
+	defer wrap(&err, "look for realms with secrets to delete")
+	rows, err := d.read.QueryContext(ctx, "SELECT DISTINCT realm FROM written_secrets WHERE state IN ('planned', 'doomed')")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var realm string
+		if err := rows.Scan(&realm); err != nil {
+			return nil, err
+		}
+		out = append(out, realm)
+	}
+	slices.Sort(out)
+	return out, rows.Err()
 }
 
 // DoomedSecrets gives secrets of a realm that are to be deleted, a bounded number at a time: first those that were doomed, or

@@ -3,7 +3,6 @@ package generation
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 
 	"github.com/realmgate/realmgate/host/accesskey"
@@ -172,18 +171,6 @@ func (g *Generation) AccessKeys(name string) (*accesskey.Service, error) {
 		return nil, err
 	}
 	return r.keys, nil
-}
-
-// Custodies gives the names of the realms of which something keeps the secrets, sorted.
-func (g *Generation) Custodies() []string {
-	var out []string
-	for name, r := range g.realms {
-		if r.custody != nil {
-			out = append(out, name)
-		}
-	}
-	slices.Sort(out)
-	return out
 }
 
 // Custody gives what keeps the secrets of a realm; nil if nothing does.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -176,6 +177,11 @@ func testWrittenSecrets(t *testing.T, s *store) {
 	s.clock.pass(time.Second)
 	if got := s.doomed(t, "r", never); got != "a b" {
 		t.Errorf("doomed %s", got)
+	}
+	realms, err := s.RealmsToSweep(ctx)
+	ok(t, err)
+	if !slices.Equal(realms, []string{"r"}) {
+		t.Errorf("realms to sweep: %v", realms)
 	}
 	if got := s.doomed(t, "other", never); got != "" {
 		t.Errorf("another realm's: %s", got)
