@@ -79,7 +79,7 @@ func (w *way) once(ctx context.Context, f attempt) (on made, err error) {
 	o = outcomeOf(ctx, err)
 	p.counts.end(o)
 	if w.judged && (o != OutcomeDeadline || time.Since(start) >= fair) {
-		w.tally(o, done, err)
+		w.judge(o, done, err)
 	}
 	return on, p.fault(w.name, err)
 }

@@ -141,7 +141,7 @@ func TestHealthyAsCallersSeeIt(t *testing.T) {
 		"failed before":      {"fail", "fail", "x", time.Minute, ""},
 		"says no":            {"", "fail or deny", "no", time.Minute, ""},
 		"works now and then": {"", "fail or deny", "x yes", time.Minute, ""},
-		"too late":           {"", "wait", "x", 2 * fair, "every call of its "}, // nobody knows which of the two
+		"too late":           {"", "wait", "x", 2 * fair, "every call of its principal-mapper(badge) of tenant t fails, the last one with: no answer in time"},
 		"holds on to calls":  {"hang for some", "hang for some", "hang", 2 * fair, "too many calls in a row did not reach it, or were not let go of"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -165,6 +165,63 @@ func TestHealthyAsCallersSeeIt(t *testing.T) {
 			}
 			err := next.Healthy(t.Context(), w.Set, window)
 			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.HasPrefix(err.Error(), "plugin p: "+s.Path+": started, but did not stay well: "+tt.want)) {
+				t.Errorf("%v, want %q", err, tt.want)
+			}
+		})
+	}
+}
+
+// A provider that does not answer, before and after a switch, speaks for itself: what stands behind it in the leg is not blamed, be it
+// that it works for others. Only where nothing is heard of a call does it speak against all who may have had it.
+func TestHealthyBehindWhatDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		provider, mapper string // what they do after the switch
+		want             string
+	}{
+		"the provider waits":        {"wait for some", "", ""},
+		"the provider comes late":   {"come late", "", ""},
+		"the mapper waits":          {"", "wait", "every call of its principal-mapper(badge) fails, the last one with: no answer in time"},
+		"the provider does not end": {"hang for some", "", "started, but did not stay well: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := own(t, source(t, "p", "good"))
+			w := newWorld(t, nil, s)
+			legs := func(set *Set, provider, mapper string) (one, other *Leg) {
+				hs, ds := set.Configure(t.Context(), []Instance{
+					{Kind: sdk.KindIdentityProvider, Type: "badge", Settings: []byte(`{"do":"` + provider + `"}`), Setup: sdk.Setup{Tenant: "t"}},
+					{Kind: sdk.KindIdentityProvider, Type: "badge", Setup: sdk.Setup{Tenant: "other"}},
+					{Kind: sdk.KindPrincipalMapper, Type: "badge", Settings: []byte(`{"do":"` + mapper + `"}`)},
+				})
+				if len(ds) > 0 {
+					t.Fatal(ds)
+				}
+				one, err := set.Leg("r1", []Handle{hs[0], hs[2]})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if other, err = set.Leg("r1", []Handle{hs[1], hs[2]}); err != nil {
+					t.Fatal(err)
+				}
+				return one, other
+			}
+			was, others := legs(w.Set, "wait for some", "")
+			ask(t, was, 2*fair, "wait")
+			replace(t, s.Path, s.Path, []byte("changed"))
+			next := w.prepare(t, s)
+			next.Activate()
+			is, _ := legs(next, tt.provider, tt.mapper)
+			for range enough {
+				ask(t, is, 2*fair, "wait")
+			}
+			ask(t, others, time.Minute, "x") // after what is heard of the first one
+			window := time.Minute
+			if tt.want == "" {
+				window = 2 * stuckAfter
+			}
+			err := next.Healthy(t.Context(), w.Set, window)
+			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
 				t.Errorf("%v, want %q", err, tt.want)
 			}
 		})

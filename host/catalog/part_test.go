@@ -74,7 +74,17 @@ func (p *part) Check(ctx context.Context) error {
 	return err
 }
 
-func (p *part) Identify(_ context.Context, r sdk.Request) (sdk.Identity, error) {
+func (p *part) Identify(ctx context.Context, r sdk.Request) (sdk.Identity, error) {
+	switch {
+	case r.Token == "wait" && p.Do == "wait for some":
+		<-ctx.Done()
+		return sdk.Identity{}, ctx.Err()
+	case r.Token == "wait" && p.Do == "come late": // as one who does not look at the time
+		<-ctx.Done()
+		time.Sleep(fair)
+	case r.Token == "wait" && p.Do == "hang for some":
+		time.Sleep(time.Hour)
+	}
 	if r.Token == "bad" {
 		return sdk.Identity{}, sdk.Deny("bad_token", "the token is bad,\npassword=hunter2")
 	}

@@ -1,12 +1,15 @@
 package catalog
 
 import (
+	"context"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 
 	"github.com/realmgate/realmgate/sdk/breaker"
+	"github.com/realmgate/realmgate/sdk/rpc"
 )
 
 // way is how calls get to instances that one process of a plugin serves, in this order.
@@ -163,15 +166,32 @@ func (r *record) well() {
 	}
 }
 
-// tally notes what a call says about each instance. A no says nothing: whoever comes with a bad token gets one anywhere.
-func (w *way) tally(o Outcome, done int, err error) {
+// judge tallies a call. In whose hands it was when its time was over, the plugin says as soon as that one lets go of it; if none
+// does, nobody knows.
+func (w *way) judge(o Outcome, done int, err error) {
+	late, ok := errors.AsType[*rpc.UnansweredError](err)
+	if o != OutcomeDeadline || !ok {
+		w.tally(o, done, o != OutcomeLost, err)
+		return
+	}
+	go func() {
+		ctx, cancel := context.WithTimeout(w.p.ctx, stuckAfter)
+		defer cancel()
+		at, known := late.At(ctx)
+		w.tally(o, at, known, err)
+	}()
+}
+
+// tally notes what a call says about each instance: those that have done their part, and the next one if it is known that it failed,
+// or else all that are left. A no says nothing: whoever comes with a bad token gets one anywhere.
+func (w *way) tally(o Outcome, done int, known bool, err error) {
 	failed := w.all[:0]
-	switch o {
-	case OutcomeDone:
+	switch {
+	case o == OutcomeDone:
 		done = len(w.all)
-	case OutcomeFailed:
+	case o == OutcomeFailed, o == OutcomeDeadline && known:
 		failed = w.all[done:min(done+1, len(w.all))]
-	case OutcomeDeadline, OutcomeLost: // nobody knows where
+	case o == OutcomeDeadline, o == OutcomeLost:
 		failed = w.all[done:]
 	}
 	for _, i := range w.all[:done] {

@@ -74,6 +74,49 @@ func givenUp(ctx context.Context) error {
 	return fmt.Errorf("the call was given up: %w", ctx.Err())
 }
 
+// UnansweredError says that there was no answer to a leg in time. It has the *Failure in its chain.
+type UnansweredError struct {
+	failure *Failure
+	steps   int
+	done    <-chan int // of the steps; nil: it never got to the plugin
+}
+
+// Error gives the message of the failure.
+func (e *UnansweredError) Error() string { return e.failure.Error() }
+
+// Unwrap gives the failure.
+func (e *UnansweredError) Unwrap() error { return e.failure }
+
+// At waits until ctx ends for the plugin to say at which of the steps the time was over, from 0; false if it has not said so.
+func (e *UnansweredError) At(ctx context.Context) (step int, ok bool) {
+	if e.done == nil {
+		return 0, false
+	}
+	select {
+	case n := <-e.done:
+		return n, n < e.steps
+	case <-ctx.Done():
+		return 0, false
+	}
+}
+
+// unanswered is givenUp for a leg of so many steps.
+func unanswered(ctx context.Context, steps int, done <-chan int) error {
+	err := givenUp(ctx)
+	if f := (*Failure)(nil); errors.As(err, &f) {
+		return &UnansweredError{f, steps, done}
+	}
+	return err
+}
+
+// unsent is an error of a leg that did not get to the plugin.
+func unsent(err error, steps int) error {
+	if f := (*Failure)(nil); errors.As(err, &f) && f.Code == CodeDeadline {
+		return &UnansweredError{failure: f, steps: steps}
+	}
+	return err
+}
+
 // failureToProto is for an error that is no denial. A failure that came from another process keeps its text, not its
 // code: the code would speak of the wrong process.
 func failureToProto(err error) *pluginv1.Failure {

@@ -25,7 +25,7 @@ func (p *Process) runLeg(ctx context.Context, realm string, steps []Step, st *sd
 		result: make(chan *pluginv1.LegResult, 1),
 	}
 	if err := p.calls.enter(c); err != nil {
-		return err
+		return unsent(err, len(steps))
 	}
 	defer p.calls.leave(c)
 	leg := &pluginv1.Leg{
@@ -39,18 +39,20 @@ func (p *Process) runLeg(ctx context.Context, realm string, steps []Step, st *sd
 		leg.TimeoutUs = max(1, time.Until(d).Microseconds())
 	}
 	if err := s.out.put(ctx, fieldLegs, leg); err != nil {
-		return err
+		return unsent(err, len(steps))
 	}
 	select {
 	case r := <-c.result:
 		return p.take(ctx, steps, r, st)
 	case <-ctx.Done():
-		s.left.add(c.id, steps)
-		if len(c.result) > 0 { // just now
-			s.left.remove(c.id)
+		done := s.left.add(c.id, steps)
+		select {
+		case r := <-c.result: // just now
+			s.left.remove(r)
+		default:
 		}
 		s.out.push(fieldCancels, &pluginv1.Cancel{LegId: c.id})
-		return givenUp(ctx)
+		return unanswered(ctx, len(steps), done)
 	case <-s.lost:
 		return s.err
 	}

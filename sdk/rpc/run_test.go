@@ -292,6 +292,52 @@ func TestDeadlineTravels(t *testing.T) {
 	})
 }
 
+// Of a leg whose time is over the plugin says which step had it, as soon as that one has ended.
+func TestUnansweredAt(t *testing.T) {
+	t.Parallel()
+	let := make(chan struct{})
+	t.Cleanup(func() { close(let) })
+	for name, tt := range map[string]struct {
+		f    *fake
+		step int
+		ok   bool
+	}{
+		"one that lets go": {&fake{mapPrincipal: func(ctx context.Context, _ sdk.Identity) (sdk.PrincipalRef, error) {
+			<-ctx.Done()
+			return sdk.PrincipalRef{}, ctx.Err()
+		}}, 1, true},
+		"one that answers too late": {&fake{identify: func(ctx context.Context, r sdk.Request) (sdk.Identity, error) {
+			<-ctx.Done()
+			return (&fake{}).Identify(ctx, r)
+		}}, 0, true},
+		"one that does not end": {&fake{mapPrincipal: func(context.Context, sdk.Identity) (sdk.PrincipalRef, error) {
+			<-let
+			return sdk.PrincipalRef{}, nil
+		}}, 0, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := startFake(t, tt.f, &fakeHost{}, false)
+			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			defer cancel()
+			err := p.Run(ctx, "r", external, request("x"))
+			var late *UnansweredError
+			if !errors.As(err, &late) {
+				t.Fatalf("%T %v", err, err)
+			}
+			wait := 10 * time.Second
+			if !tt.ok {
+				wait = 300 * time.Millisecond
+			}
+			limited, end := context.WithTimeout(t.Context(), wait)
+			defer end()
+			if step, ok := late.At(limited); ok != tt.ok || ok && step != tt.step {
+				t.Errorf("at %d (%v), want %d (%v)", step, ok, tt.step, tt.ok)
+			}
+		})
+	}
+}
+
 func TestOnlyWhatIsReadTravels(t *testing.T) {
 	t.Parallel()
 	full := &sdk.State{

@@ -88,7 +88,7 @@ func (s *hostSession) read() error {
 				default:
 				}
 			}
-			s.left.remove(r.GetId()) // after the delivery: the leg may be given up at the same time
+			s.left.remove(r) // after the delivery: the leg may be given up at the same time
 		}
 		for _, hc := range m.GetCalls() {
 			s.hostCall(hc)

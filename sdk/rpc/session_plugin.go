@@ -255,6 +255,9 @@ func (s *pluginSession) leg(r *reader, l *servedLeg) *pluginv1.LegResult {
 			var hinted uint32
 			hinted, err = hintedStep(n, st, func() error { return s.step(l, sv, k, step.GetInstanceId(), st) })
 			out.Hinted |= hinted
+			if err == nil {
+				err = l.ctx.Err() // too late: the host is to know which step took the time
+			}
 		}
 		if err != nil {
 			if d := sdk.AsDenial(err); d != nil {

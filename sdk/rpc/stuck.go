@@ -4,6 +4,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	pluginv1 "github.com/realmgate/realmgate/proto/realmgate/plugin/v1"
 )
 
 // leftLegs are the legs of a session that were given up and of which the plugin has not said that they ended.
@@ -15,23 +17,32 @@ type leftLegs struct {
 type leftLeg struct {
 	since time.Time
 	steps []Step
+	done  chan<- int // of the steps; has room for the one
 }
 
-func (l *leftLegs) add(id uint64, steps []Step) {
+// add notes a leg. The channel gets how many of its steps were done, when the plugin says so; nil if nobody will know.
+func (l *leftLegs) add(id uint64, steps []Step) <-chan int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.m == nil {
 		l.m = map[uint64]leftLeg{}
 	}
-	if len(l.m) < maxServedLegs { // the plugin takes no more either
-		l.m[id] = leftLeg{since: time.Now(), steps: steps}
+	if len(l.m) >= maxServedLegs { // the plugin takes no more either
+		return nil
 	}
+	done := make(chan int, 1)
+	l.m[id] = leftLeg{since: time.Now(), steps: steps, done: done}
+	return done
 }
 
-func (l *leftLegs) remove(id uint64) {
+// remove forgets a leg that has ended with a result.
+func (l *leftLegs) remove(r *pluginv1.LegResult) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.m, id)
+	if leg, ok := l.m[r.GetId()]; ok {
+		leg.done <- int(r.GetStepsDone())
+		delete(l.m, r.GetId())
+	}
 }
 
 func (l *leftLegs) count(longer time.Duration, instances []uint64) int {

@@ -602,7 +602,8 @@ type LegResult struct {
 	// Claims and roles of an identity may be left out where both mappers are among the steps that succeeded: nobody reads them
 	// any more.
 	Added *State `protobuf:"bytes,2,opt,name=added,proto3" json:"added,omitempty"`
-	// Steps that succeeded; the next one, if any, denied or failed.
+	// Steps that succeeded, in time: one that ends after the leg was given up, or when its time is over, is not among them. The
+	// next one, if any, denied or failed.
 	StepsDone uint32     `protobuf:"varint,3,opt,name=steps_done,json=stepsDone,proto3" json:"steps_done,omitempty"`
 	Denial    *Denial    `protobuf:"bytes,4,opt,name=denial,proto3" json:"denial,omitempty"`
 	Failure   *Failure   `protobuf:"bytes,5,opt,name=failure,proto3" json:"failure,omitempty"`
@@ -693,7 +694,8 @@ func (x *LegResult) GetHinted() uint32 {
 }
 
 // Cancel gives up a leg. The plugin sends a result all the same as soon as its work on the leg has ended; nothing in it counts
-// but that. A host may replace a process whose given-up legs do not end.
+// but that, and steps_done: where the time was over, the step behind these is the one that had it. A host may replace a process
+// whose given-up legs do not end.
 type Cancel struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	LegId         uint64                 `protobuf:"varint,1,opt,name=leg_id,json=legId,proto3" json:"leg_id,omitempty"`
