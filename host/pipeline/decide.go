@@ -170,7 +170,11 @@ func (p *Plan) Admit(ctx context.Context, c sdk.Credential) Decision {
 // walk goes a route, and gives what its stages say about remembering where it led.
 func (p *Plan) walk(ctx context.Context, req sdk.Request, r Route, src sdk.Source) (Decision, sdk.CacheHint) {
 	if !r.takes(req.Scheme) {
-		return Decision{Realm: p.c.Realm, Verdict: Denied, Denial: sdk.AsDenial(sdk.NotMine())}, sdk.CacheHint{}
+		d := Decision{Realm: p.c.Realm, Verdict: Denied, Denial: sdk.AsDenial(sdk.NotMine())}
+		if p.tell != nil {
+			p.tell(src, d)
+		}
+		return d, sdk.CacheHint{}
 	}
 	if !r.NeedsHTTP {
 		req.HTTP = nil
@@ -178,6 +182,9 @@ func (p *Plan) walk(ctx context.Context, req sdk.Request, r Route, src sdk.Sourc
 	s := sdk.State{Request: &req}
 	d := p.run(ctx, &s, r.Legs, src).without(req.Token)
 	d.Alone = s.Cache.NoStore
+	if p.tell != nil {
+		p.tell(src, d)
+	}
 	return d, s.Cache
 }
 

@@ -260,6 +260,10 @@ func (r *rooms) serveAdmin(w http.ResponseWriter, req *http.Request) {
 		admin.ReloadHandler(r.reload, log).ServeHTTP(w, req)
 		return
 	}
+	if req.URL.Path == admin.ExplainPath {
+		admin.ExplainHandler(r.explain, log).ServeHTTP(w, req)
+		return
+	}
 	if req.URL.Path == metricsPath {
 		r.metrics.ServeHTTP(w, req)
 		return
