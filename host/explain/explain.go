@@ -144,6 +144,7 @@ func (t *teller) stage(p generation.Part) admin.ExplainedStage {
 // ran tells what a stage did.
 func (t *teller) ran(s *admin.ExplainedStage, k sdk.Kind, r pipeline.Ran, before sdk.State) {
 	s.TookMS, s.Read = ms(r.Took), t.read(k, before)
+	s.Notes = t.texts(r.After.Notes.List())
 	t.blame(s, r.Err)
 	if r.Err == nil {
 		s.Made = t.made(k, r.After)

@@ -91,7 +91,7 @@ type recording struct {
 // Run is Leg's.
 func (r recording) Run(ctx context.Context, s *sdk.State) error {
 	cache, start := s.Cache, time.Now()
-	s.Cache = sdk.CacheHint{}
+	s.Cache, s.Notes = sdk.CacheHint{}, &sdk.Notes{}
 	err := r.stage.Leg.Run(ctx, s)
 	took := time.Since(start)
 	after := *s
@@ -99,6 +99,6 @@ func (r recording) Run(ctx context.Context, s *sdk.State) error {
 		after.Mapped = slices.Clone(after.Mapped)
 	}
 	r.tell(Ran{Stage: r.at, After: after, Err: err, Took: took})
-	s.Cache = cache.Least(s.Cache)
+	s.Cache, s.Notes = cache.Least(s.Cache), nil
 	return err
 }
