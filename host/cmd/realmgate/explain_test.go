@@ -1,0 +1,231 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/realmgate/realmgate/host/admin"
+	"github.com/realmgate/realmgate/internal/oidctest"
+)
+
+// explained runs the command with a token on standard input.
+func (d *gate) explained(token string, args ...string) (admin.Explained, string) {
+	d.t.Helper()
+	out, err := d.tryExplain(token, append(args, "--json")...)
+	if err != nil {
+		d.t.Fatalf("explain %v: %v\n%s", args, err, out)
+	}
+	var got admin.Explained
+	if err := json.Unmarshal([]byte(out), &got); err != nil {
+		d.t.Fatalf("%v\n%s", err, out)
+	}
+	return got, out
+}
+
+func (d *gate) tryExplain(token string, args ...string) (string, error) {
+	cmd := exec.Command("realmgate", append([]string{"explain"}, args...)...)
+	cmd.Dir, cmd.Stdin = d.dir, strings.NewReader(token)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// notes gives what a stage of a route tells of its work.
+func notes(e admin.Explained, source, kind string) string {
+	for _, r := range e.Routes {
+		for _, s := range r.Stages {
+			if r.Source == source && s.Kind == kind {
+				return strings.Join(s.Notes, "\n")
+			}
+		}
+	}
+	return ""
+}
+
+const explainedRealms = threeModes + `
+audit {
+  path = "data/audit.log"
+}
+realm "filtered" {
+  hosts  = ["filtered.example.com"]
+  tenant = "filtered"
+  authentication {
+    type = "external"
+    authenticator {
+      type = "claims"
+    }
+  }
+}
+tenant "filtered" {
+  principal_roles_mapper {
+    filter = "team-.*"
+    mapping {
+      regex       = "team-(.*)"
+      replacement = "PRINCIPAL_ROLE:$1"
+    }
+  }
+}
+`
+
+func TestExplain(t *testing.T) {
+	idp := oidctest.Start(t, oidctest.Options{})
+	d := start(t, strings.ReplaceAll(explainedRealms, "ISSUER", idp.Issuer))
+	claims := identity(7, "carol", "team-dev", "offline_access")
+	claims["client_secret"] = "canary-5e1b0c77"
+	carol := idp.Token(t, oidctest.TokenOptions{Claims: claims})
+	root := d.rootToken("inside")
+
+	// The explanation and the door come to the same, for a yes, a no of each kind, and a realm that is down.
+	for _, tt := range []struct{ realm, token, by string }{
+		{"inside", root, ""},
+		{"both", root, "external identity-provider"},
+		{"both", carol, "external authenticator"},
+		{"filtered", carol, ""},
+		{"outside", "nonsense", "external identity-provider"},
+		{"inside", carol, "internal token-broker"},
+	} {
+		a := d.check(tt.realm, tt.token)
+		got, text := d.explained(tt.token, "-r", tt.realm)
+		if got.Status != a.status || got.Summary == "" || a.status != 200 && got.Reason != a.reason() {
+			t.Errorf("%s: explained as %d %s, decided as %d %s", tt.realm, got.Status, got.Reason, a.status, a.reason())
+		}
+		by := ""
+		for _, r := range got.Routes {
+			for _, s := range r.Stages {
+				if s.Outcome == "denied" {
+					by = r.Source + " " + s.Kind
+				}
+				if s.Plugin != nil && (s.Plugin.Name != "default" || s.Plugin.PID == 0 || s.Plugin.Digest == "") {
+					t.Errorf("%s: %+v", s.Kind, s.Plugin)
+				}
+			}
+		}
+		if by != tt.by {
+			t.Errorf("%s: denied by %q, want %q\n%s", tt.realm, by, tt.by, text)
+		}
+		for _, part := range append(strings.Split(tt.token, "."), "canary-5e1b0c77") {
+			if len(part) > 8 && strings.Contains(text, part) {
+				t.Errorf("%s: the explanation has %q", tt.realm, part)
+			}
+		}
+		people, err := d.tryExplain("Bearer "+tt.token+"\n", "-r", tt.realm)
+		if err != nil || !strings.Contains(people, got.Summary) || len(tt.token) > 20 && strings.Contains(people, tt.token[len(tt.token)-20:]) {
+			t.Errorf("%s: %v\n%s", tt.realm, err, people)
+		}
+	}
+
+	got, text := d.explained(carol, "--host", "filtered.example.com")
+	if got.Realm != "filtered" || !strings.Contains(got.Chosen, "filtered.example.com") {
+		t.Errorf("realm %s, %s", got.Realm, got.Chosen)
+	}
+	for kind, want := range map[string][]string{
+		"identity-provider":      {idp.Issuer, "signed with the key"},
+		"principal-mapper":       {`the id: the claim polaris/principal_id is "7"`, `the name: the claim polaris/principal_name is "carol"`},
+		"principal-roles-mapper": {`"team-dev": kept`, `"team-dev": mapping 1 makes it "PRINCIPAL_ROLE:dev"`, `"offline_access": left out by the filter`},
+	} {
+		for _, w := range want {
+			if n := notes(got, "external", kind); !strings.Contains(n, w) {
+				t.Errorf("%s: no note %s in\n%s", kind, w, n)
+			}
+		}
+	}
+	if r := got.Roles; r == nil || !slices.Equal(r.Requested, []string{"PRINCIPAL_ROLE:dev"}) || !slices.Equal(r.Active, []string{"dev"}) {
+		t.Errorf("roles %+v\n%s", r, text)
+	}
+	if n := notes(func() admin.Explained { e, _ := d.explained(root, "-r", "inside"); return e }(), "internal", "token-broker"); !strings.Contains(n, "signed with the key") {
+		t.Errorf("the broker notes %q", n)
+	}
+	log, err := os.ReadFile(filepath.Join(d.dir, "data", "audit.log"))
+	if err != nil || strings.Count(string(log), `"event":"decision.explain"`) < 8 || strings.Contains(string(log), carol[len(carol)-20:]) {
+		t.Errorf("%v, audit log:\n%s", err, log)
+	}
+}
+
+// What is remembered is told, and neither read nor changed by an explanation.
+func TestExplainTellsOfTheCache(t *testing.T) {
+	d := start(t, "realm \"demo\" {}\nrealm \"forgetful\" {\n  authentication {\n    cache {\n      max_age = \"0s\"\n    }\n  }\n}\n")
+	token := d.rootToken("demo")
+	for range 2 {
+		if got, _ := d.explained(token, "-r", "demo"); got.Cache.State != "miss" || got.Cache.StoreS == 0 {
+			t.Fatalf("%+v", got.Cache)
+		}
+	}
+	d.check("demo", token)
+	if got, _ := d.explained(token, "-r", "demo"); got.Cache.State != "hit" || got.Cache.Verdict != "allowed" || got.Cache.LeftS <= 0 || got.TookMS == 0 {
+		t.Errorf("%+v", got.Cache)
+	}
+	d.command("principal", "disable", "-r", "demo", "root")
+	if got, _ := d.explained(token, "-r", "demo"); got.Cache.State != "miss" || got.Status != 403 || got.Reason != "principal_disabled" {
+		t.Errorf("%d %s, %+v", got.Status, got.Reason, got.Cache)
+	}
+	if got, _ := d.explained(d.rootToken("forgetful"), "-r", "forgetful"); got.Cache.StoreS != 0 || !strings.Contains(got.Cache.StoreWhy, "max_age") {
+		t.Errorf("%+v", got.Cache)
+	}
+}
+
+func TestExplainAgainstAnotherConfiguration(t *testing.T) {
+	idp := oidctest.Start(t, oidctest.Options{})
+	d := start(t, strings.ReplaceAll(explainedRealms, "ISSUER", idp.Issuer))
+	carol := idp.Token(t, oidctest.TokenOptions{Claims: identity(7, "carol", "team-dev", "team-ops")})
+	text, err := os.ReadFile(filepath.Join(d.dir, "config.hcl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(old, now string) string {
+		t.Helper()
+		other := strings.Replace(string(text), old, now, 1)
+		if other == string(text) {
+			t.Fatalf("%q is not there", old)
+		}
+		path := filepath.Join(d.dir, "other.hcl")
+		if err := os.WriteFile(path, []byte(other), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	got, _ := d.explained(carol, "-r", "filtered", "--against", write(`"team-.*"`, `"team-d.*"`))
+	want := admin.Difference{What: "roles active", Here: "dev, ops", There: "dev"}
+	if got.Other == nil || got.Other.Status != 200 || !slices.Contains(got.Differences, want) {
+		t.Errorf("no difference %+v in %+v", want, got.Differences)
+	}
+	if same, _ := d.explained(carol, "-r", "filtered", "--against", write("realm \"inside\"", "realm \"elsewhere\"")); len(same.Differences) != 0 {
+		t.Errorf("differences %+v", same.Differences)
+	}
+	for _, tt := range []struct{ old, now, want string }{
+		{`"team-.*"`, `"("`, "other.hcl:"},
+		{`path = "data/realmgate.db"`, `path = "data/other.db"`, "directory"},
+		{`realm "filtered"`, `realm "renamed"`, "no such realm"},
+		{`realm "filtered"`, `relm "filtered"`, "other.hcl:"},
+	} {
+		out, err := d.tryExplain(carol, "-r", "filtered", "--against", write(tt.old, tt.now))
+		if err == nil || !strings.Contains(out, tt.want) {
+			t.Errorf("%s: %v\n%s", tt.now, err, out)
+		}
+	}
+	if a := d.check("filtered", carol); a.status != 200 || a.header.Get("Realmgate-Roles") != "dev,ops" {
+		t.Errorf("the daemon's own configuration was changed: %d %s", a.status, a.header.Get("Realmgate-Roles"))
+	}
+}
+
+func TestExplainRefuses(t *testing.T) {
+	d := start(t, "realm \"demo\" {}\n")
+	for _, tt := range []struct {
+		token string
+		args  []string
+		want  string
+	}{
+		{"x", []string{"-r", "nowhere"}, "no such realm"},
+		{"x", []string{"--host", "nowhere.example.com"}, "no realm has the host"},
+		{"x", nil, "--realm or --host"},
+		{" \n", []string{"-r", "demo"}, "no token on standard input"},
+		{strings.Repeat("x", maxCredential+1), []string{"-r", "demo"}, "longer than"},
+	} {
+		if out, err := d.tryExplain(tt.token, tt.args...); err == nil || !strings.Contains(out, tt.want) {
+			t.Errorf("%v: %v\n%s", tt.args, err, out)
+		}
+	}
+}
