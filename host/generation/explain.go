@@ -1,6 +1,7 @@
 package generation
 
 import (
+	"context"
 	"fmt"
 	"slices"
 
@@ -76,4 +77,15 @@ func (g *Generation) Recall(p *pipeline.Plan, req sdk.Request) remember.Recalled
 		return remember.Recalled{Off: true, Why: "decisions of this realm are not remembered"}
 	}
 	return g.memory.Recall(p, req)
+}
+
+// instead decides in place of the plans of a generation.
+type instead struct {
+	gen    *Generation
+	decide func(ctx context.Context, g *Generation, realm string, req sdk.Request) pipeline.Decision
+}
+
+// Decide is pipeline.Memory's.
+func (i instead) Decide(ctx context.Context, p *pipeline.Plan, req sdk.Request) pipeline.Decision {
+	return i.decide(ctx, i.gen, p.Realm(), req)
 }

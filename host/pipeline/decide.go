@@ -51,6 +51,9 @@ type Decision struct {
 // Decide answers who the caller of req is, by what is remembered of an equal request if there is a memory. req.Realm is set
 // to the plan's. The whole decision has one deadline. What is answered is the caller's own.
 func (p *Plan) Decide(ctx context.Context, req sdk.Request) Decision {
+	if p.c.Instead != nil {
+		return p.c.Instead.Decide(ctx, p, req)
+	}
 	if !p.Remembers() {
 		return p.DecideAnew(ctx, req)
 	}

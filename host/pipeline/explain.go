@@ -53,7 +53,7 @@ func (p *Plan) Explain(ctx context.Context, req sdk.Request, stages Stages) (Dec
 		return nil
 	}
 	q := Plan{c: p.c}
-	q.c.Memory = nil
+	q.c.Memory, q.c.Instead = nil, nil
 	for _, r := range []struct {
 		src    sdk.Source
 		there  bool

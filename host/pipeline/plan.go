@@ -68,6 +68,7 @@ type Config struct {
 
 	Standing Standing
 	Memory   Memory           // nil: each decision is made anew
+	Instead  Memory           // decides in place of the plan and its memory, also where a stage wants the original request; nil: nobody does
 	Now      func() time.Time // nil: time.Now
 }
 

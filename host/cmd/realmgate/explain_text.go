@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -58,7 +59,14 @@ func decisionText(w io.Writer, e admin.Explanation, inputs bool) {
 			continue
 		}
 		for n, s := range r.Stages {
-			stageText(w, n+1, s, inputs)
+			given := ""
+			if inputs && len(s.Read) > 0 {
+				given = indented(s.Read)
+				if at := slices.IndexFunc(r.Stages[:n], func(o admin.ExplainedStage) bool { return bytes.Equal(o.Made, s.Read) }); at >= 0 {
+					given = fmt.Sprintf("what %d. gives", at+1)
+				}
+			}
+			stageText(w, n+1, s, given)
 		}
 	}
 }
@@ -77,7 +85,7 @@ func cacheText(w io.Writer, c admin.ExplainedCache) {
 	fmt.Fprintf(w, "           this answer may not be remembered: %s\n", c.StoreWhy)
 }
 
-func stageText(w io.Writer, n int, s admin.ExplainedStage, inputs bool) {
+func stageText(w io.Writer, n int, s admin.ExplainedStage, given string) {
 	head := s.Kind
 	if s.Type != "" {
 		head += "(" + s.Type + ")"
@@ -93,8 +101,8 @@ func stageText(w io.Writer, n int, s admin.ExplainedStage, inputs bool) {
 	if s.Outcome == "denied" || s.Outcome == "failed" {
 		fmt.Fprintf(w, "     %s\n", strings.TrimPrefix(strings.TrimSuffix(s.Reason+": "+s.Detail, ": "), ": "))
 	}
-	if inputs && len(s.Read) > 0 {
-		fmt.Fprintf(w, "     given %s\n", indented(s.Read))
+	if given != "" {
+		fmt.Fprintf(w, "     given %s\n", given)
 	}
 	for _, note := range s.Notes {
 		fmt.Fprintf(w, "     - %s\n", note)
