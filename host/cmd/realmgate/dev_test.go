@@ -100,7 +100,8 @@ func TestDevFollowsSources(t *testing.T) {
 		return a.header.Get("Realmgate-Principal")
 	}
 	eventually(t, "the first decision", func() bool { return principal() == "root" })
-	for _, want := range []string{"principal-mapper(badge): done", "plugin acme 1.0.0", `given what 1. gives`, `"principal_name": "root"`, `gives {"name":"root"}`, "host-checks: done", `"token":"[token]"`} {
+	eventually(t, "the decision is printed", func() bool { return strings.Contains(told.String(), "host-checks: done") })
+	for _, want := range []string{"principal-mapper(badge): done", "plugin acme 1.0.0", `given what 1. gives`, `"principal_name": "root"`, `gives {"name":"root"}`, `"token":"[token]"`} {
 		if !strings.Contains(told.String(), want) {
 			t.Errorf("no %q in what is printed", want)
 		}
@@ -177,9 +178,10 @@ func TestDevServesAConfiguration(t *testing.T) {
 	t.Cleanup(func() { _ = d.stop() })
 	d.awaitReady()
 	d.readRoot()
-	if a := d.check("mine", d.rootToken("mine")); a.status != http.StatusOK || !strings.Contains(d.log.String(), "ALLOWED (200)") {
+	if a := d.check("mine", d.rootToken("mine")); a.status != http.StatusOK {
 		t.Errorf("%d\n%s", a.status, d.log)
 	}
+	eventually(t, "the decision is printed", func() bool { return strings.Contains(d.log.String(), "ALLOWED (200)") })
 	list := exec.Command("realmgate", "plugin", "list", "--socket", "admin.sock")
 	list.Dir = d.dir
 	if out, err := list.CombinedOutput(); err != nil || !strings.Contains(string(out), "principal-mapper/badge") {

@@ -229,3 +229,37 @@ func TestExplainRefuses(t *testing.T) {
 		}
 	}
 }
+
+// Who cannot tell is named, as is the reason, and a denial of a plugin that repeats the token does not show it.
+func TestExplainTellsWhoCannotTell(t *testing.T) {
+	d := start(t, moodyConfig(testPlugin(t, "moody"), "one"))
+	got, text := d.explained("fail", "-r", "mood")
+	s := got.Routes[0].Stages[0]
+	if got.Status != 503 || got.Reason != "unavailable" || s.Outcome != "failed" || s.Plugin.Name != "moody" || !strings.Contains(got.Summary, "this build takes nothing") || got.Cache.StoreS != 0 {
+		t.Errorf("%s", text)
+	}
+	if got.Routes[0].Stages[1].Outcome != "not_reached" {
+		t.Errorf("%s", text)
+	}
+	got, text = d.explained("x", "-r", "mood")
+	if got.Status != 401 || got.Reason != "one" || !strings.Contains(got.Summary, "of plugin moody (one): by instance") {
+		t.Errorf("%s", text)
+	}
+}
+
+// No explanation leaves of which the audit log has no line.
+func TestExplainNeedsTheAuditLog(t *testing.T) {
+	if _, err := os.Stat("/dev/full"); err != nil {
+		t.Skip("there is no /dev/full")
+	}
+	d := start(t, "realm \"demo\" {}\n")
+	token := d.rootToken("demo")
+	if err := d.stop(); err != nil {
+		t.Fatal(err)
+	}
+	d.stopped = false
+	d.run("REALMGATE_AUDIT__PATH=/dev/full")
+	if out, err := d.tryExplain(token, "-r", "demo"); err == nil || !strings.Contains(out, "audit log") || strings.Contains(out, "host-checks") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
