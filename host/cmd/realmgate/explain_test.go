@@ -139,6 +139,9 @@ func TestExplain(t *testing.T) {
 	if n := notes(func() admin.Explained { e, _ := d.explained(root, "-r", "inside"); return e }(), "internal", "token-broker"); !strings.Contains(n, "signed with the key") {
 		t.Errorf("the broker notes %q", n)
 	}
+	if tail := carol[len(carol)-20:]; strings.Contains(d.log.String(), tail) {
+		t.Error("the daemon's log has the token")
+	}
 	log, err := os.ReadFile(filepath.Join(d.dir, "data", "audit.log"))
 	if err != nil || strings.Count(string(log), `"event":"decision.explain"`) < 8 || strings.Contains(string(log), carol[len(carol)-20:]) {
 		t.Errorf("%v, audit log:\n%s", err, log)
@@ -205,6 +208,18 @@ func TestExplainAgainstAnotherConfiguration(t *testing.T) {
 		if err == nil || !strings.Contains(out, tt.want) {
 			t.Errorf("%s: %v\n%s", tt.now, err, out)
 		}
+	}
+	d.command("plugin", "lock")
+	d.command("reload")
+	elsewhere := filepath.Join(t.TempDir(), "unlocked.hcl")
+	if err := os.WriteFile(elsewhere, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := d.tryExplain(carol, "-r", "filtered", "--against", elsewhere); err == nil || !strings.Contains(out, "lock") {
+		t.Errorf("a configuration without the lock that is in force: %v\n%s", err, out)
+	}
+	if out, err := d.tryExplain(carol, "-r", "filtered", "--against", filepath.Join(d.dir, "config.hcl")); err != nil || !strings.Contains(out, "in the same way") {
+		t.Errorf("under the lock that is in force: %v\n%s", err, out)
 	}
 	if a := d.check("filtered", carol); a.status != 200 || a.header.Get("Realmgate-Roles") != "dev,ops" {
 		t.Errorf("the daemon's own configuration was changed: %d %s", a.status, a.header.Get("Realmgate-Roles"))
