@@ -14,11 +14,28 @@ const ExplainPath = "/v1/explain"
 
 // ExplainRequest asks how a realm decides on a credential. One of Realm and Host is needed.
 type ExplainRequest struct {
-	Realm  string   `json:"realm,omitempty"`
-	Host   string   `json:"host,omitempty"`   // which the realm serves
-	Scheme string   `json:"scheme,omitempty"` // authentication scheme; empty: bearer
-	Token  string   `json:"token"`
-	Config []string `json:"config,omitempty"` // also by the configuration in these files, absolute paths in the daemon's file system
+	Realm  string `json:"realm,omitempty"`
+	Host   string `json:"host,omitempty"`   // which the realm serves
+	Scheme string `json:"scheme,omitempty"` // authentication scheme; empty: bearer
+	Token  string `json:"token"`
+	// HTTP is the request that the credential came with, for parts that look at it; nil: they are given none.
+	HTTP   *ExplainHTTP `json:"http,omitempty"`
+	Config []string     `json:"config,omitempty"` // also by the configuration in these files, absolute paths in the daemon's file system
+}
+
+// ExplainHTTP is a request as it was made, without its body. Headers are sorted by name, repeats in their order.
+type ExplainHTTP struct {
+	Method string          `json:"method"`
+	Scheme string          `json:"scheme"` // http or https
+	Host   string          `json:"host"`
+	Target string          `json:"target"` // path and query, as on the wire
+	Header []ExplainHeader `json:"headers"`
+}
+
+// ExplainHeader is one header field.
+type ExplainHeader struct {
+	Name  string `json:"name"` // lower case
+	Value string `json:"value"`
 }
 
 // String hides the token.

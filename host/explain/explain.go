@@ -34,6 +34,9 @@ func Decide(ctx context.Context, gen *generation.Generation, realm string, req s
 		return d, t.tell(d, nil)
 	}
 	req.Realm = realm
+	if !plan.NeedsHTTP() {
+		req.HTTP = nil
+	}
 	t.recalled(gen.Recall(plan, req))
 	d, walks := plan.Explain(ctx, req, stages)
 	out := t.tell(d, t.walks(req, walks, stages))

@@ -26,7 +26,18 @@ type hider struct{ words *strings.Replacer }
 func newHider(r sdk.Request) hider {
 	const least = 8 // shorter ones hide nothing and would riddle the text
 	var pairs []string
-	for _, word := range append([]string{r.Token}, strings.Split(r.Token, ".")...) {
+	words := append([]string{r.Token}, strings.Split(r.Token, ".")...)
+	if i := strings.LastIndex(r.Token, "Signature="); i >= 0 { // of AWS Signature Version 4
+		words = append(words, r.Token[i+len("Signature="):])
+	}
+	if r.HTTP != nil {
+		for _, f := range r.HTTP.Header { // such as x-amz-security-token
+			if (child.Redactor{}).Secret(f.Name) {
+				words = append(words, f.Value)
+			}
+		}
+	}
+	for _, word := range words {
 		if len(word) >= least {
 			pairs = append(pairs, word, "[token]")
 		}

@@ -33,6 +33,7 @@ func (r *rooms) explain(ctx context.Context, q admin.ExplainRequest) (admin.Expl
 	if req.Scheme == "" {
 		req.Scheme = "bearer"
 	}
+	req.HTTP = messageOf(q.HTTP)
 	d, e := explain.Decide(ctx, gen, realm, req)
 	e.Chosen = chosen
 	out.Explanation = e
@@ -107,6 +108,7 @@ type explainCmd struct {
 	Host    string   `xor:"realm" help:"A host whose realm is meant, in place of --realm."`
 	Scheme  string   `default:"bearer" help:"The authentication scheme of the credential."`
 	Against []string `name:"against" placeholder:"PATH" sep:"," type:"path" help:"Also show how this other configuration (a file or a folder) decides on the same token, and what differs. It is built beside the one that serves."`
+	Request bool     `help:"Standard input has a whole HTTP request, for parts that look at it (signatures): request line and headers, of which Authorization is the credential."`
 	door
 }
 
@@ -124,7 +126,13 @@ func (e explainCmd) Run(ctx context.Context, c *cli, std streams) error {
 	if e.Realm == "" && e.Host == "" {
 		return wrongUsage("either --realm or --host is needed")
 	}
-	token, err := readToken(os.Stdin, std.err)
+	q := admin.ExplainRequest{Realm: e.Realm, Host: e.Host, Scheme: e.Scheme, Config: e.Against}
+	var err error
+	if e.Request {
+		err = readRequest(os.Stdin, &q)
+	} else {
+		q.Token, err = readToken(os.Stdin, std.err)
+	}
 	if err != nil {
 		return err
 	}
@@ -132,7 +140,7 @@ func (e explainCmd) Run(ctx context.Context, c *cli, std streams) error {
 	if err != nil {
 		return err
 	}
-	got, err := cl.Explain(ctx, admin.ExplainRequest{Realm: e.Realm, Host: e.Host, Scheme: e.Scheme, Token: token, Config: e.Against})
+	got, err := cl.Explain(ctx, q)
 	if err != nil {
 		return err
 	}

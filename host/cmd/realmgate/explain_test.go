@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,7 +13,28 @@ import (
 
 	"github.com/realmgate/realmgate/host/admin"
 	"github.com/realmgate/realmgate/internal/oidctest"
+	"github.com/realmgate/realmgate/sdk"
+	"github.com/realmgate/realmgate/sdk/serve"
 )
+
+// witness is a token broker that denies with what it was given of the request.
+type witness struct{}
+
+func (witness) Issue(context.Context, sdk.Grant) (sdk.Token, error) {
+	return sdk.Token{}, errors.New("this broker issues nothing")
+}
+
+func (witness) Verify(_ context.Context, r sdk.Request) (sdk.Credential, error) {
+	if r.HTTP == nil {
+		return sdk.Credential{}, sdk.Deny("no_request", "there is no request")
+	}
+	return sdk.Credential{}, sdk.Deny("seen", "%s %s %s %s %v", r.Token, r.HTTP.Method, r.HTTP.Host, r.HTTP.RawTarget, r.HTTP.Header)
+}
+
+func witnessPlugin() {
+	serve.Main("witness", "1", sdk.TokenBrokerType("witness", func(context.Context, sdk.Setup, struct{}) (witness, error) { return witness{}, nil },
+		sdk.NeedsHTTP(), sdk.Schemes("aws4-hmac-sha256")))
+}
 
 // explained runs the command with a token on standard input.
 func (d *gate) explained(token string, args ...string) (admin.Explained, string) {
@@ -276,5 +299,34 @@ func TestExplainNeedsTheAuditLog(t *testing.T) {
 	d.run("REALMGATE_AUDIT__PATH=/dev/full")
 	if out, err := d.tryExplain(token, "-r", "demo"); err == nil || !strings.Contains(out, "audit log") || strings.Contains(out, "host-checks") {
 		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// A part that looks at the request gets it, and neither its signature nor its secrets are shown.
+func TestExplainOfARequest(t *testing.T) {
+	d := start(t, "plugin \"witness\" {\n  path = \""+testPlugin(t, "witness")+"\"\n}\nrealm \"signed\" {\n  authentication {\n    token_broker {\n      type = \"witness\"\n    }\n  }\n}\nrealm \"demo\" {}\n")
+	const request = "GET /a%2Fb?x=1 HTTP/1.1\nHost: catalog.example.com\nX-Amz-Security-Token: canary-session-4411\n" +
+		"X-Amz-Date: 20260101T000000Z\nAuthorization: AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE, SignedHeaders=host, Signature=0123456789abcdefcanary"
+	got, text := d.explained(request, "-r", "signed", "--request")
+	if got.Reason != "seen" || !strings.Contains(got.Summary, "GET catalog.example.com /a%2Fb?x=1") || !strings.Contains(got.Summary, "20260101T000000Z") || got.Cache.State != "off" {
+		t.Errorf("%s", text)
+	}
+	if strings.Contains(text, "canary") {
+		t.Errorf("a secret is shown: %s", text)
+	}
+	if got, text := d.explained("x", "-r", "signed", "--scheme", "AWS4-HMAC-SHA256"); got.Reason != "no_request" {
+		t.Errorf("%s", text)
+	}
+	if got, text := d.explained("x", "-r", "signed"); got.Status != 401 || got.Routes[0].Verdict != "not_asked" || !strings.Contains(got.Summary, "takes the schemes aws4-hmac-sha256") {
+		t.Errorf("%s", text)
+	}
+	bearer := "GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + d.rootToken("demo") + "\r\n\r\n"
+	if got, text := d.explained(bearer, "-r", "demo", "--request"); got.Status != 200 || got.Cache.State != "miss" {
+		t.Errorf("%s", text)
+	}
+	for in, want := range map[string]string{"nonsense": "no HTTP request", "GET / HTTP/1.1\nHost: x\n": "one Authorization header", "GET / HTTP/1.1\nHost: x\nAuthorization: Bearer\n": "malformed"} {
+		if out, err := d.tryExplain(in, "-r", "signed", "--request"); err == nil || !strings.Contains(out, want) {
+			t.Errorf("%q: %v\n%s", in, err, out)
+		}
 	}
 }
