@@ -154,8 +154,9 @@ type hintKey struct{}
 // hintBox is the context of a stage, with what is said there about remembering the decision.
 type hintBox struct {
 	context.Context
-	mu   sync.Mutex
-	hint CacheHint
+	notes *Notes // nil unless the decision is explained
+	mu    sync.Mutex
+	hint  CacheHint
 }
 
 // Value gives the box itself, or what the context below has.

@@ -17,6 +17,7 @@ type State struct {
 	Principal  *Principal
 	Active     []string // nil until the active-roles provider has spoken
 	Cache      CacheHint
+	Notes      *Notes // nil unless the decision is explained
 }
 
 // PanicError is the error of a stage that panicked.
@@ -43,7 +44,7 @@ func Guard(f func() error) (err error) {
 //
 // On an error s keeps what it had. A panic becomes an error.
 func Step(ctx context.Context, k Kind, impl any, s *State) error {
-	box := &hintBox{Context: ctx}
+	box := &hintBox{Context: ctx, notes: s.Notes}
 	err := Guard(func() error { return step(box, k, impl, s) })
 	s.Cache = s.Cache.Least(box.hint)
 	if d := AsDenial(err); d != nil && d.Reason == ReasonNotMine && k != KindTokenBroker && k != KindIdentityProvider {

@@ -19,6 +19,7 @@
 //	POST   /v1/realms/{realm}/roles
 //	GET    /v1/realms/{realm}/roles/{name}
 //	DELETE /v1/realms/{realm}/roles/{name}                      also drops its grants
+//	POST   /v1/explain                                          how a realm decides on a token
 //	GET    /v1/secret-stores
 //	GET    /v1/secrets/{reference}?reveal=                      the value only with reveal=true
 //	PUT    /v1/secrets/{reference}                              write a value

@@ -23,11 +23,12 @@ const (
 	RoleDelete      = "role.delete"
 	RoleGrant       = "role.grant"
 	RoleRevoke      = "role.revoke"
-	RootCreate      = "root.create" // the root principal of a realm, at its first start
-	Decision        = "decision"    // at the forward-auth door, if configured
-	KeyPublish      = "key.publish" // a key that tokens of the realm are accepted of, or will be
-	KeySign         = "key.sign"    // a key begins to sign
-	KeyRetire       = "key.retire"  // a key is no longer accepted
+	RootCreate      = "root.create"      // the root principal of a realm, at its first start
+	Decision        = "decision"         // at the forward-auth door, if configured
+	DecisionExplain = "decision.explain" // to an operator; nobody is let in by it
+	KeyPublish      = "key.publish"      // a key that tokens of the realm are accepted of, or will be
+	KeySign         = "key.sign"         // a key begins to sign
+	KeyRetire       = "key.retire"       // a key is no longer accepted
 
 	ConnectionCreate      = "connection.create"
 	ConnectionUpdate      = "connection.update"

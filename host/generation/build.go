@@ -31,6 +31,8 @@ type Deps struct {
 	Audit *audit.Log // of the token endpoints; nil: none
 	// Memory remembers decisions, over all generations, each of which sees its own only; nil: nothing is remembered.
 	Memory *remember.Memory
+	// Decide decides in place of the plans, as who explains each decision does; nil: they decide themselves.
+	Decide func(ctx context.Context, g *Generation, realm string, req sdk.Request) pipeline.Decision
 	// SecretCounts counts the reads of secrets, over all generations; nil: nothing does.
 	SecretCounts *secret.Counts
 	// Former is the generation that serves now; nil: none. Token services of brokers that both have know what they knew there.
@@ -302,6 +304,9 @@ func (b *builder) plan(r config.Realm, mode pipeline.Mode) (*pipeline.Plan, erro
 	}
 	if b.gen.memory != nil {
 		c.Memory = b.gen.memory
+	}
+	if b.deps.Decide != nil {
+		c.Instead = instead{b.gen, b.deps.Decide}
 	}
 	var err error
 	parts := b.realms[r.Name]

@@ -51,6 +51,9 @@ type Decision struct {
 // Decide answers who the caller of req is, by what is remembered of an equal request if there is a memory. req.Realm is set
 // to the plan's. The whole decision has one deadline. What is answered is the caller's own.
 func (p *Plan) Decide(ctx context.Context, req sdk.Request) Decision {
+	if p.c.Instead != nil {
+		return p.c.Instead.Decide(ctx, p, req)
+	}
 	if !p.Remembers() {
 		return p.DecideAnew(ctx, req)
 	}
@@ -170,7 +173,11 @@ func (p *Plan) Admit(ctx context.Context, c sdk.Credential) Decision {
 // walk goes a route, and gives what its stages say about remembering where it led.
 func (p *Plan) walk(ctx context.Context, req sdk.Request, r Route, src sdk.Source) (Decision, sdk.CacheHint) {
 	if !r.takes(req.Scheme) {
-		return Decision{Realm: p.c.Realm, Verdict: Denied, Denial: sdk.AsDenial(sdk.NotMine())}, sdk.CacheHint{}
+		d := Decision{Realm: p.c.Realm, Verdict: Denied, Denial: sdk.AsDenial(sdk.NotMine())}
+		if p.tell != nil {
+			p.tell(src, d)
+		}
+		return d, sdk.CacheHint{}
 	}
 	if !r.NeedsHTTP {
 		req.HTTP = nil
@@ -178,6 +185,9 @@ func (p *Plan) walk(ctx context.Context, req sdk.Request, r Route, src sdk.Sourc
 	s := sdk.State{Request: &req}
 	d := p.run(ctx, &s, r.Legs, src).without(req.Token)
 	d.Alone = s.Cache.NoStore
+	if p.tell != nil {
+		p.tell(src, d)
+	}
 	return d, s.Cache
 }
 

@@ -68,11 +68,15 @@ type Config struct {
 
 	Standing Standing
 	Memory   Memory           // nil: each decision is made anew
+	Instead  Memory           // decides in place of the plan and its memory, also where a stage wants the original request; nil: nobody does
 	Now      func() time.Time // nil: time.Now
 }
 
 // Plan is one realm's compiled way to a decision. It is immutable and safe for concurrent use.
-type Plan struct{ c Config }
+type Plan struct {
+	c    Config
+	tell func(sdk.Source, Decision) // what a route came to, of a decision that is explained; nil: nobody is told
+}
 
 // NewPlan checks a config and makes a plan of it.
 func NewPlan(c Config) (*Plan, error) {
@@ -94,7 +98,7 @@ func NewPlan(c Config) (*Plan, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Plan{c}, nil
+	return &Plan{c: c}, nil
 }
 
 // Realm gives the name of the plan's realm.

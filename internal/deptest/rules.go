@@ -51,6 +51,10 @@ var rules = []rule{
 		reason: "a generation is built without knowing the doors that lead to it",
 	},
 	{
+		rooms: []string{"./host/explain"}, deny: []string{"./host/server"},
+		reason: "a decision is explained without knowing the door that it was asked at",
+	},
+	{
 		rooms: []string{"./host/reload"}, deny: []string{"./host/server", "./host/admin"},
 		reason: "a reload is done alike whoever asked for it, and whatever doors there are",
 	},

@@ -30,7 +30,7 @@ func (p *Process) runLeg(ctx context.Context, realm string, steps []Step, st *sd
 	defer p.calls.leave(c)
 	leg := &pluginv1.Leg{
 		Id: c.id, Realm: realm, RequestId: c.requestID, Traceparent: sdk.TraceParent(ctx), Epoch: p.epoch(realm), State: state, TimeoutUs: 1,
-		Steps: make([]*pluginv1.Step, len(steps)),
+		Explain: st.Notes != nil, Steps: make([]*pluginv1.Step, len(steps)),
 	}
 	for i, step := range steps {
 		leg.Steps[i] = &pluginv1.Step{Kind: pluginv1.Kind(step.Kind), InstanceId: step.Instance}
@@ -63,6 +63,9 @@ func (p *Process) take(ctx context.Context, steps []Step, r *pluginv1.LegResult,
 	st.Cache = st.Cache.Least(hintFromProto(r.GetCache()))
 	if int64(r.GetStepsDone()) > int64(len(steps)) {
 		return failf(CodeError, "the plugin's answer speaks of %d steps of %d", r.GetStepsDone(), len(steps))
+	}
+	for _, note := range r.GetNotes() {
+		st.Notes.Add("%s", note)
 	}
 	done := steps[:r.GetStepsDone()]
 	p.cacheable.bound(steps[:min(len(done)+1, len(steps))], r.GetHinted(), st)

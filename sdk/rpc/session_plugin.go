@@ -247,6 +247,9 @@ func (s *pluginSession) leg(r *reader, l *servedLeg) *pluginv1.LegResult {
 		session: s, reader: r,
 	}
 	st := stateFromProto(l.leg.GetState(), sv.realm)
+	if l.leg.GetExplain() {
+		st.Notes = &sdk.Notes{}
+	}
 	var done []sdk.Kind
 	for n, step := range l.leg.GetSteps() {
 		k := sdk.Kind(step.GetKind())
@@ -272,5 +275,6 @@ func (s *pluginSession) leg(r *reader, l *servedLeg) *pluginv1.LegResult {
 	out.StepsDone = uint32(len(done))
 	out.Added = addedToProto(done, st)
 	out.Cache = hintToProto(st.Cache)
+	out.Notes = st.Notes.List()
 	return out
 }

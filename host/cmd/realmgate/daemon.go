@@ -41,8 +41,8 @@ type rooms struct {
 }
 
 // open opens the directory, starts the plugins and builds the configuration. Diagnostics are printed. The audit log, nil if
-// nothing is audited, belongs to the rooms. On an error nothing is left open.
-func open(ctx context.Context, std streams, cfg *config.Config, log hclog.Logger, dir directory.Config, audited *audit.Log) (r *rooms, err error) {
+// nothing is audited, belongs to the rooms. with changes what generations are built on. On an error nothing is left open.
+func open(ctx context.Context, std streams, cfg *config.Config, log hclog.Logger, dir directory.Config, audited *audit.Log, with ...func(*generation.Deps)) (r *rooms, err error) {
 	r = &rooms{log: log, audit: audited}
 	if err := child.AdoptOrphans(); err != nil { // nothing else starts processes from here on
 		r.log.Warn("what plugins leave behind may outlive them", "error", err)
@@ -74,6 +74,9 @@ func open(ctx context.Context, std streams, cfg *config.Config, log hclog.Logger
 		return r, err
 	}
 	r.build = generation.Deps{Directory: r.directory, LookupEnv: os.LookupEnv, Door: door, Audit: r.audit, Memory: r.memory, SecretCounts: &reads, Logger: r.log}
+	for _, change := range with {
+		change(&r.build)
+	}
 	deps := r.build
 	deps.Plugins = r.first.Set
 	gen, diags := generation.Build(ctx, cfg, deps)

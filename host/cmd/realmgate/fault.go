@@ -19,8 +19,8 @@ type usageError struct{ error }
 
 func wrongUsage(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
-// explain prints why a command failed, and gives its exit code.
-func explain(w io.Writer, command string, err error) int {
+// failed prints why a command failed, and gives its exit code.
+func failed(w io.Writer, command string, err error) int {
 	var shown shownError
 	if errors.As(err, &shown) {
 		return 1

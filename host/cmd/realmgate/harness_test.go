@@ -38,6 +38,7 @@ func TestMain(m *testing.M) {
 		"realmgate-plugin-asker":   askerPlugin,
 		"realmgate-plugin-moody":   moodyPlugin,
 		"realmgate-plugin-burglar": burglarPlugin,
+		"realmgate-plugin-witness": witnessPlugin,
 		"realmgate-plugin-rogue":   roguePlugin,
 	})
 }

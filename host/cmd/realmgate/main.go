@@ -23,7 +23,9 @@ type cli struct {
 
 	Serve      serveCmd      `cmd:"" help:"Run the daemon."`
 	Reload     reloadCmd     `cmd:"" help:"Have the running daemon take its configuration as it is now, through its admin socket."`
+	Dev        devCmd        `cmd:"" help:"Run a daemon with a plugin that is being written, built anew with each change, and print every decision."`
 	Validate   validateCmd   `cmd:"" help:"Check a configuration, with the plugins that it names, and exit."`
+	Explain    explainCmd    `cmd:"" help:"Show how the running daemon decides on a token, stage by stage, through its admin socket."`
 	Principal  principalCmd  `cmd:"" help:"Manage the principals of a realm, through the daemon's admin socket."`
 	Role       roleCmd       `cmd:"" help:"Manage the principal roles of a realm, through the daemon's admin socket."`
 	Connection connectionCmd `cmd:"" help:"Manage and use the connections of a realm to remote systems, through the daemon's admin socket or over HTTP."`
@@ -71,7 +73,7 @@ func run(args []string, std streams) int {
 	ctx := context.Background()
 	kctx.BindTo(ctx, (*context.Context)(nil))
 	if err := kctx.Run(&c, std); err != nil {
-		return explain(std.err, commandOf(kctx), err)
+		return failed(std.err, commandOf(kctx), err)
 	}
 	return 0
 }

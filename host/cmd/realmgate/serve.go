@@ -43,7 +43,10 @@ func stopSignals(ctx context.Context) (context.Context, func()) {
 }
 
 // Run serves until SIGTERM or SIGINT, then drains.
-func (s serveCmd) Run(ctx context.Context, c *cli, std streams) (err error) {
+func (s serveCmd) Run(ctx context.Context, c *cli, std streams) error { return s.serve(ctx, c, std) }
+
+// serve is Run; with changes what generations are built on.
+func (s serveCmd) serve(ctx context.Context, c *cli, std streams, with ...func(*generation.Deps)) (err error) {
 	flags := map[string]any{}
 	if s.LogLevel != "" {
 		flags["log.level"] = s.LogLevel
@@ -72,7 +75,7 @@ func (s serveCmd) Run(ctx context.Context, c *cli, std streams) (err error) {
 	if err != nil {
 		return err
 	}
-	r, err := open(ctx, std, cfg, log, directory.Config{Type: cfg.Directory.Type, Path: cfg.Directory.Path}, audited)
+	r, err := open(ctx, std, cfg, log, directory.Config{Type: cfg.Directory.Type, Path: cfg.Directory.Path}, audited, with...)
 	if err != nil {
 		return err
 	}
@@ -258,6 +261,10 @@ func (r *rooms) serveAdmin(w http.ResponseWriter, req *http.Request) {
 	log := r.log.Named("admin")
 	if req.URL.Path == admin.ReloadPath {
 		admin.ReloadHandler(r.reload, log).ServeHTTP(w, req)
+		return
+	}
+	if req.URL.Path == admin.ExplainPath {
+		admin.ExplainHandler(r.explain, log).ServeHTTP(w, req)
 		return
 	}
 	if req.URL.Path == metricsPath {

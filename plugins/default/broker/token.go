@@ -67,6 +67,9 @@ func (b *broker) Verify(ctx context.Context, r sdk.Request) (sdk.Credential, err
 // HMAC secret (RFC 8725 section 3.1). A decision lives no longer than the key; that a key is not known may change at once.
 func (b *broker) checkSignature(ctx context.Context, r sdk.Request, t accesstoken.Presented) error {
 	now := b.now()
+	if n := sdk.NotesOf(ctx); n != nil {
+		n.Add("the token of the issuer %q is signed with the key %q (%s)", t.Claims.Issuer, t.KeyID, t.Algorithm)
+	}
 	k, ok := b.keys.current(ctx, now).byID(t.KeyID)
 	if !ok {
 		sdk.NoCache(ctx)

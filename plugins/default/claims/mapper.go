@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/realmgate/realmgate/sdk"
@@ -33,16 +34,21 @@ func NewMapper(_ context.Context, _ sdk.Setup, s Settings) (*Mapper, error) {
 // MapPrincipal reads id and name. A claim is a string, or a whole number, which keeps its digits. An identity without a
 // claim that a path names is denied (claim_missing), and so is a claim of another kind (claim_invalid). One path does not
 // stand in for the other: a name is often a claim that its user may edit, and must not do where the id was to decide.
-func (m *Mapper) MapPrincipal(_ context.Context, id sdk.Identity) (sdk.PrincipalRef, error) {
+func (m *Mapper) MapPrincipal(ctx context.Context, id sdk.Identity) (sdk.PrincipalRef, error) {
 	var ref sdk.PrincipalRef
+	notes := sdk.NotesOf(ctx)
 	for _, c := range []struct {
 		path sdk.ClaimPath
 		to   *string
-	}{{m.settings.ID, &ref.ID}, {m.settings.Name, &ref.Name}} {
+		is   string
+	}{{m.settings.ID, &ref.ID, "id"}, {m.settings.Name, &ref.Name, "name"}} {
 		if c.path.IsZero() {
 			continue
 		}
 		v, ok := id.Claims.Lookup(c.path)
+		if notes != nil {
+			notes.Add("the %s: the claim %s is %s", c.is, c.path, found(v, ok))
+		}
 		if !ok || v == nil {
 			return sdk.PrincipalRef{}, missing(id, c.path)
 		}
@@ -53,6 +59,20 @@ func (m *Mapper) MapPrincipal(_ context.Context, id sdk.Identity) (sdk.Principal
 		*c.to = text
 	}
 	return ref, nil
+}
+
+// found tells of a claim.
+func found(v any, ok bool) string {
+	switch v.(type) {
+	case nil:
+		if ok {
+			return "null"
+		}
+		return "not there"
+	case map[string]any, []any:
+		return "an object or a list"
+	}
+	return fmt.Sprintf("%q", fmt.Sprint(v))
 }
 
 func missing(id sdk.Identity, path sdk.ClaimPath) error {

@@ -75,6 +75,10 @@ func (p *Provider) Identify(ctx context.Context, r sdk.Request) (sdk.Identity, e
 	if err != nil {
 		return sdk.Identity{}, err
 	}
+	notes := sdk.NotesOf(ctx)
+	if notes != nil {
+		notes.Add("the token says: issuer %q, audience %q, signed with the key %q (%s)", c.Issuer, c.Audience, t.keyID, t.method.Alg())
+	}
 	if err := p.checkClaims(ctx, c); err != nil {
 		return sdk.Identity{}, err
 	}
@@ -84,6 +88,9 @@ func (p *Provider) Identify(ctx context.Context, r sdk.Request) (sdk.Identity, e
 	roles, err := foreign.Roles(t.claims, p.settings.RoleClaimPath)
 	if err != nil {
 		return sdk.Identity{}, err
+	}
+	if notes != nil {
+		notes.Add("the role claim %s has %q", p.settings.RoleClaimPath, roles)
 	}
 	id := sdk.Identity{
 		Issuer: c.Issuer, Subject: c.Subject, Audience: c.Audience, TokenID: c.ID,

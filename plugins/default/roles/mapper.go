@@ -75,13 +75,13 @@ func (m *Mapper) MapRoles(ctx context.Context, id sdk.Identity) ([]string, error
 	if len(id.Roles) > maxRoles {
 		return nil, sdk.Deny("role_limit_exceeded", "the token has more than %d roles", maxRoles)
 	}
-	end := time.Now().Add(budget)
+	end, notes := time.Now().Add(budget), sdk.NotesOf(ctx)
 	out := make([]string, 0, len(id.Roles))
 	for _, role := range id.Roles {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		mapped, keep, err := m.one(role)
+		mapped, keep, err := m.one(role, notes)
 		switch {
 		case errors.Is(err, errTimeout), err == nil && time.Now().After(end):
 			return nil, errors.New("principal-roles-mapper(default): the roles take too long to map; a regular expression that backtracks is the usual reason")
@@ -94,18 +94,29 @@ func (m *Mapper) MapRoles(ctx context.Context, id sdk.Identity) ([]string, error
 	return out, nil
 }
 
-func (m *Mapper) one(role string) (mapped string, keep bool, err error) {
+// one maps one role, and tells of each step if its decision is explained.
+func (m *Mapper) one(role string, notes *sdk.Notes) (mapped string, keep bool, err error) {
 	if len(role) > maxRole {
 		return "", false, errTooLong()
 	}
 	if m.filter != nil {
 		if keep, err = m.filter.full(role); err != nil || !keep {
+			if notes != nil && err == nil {
+				notes.Add("%q: left out by the filter", role)
+			}
 			return "", false, err
 		}
 	}
-	for _, x := range m.mappings {
+	if notes != nil {
+		notes.Add("%q: kept", role)
+	}
+	for n, x := range m.mappings {
+		before := role
 		if role, err = x.apply(role); err != nil {
 			return "", false, err
+		}
+		if notes != nil {
+			notes.Add("%q: mapping %d makes it %q", before, n+1, role)
 		}
 	}
 	return role, true, nil

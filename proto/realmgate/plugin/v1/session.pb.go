@@ -503,7 +503,9 @@ type Leg struct {
 	Steps       []*Step `protobuf:"bytes,6,rep,name=steps,proto3" json:"steps,omitempty"`
 	State       *State  `protobuf:"bytes,7,opt,name=state,proto3" json:"state,omitempty"`
 	// Time left for the whole decision, in microseconds.
-	TimeoutUs     int64 `protobuf:"varint,8,opt,name=timeout_us,json=timeoutUs,proto3" json:"timeout_us,omitempty"`
+	TimeoutUs int64 `protobuf:"varint,8,opt,name=timeout_us,json=timeoutUs,proto3" json:"timeout_us,omitempty"`
+	// The decision is explained to an operator: the result may have notes.
+	Explain       bool `protobuf:"varint,9,opt,name=explain,proto3" json:"explain,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -594,6 +596,13 @@ func (x *Leg) GetTimeoutUs() int64 {
 	return 0
 }
 
+func (x *Leg) GetExplain() bool {
+	if x != nil {
+		return x.Explain
+	}
+	return false
+}
+
 // LegResult is what became of a leg: a failure, else a denial, else what its steps made. Where several are set, the first of
 // this order counts.
 type LegResult struct {
@@ -609,7 +618,10 @@ type LegResult struct {
 	Failure   *Failure   `protobuf:"bytes,5,opt,name=failure,proto3" json:"failure,omitempty"`
 	Cache     *CacheHint `protobuf:"bytes,6,opt,name=cache,proto3" json:"cache,omitempty"`
 	// The steps that gave a CacheHint, be they done or the one that denied or failed: bit n (1 << n) is the n-th step, from 0.
-	Hinted        uint32 `protobuf:"varint,7,opt,name=hinted,proto3" json:"hinted,omitempty"`
+	Hinted uint32 `protobuf:"varint,7,opt,name=hinted,proto3" json:"hinted,omitempty"`
+	// What the steps tell of their work, line by line, if the leg asks for it: without secrets and tokens. A host may leave out
+	// those behind the hundredth, and what of one is longer than 512 bytes.
+	Notes         []string `protobuf:"bytes,9,rep,name=notes,proto3" json:"notes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -691,6 +703,13 @@ func (x *LegResult) GetHinted() uint32 {
 		return x.Hinted
 	}
 	return 0
+}
+
+func (x *LegResult) GetNotes() []string {
+	if x != nil {
+		return x.Notes
+	}
+	return nil
 }
 
 // Cancel gives up a leg. The plugin sends a result all the same as soon as its work on the leg has ended; nothing in it counts
@@ -1193,7 +1212,7 @@ const file_realmgate_plugin_v1_session_proto_rawDesc = "" +
 	"credential\x18\x05 \x01(\v2\x1f.realmgate.plugin.v1.CredentialR\n" +
 	"credential\x12<\n" +
 	"\tprincipal\x18\x06 \x01(\v2\x1e.realmgate.plugin.v1.PrincipalR\tprincipal\x12=\n" +
-	"\factive_roles\x18\a \x01(\v2\x1a.realmgate.plugin.v1.RolesR\vactiveRoles\"\x84\x02\n" +
+	"\factive_roles\x18\a \x01(\v2\x1a.realmgate.plugin.v1.RolesR\vactiveRoles\"\x9e\x02\n" +
 	"\x03Leg\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x14\n" +
 	"\x05realm\x18\x02 \x01(\tR\x05realm\x12\x1d\n" +
@@ -1204,7 +1223,8 @@ const file_realmgate_plugin_v1_session_proto_rawDesc = "" +
 	"\x05steps\x18\x06 \x03(\v2\x19.realmgate.plugin.v1.StepR\x05steps\x120\n" +
 	"\x05state\x18\a \x01(\v2\x1a.realmgate.plugin.v1.StateR\x05state\x12\x1d\n" +
 	"\n" +
-	"timeout_us\x18\b \x01(\x03R\ttimeoutUs\"\xa7\x02\n" +
+	"timeout_us\x18\b \x01(\x03R\ttimeoutUs\x12\x18\n" +
+	"\aexplain\x18\t \x01(\bR\aexplain\"\xbd\x02\n" +
 	"\tLegResult\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x120\n" +
 	"\x05added\x18\x02 \x01(\v2\x1a.realmgate.plugin.v1.StateR\x05added\x12\x1d\n" +
@@ -1213,7 +1233,8 @@ const file_realmgate_plugin_v1_session_proto_rawDesc = "" +
 	"\x06denial\x18\x04 \x01(\v2\x1b.realmgate.plugin.v1.DenialR\x06denial\x126\n" +
 	"\afailure\x18\x05 \x01(\v2\x1c.realmgate.plugin.v1.FailureR\afailure\x124\n" +
 	"\x05cache\x18\x06 \x01(\v2\x1e.realmgate.plugin.v1.CacheHintR\x05cache\x12\x16\n" +
-	"\x06hinted\x18\a \x01(\rR\x06hinted\"\x1f\n" +
+	"\x06hinted\x18\a \x01(\rR\x06hinted\x12\x14\n" +
+	"\x05notes\x18\t \x03(\tR\x05notes\"\x1f\n" +
 	"\x06Cancel\x12\x15\n" +
 	"\x06leg_id\x18\x01 \x01(\x04R\x05legId\"\xe3\x02\n" +
 	"\bHostCall\x12\x0e\n" +

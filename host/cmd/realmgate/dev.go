@@ -1,0 +1,161 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/realmgate/realmgate/host/admin"
+	"github.com/realmgate/realmgate/host/catalog"
+	"github.com/realmgate/realmgate/host/child"
+	"github.com/realmgate/realmgate/host/config"
+	"github.com/realmgate/realmgate/host/explain"
+	"github.com/realmgate/realmgate/host/generation"
+	"github.com/realmgate/realmgate/host/pipeline"
+	"github.com/realmgate/realmgate/sdk"
+)
+
+type devCmd struct {
+	Plugin   string   `required:"" type:"path" placeholder:"PATH" help:"The plugin: a folder with a Go main package, which is built and built again when a file in it changes, or a binary."`
+	Address  string   `default:"127.0.0.1:8642" help:"Where to listen, without --config. On loopback."`
+	Set      []string `placeholder:"KEY=VALUE" sep:"none" help:"A setting of the plugin's parts, without --config; may be repeated. The value is JSON, or else a text."`
+	LogLevel string   `enum:"trace,debug,info,warn,error" default:"warn" help:"Of the daemon's log: trace, debug, info, warn or error."`
+}
+
+// Help is kong's.
+func (devCmd) Help() string {
+	return `Without --config the realm "dev" uses the parts that the plugin offers, and default parts for the rest; the realm
+"tokens" issues tokens that "dev" takes for those of an identity provider. Everything is kept in a folder that is gone
+at the end. With --config that configuration is served; a plugin block for the plugin is added if it has none.
+
+Each decision is printed with what every stage was given and gave, without tokens and secrets. Not for production: nothing
+is remembered, and each decision takes longer.`
+}
+
+// Run serves a plugin under development until SIGTERM or SIGINT.
+func (d devCmd) Run(ctx context.Context, c *cli, std streams) (err error) {
+	ctx, stop := stopSignals(ctx)
+	defer stop()
+	dir, err := os.MkdirTemp("", "realmgate-dev-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	p, err := newWorkpiece(d.Plugin, dir)
+	if err != nil {
+		return err
+	}
+	files, err := d.files(ctx, c, std, p, dir)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var building sync.WaitGroup
+	defer building.Wait()
+	defer cancel()
+	if p.folder != "" {
+		building.Go(func() { p.follow(ctx, std.err) })
+	}
+	told := &decisions{out: std.out}
+	s := serveCmd{Watch: true, LogLevel: d.LogLevel}
+	return s.serve(ctx, &cli{Config: files}, std, func(b *generation.Deps) { b.Decide = told.decide })
+}
+
+// files gives the configuration to serve, with the plugin built.
+func (d devCmd) files(ctx context.Context, c *cli, std streams, p *workpiece, dir string) ([]string, error) {
+	if len(c.Config) == 0 {
+		if err := p.build(ctx, std.err); err != nil {
+			return nil, err
+		}
+		return d.defaults(ctx, std, p, dir)
+	}
+	if len(d.Set) > 0 {
+		return nil, wrongUsage("--set and --config exclude each other: write the settings into %s", strings.Join(c.Config, ", "))
+	}
+	cfg, name, err := c.load(std, nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := local(cfg); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	for _, x := range cfg.Plugins {
+		if x.Name != p.name {
+			continue
+		}
+		run, err := program(x, dir)
+		if err != nil {
+			return nil, err
+		}
+		if p.folder == "" && run.Path != p.binary {
+			return nil, fmt.Errorf("%s has plugin %q run %s, and not %s", name, x.Name, run.Path, p.binary)
+		}
+		p.binary = run.Path
+		return c.Config, p.build(ctx, std.err)
+	}
+	if err := p.build(ctx, std.err); err != nil {
+		return nil, err
+	}
+	extra := filepath.Join(dir, "plugin.hcl")
+	return append(append([]string{}, c.Config...), extra), os.WriteFile(extra, []byte(p.block()), 0o600)
+}
+
+// defaults writes the configuration for a plugin alone.
+func (d devCmd) defaults(ctx context.Context, std streams, p *workpiece, dir string) ([]string, error) {
+	if loopback(d.Address) != nil {
+		return nil, wrongUsage("--address %s: a daemon for development listens on loopback only, e.g. 127.0.0.1:8642", d.Address)
+	}
+	all, err := describe(ctx, std, []catalog.Source{{Name: p.name, Program: child.Program{Path: p.binary, TLS: true}}})
+	if err != nil {
+		return nil, err
+	}
+	text, err := devConfig(d.Address, dir, p, all[0].Offers, d.Set)
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir, "dev.hcl")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(std.err, "realmgate dev: plugin %s at http://%s, realm dev; configuration %s\n", p.name, d.Address, path)
+	return []string{path}, nil
+}
+
+// local makes sure that nobody else can reach a daemon for development.
+func local(cfg *config.Config) error {
+	for _, l := range cfg.Listeners {
+		if loopback(l.Address) != nil {
+			return fmt.Errorf("listener %q: a daemon for development listens on loopback only, and not on %s", l.Name, l.Address)
+		}
+	}
+	if a := cfg.Metrics.Address; a != "" && loopback(a) != nil {
+		return fmt.Errorf("metrics: a daemon for development listens on loopback only, and not on %s", a)
+	}
+	return nil
+}
+
+// decisions prints each decision with what led to it.
+type decisions struct {
+	mu  sync.Mutex
+	out *os.File
+}
+
+func (d *decisions) decide(ctx context.Context, gen *generation.Generation, realm string, req sdk.Request) pipeline.Decision {
+	decision, e := explain.Decide(ctx, gen, realm, req)
+	d.print(e)
+	return decision
+}
+
+func (d *decisions) print(e admin.Explanation) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	w := bufio.NewWriter(d.out)
+	fmt.Fprintln(w, strings.Repeat("-", 80))
+	decisionText(w, e, true)
+	_ = w.Flush() // a reader who has gone does not end decisions
+}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// workpiece is a plugin under development.
+type workpiece struct {
+	name   string
+	folder string // of its sources; empty: it is a binary
+	binary string
+}
+
+// newWorkpiece finds out what is at a path; what is built goes to dir.
+func newWorkpiece(path, dir string) (*workpiece, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("--plugin: %w", err)
+	}
+	p := &workpiece{name: strings.TrimPrefix(filepath.Base(path), "realmgate-plugin-"), binary: path}
+	if !info.IsDir() {
+		return p, nil
+	}
+	sources, err := filepath.Glob(filepath.Join(path, "*.go"))
+	if err != nil || len(sources) == 0 {
+		return nil, fmt.Errorf("--plugin %s: the folder has no Go files; give the binary of a plugin in another language", path)
+	}
+	p.folder, p.binary = path, filepath.Join(dir, "realmgate-plugin-"+p.name)
+	return p, nil
+}
+
+// block has the plugin run.
+func (p *workpiece) block() string {
+	return fmt.Sprintf("plugin %s {\n  path = %s\n}\n", hclText(p.name), hclText(p.binary))
+}
+
+// build builds the plugin, if there is something to build, and puts it in the place of the former binary in one step.
+func (p *workpiece) build(ctx context.Context, out io.Writer) error {
+	if p.folder == "" {
+		return nil
+	}
+	fresh := p.binary + ".new"
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", fresh, ".")
+	cmd.Dir, cmd.Stdout, cmd.Stderr = p.folder, out, out
+	start := time.Now()
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("go build in %s: %w", p.folder, err)
+	}
+	if err := os.Rename(fresh, p.binary); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "realmgate dev: built %s in %v\n", p.binary, time.Since(start).Round(10*time.Millisecond))
+	return nil
+}
+
+// lookInterval is the pause between two looks at the sources.
+const lookInterval = 500 * time.Millisecond
+
+// follow builds the plugin anew when its sources have changed and rest, until ctx ends. The daemon sees the binary change.
+func (p *workpiece) follow(ctx context.Context, out io.Writer) {
+	tick := time.NewTicker(lookInterval)
+	defer tick.Stop()
+	built := p.sources()
+	last := built
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		now := p.sources()
+		if now == last && now != built {
+			built = now
+			if err := p.build(ctx, out); err != nil && ctx.Err() == nil {
+				fmt.Fprintln(out, "realmgate dev: the former plugin serves on:", err)
+			}
+		}
+		last = now
+	}
+}
+
+// sources gives a sum that changes with the files in the folder, but for hidden ones and what is built there.
+func (p *workpiece) sources() string {
+	h := sha256.New()
+	err := filepath.WalkDir(p.folder, func(path string, e fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case path != p.folder && strings.HasPrefix(e.Name(), "."):
+			if e.IsDir() {
+				return filepath.SkipDir
+			}
+			return nil
+		case e.IsDir(), strings.HasPrefix(path, p.binary):
+			return nil
+		}
+		info, err := e.Info()
+		if errors.Is(err, fs.ErrNotExist) { // just now
+			return nil
+		}
+		if err == nil {
+			fmt.Fprintf(h, "%s %d %d\n", path, info.Size(), info.ModTime().UnixNano())
+		}
+		return err
+	})
+	return fmt.Sprintf("%x %v", h.Sum(nil), err)
+}

@@ -1,0 +1,215 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/realmgate/realmgate/internal/buildtest"
+	"github.com/realmgate/realmgate/internal/capture"
+	"github.com/realmgate/realmgate/sdk"
+	"github.com/realmgate/realmgate/sdk/rpc"
+)
+
+// develop runs `realmgate dev` on loopback until it is ready.
+func develop(t *testing.T, plugin string, args ...string) (d *gate, told *capture.Buffer) {
+	t.Helper()
+	address := freeAddress(t)
+	d, told = &gate{t: t, dir: t.TempDir(), url: "http://" + address, log: &capture.Buffer{}, done: make(chan error, 1)}, &capture.Buffer{}
+	d.cmd = exec.Command("realmgate", append([]string{"dev", "--plugin", plugin, "--address", address}, args...)...)
+	d.cmd.Dir, d.cmd.Stdout, d.cmd.Stderr = d.dir, told, d.log
+	d.cmd.Env = append(os.Environ(), "REALMGATE_PLUGIN_DIR="+buildtest.Plugin(t), "TMPDIR="+d.dir)
+	if err := d.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { d.done <- d.cmd.Wait() }()
+	t.Cleanup(func() {
+		if !d.stopped {
+			_ = d.stop()
+		}
+		if t.Failed() {
+			t.Logf("log:\n%s\noutput:\n%s", d.log, told)
+		}
+	})
+	d.awaitReady()
+	found, err := filepath.Glob(filepath.Join(d.dir, "realmgate-dev-*", "root-credentials.json"))
+	if err != nil || len(found) != 1 {
+		t.Fatal(found, err)
+	}
+	var f rootFile
+	text, err := os.ReadFile(found[0])
+	if err == nil {
+		err = json.Unmarshal(text, &f)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.root = f.Realms
+	return d, told
+}
+
+// mapperModule copies the example's mapper into a module of its own.
+func mapperModule(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "realmgate-plugin-acme")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	root := buildtest.Root(t)
+	for _, name := range []string{"realmgate-plugin-acme/main.go", "go.mod", "go.sum"} {
+		text, err := os.ReadFile(filepath.Join(root, "examples", name))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, filepath.Base(name)), text, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.Command("go", "mod", "edit", "-replace", "github.com/realmgate/realmgate/sdk="+filepath.Join(root, "sdk"), "-replace", "github.com/realmgate/realmgate/proto="+filepath.Join(root, "proto"))
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return dir
+}
+
+// eventually waits until ok.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(90 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		if ok() {
+			return
+		}
+	}
+	t.Fatalf("not in time: %s", what)
+}
+
+// An author's folder is built, decides, and is built again with each change; what does not build changes nothing.
+func TestDevFollowsSources(t *testing.T) {
+	dir := mapperModule(t)
+	d, told := develop(t, dir, "--set", "claim=principal_name")
+	token := d.rootToken("tokens")
+	principal := func() string {
+		a := d.check("dev", token)
+		return a.header.Get("Realmgate-Principal")
+	}
+	eventually(t, "the first decision", func() bool { return principal() == "root" })
+	eventually(t, "the decision is printed", func() bool { return strings.Contains(told.String(), "host-checks: done") })
+	for _, want := range []string{"principal-mapper(badge): done", "plugin acme 1.0.0", `given what 1. gives`, `"principal_name": "root"`, `gives {"name":"root"}`, `"token":"[token]"`} {
+		if !strings.Contains(told.String(), want) {
+			t.Errorf("no %q in what is printed", want)
+		}
+	}
+	change := func(old, now string) {
+		t.Helper()
+		path := filepath.Join(dir, "main.go")
+		text, err := os.ReadFile(path)
+		if err != nil || !bytes.Contains(text, []byte(old)) {
+			t.Fatalf("%v, no %q", err, old)
+		}
+		if err := os.WriteFile(path, bytes.Replace(text, []byte(old), []byte(now), 1), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	change("m.Prefix + badge", `"new-" + badge`)
+	eventually(t, "the new plugin", func() bool { return principal() == "new-root" })
+	change("package main", "package main\nnonsense")
+	eventually(t, "the fault is told", func() bool { return strings.Contains(d.log.String(), "the former plugin serves on") })
+	if got := principal(); got != "new-root" {
+		t.Errorf("after a change that does not build: %q", got)
+	}
+	for _, part := range strings.Split(token, ".") {
+		if strings.Contains(told.String()+d.log.String(), part) {
+			t.Errorf("a part of the token is printed: %s", part)
+		}
+	}
+	if err := d.stop(); err != nil {
+		t.Errorf("stopped: %v", err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(d.dir, "realmgate-dev-*")); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+// A configuration of the author's own is served as it is, with the plugin in it.
+func TestDevServesAConfiguration(t *testing.T) {
+	binary := buildtest.Command(t, "examples/realmgate-plugin-acme", "acme-mapper")
+	config := filepath.Join(t.TempDir(), "own.hcl")
+	write := func(listen, more string) {
+		t.Helper()
+		text := "public_url = \"http://localhost\"\nadmin {\n  socket = \"admin.sock\"\n}\nlistener \"main\" {\n  address = \"" + listen + "\"\n}\nrealm \"mine\" {}\n" + more
+		if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	refused := func(want string, args ...string) {
+		t.Helper()
+		cmd := exec.Command("realmgate", append([]string{"dev", "--plugin", binary}, args...)...)
+		cmd.Dir, cmd.Env = t.TempDir(), append(os.Environ(), "REALMGATE_PLUGIN_DIR="+filepath.Dir(binary))
+		if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), want) {
+			t.Errorf("%v: %v\n%s", args, err, out)
+		}
+	}
+	write("0.0.0.0:0", "")
+	refused("listens on loopback only", "--config", config)
+	refused("listens on loopback only", "--address", "0.0.0.0:8642")
+	refused("exclude each other", "--config", config, "--set", "a=b")
+	refused("write KEY=VALUE", "--set", "A B=c")
+	write("127.0.0.1:0", "plugin \"acme-mapper\" {\n  path = \"/elsewhere\"\n}\n")
+	refused("and not", "--config", config)
+
+	address := freeAddress(t)
+	write(address, "")
+	d := &gate{t: t, dir: t.TempDir(), url: "http://" + address, log: &capture.Buffer{}, done: make(chan error, 1)}
+	d.args = []string{"--plugin", binary, "--config", config}
+	d.cmd = exec.Command("realmgate", append([]string{"dev"}, d.args...)...)
+	d.cmd.Dir, d.cmd.Stdout, d.cmd.Stderr = d.dir, d.log, d.log
+	d.cmd.Env = append(os.Environ(), "REALMGATE_PLUGIN_DIR="+buildtest.Plugin(t))
+	if err := d.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { d.done <- d.cmd.Wait() }()
+	t.Cleanup(func() { _ = d.stop() })
+	d.awaitReady()
+	d.readRoot()
+	if a := d.check("mine", d.rootToken("mine")); a.status != http.StatusOK {
+		t.Errorf("%d\n%s", a.status, d.log)
+	}
+	eventually(t, "the decision is printed", func() bool { return strings.Contains(d.log.String(), "ALLOWED (200)") })
+	list := exec.Command("realmgate", "plugin", "list", "--socket", "admin.sock")
+	list.Dir = d.dir
+	if out, err := list.CombinedOutput(); err != nil || !strings.Contains(string(out), "principal-mapper/badge") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// The configuration for a plugin alone has each kind of stage in its place, and is valid HCL whatever is set.
+func TestDevConfig(t *testing.T) {
+	p := &workpiece{name: "x", binary: "/tmp/${x}"}
+	for k, want := range map[sdk.Kind]string{
+		sdk.KindIdentityProvider: "identity_provider {\ntype = \"mine\"\nkey = \"$${a}\"\n", sdk.KindPrincipalMapper: "principal_mapper {\ntype = \"mine\"\n", sdk.KindPrincipalRolesMapper: "principal_roles_mapper {\ntype = \"mine\"\n",
+		sdk.KindAuthenticator: "authenticator {\ntype = \"mine\"\n", sdk.KindActiveRolesProvider: "active_roles_provider {\ntype = \"mine\"\n", sdk.KindTokenBroker: "token_broker {\ntype = \"mine\"\n",
+	} {
+		text, err := devConfig("127.0.0.1:1", "/tmp", p, []rpc.Offer{{Kind: k, Type: "mine"}}, []string{"key=${a}", "number=7"})
+		if err != nil || !strings.Contains(text, want) || !strings.Contains(text, "number = 7\n") {
+			t.Errorf("%v: %v\n%s", k, err, text)
+			continue
+		}
+		path := filepath.Join(t.TempDir(), "dev.hcl")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, diags := read([]string{path}, nil); diags.Err() != nil {
+			t.Errorf("%v: %v\n%s", k, diags.Err(), text)
+		}
+	}
+	if _, err := devConfig("127.0.0.1:1", "/tmp", p, []rpc.Offer{{Kind: sdk.KindSecretResolver, Type: "mine"}}, nil); err == nil || !strings.Contains(err.Error(), "--config") {
+		t.Errorf("a plugin without a stage: %v", err)
+	}
+}

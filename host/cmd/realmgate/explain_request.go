@@ -1,0 +1,55 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/realmgate/realmgate/host/admin"
+	"github.com/realmgate/realmgate/sdk"
+)
+
+// readRequest reads an HTTP request, without its body, and takes its credential. It is taken for one over https, unless its
+// request line says otherwise.
+func readRequest(in io.Reader, q *admin.ExplainRequest) error {
+	// A file that ends with its last header has no empty line behind it.
+	r, err := http.ReadRequest(bufio.NewReader(io.MultiReader(io.LimitReader(in, maxCredential), strings.NewReader("\r\n\r\n"))))
+	if err != nil {
+		return fmt.Errorf("standard input is no HTTP request: %w", err)
+	}
+	credentials := r.Header.Values("Authorization")
+	if len(credentials) != 1 {
+		return errors.New("the request on standard input has to have one Authorization header")
+	}
+	var ok bool
+	if q.Scheme, q.Token, ok = strings.Cut(credentials[0], " "); !ok || q.Token == "" {
+		return errors.New("the Authorization header of the request on standard input is malformed")
+	}
+	q.HTTP = &admin.ExplainHTTP{Method: r.Method, Scheme: "https", Host: r.Host, Target: r.RequestURI}
+	if r.URL.Scheme != "" {
+		q.HTTP.Scheme, q.HTTP.Target = r.URL.Scheme, r.URL.RequestURI()
+	}
+	for name, values := range r.Header {
+		for _, v := range values {
+			q.HTTP.Header = append(q.HTTP.Header, admin.ExplainHeader{Name: strings.ToLower(name), Value: v})
+		}
+	}
+	slices.SortStableFunc(q.HTTP.Header, func(a, b admin.ExplainHeader) int { return strings.Compare(a.Name, b.Name) })
+	return nil
+}
+
+// messageOf gives the request as parts see it.
+func messageOf(h *admin.ExplainHTTP) *sdk.HTTPMessage {
+	if h == nil {
+		return nil
+	}
+	out := &sdk.HTTPMessage{Method: h.Method, Scheme: h.Scheme, Host: h.Host, RawTarget: h.Target}
+	for _, f := range h.Header {
+		out.Header = append(out.Header, sdk.Header{Name: strings.ToLower(f.Name), Value: f.Value})
+	}
+	return out
+}

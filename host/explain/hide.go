@@ -1,0 +1,120 @@
+package explain
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/realmgate/realmgate/host/child"
+	"github.com/realmgate/realmgate/sdk"
+)
+
+// hidden stands where a secret stood.
+const hidden = "[hidden]"
+
+// Bounds of what is shown.
+const (
+	maxText  = 1 << 10 // bytes of one text
+	maxDepth = 8       // of claims
+	maxItems = 1024    // of one list or object
+)
+
+// hider takes the credential of one request, and what looks like a secret, out of what is shown.
+type hider struct{ words *strings.Replacer }
+
+// newHider hides the credential as a whole, and each part of one in the form of a JWT (RFC 7515): the last one is what makes it
+// valid, and the others have claims that are shown, if at all, by name.
+func newHider(r sdk.Request) hider {
+	const least = 8 // shorter ones hide nothing and would riddle the text
+	var pairs []string
+	words := append([]string{r.Token}, strings.Split(r.Token, ".")...)
+	if i := strings.LastIndex(r.Token, "Signature="); i >= 0 { // of AWS Signature Version 4
+		words = append(words, r.Token[i+len("Signature="):])
+	}
+	if r.HTTP != nil {
+		for _, f := range r.HTTP.Header { // such as x-amz-security-token
+			if (child.Redactor{}).Secret(f.Name) {
+				words = append(words, f.Value)
+			}
+		}
+	}
+	for _, word := range words {
+		if len(word) >= least {
+			pairs = append(pairs, word, "[token]")
+		}
+	}
+	return hider{strings.NewReplacer(pairs...)}
+}
+
+// text makes a text fit to be shown.
+func (h hider) text(s string) string { return child.Safe(h.words.Replace(s), maxText) }
+
+func (h hider) texts(list []string) []string {
+	out := make([]string, 0, len(list))
+	for _, s := range list[:min(len(list), maxItems)] {
+		out = append(out, h.text(s))
+	}
+	return out
+}
+
+// named makes a map fit to be shown: the values of keys that are named like a secret are not.
+func (h hider) named(m map[string]string) map[string]string {
+	var out map[string]string
+	for k, v := range m {
+		if out == nil {
+			out = map[string]string{}
+		}
+		out[h.text(k)] = h.of(k, v, 0).(string)
+	}
+	return out
+}
+
+// claims makes claims fit to be shown.
+func (h hider) claims(c *sdk.Claims) map[string]any {
+	if c.Map() == nil {
+		return nil
+	}
+	out, _ := h.value(c.Map(), 0).(map[string]any)
+	return out
+}
+
+func (h hider) of(key string, v any, depth int) any {
+	if (child.Redactor{}).Secret(key) {
+		return hidden
+	}
+	return h.value(v, depth)
+}
+
+func (h hider) value(v any, depth int) any {
+	if depth > maxDepth {
+		return "…"
+	}
+	switch x := v.(type) {
+	case string:
+		return h.text(x)
+	case map[string]any:
+		out := map[string]any{}
+		for k, y := range x {
+			if len(out) == maxItems {
+				break
+			}
+			out[h.text(k)] = h.of(k, y, depth+1)
+		}
+		return out
+	case []any:
+		out := make([]any, 0, len(x))
+		for _, y := range x[:min(len(x), maxItems)] {
+			out = append(out, h.value(y, depth+1))
+		}
+		return out
+	}
+	return v // a number, true, false or null
+}
+
+// asJSON gives what consists of what was made fit to be shown.
+func asJSON(v any) json.RawMessage {
+	b, err := json.Marshal(v)
+	if err != nil { // it has nothing that JSON has not
+		return nil
+	}
+	return b
+}

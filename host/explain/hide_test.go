@@ -1,0 +1,50 @@
+package explain
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/realmgate/realmgate/sdk"
+)
+
+const canary = "canary-7f3a9c51"
+
+// TestNothingSecretIsShown puts a token, its parts, and secrets wherever a plugin can put text.
+func TestNothingSecretIsShown(t *testing.T) {
+	t.Parallel()
+	token := "eyJhbGciOiJSUzI1NiJ9." + "eyJzdWIiOiIxIn0canary" + ".c2lnbmF0dXJlLWNhbmFyeS03ZjNhOWM1MQ"
+	h := newHider(sdk.Request{Scheme: "bearer", Token: token})
+	signature := token[strings.LastIndexByte(token, '.')+1:]
+	claims := sdk.NewClaims([]byte(`{"sub":"1","client_secret":"` + canary + `","deep":{"x":["` + token + `",{"password":"` + canary + `"}]},"text":"password=` + canary + `"}`))
+	state := sdk.State{
+		Request:  &sdk.Request{Scheme: "bearer", Token: token},
+		Identity: &sdk.Identity{Issuer: "https://idp/" + token, Subject: signature, TokenID: token, Claims: claims, Roles: []string{token, "Bearer " + canary}, Audience: []string{signature}},
+		Ref:      &sdk.PrincipalRef{ID: signature, Name: token}, Mapped: []string{signature},
+		Credential: &sdk.Credential{Principal: sdk.PrincipalRef{ID: token}, RequestedRoles: []string{token}, TokenID: token, Issuer: token, ClientID: signature},
+		Principal:  &sdk.Principal{ID: token, Name: signature, Roles: []string{token}, Attributes: map[string]string{"api_key": canary, "note": token}},
+		Active:     []string{token},
+	}
+	seen := 0
+	for _, k := range []sdk.Kind{sdk.KindIdentityProvider, sdk.KindPrincipalMapper, sdk.KindPrincipalRolesMapper, sdk.KindTokenBroker, sdk.KindAuthenticator, sdk.KindActiveRolesProvider} {
+		for _, raw := range []json.RawMessage{h.read(k, state), h.made(k, state)} {
+			seen++
+			if len(raw) < 3 {
+				t.Errorf("%v shows nothing: %s", k, raw)
+			}
+			for _, secret := range []string{canary, token, signature, token[:20]} {
+				if strings.Contains(string(raw), secret) {
+					t.Errorf("%v shows %q: %s", k, secret, raw)
+				}
+			}
+		}
+	}
+	if got := string(h.read(sdk.KindPrincipalMapper, state)); seen != 12 || !strings.Contains(got, `"sub":"1"`) {
+		t.Errorf("a claim that is no secret is not shown: %s", got)
+	}
+	for _, secret := range []string{token, signature} {
+		if got := h.text("the token " + secret + " is bad"); strings.Contains(got, secret) || !strings.Contains(got, "is bad") {
+			t.Errorf("a reason is shown as %q", got)
+		}
+	}
+}

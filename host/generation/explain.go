@@ -1,0 +1,91 @@
+package generation
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/realmgate/realmgate/host/catalog"
+	"github.com/realmgate/realmgate/host/pipeline"
+	"github.com/realmgate/realmgate/host/remember"
+	"github.com/realmgate/realmgate/sdk"
+)
+
+// Routes are the parts that a realm's plan goes through, in order; a route that it does not have has none.
+type Routes struct{ Internal, External []Part }
+
+// Routes gives the routes of a realm that can be served.
+func (g *Generation) Routes(name string) (Routes, error) {
+	r, err := g.realm(name)
+	if err != nil {
+		return Routes{}, err
+	}
+	if r.err != nil {
+		return Routes{}, fmt.Errorf("realm %q: %w", name, r.err)
+	}
+	var out Routes
+	tail, rest := r.handles, r.handles
+	if r.mode != pipeline.ModeExternal {
+		tail = tail[1:]
+		out.Internal = g.partsOf(r.handles[:3]) // broker, authenticator, active roles provider
+		rest = rest[1:]
+	}
+	if r.mode != pipeline.ModeInternal {
+		out.External = g.partsOf(slices.Concat(rest[2:], tail[:2]))
+	}
+	return out, nil
+}
+
+func (g *Generation) partsOf(handles []catalog.Handle) []Part {
+	out := make([]Part, len(handles))
+	for n, h := range handles {
+		at := slices.IndexFunc(g.parts, func(p Part) bool { return p.Handle == h })
+		out[n] = g.parts[at] // every handle of a realm is that of a part
+	}
+	return out
+}
+
+// Stages gives the stages of routes of a realm, each by itself.
+func (g *Generation) Stages(realm string, of Routes) (pipeline.Stages, error) {
+	var out pipeline.Stages
+	for _, x := range []struct {
+		parts []Part
+		to    *[]pipeline.Stage
+	}{{of.Internal, &out.Internal}, {of.External, &out.External}} {
+		for _, p := range x.parts {
+			leg, err := g.plugins.Leg(realm, []catalog.Handle{p.Handle})
+			if err != nil {
+				return out, err
+			}
+			*x.to = append(*x.to, pipeline.Stage{Kind: p.Kind, Leg: leg})
+		}
+	}
+	return out, nil
+}
+
+// Schemes gives the authentication schemes that a verifier takes, lower case.
+func (g *Generation) Schemes(p Part) []string {
+	if o, err := g.plugins.Find(p.Kind, p.Type); err == nil && len(o.Schemes) > 0 {
+		return o.Schemes
+	}
+	return []string{"bearer"}
+}
+
+// Recall says what the generation remembers of a request, and changes nothing.
+func (g *Generation) Recall(p *pipeline.Plan, req sdk.Request) remember.Recalled {
+	if g.memory == nil || !p.Remembers() {
+		return remember.Recalled{Off: true, Why: "decisions of this realm are not remembered"}
+	}
+	return g.memory.Recall(p, req)
+}
+
+// instead decides in place of the plans of a generation.
+type instead struct {
+	gen    *Generation
+	decide func(ctx context.Context, g *Generation, realm string, req sdk.Request) pipeline.Decision
+}
+
+// Decide is pipeline.Memory's.
+func (i instead) Decide(ctx context.Context, p *pipeline.Plan, req sdk.Request) pipeline.Decision {
+	return i.decide(ctx, i.gen, p.Realm(), req)
+}
