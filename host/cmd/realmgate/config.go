@@ -51,7 +51,8 @@ func (i configImport) Run(std streams) error {
 		made = "(imported)"
 	}
 	if _, diags := config.Load(config.Options{Default: out, DefaultName: made}); diags.Err() != nil {
-		return errors.Join(errors.New("what the properties say cannot be configured; nothing was written"), report(std, diags))
+		fmt.Fprintln(std.err, "realmgate: what the properties say cannot be configured; nothing was written:")
+		return report(std, diags)
 	}
 	if i.Output == "" {
 		_, err = std.out.Write(out)
