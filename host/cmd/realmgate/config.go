@@ -12,6 +12,7 @@ import (
 )
 
 type configCmd struct {
+	Print  configPrint  `cmd:"" help:"Print the value of every key as it counts, and where it comes from."`
 	Import configImport `cmd:"" help:"Translate the application.properties of an Apache Polaris server into a configuration."`
 }
 

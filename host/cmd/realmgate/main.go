@@ -24,7 +24,7 @@ type cli struct {
 	Serve      serveCmd      `cmd:"" help:"Run the daemon."`
 	Reload     reloadCmd     `cmd:"" help:"Have the running daemon take its configuration as it is now, through its admin socket."`
 	Validate   validateCmd   `cmd:"" help:"Check a configuration, with the plugins that it names, and exit."`
-	Settings   configCmd     `cmd:"" name:"config" help:"Translate a configuration of another server."`
+	Settings   configCmd     `cmd:"" name:"config" help:"Print a configuration as it counts, or make one of another server's."`
 	Principal  principalCmd  `cmd:"" help:"Manage the principals of a realm, through the daemon's admin socket."`
 	Role       roleCmd       `cmd:"" help:"Manage the principal roles of a realm, through the daemon's admin socket."`
 	Connection connectionCmd `cmd:"" help:"Manage and use the connections of a realm to remote systems, through the daemon's admin socket or over HTTP."`
