@@ -128,7 +128,7 @@ func (b *builder) keepTop() {
 		}
 	}
 	b.blocks = append(b.blocks, effective{written: encode(top), at: b.root.at, schema: b.schema})
-	for _, kind := range []string{"log", "admin", "directory", "audit", "decision_cache", "active_roles_provider"} {
+	for _, kind := range []string{"log", "admin", "metrics", "directory", "audit", "decision_cache", "active_roles_provider"} {
 		n := b.root.block(kind)
 		b.keep(kind, "", n.values, n.at)
 	}

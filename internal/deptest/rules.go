@@ -31,6 +31,10 @@ var rules = []rule{
 		reason: "a configuration is read and checked without knowing any part that it configures",
 	},
 	{
+		rooms: []string{"./host/polaris"}, deny: []string{grpc, goPlugin, "./host/catalog", "./host/generation", "./host/server", "./sdk"},
+		reason: "a configuration of another server is translated as a text",
+	},
+	{
 		rooms: []string{"./host/pipeline"}, deny: []string{grpc, goPlugin, "./proto", hcl, "net/http"},
 		reason: "a decision is made from nouns and interfaces, whatever carries them",
 	},

@@ -26,6 +26,7 @@ type cli struct {
 	Dev        devCmd        `cmd:"" help:"Run a daemon with a plugin that is being written, built anew with each change, and print every decision."`
 	Validate   validateCmd   `cmd:"" help:"Check a configuration, with the plugins that it names, and exit."`
 	Explain    explainCmd    `cmd:"" help:"Show how the running daemon decides on a token, stage by stage, through its admin socket."`
+	Settings   configCmd     `cmd:"" name:"config" help:"Print a configuration as it counts, or make one of another server's."`
 	Principal  principalCmd  `cmd:"" help:"Manage the principals of a realm, through the daemon's admin socket."`
 	Role       roleCmd       `cmd:"" help:"Manage the principal roles of a realm, through the daemon's admin socket."`
 	Connection connectionCmd `cmd:"" help:"Manage and use the connections of a realm to remote systems, through the daemon's admin socket or over HTTP."`

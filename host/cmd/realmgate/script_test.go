@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -12,11 +13,16 @@ import (
 // TestScripts runs the command line as a user does, one script per subject.
 func TestScripts(t *testing.T) {
 	plugins := buildtest.Plugin(t)
+	properties, err := filepath.Abs("../../polaris/testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("REALMGATE_PLUGIN_DIR", plugins)
+			e.Setenv("PROPERTIES", properties)
 			e.Setenv("TMPDIR", os.TempDir()) // the scripts' own folder is too deep for the path of a socket
 			return nil
 		},

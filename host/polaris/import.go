@@ -1,0 +1,248 @@
+package polaris
+
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/realmgate/realmgate/host/config"
+)
+
+// Options say what the properties do not.
+type Options struct {
+	File    string            // name of the file, for faults and comments
+	Profile string            // the Quarkus profile whose properties count; empty means prod
+	Tenants map[string]string // realm -> tenant, for external and mixed realms
+	// Lookup gives the value of an environment variable that an expression refers to; nil: there are none. It is never asked for
+	// what may be a secret.
+	Lookup func(name string) (string, bool)
+}
+
+// Import gives the configuration that means what the properties mean, as HCL. It is nil if a diagnostic is an error; a warning
+// names what works otherwise than in Polaris.
+func Import(content []byte, o Options) ([]byte, config.Diagnostics) {
+	o.Profile = cmp.Or(o.Profile, "prod")
+	i := &importer{options: o, byKey: map[string]*property{}}
+	i.all = read(content, i.fault)
+	i.choose()
+	i.translate()
+	if diags := i.diags.Sort(); diags.Err() != nil {
+		return nil, diags
+	}
+	return i.write(), i.diags.Sort()
+}
+
+// importer translates one file.
+type importer struct {
+	options Options
+	all     []*property
+	byKey   map[string]*property // those that count, by their segments
+	diags   config.Diagnostics
+	top     []*block
+	env     []string // variables that hold secrets
+}
+
+func (i *importer) fault(line int, summary, detail string) {
+	i.diags = append(i.diags, i.diagnostic(line, summary, detail))
+}
+
+func (i *importer) warn(line int, summary, detail string) {
+	d := i.diagnostic(line, summary, detail)
+	d.Warning = true
+	i.diags = append(i.diags, d)
+}
+
+func (i *importer) diagnostic(line int, summary, detail string) config.Diagnostic {
+	d := config.Diagnostic{File: i.options.File, Summary: summary, Detail: detail}
+	if line > 0 {
+		d.Line, d.Column = line, 1
+	}
+	return d
+}
+
+// choose finds the properties that count: of equal keys the last one, and one of the profile before one of none.
+func (i *importer) choose() {
+	for _, p := range i.all {
+		if p.profile != "" && !slices.Contains(strings.Split(p.profile, ","), i.options.Profile) {
+			p.note = "for another profile"
+			continue
+		}
+		key := joined(p.path)
+		old := i.byKey[key]
+		switch {
+		case old == nil:
+			i.byKey[key] = p
+		case old.profile != "" && p.profile == "":
+			p.note = fmt.Sprintf("line %d counts instead", old.line)
+		default:
+			old.note = fmt.Sprintf("line %d counts instead", p.line)
+			i.byKey[key] = p
+		}
+	}
+}
+
+func joined(path []string) string { return strings.Join(path, "\x00") }
+
+// under gives the properties below a prefix that count, in the order of the file.
+func (i *importer) under(prefix ...string) []*property {
+	var out []*property
+	for _, p := range i.all {
+		if p.note == "" && len(p.path) > len(prefix) && slices.Equal(p.path[:len(prefix)], prefix) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// get gives a property that counts; nil if it is not set. An empty value is as good as none, as in MicroProfile Config.
+func (i *importer) get(path ...string) *property {
+	p := i.byKey[joined(path)]
+	if p == nil {
+		return nil
+	}
+	if p.value == "" {
+		p.note = "it is empty"
+		return nil
+	}
+	return p
+}
+
+// text gives the value of a property with its expressions evaluated, and marks the property as used.
+func (i *importer) text(p *property) string {
+	p.used = true
+	e := &expander{lookup: i.lookup, remaining: maxValue}
+	value, err := e.expand(p.value, 0)
+	if err != nil {
+		i.fault(p.line, shownKey(p.written())+" cannot be evaluated", sentence(err.Error()))
+	}
+	if userInfo.MatchString(value) {
+		i.fault(p.line, shownKey(p.written())+" has a password in it", "It would be copied into the configuration. Take it out of the address.")
+	}
+	return value
+}
+
+var userInfo = regexp.MustCompile(`://[^/?#]*@`)
+
+func sentence(s string) string { return strings.ToUpper(s[:1]) + s[1:] + "." }
+
+// lookup gives what an expression refers to, as it is written: environment variables go before the file, as in Polaris.
+func (i *importer) lookup(name string) (string, bool, error) {
+	path, ok := splitKey(name)
+	var p *property
+	if ok {
+		p = i.byKey[joined(path)]
+	}
+	if p != nil && isSecret(path) || mayBeSecret(name) {
+		return "", false, fmt.Errorf("it refers to a secret, which would be copied into the configuration")
+	}
+	if i.options.Lookup != nil {
+		for _, v := range variableNames(name) {
+			if value, found := i.options.Lookup(v); found {
+				// What a variable holds is evaluated too, as SmallRye does.
+				return value, true, nil
+			}
+		}
+	}
+	if p != nil && p.value != "" {
+		if !ours(p.key) {
+			p.note = "it went into properties that refer to it"
+		}
+		return p.value, true, nil
+	}
+	return "", false, nil
+}
+
+// boolean gives a property that is true or false.
+func (i *importer) boolean(otherwise bool, path ...string) bool {
+	p := i.get(path...)
+	if p == nil {
+		return otherwise
+	}
+	switch v := strings.ToLower(i.text(p)); v {
+	case "true", "1", "yes", "y", "on":
+		return true
+	default:
+		return false
+	}
+}
+
+// list gives the items of a property with commas between them; a comma after a backslash belongs to an item.
+func (i *importer) list(p *property) []string {
+	var out []string
+	var b strings.Builder
+	flush := func() {
+		if s := strings.TrimSpace(b.String()); s != "" {
+			out = append(out, s)
+		}
+		b.Reset()
+	}
+	value := i.text(p)
+	for n := 0; n < len(value); n++ {
+		switch {
+		case value[n] == '\\' && n+1 < len(value) && value[n+1] == ',':
+			n++
+			b.WriteByte(',')
+		case value[n] == ',':
+			flush()
+		default:
+			b.WriteByte(value[n])
+		}
+	}
+	flush()
+	return out
+}
+
+// secret gives a reference to an environment variable in place of a secret's value, and says what to put there.
+func (i *importer) secret(p *property) string {
+	p.used = true
+	return i.reference(i.secretVariable(p, 0), p.line)
+}
+
+// secretVariable gives the variable that holds a secret: the one that its expression names, or the one by which Quarkus itself
+// would find the property.
+func (i *importer) secretVariable(p *property, depth int) string {
+	if m := whole.FindStringSubmatch(p.value); m != nil {
+		if variable.MatchString(m[1]) {
+			return m[1]
+		}
+		if path, ok := splitKey(m[1]); ok && depth < maxDepth {
+			if other := i.byKey[joined(path)]; other != nil {
+				other.used = true
+				return i.secretVariable(other, depth+1)
+			}
+		}
+	}
+	name := strings.ToUpper(unfit.ReplaceAllString(p.key, "_"))
+	if !variable.MatchString(name) {
+		name = "SECRET_" + name
+	}
+	i.warn(p.line, fmt.Sprintf("%s is a secret: it is not copied", shownKey(p.written())), "Set the environment variable "+name+" of the daemon to its value.")
+	return name
+}
+
+// store is the name of the secret store of environment variables.
+const store = "environment"
+
+func (i *importer) reference(variable string, line int) string {
+	if len(variable) > 200 {
+		i.fault(line, "the name of the environment variable for this secret is too long", "Refer to a variable of your own: ${NAME}.")
+	}
+	if !slices.Contains(i.env, variable) {
+		i.env = append(i.env, variable)
+	}
+	return "urn:realmgate-secret:" + store + ":" + variable
+}
+
+var secretWord = regexp.MustCompile(`(?i)(secret|password|passwd|passphrase|credential|private[-_]?key|api[-_]?key|access[-_]?key|symmetric[-_]?key|token$)`)
+
+var pathWord = regexp.MustCompile(`(?i)(file|path|dir|location|url|uri|method|name|id)$`)
+
+// mayBeSecret says whether the value of a key may be a secret, by its last words.
+func mayBeSecret(key string) bool { return secretWord.MatchString(key) && !pathWord.MatchString(key) }
+
+// isSecret says whether a property of this path holds a secret.
+func isSecret(path []string) bool {
+	return mayBeSecret(strings.Join(path, "."))
+}
