@@ -129,6 +129,11 @@ realm "r" {
 			t.Errorf("%s: %d %s %s, want %d %s %s", c.name, a.Status, who, roles, c.status, c.who, c.roles)
 		}
 	}
+	for _, part := range []string{"token-broker(older)", "authenticator(older)"} { // its SDK does not know how to say that they may be
+		if want := "decisions are not remembered where this part is used"; !strings.Contains(d.Log.String(), want) || !strings.Contains(d.Log.String(), part) {
+			t.Errorf("the daemon does not say of %s: %s", part, want)
+		}
+	}
 }
 
 // The suite that today's operator runs on a plugin accepts that of the older SDK.

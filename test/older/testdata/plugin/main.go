@@ -130,7 +130,9 @@ func (authenticator) Authenticate(ctx context.Context, c sdk.Credential) (sdk.Pr
 
 type active struct{ prefix string }
 
-func newActive(_ context.Context, s sdk.Setup, _ none) (active, error) { return active{s.RolePrefix}, nil }
+func newActive(_ context.Context, s sdk.Setup, _ none) (active, error) {
+	return active{s.RolePrefix}, nil
+}
 
 func (a active) ActiveRoles(_ context.Context, p sdk.Principal, requested []string) ([]string, error) {
 	granted := map[string]bool{}
