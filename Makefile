@@ -11,7 +11,7 @@ export FUZZTIME
 
 .DEFAULT_GOAL := help
 .PHONY: help build run test bench bench-packages fuzz check check-fmt check-vet check-lint check-imports check-generated check-modules \
-	check-size generate tidy clean
+	check-size release-check release-prepare generate tidy clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,12 @@ check-modules: ## modules are tidy and build without the workspace
 
 check-size: ## no file or function is overlong
 	@.ci/check-size
+
+release-check: ## a release of this tree could be installed, and a plugin built with its SDK (a minute or two)
+	@.ci/check-release
+
+release-prepare: ## write RELEASE=v0.2.0 into versions.yaml and all go.mod files (SET=contract: of that set alone)
+	@GOWORK=off $(GO) -C tools run ./release set '$(or $(SET),all)' '$(RELEASE)' ..
 
 generate: ## generate code from the .proto files (needs npm)
 	@. .ci/lib.sh && b=$$(buf) && { [ -n "$$b" ] || { echo 'npm is missing' >&2; exit 1; }; } && GOWORK=off "$$b" generate

@@ -109,10 +109,10 @@ fill_proxy() {
   GOWORK=off "$GO" -C tools run ./modproxy -o "$CACHE/proxy" ..
 }
 
-# use_proxy: from here on the go command works without the workspace and takes our modules from the proxy, others from the
+# use_proxy [DIR]: from here on the go command works without the workspace and takes our modules from the proxy, others from the
 # user's cache or from where they come from. The go command's index of a module would outlive it too and is turned off.
 use_proxy() {
-  GOPROXY="file://$CACHE/proxy,file://$("$GO" env GOMODCACHE)/cache/download,$("$GO" env GOPROXY)"
+  GOPROXY="file://${1:-$CACHE/proxy},file://$("$GO" env GOMODCACHE)/cache/download,$("$GO" env GOPROXY)"
   export GOPROXY GOMODCACHE=$CACHE/modules GONOSUMDB=$OURS GODEBUG=goindex=0
   export GOWORK=off GOFLAGS="-mod=mod -modcacherw -trimpath"
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/realmgate/realmgate/sdk/serve"
 )
 
-// version is set by the linker.
-var version = "dev"
+// version is set by the linker; empty: as sdk/serve finds it.
+var version string
 
 const commands = "realmgate-plugin-aws login   makes a bearer token out of your AWS credentials; login --help says more"
 

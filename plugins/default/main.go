@@ -5,7 +5,7 @@ import (
 	"github.com/realmgate/realmgate/sdk/serve"
 )
 
-// version is set by the linker.
-var version = "dev"
+// version is set by the linker; empty: as sdk/serve finds it.
+var version string
 
 func main() { serve.Main("default", version, parts.Implementations()...) }

@@ -33,7 +33,8 @@ var Handshake = plugin.HandshakeConfig{
 // PluginSet gives what the host's go-plugin client wants: Dispense(PluginName) answers the *grpc.ClientConn.
 func PluginSet() plugin.PluginSet { return plugin.PluginSet{PluginName: part{}} }
 
-// Config is what a binary serves. Build is a free text, e.g. a commit; empty: what the Go toolchain recorded. Commands says
+// Config is what a binary serves. Version is the plugin's own; empty: the one of its module that `go install` was asked for or
+// that the Go toolchain took from the repository's tags, else "dev". Build is a free text, e.g. a commit; empty: what the Go toolchain recorded. Commands says
 // what else the binary does, a line per command, e.g. "realmgate-plugin-aws login   makes a token"; a main runs them itself. With
 // UnaryOnly stages are served on the unary services only, which a test uses to compare both ways.
 type Config struct {
@@ -45,13 +46,16 @@ type Config struct {
 
 // Main serves the implementations until the host ends the process; it does not return. name is the name of the binary
 // without the prefix realmgate-plugin-. Run by hand, the binary says what it is and exits with 2, with --version or --help with 0. A
-// mistake in the implementations, e.g. two with the same kind and type, ends it with 1.
+// mistake in the implementations, e.g. two with the same kind and type, ends it with 1. An empty version is as in [Config].
 func Main(name, version string, impls ...sdk.Implementation) {
 	os.Exit(Run(Config{Name: name, Version: version, Implementations: impls}))
 }
 
 // Run is Main for a main with more to say. It answers the exit code.
 func Run(c Config) int {
+	if c.Version == "" {
+		c.Version = mainVersion(debug.ReadBuildInfo())
+	}
 	if c.Build == "" {
 		c.Build = buildInfo()
 	}
@@ -149,6 +153,14 @@ func (c Config) describe() string {
 		out += fmt.Sprintf("  %v %q\n", i.Kind(), i.Type())
 	}
 	return out
+}
+
+// mainVersion gives the version of the module that the binary's main is in.
+func mainVersion(info *debug.BuildInfo, ok bool) string {
+	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {
+		return "dev"
+	}
+	return info.Main.Version
 }
 
 // buildInfo gives the commit and the Go version that the binary was built from and with.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"testing"
@@ -193,6 +194,17 @@ func TestChildProcess(t *testing.T) {
 				t.Error("the loss of the session is not told")
 			}
 		})
+	}
+}
+
+func TestMainVersion(t *testing.T) {
+	for version, want := range map[string]string{"v0.2.0": "v0.2.0", "(devel)": "dev", "": "dev"} {
+		if got := mainVersion(&debug.BuildInfo{Main: debug.Module{Version: version}}, true); got != want {
+			t.Errorf("%q: got %q, want %q", version, got, want)
+		}
+	}
+	if got := mainVersion(nil, false); got != "dev" {
+		t.Errorf("no build information: %q", got)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -12,7 +13,7 @@ import (
 	"github.com/realmgate/realmgate/host/child"
 )
 
-// version is set by the build.
+// version is set by the linker, else it is the one that `go install` was asked for, if there is one.
 var version = "dev"
 
 // cli is the whole command line.
@@ -46,6 +47,9 @@ type streams struct {
 
 func main() {
 	child.Main()
+	if info, ok := debug.ReadBuildInfo(); ok && version == "dev" && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		version = info.Main.Version
+	}
 	os.Exit(run(os.Args[1:], streams{os.Stdout, os.Stderr}))
 }
 
