@@ -23,6 +23,7 @@ import (
 	"github.com/realmgate/realmgate/host/generation"
 	"github.com/realmgate/realmgate/host/reload"
 	"github.com/realmgate/realmgate/host/server"
+	"github.com/realmgate/realmgate/sdk/pace"
 )
 
 type serveCmd struct {
@@ -44,6 +45,7 @@ func stopSignals(ctx context.Context) (context.Context, func()) {
 
 // Run serves until SIGTERM or SIGINT, then drains.
 func (s serveCmd) Run(ctx context.Context, c *cli, std streams) (err error) {
+	pace.Follow()
 	flags := map[string]any{}
 	if s.LogLevel != "" {
 		flags["log.level"] = s.LogLevel
