@@ -8,8 +8,9 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
-// pieceSize is about how many bytes of a file are parsed at a time.
-const pieceSize = 32 << 10
+// pieceSize is about how many bytes of a file are parsed at a time. The library's list of tokens grows by copying, the longer
+// the more often: short pieces take half the memory of long ones.
+const pieceSize = 2 << 10
 
 // piece is a run of whole lines of a file, at the top of which nothing is open.
 type piece struct {
@@ -101,14 +102,7 @@ func parsed(all []piece, file string, stop <-chan struct{}) <-chan chan *hclsynt
 
 func (x piece) parse(file string) *hclsyntax.Body {
 	start := hcl.Pos{Line: x.line, Column: 1}
-	tokens, found := hclsyntax.LexConfig(x.text, file, start)
-	var n nesting
-	for _, t := range tokens {
-		if n.add(t.Type); n.tooDeep() {
-			return nil
-		}
-	}
-	if len(found) > 0 || !n.isOver() {
+	if !x.isPlain() && !x.isWhole(file, start) {
 		return nil
 	}
 	tree, found := hclsyntax.ParseConfig(x.text, file, start)
@@ -117,4 +111,33 @@ func (x piece) parse(file string) *hclsyntax.Body {
 	}
 	body, _ := tree.Body.(*hclsyntax.Body)
 	return body
+}
+
+// isPlain says whether a piece needs no look at its tokens: it has too few bytes that begin something to be nested too deep, and
+// no text of several lines. That all it begins has ended is then the parser's to say.
+func (x piece) isPlain() bool {
+	begins := 0
+	for n, c := range x.text {
+		switch c {
+		case '{', '[', '(', '!', '-', '?':
+			begins++
+		case '<':
+			if n > 0 && x.text[n-1] == '<' {
+				return false
+			}
+		}
+	}
+	return begins <= maxNesting
+}
+
+// isWhole says whether the tokens of a piece are not nested too deep, and end what they begin.
+func (x piece) isWhole(file string, start hcl.Pos) bool {
+	tokens, found := hclsyntax.LexConfig(x.text, file, start)
+	var n nesting
+	for _, t := range tokens {
+		if n.add(t.Type); n.tooDeep() {
+			return false
+		}
+	}
+	return len(found) == 0 && n.isOver()
 }
