@@ -16,7 +16,7 @@ import (
 // long gives the text of many realms, more than one piece holds, with something in their midst.
 func long(midst string) string {
 	var out strings.Builder
-	for i := 0; out.Len() < 3*pieceSize; i++ {
+	for i := 0; i < 1000 || out.Len() < 3*pieceSize; i++ {
 		fmt.Fprintf(&out, "realm \"r%d\" {\n  hosts = [\"r%d.example.com\"]\n}\n", i, i)
 		if i == 500 {
 			out.WriteString(midst)
@@ -48,6 +48,9 @@ func TestPieces(t *testing.T) {
 		"an open brace":        {text: long("realm \"x\" {\n"), whole: true},
 		"a brace too many":     {text: long("}\n"), whole: true},
 		"an open string":       {text: long("realm \"x {\n}\n"), whole: true},
+		"a bracket of another": {text: long("public_url = (1]\n"), whole: true},
+		"an open template":     {text: long("public_url = \"${1\"\n"), whole: true},
+		"many dashes":          {text: long("realm \"x\" {\n  hosts = [\"" + strings.Repeat("-", 200) + "\"]\n}\n")},
 		"nested too deep":      {text: long("public_url = " + strings.Repeat("(", 200) + "1" + strings.Repeat(")", 200) + "\n"), whole: true},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -125,8 +125,7 @@ type wanted struct {
 
 // configure builds a batch of instances and turns what the plugins say into diagnostics.
 func (b *builder) configure(ctx context.Context, all []wanted) {
-	var batch []catalog.Instance
-	var asked []wanted
+	batch, asked := make([]catalog.Instance, 0, len(all)), make([]wanted, 0, len(all))
 	for _, w := range all {
 		offer, err := b.deps.Plugins.Find(w.kind, w.part.Type)
 		if err != nil {
@@ -165,6 +164,7 @@ func (b *builder) configure(ctx context.Context, all []wanted) {
 			w.into.err = errors.New(d.Summary)
 		}
 	}
+	b.gen.handles, b.gen.parts = slices.Grow(b.gen.handles, len(asked)), slices.Grow(b.gen.parts, len(asked)) // no more than they take: they stay
 	for i, w := range asked {
 		switch {
 		case w.into.err != nil:
@@ -229,6 +229,7 @@ func (b *builder) references(p config.Part) ([]sdk.SecretRef, bool) {
 // parts configures everything but the secret stores, in one batch.
 func (b *builder) parts(ctx context.Context) {
 	all := b.wantFor(&b.active, wanted{kind: sdk.KindActiveRolesProvider, part: b.cfg.ActiveRoles}, b.index.realms)
+	all = slices.Grow(all, 3*len(b.cfg.Tenants)+2*len(b.cfg.Realms))
 	b.tenants = map[string]*tenant{}
 	for _, t := range b.cfg.Tenants {
 		x := &tenant{}

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/realmgate/realmgate/host/pipeline"
 	"github.com/realmgate/realmgate/sdk"
@@ -22,23 +21,6 @@ const (
 // maxRolesHeader bounds Realmgate-Roles; what proxies take by default is less.
 const maxRolesHeader = 32 << 10
 
-// allowance is the body of a 200.
-type allowance struct {
-	Realm     string           `json:"realm"`
-	Tenant    string           `json:"tenant,omitempty"`
-	Source    string           `json:"source"`
-	Principal allowedPrincipal `json:"principal"`
-	Roles     []string         `json:"roles"`
-	ExpiresAt *time.Time       `json:"expires_at,omitempty"`
-	RequestID string           `json:"request_id"`
-}
-
-type allowedPrincipal struct {
-	ID         string            `json:"id"`
-	Name       string            `json:"name"`
-	Attributes map[string]string `json:"attributes,omitempty"`
-}
-
 // answer writes a decision.
 func answer(w http.ResponseWriter, r *http.Request, d pipeline.Decision) {
 	switch d.Verdict {
@@ -52,24 +34,14 @@ func answer(w http.ResponseWriter, r *http.Request, d pipeline.Decision) {
 }
 
 func allow(w http.ResponseWriter, r *http.Request, d pipeline.Decision) {
-	roles := d.Roles // ours alone
-	if roles == nil {
-		roles = []string{}
-	}
-	slices.Sort(roles)
+	slices.Sort(d.Roles) // ours alone
 	p := pages.Get().(*page)
 	defer p.back()
 	p.setHeaders(w.Header(),
-		principalHeader, encode(d.Principal.Name), principalIDHeader, encode(d.Principal.ID), rolesHeaderName, encodeAll(roles), realmHeaderName, encode(d.Realm))
-	p.allowance = allowance{
-		Realm: d.Realm, Tenant: d.Tenant, Source: d.Source.String(), Roles: roles, RequestID: sdk.RequestID(r.Context()),
-		Principal: allowedPrincipal{d.Principal.ID, d.Principal.Name, d.Principal.Attributes},
-	}
-	if !d.Expires.IsZero() {
-		p.expires = d.Expires.UTC()
-		p.allowance.ExpiresAt = &p.expires
-	}
-	p.write(w, http.StatusOK, &p.allowance)
+		principalHeader, encode(d.Principal.Name), principalIDHeader, encode(d.Principal.ID), rolesHeaderName, encodeAll(d.Roles), realmHeaderName, encode(d.Realm))
+	p.allow(d, sdk.RequestID(r.Context()))
+	w.WriteHeader(http.StatusOK)
+	_, _ = w.Write(p.text.Bytes()) // a caller that has gone ends it
 }
 
 // deny writes a no: 401 with challenges (RFC 6750 section 3), or 403.

@@ -27,7 +27,7 @@ func credential(r *http.Request) (scheme, token string, _ *refusal, _ *sdk.Denia
 	switch {
 	case len(token) > maxToken:
 		return "", "", nil, &sdk.Denial{Reason: reasonTokenTooLarge, Detail: "the credential is too large"}
-	case scheme == "" || token == "" || !isSchemeName(scheme), scheme == "bearer" && !isToken68(token), !isText(token):
+	case scheme == "" || token == "" || !isSchemeName(scheme), scheme == "bearer" && !isToken68(token), scheme != "bearer" && !isText(token):
 		return "", "", nil, &sdk.Denial{Reason: reasonTokenMalformed, Detail: "the Authorization header is malformed"}
 	}
 	return scheme, token, nil, nil

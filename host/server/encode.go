@@ -33,7 +33,7 @@ func encodeAll(list []string) string {
 func encodeTo(b *strings.Builder, s string) {
 	const hex = "0123456789ABCDEF"
 	for i := range len(s) {
-		if c := s[i]; unreserved[c] {
+		if c := s[i]; unreserved.has(c) {
 			b.WriteByte(c)
 		} else {
 			b.WriteByte('%')
@@ -46,7 +46,7 @@ func encodeTo(b *strings.Builder, s string) {
 func encodedLen(s string) int {
 	n := len(s)
 	for i := range len(s) {
-		if !unreserved[s[i]] {
+		if !unreserved.has(s[i]) {
 			n += 2
 		}
 	}

@@ -5,15 +5,12 @@ import (
 	"encoding/json"
 	"net/http"
 	"sync"
-	"time"
 )
 
 // page is what one answer takes to be written, for use again.
 type page struct {
-	text      bytes.Buffer
-	encoder   *json.Encoder
-	allowance allowance
-	expires   time.Time
+	text    bytes.Buffer
+	encoder *json.Encoder
 }
 
 var pages = sync.Pool{New: func() any {
@@ -32,7 +29,6 @@ func (p *page) back() {
 		return
 	}
 	p.text.Reset()
-	p.allowance, p.expires = allowance{}, time.Time{}
 	pages.Put(p)
 }
 

@@ -111,6 +111,10 @@ var rules = []rule{
 		reason: "host and plugins alike remember what depends on a secret text, at no dependency",
 	},
 	{
+		rooms: []string{"./sdk/pace"}, std: true,
+		reason: "daemon and plugins alike set when garbage is collected, at no dependency",
+	},
+	{
 		rooms: []string{"./sdk/egress"}, std: true,
 		reason: "whoever connects on behalf of others checks addresses, at no dependency",
 	},

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/realmgate/realmgate/sdk"
+	"github.com/realmgate/realmgate/sdk/pace"
 	"github.com/realmgate/realmgate/sdk/rpc"
 )
 
@@ -80,7 +81,7 @@ func run(c Config, args []string, cookie bool, stdout, stderr io.Writer, serve f
 	logger := hclog.New(&hclog.LoggerOptions{Level: level, JSONFormat: true, Output: stderr})
 	server.Logger = slog.New(newHandler(logger))
 	slog.SetDefault(server.Logger) // a library that logs does so in a form that the host understands
-	collectLess()
+	pace.Follow()
 	serve(server, logger)
 	return 0
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/realmgate/realmgate/host/generation"
 	"github.com/realmgate/realmgate/host/reload"
 	"github.com/realmgate/realmgate/host/server"
+	"github.com/realmgate/realmgate/sdk/pace"
 )
 
 type serveCmd struct {
@@ -47,6 +48,7 @@ func (s serveCmd) Run(ctx context.Context, c *cli, std streams) error { return s
 
 // serve is Run; with changes what generations are built on.
 func (s serveCmd) serve(ctx context.Context, c *cli, std streams, with ...func(*generation.Deps)) (err error) {
+	pace.Follow()
 	flags := map[string]any{}
 	if s.LogLevel != "" {
 		flags["log.level"] = s.LogLevel

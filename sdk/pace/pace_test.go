@@ -1,4 +1,4 @@
-package serve
+package pace
 
 import (
 	"runtime"
@@ -28,7 +28,7 @@ var ballast []byte
 func TestPaceFollows(t *testing.T) {
 	t.Setenv("GOGC", "")
 	defer debug.SetGCPercent(debug.SetGCPercent(usualPercent))
-	collectLess()
+	Follow()
 	set := []metrics.Sample{{Name: "/gc/gogc:percent"}}
 	percent := func() int {
 		metrics.Read(set)

@@ -1,4 +1,4 @@
-package serve
+package pace
 
 import (
 	"os"
@@ -17,10 +17,10 @@ const (
 	leastHeap = 4 << 20
 )
 
-// collectLess keeps the collector of a plugin that has little from running all the time: by Go's own measure one with 3 MB to
+// Follow keeps the collector of a process that has little from running all the time: by Go's own measure one with 3 MB to
 // keep collects after 3 MB of garbage, which is some hundred decisions. A larger heap is collected as ever, and so is one that
-// comes near its memory limit. Who sets GOGC decides instead.
-func collectLess() {
+// comes near its memory limit. Who sets GOGC decides instead. It is called once, by main.
+func Follow() {
 	if os.Getenv("GOGC") != "" {
 		return
 	}
