@@ -1,0 +1,52 @@
+package main
+
+import (
+	"crypto/ed25519"
+	"crypto/x509"
+	"encoding/pem"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/realmgate/realmgate/internal/buildtest"
+)
+
+// The example's broker issues the tokens of a realm and verifies them, by the configuration that comes with it; its key comes
+// out of a secret store.
+func TestThirdPartyBroker(t *testing.T) {
+	_, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secrets := t.TempDir()
+	if err := os.Chmod(secrets, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(secrets, "paseto.pem"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	example, err := os.ReadFile(filepath.Join(buildtest.Root(t), "examples", "realmgate-plugin-paseto", "realmgate.hcl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := start(t, strings.NewReplacer(
+		"/usr/local/libexec/realmgate/realmgate-plugin-paseto", buildtest.Command(t, "examples/realmgate-plugin-paseto", "realmgate-plugin-paseto"),
+		"/etc/realmgate/secrets", secrets,
+	).Replace(string(example)))
+	token := d.rootToken("acme")
+	if !strings.HasPrefix(token, "v4.public.") {
+		t.Fatal("the token is not the example's")
+	}
+	if a := d.check("acme", token); a.status != http.StatusOK || a.header.Get("Realmgate-Principal") != "root" {
+		t.Errorf("%d %v %s", a.status, a.header, a.text)
+	}
+	if a := d.check("acme", token[:20]+"AAAA"+token[24:]); a.status != http.StatusUnauthorized || a.reason() != "signature_invalid" {
+		t.Errorf("a changed token: %d %s", a.status, a.text)
+	}
+}
