@@ -40,15 +40,25 @@ func build(t *testing.T) string {
 	t.Helper()
 	npm := need.Command(t, "npm")
 	root, dir := buildtest.Root(t), t.TempDir()
-	for _, name := range []string{"package.json", "package-lock.json", "tsconfig.json", "build.mjs", "src", "proto"} {
-		if out, err := exec.Command("cp", "-r", filepath.Join(root, folder, name), dir).CombinedOutput(); err != nil {
-			t.Fatalf("%v: %s", err, out)
+	// Read by the test itself, so that go test knows what its result depends on.
+	for _, name := range []string{"package.json", "package-lock.json", "tsconfig.json", "build.mjs"} {
+		raw, err := os.ReadFile(filepath.Join(root, folder, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), raw, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for to, from := range map[string]string{"src": folder + "/src", "proto": folder + "/proto", "contract/realmgate": "proto/realmgate"} {
+		if err := os.CopyFS(filepath.Join(dir, to), os.DirFS(filepath.Join(root, from))); err != nil {
+			t.Fatal(err)
 		}
 	}
 	if out, err := run(t, dir, nil, npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"); err != nil {
 		need.Missing(t, "npm cannot install what the plugin needs: %v: %s", err, out)
 	}
-	if out, err := run(t, dir, []string{"REALMGATE_PROTO=" + filepath.Join(root, "proto")}, npm, "run", "build"); err != nil {
+	if out, err := run(t, dir, []string{"REALMGATE_PROTO=" + filepath.Join(dir, "contract")}, npm, "run", "build"); err != nil {
 		t.Fatalf("npm run build: %v\n%s", err, out)
 	}
 	return filepath.Join(dir, "dist", "plugin.cjs")
