@@ -1,0 +1,142 @@
+package node
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/realmgate/realmgate/internal/buildtest"
+	"github.com/realmgate/realmgate/internal/daemontest"
+	"github.com/realmgate/realmgate/internal/need"
+	"github.com/realmgate/realmgate/internal/oidctest"
+)
+
+const folder = "examples/node-principal-mapper"
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	buildtest.Clean()
+	os.Exit(code)
+}
+
+// run runs npm or node in a folder.
+func run(t *testing.T, dir string, env []string, name string, args ...string) ([]byte, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
+	return cmd.CombinedOutput()
+}
+
+// build makes the plugin in a copy of its folder, types checked, and gives its one file.
+func build(t *testing.T) string {
+	t.Helper()
+	npm := need.Command(t, "npm")
+	root, dir := buildtest.Root(t), t.TempDir()
+	// Read by the test itself, so that go test knows what its result depends on.
+	for _, name := range []string{"package.json", "package-lock.json", "tsconfig.json", "build.mjs"} {
+		raw, err := os.ReadFile(filepath.Join(root, folder, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), raw, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for to, from := range map[string]string{"src": folder + "/src", "proto": folder + "/proto", "contract/realmgate": "proto/realmgate"} {
+		if err := os.CopyFS(filepath.Join(dir, to), os.DirFS(filepath.Join(root, from))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out, err := run(t, dir, nil, npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"); err != nil {
+		need.Missing(t, "npm cannot install what the plugin needs: %v: %s", err, out)
+	}
+	if out, err := run(t, dir, []string{"REALMGATE_PROTO=" + filepath.Join(dir, "contract")}, npm, "run", "build"); err != nil {
+		t.Fatalf("npm run build: %v\n%s", err, out)
+	}
+	return filepath.Join(dir, "dist", "plugin.cjs")
+}
+
+func digest(t *testing.T, path string) string {
+	t.Helper()
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:])
+}
+
+// The plugin passes the whole suite, decides in a daemon, and ends with it.
+func TestMapper(t *testing.T) {
+	t.Parallel()
+	node, plugin := need.Command(t, "node"), build(t)
+	idp := oidctest.Start(t, oidctest.Options{})
+	d := daemontest.New(t, daemontest.Options{HCL: fmt.Sprintf(`
+directory {
+  path = "data/realmgate.db"
+}
+plugin "email" {
+  command = %q
+  args    = [%q]
+  files   = { %q = %q }
+}
+tenant "acme" {
+  identity_provider {
+    issuer   = %q
+    audience = ["realmgate"]
+  }
+  principal_mapper {
+    type    = "email"
+    claim   = "email"
+    domains = ["example.com"]
+  }
+  principal_roles_mapper {
+    type = "default"
+    mapping {
+      regex       = "^.*$"
+      replacement = "PRINCIPAL_ROLE:$0"
+    }
+  }
+}
+realm "acme" {
+  tenant = "acme"
+  authentication {
+    type = "mixed"
+    token_broker {
+      type = "rsa-key-pair"
+    }
+  }
+}
+`, node, plugin, plugin, digest(t, plugin), idp.Issuer)})
+	cases := filepath.Join(buildtest.Root(t), folder, "cases.json")
+	if stdout, stderr, err := d.Run(nil, "plugin", "verify", "--case", cases, "email"); err != nil {
+		t.Fatalf("verify: %v\n%s%s", err, stdout, stderr)
+	}
+	d.Start()
+	d.Principal("acme", "ada", "reader")
+	for _, c := range []struct {
+		name   string
+		claims map[string]any
+		status int
+		who    string
+	}{
+		{"mapped", map[string]any{"email": "Ada@example.com"}, 200, "ada"},
+		{"no claim", nil, 401, "claim_missing"},
+		{"no address", map[string]any{"email": "ada"}, 401, "claim_invalid"},
+		{"another domain", map[string]any{"email": "ada@other.test"}, 403, "domain_not_allowed"},
+	} {
+		a := d.Check("acme", idp.Token(t, oidctest.TokenOptions{Claims: c.claims}))
+		if who, _ := a.Who(); a.Status != c.status || who != c.who {
+			t.Errorf("%s: got %d %s, want %d %s", c.name, a.Status, who, c.status, c.who)
+		}
+	}
+	d.Stop()
+}
