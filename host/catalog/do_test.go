@@ -377,9 +377,7 @@ func TestAnswersOpenNothing(t *testing.T) {
 func TestMissedProbeIsSeen(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(o *Options) { o.ProbeInterval, o.DescribeTimeout = 200*time.Millisecond, 2*time.Second }, source(t, "p", "good"))
-	if err := syscall.Kill(w.pids()[0], syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	suspend(t, w.pids()[0])
 	waitFor(t, "a missed probe", func() bool { return w.Plugins()[0].State == StateFailing })
 	waitFor(t, "it is ready again", func() bool { s := w.Plugins()[0]; return s.Restarts == 1 && s.State == StateReady })
 }

@@ -49,9 +49,7 @@ func hung(t *testing.T) (w *world, notes string) {
 			t.Fatal(ds)
 		}
 	}
-	if err := syscall.Kill(w.pids()[1], syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	suspend(t, w.pids()[1])
 	return w, notes
 }
 

@@ -307,6 +307,21 @@ func waitFor(t *testing.T, what string, cond func() bool) {
 	t.Fatalf("waited in vain: %s", what)
 }
 
+// suspend stops a process and waits until none of its threads runs: the signal alone does not wait for them.
+func suspend(t *testing.T, pid int) {
+	t.Helper()
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "it is stopped", func() bool {
+		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid)) // none where there is no /proc
+		return !slices.ContainsFunc(threads, func(name string) bool {
+			text, err := os.ReadFile(name)
+			return err == nil && !strings.Contains(string(text), ") T ")
+		})
+	})
+}
+
 // mapper configures a principal mapper of type badge.
 func (w *world) mapper(t *testing.T, do string, refs ...string) Handle {
 	t.Helper()

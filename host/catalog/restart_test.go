@@ -123,9 +123,7 @@ func TestHungIsRestarted(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(o *Options) { o.ProbeInterval, o.DescribeTimeout = 100*time.Millisecond, 5*time.Second }, source(t, "p", "good"))
 	h := w.mapper(t, "")
-	if err := syscall.Kill(w.pids()[0], syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	suspend(t, w.pids()[0])
 	waitFor(t, "the plugin is restarted", func() bool { return w.Plugins()[0].Restarts > 0 })
 	w.ready(t)
 	if got, err := w.mapSubject(t, h, "r1", "x"); err != nil || got.Name != "x" {
@@ -210,9 +208,7 @@ func TestStoppedIsKilled(t *testing.T) {
 	w := newWorld(t, nil, source(t, "p", "good"))
 	w.mapper(t, "")
 	pid := w.pids()[0]
-	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	suspend(t, pid)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if err := w.Close(ctx); err != nil {
