@@ -18,14 +18,14 @@ type shop struct {
 func ExampleDecode() {
 	var s shop
 	fmt.Println(sdk.Decode([]byte(`{"name":"Ali's"}`), &s), s.Open)
-	for _, p := range sdk.Problems(sdk.Decode([]byte(`{"nmae":"Ali's","open":"soon"}`), &shop{})) {
+	for _, p := range sdk.Problems(sdk.Decode([]byte(`{"namee":"Ali's","open":"soon"}`), &shop{})) {
 		fmt.Println(p)
 	}
 	// Output:
 	// <nil> 8h0m0s
 	// /name: the key "name" is required
 	// /open: "soon" is not a duration; write PT1H or 1h
-	// /nmae: there is no key "nmae" here; did you mean "name"?
+	// /namee: there is no key "namee" here; did you mean "name"?
 }
 
 func ExampleProblems() {
