@@ -36,7 +36,7 @@ func TestThirdPartyBroker(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := start(t, strings.NewReplacer(
-		"/usr/local/libexec/realmgate/realmgate-plugin-paseto", buildtest.Command(t, "examples/realmgate-plugin-paseto", "realmgate-plugin-paseto"),
+		"/usr/local/libexec/realmgate/realmgate-plugin-paseto", buildtest.Command(t, "examples/realmgate-plugin-paseto", "paseto-broker"), // no name by which other tests would find it
 		"/etc/realmgate/secrets", secrets,
 	).Replace(string(example)))
 	token := d.rootToken("acme")
