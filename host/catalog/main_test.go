@@ -86,6 +86,9 @@ func runPlugin(mode string) {
 	case "mute", "empty", "slow", "deaf":
 		servePlain(mode)
 		return
+	case "late":
+		serveLate()
+		return
 	case "cuts":
 		serveCut()
 		return

@@ -78,7 +78,7 @@ func givenUp(ctx context.Context) error {
 type UnansweredError struct {
 	failure *Failure
 	steps   int
-	done    <-chan int // of the steps; nil: it never got to the plugin
+	at      <-chan uint32 // the step that had the time, as the plugin says; nil: it never got there
 }
 
 // Error gives the message of the failure.
@@ -87,24 +87,28 @@ func (e *UnansweredError) Error() string { return e.failure.Error() }
 // Unwrap gives the failure.
 func (e *UnansweredError) Unwrap() error { return e.failure }
 
-// At waits until ctx ends for the plugin to say at which of the steps the time was over, from 0; false if it has not said so.
+// At waits until ctx ends for the plugin to say at which of the steps the time was over, from 0; 0 and false if it has not said so,
+// or speaks of a step that there is not.
 func (e *UnansweredError) At(ctx context.Context) (step int, ok bool) {
-	if e.done == nil {
+	if e.at == nil {
 		return 0, false
 	}
 	select {
-	case n := <-e.done:
-		return n, n < e.steps
+	case n, said := <-e.at:
+		if !said || int64(n) >= int64(e.steps) {
+			return 0, false
+		}
+		return int(n), true
 	case <-ctx.Done():
 		return 0, false
 	}
 }
 
 // unanswered is givenUp for a leg of so many steps.
-func unanswered(ctx context.Context, steps int, done <-chan int) error {
+func unanswered(ctx context.Context, steps int, at <-chan uint32) error {
 	err := givenUp(ctx)
 	if f := (*Failure)(nil); errors.As(err, &f) {
-		return &UnansweredError{f, steps, done}
+		return &UnansweredError{f, steps, at}
 	}
 	return err
 }

@@ -45,14 +45,14 @@ func (p *Process) runLeg(ctx context.Context, realm string, steps []Step, st *sd
 	case r := <-c.result:
 		return p.take(ctx, steps, r, st)
 	case <-ctx.Done():
-		done := s.left.add(c.id, steps)
+		at := s.left.add(c.id, steps)
 		select {
 		case r := <-c.result: // just now
 			s.left.remove(r)
 		default:
 		}
 		s.out.push(fieldCancels, &pluginv1.Cancel{LegId: c.id})
-		return unanswered(ctx, len(steps), done)
+		return unanswered(ctx, len(steps), at)
 	case <-s.lost:
 		return s.err
 	}

@@ -258,8 +258,11 @@ func (s *pluginSession) leg(r *reader, l *servedLeg) *pluginv1.LegResult {
 			var hinted uint32
 			hinted, err = hintedStep(n, st, func() error { return s.step(l, sv, k, step.GetInstanceId(), st) })
 			out.Hinted |= hinted
-			if err == nil {
-				err = l.ctx.Err() // too late: the host is to know which step took the time
+			if over := l.ctx.Err(); over != nil { // the host is to know which step took the time
+				out.Late = true
+				if err == nil {
+					err = over
+				}
 			}
 		}
 		if err != nil {

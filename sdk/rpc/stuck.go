@@ -17,11 +17,12 @@ type leftLegs struct {
 type leftLeg struct {
 	since time.Time
 	steps []Step
-	done  chan<- int // of the steps; has room for the one
+	at    chan<- uint32 // the step that had the time; has room for the one
 }
 
-// add notes a leg. The channel gets how many of its steps were done, when the plugin says so; nil if nobody will know.
-func (l *leftLegs) add(id uint64, steps []Step) <-chan int {
+// add notes a leg. The channel gets the step that had the time, if the plugin says so, and is closed when the leg has ended; nil
+// if nobody will know.
+func (l *leftLegs) add(id uint64, steps []Step) <-chan uint32 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.m == nil {
@@ -30,9 +31,9 @@ func (l *leftLegs) add(id uint64, steps []Step) <-chan int {
 	if len(l.m) >= maxServedLegs { // the plugin takes no more either
 		return nil
 	}
-	done := make(chan int, 1)
-	l.m[id] = leftLeg{since: time.Now(), steps: steps, done: done}
-	return done
+	at := make(chan uint32, 1)
+	l.m[id] = leftLeg{since: time.Now(), steps: steps, at: at}
+	return at
 }
 
 // remove forgets a leg that has ended with a result.
@@ -40,7 +41,10 @@ func (l *leftLegs) remove(r *pluginv1.LegResult) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if leg, ok := l.m[r.GetId()]; ok {
-		leg.done <- int(r.GetStepsDone())
+		if r.GetLate() {
+			leg.at <- r.GetStepsDone()
+		}
+		close(leg.at)
 		delete(l.m, r.GetId())
 	}
 }

@@ -619,6 +619,9 @@ type LegResult struct {
 	Cache     *CacheHint `protobuf:"bytes,6,opt,name=cache,proto3" json:"cache,omitempty"`
 	// The steps that gave a CacheHint, be they done or the one that denied or failed: bit n (1 << n) is the n-th step, from 0.
 	Hinted uint32 `protobuf:"varint,7,opt,name=hinted,proto3" json:"hinted,omitempty"`
+	// The time was over, or the leg given up, while the step behind steps_done had it. Without it nobody knows which of the steps
+	// that are left had it.
+	Late bool `protobuf:"varint,8,opt,name=late,proto3" json:"late,omitempty"`
 	// What the steps tell of their work, line by line, if the leg asks for it: without secrets and tokens. A host may leave out
 	// those behind the hundredth, and what of one is longer than 512 bytes.
 	Notes         []string `protobuf:"bytes,9,rep,name=notes,proto3" json:"notes,omitempty"`
@@ -705,6 +708,13 @@ func (x *LegResult) GetHinted() uint32 {
 	return 0
 }
 
+func (x *LegResult) GetLate() bool {
+	if x != nil {
+		return x.Late
+	}
+	return false
+}
+
 func (x *LegResult) GetNotes() []string {
 	if x != nil {
 		return x.Notes
@@ -713,8 +723,8 @@ func (x *LegResult) GetNotes() []string {
 }
 
 // Cancel gives up a leg. The plugin sends a result all the same as soon as its work on the leg has ended; nothing in it counts
-// but that, and steps_done: where the time was over, the step behind these is the one that had it. A host may replace a process
-// whose given-up legs do not end.
+// but that, and, if it is late, steps_done: the step behind these is the one that had the time. A host may replace a process whose
+// given-up legs do not end.
 type Cancel struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	LegId         uint64                 `protobuf:"varint,1,opt,name=leg_id,json=legId,proto3" json:"leg_id,omitempty"`
@@ -1224,7 +1234,7 @@ const file_realmgate_plugin_v1_session_proto_rawDesc = "" +
 	"\x05state\x18\a \x01(\v2\x1a.realmgate.plugin.v1.StateR\x05state\x12\x1d\n" +
 	"\n" +
 	"timeout_us\x18\b \x01(\x03R\ttimeoutUs\x12\x18\n" +
-	"\aexplain\x18\t \x01(\bR\aexplain\"\xbd\x02\n" +
+	"\aexplain\x18\t \x01(\bR\aexplain\"\xd1\x02\n" +
 	"\tLegResult\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x120\n" +
 	"\x05added\x18\x02 \x01(\v2\x1a.realmgate.plugin.v1.StateR\x05added\x12\x1d\n" +
@@ -1233,7 +1243,8 @@ const file_realmgate_plugin_v1_session_proto_rawDesc = "" +
 	"\x06denial\x18\x04 \x01(\v2\x1b.realmgate.plugin.v1.DenialR\x06denial\x126\n" +
 	"\afailure\x18\x05 \x01(\v2\x1c.realmgate.plugin.v1.FailureR\afailure\x124\n" +
 	"\x05cache\x18\x06 \x01(\v2\x1e.realmgate.plugin.v1.CacheHintR\x05cache\x12\x16\n" +
-	"\x06hinted\x18\a \x01(\rR\x06hinted\x12\x14\n" +
+	"\x06hinted\x18\a \x01(\rR\x06hinted\x12\x12\n" +
+	"\x04late\x18\b \x01(\bR\x04late\x12\x14\n" +
 	"\x05notes\x18\t \x03(\tR\x05notes\"\x1f\n" +
 	"\x06Cancel\x12\x15\n" +
 	"\x06leg_id\x18\x01 \x01(\x04R\x05legId\"\xe3\x02\n" +
