@@ -15,6 +15,7 @@ import (
 
 	"github.com/realmgate/realmgate/host/scaffold"
 	"github.com/realmgate/realmgate/internal/buildtest"
+	"github.com/realmgate/realmgate/internal/need"
 )
 
 // newPlugin makes the folder of a plugin on this tree's SDK, and builds it.
@@ -88,5 +89,32 @@ func TestNewPluginDecides(t *testing.T) {
 		if a := d.check("demo", token); a.status != http.StatusUnauthorized || a.reason() != reason {
 			t.Errorf("wanted %s: %d %s", reason, a.status, a.text)
 		}
+	}
+}
+
+// The pages about writing and shipping a plugin, from an empty folder to an upgrade.
+func TestTourOfPlugins(t *testing.T) {
+	for _, tool := range []string{"curl", "openssl", "sha256sum"} {
+		need.Command(t, tool)
+	}
+	above := t.TempDir()
+	d := &gate{t: t, dir: above, env: []string{"REALMGATE=" + buildtest.Root(t), "ACME_KEY=" + newKey, "GOWORK=off"}, root: map[string]rootEntry{}}
+	d.walk(blocks(t, "docs/plugins/write.md", "sh make"))
+	if t.Failed() {
+		return
+	}
+	dir := filepath.Join(above, "realmgate-plugin-acme")
+	hcl, err := os.ReadFile(filepath.Join(dir, "realmgate.hcl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	running := prepare(t, dir, "plugin_health_window = \"1s\"\n"+string(hcl))
+	if err := os.Rename(filepath.Join(dir, "config.hcl"), filepath.Join(dir, "realmgate.hcl")); err != nil { // on a free port
+		t.Fatal(err)
+	}
+	running.args, running.env = []string{"--config", "realmgate.hcl"}, d.env
+	running.run()
+	for _, page := range []string{"docs/plugins/write.md", "docs/plugins/ship.md"} {
+		running.walk(tour(t, page))
 	}
 }
