@@ -135,3 +135,16 @@ func TestNothingIsOverwritten(t *testing.T) {
 		t.Error("a file is taken for a folder")
 	}
 }
+
+// Half a plugin would be in the way of the next attempt.
+func TestHalfAFolderIsTakenBack(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	written, err := write(dir, map[string][]byte{"a": []byte("x"), "b/c": []byte("y")}) // there is no b
+	if err == nil || written != nil {
+		t.Errorf("%q %v", written, err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+		t.Errorf("%v is left, %v", left, err)
+	}
+}

@@ -29,6 +29,10 @@ func (p Plugin) Write(dir string) (written []string, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
+	return write(dir, files)
+}
+
+func write(dir string, files map[string][]byte) (written []string, err error) {
 	defer func() {
 		if err != nil {
 			for _, name := range written {
