@@ -79,6 +79,10 @@ var rules = []rule{
 		reason: "what may run is told by a file alone",
 	},
 	{
+		rooms: []string{"./host/scaffold"}, deny: []string{grpc, goPlugin, hcl, "./sdk", "./proto", "net/http"},
+		reason: "what a new plugin begins with is text",
+	},
+	{
 		rooms: []string{"./host/proxy"}, deny: []string{goPlugin, hcl, "./host/server", "./host/catalog", "./host/generation", "./host/pipeline", "./plugins"},
 		reason: "the proxy is a client of a daemon, which may be another machine's",
 	},

@@ -136,6 +136,16 @@ realm "other" {
 // order: the lines that start with "#> ".
 func tour(t *testing.T, page string) (script string, want []string) {
 	t.Helper()
+	script, want = blocks(t, page, "sh tour")
+	if script == "" || len(want) == 0 {
+		t.Fatalf("%s has no tour", page)
+	}
+	return script, want
+}
+
+// blocks gives the blocks of one kind, in the same way.
+func blocks(t *testing.T, page, kind string) (script string, want []string) {
+	t.Helper()
 	text, err := os.ReadFile(filepath.Join(buildtest.Root(t), page))
 	if err != nil {
 		t.Fatal(err)
@@ -144,7 +154,7 @@ func tour(t *testing.T, page string) (script string, want []string) {
 	for line := range strings.Lines(string(text)) {
 		line = strings.TrimSuffix(line, "\n")
 		switch {
-		case line == "```sh tour":
+		case line == "```"+kind:
 			in = true
 		case strings.HasPrefix(line, "```"):
 			in = false
@@ -154,9 +164,6 @@ func tour(t *testing.T, page string) (script string, want []string) {
 			script += line + "\n"
 		}
 	}
-	if script == "" || len(want) == 0 {
-		t.Fatalf("%s has no tour", page)
-	}
 	return script, want
 }
 
@@ -165,7 +172,7 @@ func (d *gate) walk(script string, want []string) {
 	d.t.Helper()
 	cmd := exec.Command("bash", "-eu", "-c", script)
 	cmd.Dir = d.dir
-	cmd.Env = append(os.Environ(), "GATE="+d.url, "CLIENT_ID="+d.root["demo"].ClientID, "CLIENT_SECRET="+d.root["demo"].ClientSecret,
+	cmd.Env = append(append(os.Environ(), d.env...), "GATE="+d.url, "CLIENT_ID="+d.root["demo"].ClientID, "CLIENT_SECRET="+d.root["demo"].ClientSecret,
 		"REALMGATE_PLUGIN_DIR="+buildtest.Plugin(d.t))
 	out, err := cmd.CombinedOutput()
 	if err != nil {

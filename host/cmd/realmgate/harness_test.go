@@ -61,6 +61,7 @@ type gate struct {
 	done chan error
 
 	args    []string
+	env     []string // of the daemon and of tours
 	extra   []*os.File
 	stopped bool
 }
@@ -129,7 +130,7 @@ func (d *gate) run(env ...string) {
 	t.Helper()
 	d.cmd = exec.Command("realmgate", append([]string{"serve"}, d.args...)...)
 	d.cmd.Dir, d.cmd.Stdout, d.cmd.Stderr, d.cmd.ExtraFiles = d.dir, d.log, d.log, d.extra
-	d.cmd.Env = append(os.Environ(), env...)
+	d.cmd.Env = append(append(os.Environ(), d.env...), env...)
 	if err := d.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 )
 
 type pluginCmd struct {
+	New     pluginNew     `cmd:"" help:"Make the folder of a new plugin: a part of any kind that works, with its tests and a configuration."`
 	List    pluginList    `cmd:"" help:"List the plugin processes of the running daemon and what they offer."`
 	Inspect pluginInspect `cmd:"" help:"Start a plugin binary and print what it says of itself: its parts, what they want, their settings."`
 	Verify  pluginVerify  `cmd:"" help:"Run the conformance suite on a plugin binary in any language: start it, ask it all that a daemon would and more, and say what it does wrong."`

@@ -1,0 +1,150 @@
+package scaffold
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/mod/modfile"
+
+	"github.com/realmgate/realmgate/sdk"
+)
+
+// A kind that the SDK gets has a beginning here, too.
+func TestKindsAreThoseOfTheSDK(t *testing.T) {
+	t.Parallel()
+	var want []string
+	for _, k := range sdk.Kinds() {
+		want = append(want, k.String())
+	}
+	slices.Sort(want)
+	if got := Kinds(); !slices.Equal(got, want) {
+		t.Errorf("kinds are %q, the SDK has %q", got, want)
+	}
+	folders, err := fs.ReadDir(templates, "templates")
+	if err != nil || len(folders) != len(want)+1 {
+		t.Errorf("%d folders, %v", len(folders), err)
+	}
+}
+
+// A new module asks for the SDK and for the Go version that this one has.
+func TestVersions(t *testing.T) {
+	t.Parallel()
+	raw, err := os.ReadFile("../../go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := modfile.Parse("go.mod", raw, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.Go.Version != goVersion {
+		t.Errorf("go %s, here it is %s", goVersion, f.Go.Version)
+	}
+	at := slices.IndexFunc(f.Require, func(r *modfile.Require) bool { return strings.HasSuffix(r.Mod.Path, "/sdk") })
+	if at < 0 || f.Require[at].Mod.Version != sdkVersion {
+		t.Errorf("sdk %s is not what this module requires", sdkVersion)
+	}
+}
+
+// A mapper is at most 20 lines of an author's own: what is in its main.go but for comments, imports and blank lines.
+func TestMapperIsShort(t *testing.T) {
+	t.Parallel()
+	files, err := Plugin{Name: "acme", Kind: "principal-mapper", Module: "example.com/acme"}.Files()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, code, ok := strings.Cut(string(files["main.go"]), "\n)\n")
+	if !ok {
+		t.Fatal("main.go has no imports")
+	}
+	own := 0
+	for line := range strings.Lines(code) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "//") {
+			own++
+		}
+	}
+	if own > 20 || own < 10 {
+		t.Errorf("%d lines:\n%s", own, code)
+	}
+}
+
+func TestWrongNames(t *testing.T) {
+	t.Parallel()
+	good := Plugin{Name: "acme-2", Kind: "authenticator", Module: "example.com/acme"}
+	if _, err := good.Files(); err != nil {
+		t.Error(err)
+	}
+	for _, c := range []struct {
+		change func(*Plugin)
+		want   string
+	}{
+		{func(p *Plugin) { p.Name = "" }, `name "": lower-case letters`},
+		{func(p *Plugin) { p.Name = "Acme" }, `name "Acme": lower-case letters`},
+		{func(p *Plugin) { p.Name = "../acme" }, `name "../acme": lower-case letters`},
+		{func(p *Plugin) { p.Name = "acme-" }, "lower-case letters"},
+		{func(p *Plugin) { p.Name = "a\nb" }, "lower-case letters"},
+		{func(p *Plugin) { p.Name = strings.Repeat("a", 41) }, "41 characters, at most 40"},
+		{func(p *Plugin) { p.Name = "default" }, "comes with the daemon"},
+		{func(p *Plugin) { p.Kind = "mapper" }, `kind "mapper": it is none of active-roles-provider, authenticator,`},
+		{func(p *Plugin) { p.Module = "a b" }, "module: malformed import path"},
+		{func(p *Plugin) { p.Module = "" }, "module: malformed import path"},
+	} {
+		p := good
+		c.change(&p)
+		dir := filepath.Join(t.TempDir(), "new")
+		if _, err := p.Write(dir); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%+v: %v, wanted %q", p, err, c.want)
+		}
+		if _, err := os.Stat(dir); err == nil {
+			t.Errorf("%+v: the folder is there", p)
+		}
+	}
+	_, err := Plugin{Name: "A", Kind: "b", Module: "c d"}.Files()
+	if err == nil || strings.Count(err.Error(), "\n") != 2 {
+		t.Errorf("not all faults at once: %v", err)
+	}
+}
+
+// What is there is left as it is.
+func TestNothingIsOverwritten(t *testing.T) {
+	t.Parallel()
+	p := Plugin{Name: "acme", Kind: "principal-mapper", Module: "example.com/acme"}
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, ".git"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	written, err := p.Write(dir)
+	if err != nil || !slices.Equal(written, []string{".gitignore", "README.md", "case.json", "conformance_test.go", "go.mod", "main.go", "main_test.go", "realmgate.hcl"}) {
+		t.Fatalf("%q %v", written, err)
+	}
+	own := filepath.Join(dir, "main.go")
+	if err := os.WriteFile(own, []byte("mine"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Write(dir); err == nil || !strings.Contains(err.Error(), "the folder is not empty") {
+		t.Error(err)
+	}
+	if raw, err := os.ReadFile(own); err != nil || string(raw) != "mine" {
+		t.Errorf("%q %v", raw, err)
+	}
+	if _, err := p.Write(own); err == nil {
+		t.Error("a file is taken for a folder")
+	}
+}
+
+// Half a plugin would be in the way of the next attempt.
+func TestHalfAFolderIsTakenBack(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	written, err := write(dir, map[string][]byte{"a": []byte("x"), "b/c": []byte("y")}) // there is no b
+	if err == nil || written != nil {
+		t.Errorf("%q %v", written, err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+		t.Errorf("%v is left, %v", left, err)
+	}
+}
