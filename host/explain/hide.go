@@ -19,34 +19,70 @@ const (
 )
 
 // hider takes the credential of one request, and what looks like a secret, out of what is shown.
-type hider struct{ words *strings.Replacer }
+type hider struct {
+	words  *strings.Replacer
+	pieces map[string]struct{} // all runs of pieceLen bytes of what is hidden
+}
 
-// newHider hides the credential as a whole, and each part of one in the form of a JWT (RFC 7515): the last one is what makes it
-// valid, and the others have claims that are shown, if at all, by name.
+// Shorter words hide nothing and would riddle the text; of longer ones no run of this length is shown, since whoever writes a
+// text may cut it, or a token in it.
+const (
+	leastWord = 8
+	pieceLen  = 12
+)
+
+// newHider hides the credential, and each part of one in the form of a JWT (RFC 7515): the last one is what makes it
+// valid, and the others have claims that are shown, if at all, by name. Of a signature that says whose it is
+// (AWS Signature Version 4) it hides what makes it valid.
 func newHider(r sdk.Request) hider {
-	const least = 8 // shorter ones hide nothing and would riddle the text
-	var pairs []string
 	words := append([]string{r.Token}, strings.Split(r.Token, ".")...)
-	if i := strings.LastIndex(r.Token, "Signature="); i >= 0 { // of AWS Signature Version 4
-		words = append(words, r.Token[i+len("Signature="):])
+	secrets := []string{r.Token}
+	if i := strings.LastIndex(r.Token, "Signature="); i >= 0 {
+		words, secrets = []string{r.Token, r.Token[i+len("Signature="):]}, []string{r.Token[i+len("Signature="):]}
 	}
 	if r.HTTP != nil {
 		for _, f := range r.HTTP.Header { // such as x-amz-security-token
 			if (child.Redactor{}).Secret(f.Name) {
-				words = append(words, f.Value)
+				words, secrets = append(words, f.Value), append(secrets, f.Value)
 			}
 		}
 	}
+	var pairs []string
 	for _, word := range words {
-		if len(word) >= least {
+		if len(word) >= leastWord {
 			pairs = append(pairs, word, "[token]")
 		}
 	}
-	return hider{strings.NewReplacer(pairs...)}
+	h := hider{strings.NewReplacer(pairs...), map[string]struct{}{}}
+	for _, secret := range secrets {
+		for i := 0; i+pieceLen <= len(secret); i++ {
+			h.pieces[secret[i:i+pieceLen]] = struct{}{}
+		}
+	}
+	return h
+}
+
+// hide takes pieces of secrets, and short words whole, out of a text.
+func (h hider) hide(s string) string {
+	var out strings.Builder
+	shown, end := 0, 0 // what is written; where the piece ends that was found last
+	for i := 0; i+pieceLen <= len(s); i++ {
+		if _, found := h.pieces[s[i:i+pieceLen]]; !found {
+			continue
+		}
+		if i >= end {
+			out.WriteString(s[shown:i])
+			out.WriteString("[token]")
+		}
+		end = i + pieceLen
+		shown = end
+	}
+	out.WriteString(s[shown:])
+	return h.words.Replace(out.String())
 }
 
 // text makes a text fit to be shown.
-func (h hider) text(s string) string { return child.Safe(h.words.Replace(s), maxText) }
+func (h hider) text(s string) string { return child.Safe(h.hide(s), maxText) }
 
 func (h hider) texts(list []string) []string {
 	out := make([]string, 0, len(list))

@@ -48,3 +48,28 @@ func TestNothingSecretIsShown(t *testing.T) {
 		}
 	}
 }
+
+// A text that was cut before it came, or that has a token's part alone, shows no part of the token either.
+func TestPartsOfTokensAreHidden(t *testing.T) {
+	t.Parallel()
+	long := make([]byte, 300)
+	for i := range long {
+		long[i] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"[i*i*7%64]
+	}
+	opaque := string(long)
+	jwt := "eyJhbGciOiJSUzI1NiJ9." + opaque[:100] + "." + opaque[100:]
+	sigv4 := "Credential=AKIAIOSFODNN7EXAMPLE/20261125/eu-central-1/execute-api/aws4_request, SignedHeaders=host;x-amz-date, Signature=" + opaque[:64]
+	for name, tt := range map[string]struct{ token, text, want string }{
+		"opaque, cut":        {opaque, "unknown: " + opaque[:200], "unknown: [token]"},
+		"opaque, its end":    {opaque, "…" + opaque[150:] + " is unknown", "…[token] is unknown"},
+		"opaque, twice":      {opaque, opaque[:50] + " and " + opaque[60:90], "[token] and [token]"},
+		"JWT, cut":           {jwt, "bad: " + jwt[:250], "bad: [token]"},
+		"JWT, its signature": {jwt, "bad: " + jwt[150:220] + "!", "bad: [token]!"},
+		"SigV4":              {sigv4, "AKIAIOSFODNN7EXAMPLE in eu-central-1/execute-api: " + opaque[:40], "AKIAIOSFODNN7EXAMPLE in eu-central-1/execute-api: [token]"},
+		"less than a piece":  {opaque, "it begins with " + opaque[:4], "it begins with " + opaque[:4]},
+	} {
+		if got := newHider(sdk.Request{Token: tt.token}).text(tt.text); got != tt.want {
+			t.Errorf("%s: %q, want %q", name, got, tt.want)
+		}
+	}
+}

@@ -318,12 +318,14 @@ func TestUnansweredAt(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := startFake(t, tt.f, &fakeHost{}, false)
-			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-			defer cancel()
-			err := p.Run(ctx, "r", external, request("x"))
 			var late *UnansweredError
-			if !errors.As(err, &late) {
-				t.Fatalf("%T %v", err, err)
+			for tries := 0; late == nil; tries++ { // the plugin has the same deadline: its answer may be there first
+				ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+				err := p.Run(ctx, "r", external, request("x"))
+				cancel()
+				if f := (*Failure)(nil); !errors.As(err, &late) && (!errors.As(err, &f) || f.Code != CodeDeadline || tries > 50) {
+					t.Fatalf("%T %v", err, err)
+				}
 			}
 			wait := 10 * time.Second
 			if !tt.ok {
