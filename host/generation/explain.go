@@ -71,7 +71,7 @@ func (g *Generation) Schemes(p Part) []string {
 	return []string{"bearer"}
 }
 
-// Recall says what the generation remembers of a request, and changes nothing.
+// Recall says what the generation remembers of a request. Nothing is decided, remembered or counted by it.
 func (g *Generation) Recall(p *pipeline.Plan, req sdk.Request) remember.Recalled {
 	if g.memory == nil || !p.Remembers() {
 		return remember.Recalled{Off: true, Why: "decisions of this realm are not remembered"}
