@@ -100,16 +100,18 @@ func parsed(all []piece, file, about string, stop <-chan struct{}) <-chan chan *
 	return out
 }
 
-// parse gives the tree of a piece; an empty one if the piece is a whole and the word about, if there is one, is not in it.
+// parse gives the tree of a piece; an empty one if the word about, if there is one, is not in it, and the piece says by itself that
+// it is a whole: of one that may be within a comment or a text of many lines only the parser finds out that it is none.
 func (x piece) parse(file, about string) *hclsyntax.Body {
-	n, ok := skim(x.text)
-	if !ok {
+	n, plain := skim(x.text)
+	ok := plain
+	if !plain {
 		n, ok = nestingOf(x.text)
 	}
 	if !ok || !n.isOver() {
 		return nil
 	}
-	if !bytes.Contains(x.text, []byte(about)) {
+	if plain && !bytes.Contains(x.text, []byte(about)) {
 		return &hclsyntax.Body{}
 	}
 	start := hcl.Pos{Line: x.line, Column: 1}

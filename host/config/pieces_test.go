@@ -137,23 +137,47 @@ func FuzzSkim(f *testing.F) {
 	})
 }
 
+// What is read of a file for a word's sake says of that word what the file says.
+func FuzzAbout(f *testing.F) {
+	for _, text := range []string{
+		"/*\n x\nadmin {\n socket = \"a\"\n}\n y\nz\n*/\nrealm \"r\" {}\nlog {}\n",
+		"realm \"r\" {\n  issuer = <<EOT\nadmin {\n}\nEOT\n}\nadmin {\n  socket = \"b\"\n}\n",
+		"log {}\nadmin {}\nrealm \"a\" {\n}\n# admin\n",
+		"realm \"admin\" {\nhosts = [\n\"admin\"]\n}\nadmin {\nsocket = \"${1}\"\n}\n",
+	} {
+		for _, size := range []uint16{1, 10, 40} {
+			f.Add(text, size)
+		}
+	}
+	f.Fuzz(func(t *testing.T, text string, size uint16) {
+		var diags, faults Diagnostics
+		p, w := &parser{src: &source{file: "c.hcl"}, about: "admin", diags: &diags, root: &trace{}}, &parser{src: &source{file: "c.hcl"}, diags: &faults, root: &trace{}}
+		got, ok := p.pieces([]byte(text), int(size))
+		want := w.whole([]byte(text))
+		if ok && len(faults) == 0 && !reflect.DeepEqual(got["admin"], want["admin"]) {
+			t.Errorf("%v, as a whole %v", got["admin"], want["admin"])
+		}
+	})
+}
+
 // A word of the top is found wherever it stands, and what is at fault elsewhere is left to the daemon.
 func TestLoadAdmin(t *testing.T) {
 	t.Parallel()
 	socket := "admin {\n  socket = \"/run/other.sock\"\n}\n"
 	fill := strings.Repeat("# filler\n", pieceSize/4)
 	for name, tt := range map[string]struct{ text, variable, socket, fault string }{
-		"none":                  {text: long(""), socket: "data/admin.sock"},
-		"in the midst":          {text: long(socket), socket: "/run/other.sock"},
-		"at the end":            {text: long("") + fill + socket, socket: "/run/other.sock"},
-		"short":                 {text: socket, socket: "/run/other.sock"},
-		"by the environment":    {text: long(socket), variable: "REALMGATE_ADMIN__SOCKET=/run/third.sock", socket: "/run/third.sock"},
-		"in a text":             {text: long("realm \"x\" {\n  issuer = <<EOT\n" + strings.Repeat("realm\n", pieceSize/5) + socket + "EOT\n}\n"), socket: "data/admin.sock"},
-		"in a comment":          {text: long("/*\n" + strings.Repeat("realm\n", pieceSize/5) + socket + "*/\n"), socket: "data/admin.sock"},
-		"a fault elsewhere":     {text: long("") + "realm \"y\" {\n  host = 1\n}\n" + fill + socket, socket: "/run/other.sock"},
-		"a fault of its own":    {text: long("admin {\n  sockets = 1\n}\n"), fault: `unknown key "sockets"`},
-		"a brace that is open":  {text: long("realm \"x\" {\n"), fault: "c.hcl:"},
-		"in a block of another": {text: long("realm \"x\" {\n" + socket + "}\n"), fault: `unknown block "admin"`},
+		"none":               {text: long(""), socket: "data/admin.sock"},
+		"in the midst":       {text: long(socket), socket: "/run/other.sock"},
+		"at the end":         {text: long("") + fill + socket, socket: "/run/other.sock"},
+		"short":              {text: socket, socket: "/run/other.sock"},
+		"by the environment": {text: long(socket), variable: "REALMGATE_ADMIN__SOCKET=/run/third.sock", socket: "/run/third.sock"},
+		"in a text":          {text: long("realm \"x\" {\n  issuer = <<EOT\n" + strings.Repeat("realm\n", pieceSize/5) + socket + "EOT\n}\n"), socket: "data/admin.sock"},
+		"in a comment":       {text: long("/*\n" + strings.Repeat("realm\n", pieceSize/5) + socket + "*/\n"), socket: "data/admin.sock"},
+		"in a comment of lines that begin no piece": {text: "/*\n" + strings.Repeat(" words\n", pieceSize/7+1) + socket + strings.Repeat(" # more\n", pieceSize/8+1) + "words\n*/\n" + strings.Repeat(" # more\n", pieceSize/8+1) + "log {}\n", socket: "data/admin.sock"},
+		"a fault elsewhere":                         {text: long("") + "realm \"y\" {\n  host = 1\n}\n" + fill + socket, socket: "/run/other.sock"},
+		"a fault of its own":                        {text: long("admin {\n  sockets = 1\n}\n"), fault: `unknown key "sockets"`},
+		"a brace that is open":                      {text: long("realm \"x\" {\n"), fault: "c.hcl:"},
+		"in a block of another":                     {text: long("realm \"x\" {\n" + socket + "}\n"), fault: `unknown block "admin"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
