@@ -91,6 +91,23 @@ func TestEndsWithinLimits(t *testing.T) {
 	}
 }
 
+// What a script's runtime prints around the error that ends it is not what is told.
+func TestScriptsErrorIsTold(t *testing.T) {
+	t.Parallel()
+	n := newNursery(t)
+	const node = "node:internal/modules/cjs/loader:1210\n  throw err;\n  ^\n\nError: Cannot find module '/opt/plugin.cjs'\n    at Module._load\n  requireStack: []\n}\n\nNode.js v20.20.2"
+	const python = "Traceback (most recent call last):\n  File \"x\", line 1\nModuleNotFoundError: No module named 'grpc'"
+	for text, want := range map[string]string{
+		node: `it printed "Error: Cannot find module '/opt/plugin.cjs'"`, python: `it printed "ModuleNotFoundError: No module named 'grpc'"`,
+		"Error: x\nand more": `it printed "and more"`,
+	} {
+		_, err := n.try(t, load(t, shell(t, "cat >&2 <<'EOT'\n"+text+"\nEOT\nexit 1", Limits{})))
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+}
+
 // A plugin that dies when it serves says what it was held to, too.
 func TestDiesWithinLimits(t *testing.T) {
 	t.Parallel()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -126,7 +127,7 @@ func (o *output) tap(s Stream, line []byte) {
 func (o *output) remember(line []byte) hclog.Level {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if !o.crash && len(bytes.TrimSpace(line)) > 0 { // what follows is the stack
+	if !o.crash && len(bytes.TrimSpace(line)) > 0 && !(uncaught.Match(o.last) && trails(line)) { // what follows is the stack
 		o.last = append(o.last[:0], line[:min(len(line), maxLine)]...)
 	}
 	o.crash = o.crash || crashes(line)
@@ -150,6 +151,14 @@ var crashing = []string{
 
 func crashes(line []byte) bool {
 	return slices.ContainsFunc(crashing, func(with string) bool { return bytes.HasPrefix(line, []byte(with)) })
+}
+
+// uncaught is what runtimes of scripts (Node.js, Python) print of the error that ends a program.
+var uncaught = regexp.MustCompile(`^(Uncaught )?([A-Z]\w*)?(Error|Exception)( \[\w+\])?: `)
+
+// trails says whether a line is what follows such an error: its stack, and the version of the runtime.
+func trails(line []byte) bool {
+	return bytes.HasPrefix(line, []byte(" ")) || bytes.HasPrefix(line, []byte("\t")) || bytes.HasPrefix(line, []byte("}")) || bytes.HasPrefix(line, []byte("Node.js v"))
 }
 
 // stdout takes one line that was printed to the standard output behind the handshake.

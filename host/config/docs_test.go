@@ -60,3 +60,21 @@ func TestManualIsComplete(t *testing.T) {
 		}
 	}
 }
+
+// Each example has its row in the table of the examples.
+func TestExamplesAreListed(t *testing.T) {
+	t.Parallel()
+	table, err := os.ReadFile("../../examples/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir("../../examples")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if e.IsDir() && !strings.Contains(string(table), "| ["+e.Name()+"](") {
+			t.Errorf("examples/README.md has no row of %s", e.Name())
+		}
+	}
+}

@@ -1,8 +1,8 @@
 package main
 
 import (
-	"fmt"
 	"os"
+	"strings"
 
 	"github.com/realmgate/realmgate/host/config"
 )
@@ -13,7 +13,7 @@ var wellKnown = []string{"config.hcl", "/etc/realmgate/config.hcl"}
 // files gives the configuration files to read and what to call them; none means the built-in default.
 func (c *cli) files() ([]string, string) {
 	if len(c.Config) > 0 {
-		return c.Config, fmt.Sprint(c.Config)
+		return c.Config, strings.Join(c.Config, ", ")
 	}
 	for _, f := range wellKnown {
 		if _, err := os.Stat(f); err == nil {

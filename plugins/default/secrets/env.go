@@ -26,7 +26,7 @@ func (e *Env) Resolve(_ context.Context, ref sdk.SecretRef) (sdk.Secret, error) 
 	}
 	v, ok := e.values[ref.Path()]
 	if !ok {
-		return sdk.Secret{}, errors.New("the variable is not listed in the store's block, or not set")
+		return sdk.Secret{}, errors.New("the variable is not set in the daemon's environment, or not listed in the store's block")
 	}
 	return v, nil
 }
