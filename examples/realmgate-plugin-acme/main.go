@@ -1,17 +1,5 @@
 // Command realmgate-plugin-acme is a third party's plugin: a principal mapper that names a principal after the badge
-// number in a claim.
-//
-//	plugin "acme" {
-//	  path = "/opt/acme/realmgate-plugin-acme"
-//	}
-//
-//	tenant "acme" {
-//	  principal_mapper {
-//	    type   = "badge"
-//	    claim  = "badge"
-//	    prefix = "emp-"
-//	  }
-//	}
+// number in a claim. README.md has its configuration.
 package main
 
 import (

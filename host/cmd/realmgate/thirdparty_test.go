@@ -1,8 +1,9 @@
 package main
 
 import (
-	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -10,45 +11,18 @@ import (
 	"github.com/realmgate/realmgate/internal/oidctest"
 )
 
-// The example's mapper stands in the middle of the bundled parts: its settings reach it as they are written, one tenant
+// The example's mapper stands in the middle of the bundled parts, by the configuration that comes with it: its settings reach it as they are written, one tenant
 // uses it, the other one does not, and its mistakes are shown at their place.
 func TestThirdPartyMapper(t *testing.T) {
 	idp := oidctest.Start(t, oidctest.Options{})
-	d := start(t, fmt.Sprintf(`
-plugin "acme" {
-  path = %q
-}
-tenant_defaults {
-  identity_provider {
-    issuer          = %q
-    audience        = ["realmgate"]
-    role_claim_path = "roles"
-  }
-  principal_mapper {
-    name_claim_path = "sub"
-  }
-}
-tenant "badges" {
-  principal_mapper {
-    type   = "badge"
-    claim  = "badge"
-    prefix = "emp-"
-  }
-}
-tenant "plain" {}
-authentication {
-  type = "external"
-  authenticator {
-    type = "claims"
-  }
-}
-realm "badges" {
-  tenant = "badges"
-}
-realm "plain" {
-  tenant = "plain"
-}
-`, buildtest.Command(t, "examples/realmgate-plugin-acme", "acme-mapper"), idp.Issuer))
+	config, err := os.ReadFile(filepath.Join(buildtest.Root(t), "examples", "realmgate-plugin-acme", "realmgate.hcl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := start(t, strings.NewReplacer(
+		"/usr/local/libexec/realmgate/realmgate-plugin-acme", buildtest.Command(t, "examples/realmgate-plugin-acme", "acme-mapper"),
+		"https://idp.example.com", idp.Issuer,
+	).Replace(string(config)))
 	token := idp.Token(t, oidctest.TokenOptions{Claims: map[string]any{"sub": "eve", "badge": "7", "roles": []string{"PRINCIPAL_ROLE:dev"}}})
 	for realm, want := range map[string]string{"badges": "emp-7", "plain": "eve"} {
 		if a := d.check(realm, token); a.status != http.StatusOK || a.header.Get("Realmgate-Principal") != want || a.header.Get("Realmgate-Roles") != "dev" {
