@@ -5,10 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
+
+	"github.com/alecthomas/kong"
 
 	"github.com/realmgate/realmgate/host/admin"
 	"github.com/realmgate/realmgate/host/catalog"
@@ -31,16 +35,22 @@ type devCmd struct {
 func (devCmd) Help() string {
 	return `Without --config the realm "dev" uses the parts that the plugin offers, and default parts for the rest; the realm
 "tokens" issues tokens that "dev" takes for those of an identity provider. Everything is kept in a folder that is gone
-at the end. With --config that configuration is served; a plugin block for the plugin is added if it has none.
+at the end, and no REALMGATE_ variable counts but REALMGATE_PLUGIN_DIR. With --config, typed and not by a variable, that configuration is served; a plugin block for the plugin is added if it has none.
 
 Each decision is printed with what every stage was given and gave, without tokens and secrets. Not for production: nothing
 is remembered, and each decision takes longer.`
 }
 
 // Run serves a plugin under development until SIGTERM or SIGINT.
-func (d devCmd) Run(ctx context.Context, c *cli, std streams) (err error) {
+func (d devCmd) Run(ctx context.Context, c *cli, std streams, kctx *kong.Context) (err error) {
 	ctx, stop := stopSignals(ctx)
 	defer stop()
+	if !slices.ContainsFunc(kctx.Path, func(p *kong.Path) bool { return p.Flag != nil && p.Flag.Name == "config" }) {
+		c = &cli{}
+		if err := aside(std.err); err != nil {
+			return err
+		}
+	}
 	dir, err := os.MkdirTemp("", "realmgate-dev-")
 	if err != nil {
 		return err
@@ -64,6 +74,26 @@ func (d devCmd) Run(ctx context.Context, c *cli, std streams) (err error) {
 	told := &decisions{out: std.out}
 	s := serveCmd{Watch: true, LogLevel: d.LogLevel}
 	return s.serve(ctx, &cli{Config: files}, std, func(b *generation.Deps) { b.Decide = told.decide })
+}
+
+// aside takes the variables out of the environment that are meant for another daemon: the configuration that is made here says
+// where to listen and where to keep things, and nothing else does. Where the plugins are that came with the daemon stays.
+func aside(told io.Writer) error {
+	var names []string
+	for _, v := range os.Environ() {
+		name, _, _ := strings.Cut(v, "=")
+		if !strings.HasPrefix(name, "REALMGATE_") || name == "REALMGATE_PLUGIN_DIR" {
+			continue
+		}
+		if err := os.Unsetenv(name); err != nil {
+			return err
+		}
+		names = append(names, name)
+	}
+	if len(names) > 0 {
+		fmt.Fprintf(told, "realmgate dev: without --config these variables do not count: %s\n", strings.Join(names, ", "))
+	}
+	return nil
 }
 
 // files gives the configuration to serve, with the plugin built.

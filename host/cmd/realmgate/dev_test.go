@@ -24,7 +24,9 @@ func develop(t *testing.T, plugin string, args ...string) (d *gate, told *captur
 	d, told = &gate{t: t, dir: t.TempDir(), url: "http://" + address, log: &capture.Buffer{}, done: make(chan error, 1)}, &capture.Buffer{}
 	d.cmd = exec.Command("realmgate", append([]string{"dev", "--plugin", plugin, "--address", address}, args...)...)
 	d.cmd.Dir, d.cmd.Stdout, d.cmd.Stderr = d.dir, told, d.log
-	d.cmd.Env = append(os.Environ(), "REALMGATE_PLUGIN_DIR="+buildtest.Plugin(t), "TMPDIR="+d.dir)
+	d.cmd.Env = append(os.Environ(), "REALMGATE_PLUGIN_DIR="+buildtest.Plugin(t), "TMPDIR="+d.dir,
+		// of another daemon, which is not to be served nor written to
+		"REALMGATE_CONFIG=/nowhere.hcl", "REALMGATE_LISTENER__MAIN__ADDRESS=127.0.0.1:1", "REALMGATE_DIRECTORY__PATH="+filepath.Join(d.dir, "other.db"))
 	if err := d.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -38,6 +40,9 @@ func develop(t *testing.T, plugin string, args ...string) (d *gate, told *captur
 		}
 	})
 	d.awaitReady()
+	if _, err := os.Stat(filepath.Join(d.dir, "other.db")); err == nil || !strings.Contains(d.log.String(), "these variables do not count: REALMGATE_CONFIG, REALMGATE_LISTENER__MAIN__ADDRESS, REALMGATE_DIRECTORY__PATH\n") {
+		t.Errorf("another daemon's variables count: %v", err)
+	}
 	found, err := filepath.Glob(filepath.Join(d.dir, "realmgate-dev-*", "root-credentials.json"))
 	if err != nil || len(found) != 1 {
 		t.Fatal(found, err)
