@@ -13,7 +13,15 @@ import (
 // of it behind. Parts and plugins that both have are shared. What is at fault in it makes its realms unavailable; wrong settings
 // are an error. The lock file that is in force is in force for it, too.
 func (r *Reloader) Beside(ctx context.Context, cfg *config.Config, use func(*generation.Generation) error) error {
-	if err := r.lock(); err != nil {
+	r.mu.Lock()
+	if r.ctx.Err() != nil {
+		r.mu.Unlock()
+		return ErrStopping
+	}
+	r.work.Add(1)
+	r.mu.Unlock()
+	defer r.work.Done()
+	if err := r.lock(ctx); err != nil {
 		return err
 	}
 	defer r.unlock()
@@ -24,15 +32,16 @@ func (r *Reloader) Beside(ctx context.Context, cfg *config.Config, use func(*gen
 	if now := old.Held.Config(); now.Directory != cfg.Directory {
 		return errors.New("its directory is another one than the daemon's: what it would decide depends on principals that the daemon does not know")
 	}
-	sources, locked, err := r.deps.Sources(cfg)
-	if err != nil {
+	other := *cfg
+	other.Folder, other.Files = old.Held.Config().Folder, old.Held.Config().Files // where the lock file is, and what makes it anew
+	sources, locked, err := r.deps.Sources(&other)
+	switch {
+	case err != nil:
 		return err
-	}
-	if old.Lock.InForce && (!locked.InForce || locked.Digest != old.Lock.Digest) {
-		if !locked.InForce {
-			return &lock.GoneError{Was: old.Lock}
-		}
-		return errors.New("its lock file is another one than the daemon's, which is in force: " + old.Lock.File)
+	case old.Lock.InForce && !locked.InForce:
+		return &lock.GoneError{Was: old.Lock}
+	case old.Lock.InForce && locked.Digest != old.Lock.Digest:
+		return errors.New("the lock file " + old.Lock.File + " has changed since it came into force: reload first")
 	}
 	set := r.deps.Catalog.Prepare(ctx, sources)
 	defer r.close(set)

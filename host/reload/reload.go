@@ -180,7 +180,7 @@ func (r *Reloader) do(ctx context.Context, j *job, o Options) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(r.ctx, cancel)()
-	if j.err = r.lock(); j.err != nil {
+	if j.err = r.lock(ctx); j.err != nil {
 		r.begin(o)
 		return
 	}
@@ -196,7 +196,8 @@ func (r *Reloader) begin(o Options) {
 	delete(r.waiting, o)
 }
 
-func (r *Reloader) lock() error {
+// lock waits for the turn, until ctx ends or the daemon stops.
+func (r *Reloader) lock(ctx context.Context) error {
 	select {
 	case <-r.ctx.Done():
 		return ErrStopping
@@ -206,9 +207,13 @@ func (r *Reloader) lock() error {
 	case r.turn <- struct{}{}:
 		r.turns.Add(1)
 		return nil
+	case <-ctx.Done():
 	case <-r.ctx.Done():
+	}
+	if r.ctx.Err() != nil {
 		return ErrStopping
 	}
+	return ctx.Err()
 }
 
 func (r *Reloader) unlock() {

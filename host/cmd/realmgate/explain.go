@@ -9,27 +9,42 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/term"
 
 	"github.com/realmgate/realmgate/host/admin"
 	"github.com/realmgate/realmgate/host/audit"
+	"github.com/realmgate/realmgate/host/config"
 	"github.com/realmgate/realmgate/host/explain"
 	"github.com/realmgate/realmgate/host/generation"
 	"github.com/realmgate/realmgate/sdk"
 )
 
-// explain tells how the daemon decides, with a line in the audit log before anybody hears of it.
+// explain tells how the daemon decides, with a line in the audit log before anybody hears of it, and one before plugins of another
+// configuration are started.
 func (r *rooms) explain(ctx context.Context, q admin.ExplainRequest) (admin.Explained, error) {
-	gen, leave := r.holder.Enter()
-	defer leave()
-	realm, chosen, err := realmOf(gen, q)
+	out, req, line, err := r.explainHere(ctx, q)
 	if err != nil {
 		return admin.Explained{}, err
 	}
-	var out admin.Explained
-	req := sdk.Request{Scheme: strings.ToLower(q.Scheme), Token: q.Token}
+	if len(q.Config) == 0 {
+		return out, r.audit.Record(ctx, line)
+	}
+	line.Change = "against " + strings.Join(q.Config, ", ")
+	return out, r.audit.Around(ctx, line, func() error { return r.explainBeside(ctx, q, req, &out) }, nil)
+}
+
+// explainHere explains by what serves, and gives the request that it made of the question.
+func (r *rooms) explainHere(ctx context.Context, q admin.ExplainRequest) (out admin.Explained, req sdk.Request, line audit.Event, err error) {
+	gen, leave := r.holder.Enter()
+	defer leave()
+	realm, chosen, err := realmOf(gen.Config(), q)
+	if err != nil {
+		return out, req, line, err
+	}
+	req = sdk.Request{Scheme: strings.ToLower(q.Scheme), Token: q.Token}
 	if req.Scheme == "" {
 		req.Scheme = "bearer"
 	}
@@ -37,26 +52,21 @@ func (r *rooms) explain(ctx context.Context, q admin.ExplainRequest) (admin.Expl
 	d, e := explain.Decide(ctx, gen, realm, req)
 	e.Chosen = chosen
 	out.Explanation = e
-	if len(q.Config) > 0 {
-		if err := r.explainBeside(ctx, q, req, &out); err != nil {
-			return admin.Explained{}, err
-		}
-	}
-	line := audit.Event{Name: audit.DecisionExplain, Outcome: audit.Done, Realm: realm, PrincipalID: d.Principal.ID, Principal: d.Principal.Name, TokenID: e.TokenID, Detail: e.Verdict}
-	return out, r.audit.Record(ctx, line)
+	line = audit.Event{Name: audit.DecisionExplain, Outcome: audit.Done, Realm: realm, PrincipalID: d.Principal.ID, Principal: d.Principal.Name, TokenID: e.TokenID, Detail: e.Verdict}
+	return out, req, line, nil
 }
 
 // realmOf finds the realm that is asked about.
-func realmOf(gen *generation.Generation, q admin.ExplainRequest) (realm, chosen string, err error) {
+func realmOf(cfg *config.Config, q admin.ExplainRequest) (realm, chosen string, err error) {
 	realm, chosen = q.Realm, "it was named by whoever asks for this explanation"
 	if q.Host != "" {
-		var ok bool
-		if realm, ok = gen.RealmOfHost(strings.ToLower(q.Host)); !ok {
+		at := slices.IndexFunc(cfg.Realms, func(r config.Realm) bool { return slices.Contains(r.Hosts, strings.ToLower(q.Host)) })
+		if at < 0 {
 			return "", "", &admin.Error{Status: http.StatusNotFound, Code: admin.CodeNotFound, Message: fmt.Sprintf("no realm has the host %q", q.Host), Field: "host"}
 		}
-		chosen = fmt.Sprintf("the host %q leads to it", q.Host)
+		realm, chosen = cfg.Realms[at].Name, fmt.Sprintf("the host %q leads to it", q.Host)
 	}
-	for _, r := range gen.Config().Realms {
+	for _, r := range cfg.Realms {
 		if r.Name == realm {
 			ways := "requests reach it by the path /realms/" + realm + "/v1/check"
 			if len(r.Hosts) > 0 {
@@ -82,11 +92,11 @@ func (r *rooms) explainBeside(ctx context.Context, q admin.ExplainRequest, req s
 	if err := diags.Err(); err != nil {
 		return wrong(err)
 	}
-	err := r.reloader.Beside(ctx, cfg, func(gen *generation.Generation) error {
-		realm, chosen, err := realmOf(gen, q)
-		if err != nil {
-			return err
-		}
+	realm, chosen, err := realmOf(cfg, q)
+	if err != nil {
+		return err
+	}
+	err = r.reloader.Beside(ctx, cfg, func(gen *generation.Generation) error {
 		_, e := explain.Decide(ctx, gen, realm, req)
 		e.Chosen = chosen
 		out.Other, out.Differences = &e, explain.Differences(out.Explanation, e)

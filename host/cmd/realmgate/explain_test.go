@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -232,14 +233,36 @@ func TestExplainAgainstAnotherConfiguration(t *testing.T) {
 			t.Errorf("%s: %v\n%s", tt.now, err, out)
 		}
 	}
+	// What another configuration has started is in the audit log before it is; nothing is for a realm that it does not have.
+	ran, evil := filepath.Join(t.TempDir(), "ran"), filepath.Join(t.TempDir(), "realmgate-plugin-evil")
+	if err := os.WriteFile(evil, fmt.Appendf(nil, "#!/bin/sh\ncat %s >> %s\n", filepath.Join(d.dir, "data", "audit.log"), ran), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	plugin := fmt.Sprintf("plugin \"evil\" {\n  path = %q\n}\n", evil)
+	_, _ = d.tryExplain(carol, "-r", "filtered", "--against", write(`realm "filtered"`, plugin+`realm "renamed"`))
+	if _, err := os.Stat(ran); err == nil {
+		t.Error("a plugin was started for a realm that is not there")
+	}
+	_, _ = d.tryExplain(carol, "-r", "filtered", "--against", write(`realm "filtered"`, plugin+`realm "filtered"`))
+	if seen, err := os.ReadFile(ran); err != nil || !strings.Contains(string(seen), `"change":"against `+filepath.Join(d.dir, "other.hcl")) {
+		t.Errorf("the audit log had no line when the plugin was started: %v\n%s", err, seen)
+	}
+	_ = os.Remove(ran)
 	d.command("plugin", "lock")
 	d.command("reload")
 	elsewhere := filepath.Join(t.TempDir(), "unlocked.hcl")
 	if err := os.WriteFile(elsewhere, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := d.tryExplain(carol, "-r", "filtered", "--against", elsewhere); err == nil || !strings.Contains(out, "lock") {
-		t.Errorf("a configuration without the lock that is in force: %v\n%s", err, out)
+	if out, err := d.tryExplain(carol, "-r", "filtered", "--against", elsewhere); err != nil || !strings.Contains(out, "in the same way") {
+		t.Errorf("a configuration that lies elsewhere, under the lock that is in force: %v\n%s", err, out)
+	}
+	if err := os.WriteFile(elsewhere, fmt.Appendf(text, "\nplugin \"evil\" {\n  path = %q\n}\n", evil), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = d.tryExplain(carol, "-r", "filtered", "--against", elsewhere)
+	if _, err := os.Stat(ran); err == nil {
+		t.Error("a plugin was started that the lock file does not have")
 	}
 	if out, err := d.tryExplain(carol, "-r", "filtered", "--against", filepath.Join(d.dir, "config.hcl")); err != nil || !strings.Contains(out, "in the same way") {
 		t.Errorf("under the lock that is in force: %v\n%s", err, out)
