@@ -53,6 +53,17 @@ func TestTokenChecks(t *testing.T) {
 	}
 }
 
+// TestOtherRoles: roles that are found elsewhere in Polaris are a warning.
+func TestOtherRoles(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]int{"source=userinfo": 1, "source=idtoken": 1, "role-claim-separator=;": 1, "source=accesstoken": 0} {
+		out, diags := Import([]byte(checked+"quarkus.oidc.t.roles."+in), Options{File: "f"})
+		if out == nil || len(diags) != want || want == 1 && (!diags[0].Warning || diags[0].Line != 4) {
+			t.Errorf("%s: %v", in, diags)
+		}
+	}
+}
+
 // TestDisabledTenantChecks: what no tenant uses is no fault.
 func TestDisabledTenantChecks(t *testing.T) {
 	t.Parallel()

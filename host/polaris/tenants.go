@@ -122,6 +122,11 @@ func (i *importer) provider(b *block, url *property, prefix []string) {
 		b.take("clock_skew", i.duration(p), p)
 	}
 	i.roleClaim(b, at("roles", "role-claim-path"))
+	for _, key := range []string{"source", "role-claim-separator"} {
+		if p := at("roles", key); p != nil && !strings.EqualFold(p.value, "accesstoken") {
+			i.warn(p.line, shownKey(p.written())+" has no equivalent: a token may have other roles here", "Roles come from the access token alone, at role_claim_path: a list, or a text that is split at white space.")
+		}
+	}
 	i.tokenChecks(slices.Concat(prefix, []string{"token"}))
 }
 
