@@ -51,7 +51,9 @@ func (i *importer) fault(line int, summary, detail string) {
 func (i *importer) warn(line int, summary, detail string) {
 	d := i.diagnostic(line, summary, detail)
 	d.Warning = true
-	i.diags = append(i.diags, d)
+	if !slices.Contains(i.diags, d) { // what is inherited is written more than once
+		i.diags = append(i.diags, d)
+	}
 }
 
 func (i *importer) diagnostic(line int, summary, detail string) config.Diagnostic {
@@ -197,15 +199,28 @@ func (i *importer) list(p *property) []string {
 // secret gives a reference to an environment variable in place of a secret's value, and says what to put there.
 func (i *importer) secret(p *property) string {
 	p.used = true
-	return i.reference(i.secretVariable(p, 0), p.line)
+	name, named := i.secretVariable(p, 0)
+	if !named {
+		i.warn(p.line, shownKey(p.written())+" is a secret: it is not copied", "Set the environment variable "+name+" of the daemon to its value.")
+	}
+	return i.reference(name, p.line)
+}
+
+// undeclared gives such a reference in place of a value of which nothing is known.
+func (i *importer) undeclared(p *property) string {
+	p.used = true
+	name, _ := i.secretVariable(p, 0)
+	i.warn(p.line, shownKey(p.written())+" may be a secret: it is not copied",
+		"Set the environment variable "+name+" of the daemon to its value. If the plugin takes no secret there, write the value in place of the reference.")
+	return i.reference(name, p.line)
 }
 
 // secretVariable gives the variable that holds a secret: the one that its expression names, or the one by which Quarkus itself
 // would find the property.
-func (i *importer) secretVariable(p *property, depth int) string {
+func (i *importer) secretVariable(p *property, depth int) (name string, named bool) {
 	if m := whole.FindStringSubmatch(p.value); m != nil {
 		if variable.MatchString(m[1]) {
-			return m[1]
+			return m[1], true
 		}
 		if path, ok := splitKey(m[1]); ok && depth < maxDepth {
 			if other := i.byKey[joined(path)]; other != nil {
@@ -214,12 +229,11 @@ func (i *importer) secretVariable(p *property, depth int) string {
 			}
 		}
 	}
-	name := strings.ToUpper(unfit.ReplaceAllString(p.key, "_"))
+	name = strings.ToUpper(unfit.ReplaceAllString(p.key, "_"))
 	if !variable.MatchString(name) {
 		name = "SECRET_" + name
 	}
-	i.warn(p.line, fmt.Sprintf("%s is a secret: it is not copied", shownKey(p.written())), "Set the environment variable "+name+" of the daemon to its value.")
-	return name
+	return name, false
 }
 
 // store is the name of the secret store of environment variables.
@@ -235,11 +249,14 @@ func (i *importer) reference(variable string, line int) string {
 	return "urn:realmgate-secret:" + store + ":" + variable
 }
 
-var secretWord = regexp.MustCompile(`(?i)(secret|password|passwd|passphrase|credential|private[-_]?key|api[-_]?key|access[-_]?key|symmetric[-_]?key|token$)`)
+// secretWord finds what may be a secret by its name: long words anywhere, short ones alone, since a bypass is no password.
+var secretWord = regexp.MustCompile(`(?i)(secret|password|passwd|passphrase|passwort|credential|private[-_]?key|api[-_]?key|access[-_]?key|symmetric[-_]?key|(token|key|pwd|pass|jwt)$` +
+	`|(^|[^a-z])(pass|pwd|pw|pin|psk|otp|salt|seed|cred|creds|auth|bearer)([^a-z]|$))`)
 
-var pathWord = regexp.MustCompile(`(?i)(file|path|dir|location|url|uri|method|name|id)$`)
+// pathWord finds what says by its last word where a secret is, or what kind it has.
+var pathWord = regexp.MustCompile(`(?i)[^a-z](file|path|dir|location|url|uri|method|name)$`)
 
-// mayBeSecret says whether the value of a key may be a secret, by its last words.
+// mayBeSecret says whether the value of a key may be a secret, by its words.
 func mayBeSecret(key string) bool { return secretWord.MatchString(key) && !pathWord.MatchString(key) }
 
 // isSecret says whether a property of this path holds a secret.

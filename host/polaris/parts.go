@@ -150,13 +150,14 @@ func (i *importer) mapper(prefix ...string) *level {
 			l.mappings[index][rest[1]] = p
 			continue
 		}
-		i.own(l, p, rest)
+		i.own(l, p, rest, mapperSettings...)
 	}
 	return l
 }
 
-// own takes a setting of a part as it stands, under our form of its name.
-func (i *importer) own(l *level, p *property, rest []string) {
+// own takes a setting of a part under our form of its name: as it stands if it is one that Polaris itself declares. Any other one belongs
+// to a type that is not bundled. Nothing is known of it then, so that it may be a secret, whatever its name is.
+func (i *importer) own(l *level, p *property, rest []string, declared ...string) {
 	if i.get(p.path...) == nil {
 		return
 	}
@@ -166,10 +167,10 @@ func (i *importer) own(l *level, p *property, rest []string) {
 		return
 	}
 	l.put(name, p, func() any {
-		if isSecret(p.path) {
-			return i.secret(p)
+		if slices.Contains(declared, name) {
+			return i.text(p)
 		}
-		return i.text(p)
+		return i.undeclared(p)
 	})
 }
 

@@ -79,9 +79,12 @@ func (i *importer) tenantDefaults(tenants []*tenant) *block {
 	return b
 }
 
+// mapperSettings are those that Polaris declares for mappers of any type, beside the mappings.
+var mapperSettings = []string{"id_claim_path", "name_claim_path", "filter"}
+
 // takesMapper says whether a mapper has a setting: those of the type default are known.
 func takesMapper(typ, name string) bool {
-	return typ != "default" || slices.Contains([]string{"id_claim_path", "name_claim_path", "filter"}, name)
+	return typ != "default" || slices.Contains(mapperSettings, name)
 }
 
 // findsPrincipal says whether the mapper of a tenant has a claim to look at, or is not ours.
@@ -119,6 +122,12 @@ func (i *importer) provider(b *block, url *property, prefix []string) {
 		b.take("clock_skew", i.duration(p), p)
 	}
 	i.roleClaim(b, at("roles", "role-claim-path"))
+	for _, key := range []string{"source", "role-claim-separator"} {
+		if p := at("roles", key); p != nil && !strings.EqualFold(p.value, "accesstoken") {
+			i.warn(p.line, shownKey(p.written())+" has no equivalent: a token may have other roles here", "Roles come from the access token alone, at role_claim_path: a list, or a text that is split at white space.")
+		}
+	}
+	i.tokenChecks(slices.Concat(prefix, []string{"token"}))
 }
 
 // roleClaim says where roles are. Quarkus looks at the claim groups if it is told nothing.

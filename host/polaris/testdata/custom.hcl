@@ -29,8 +29,9 @@ tenant "t" {
     role_claim_path = "groups"                # the default of Quarkus
   }
   principal_roles_mapper {
-    type   = "custom" # polaris.oidc.t.principal-roles-mapper.type
-    filter = "x.*"    # as above
+    type   = "custom"                                                                      # polaris.oidc.t.principal-roles-mapper.type
+    hint   = "urn:realmgate-secret:environment:POLARIS_OIDC_T_PRINCIPAL_ROLES_MAPPER_HINT" # polaris.oidc.t.principal-roles-mapper.hint
+    filter = "x.*"                                                                         # as above
     mapping {
       regex       = "POLARIS_ROLE:(.*)" # polaris.oidc.t.principal-roles-mapper.mappings[0].regex
       replacement = "POLARIS_ROLE:$1"   # polaris.oidc.t.principal-roles-mapper.mappings[0].replacement
@@ -43,8 +44,14 @@ realm "r" {
   authentication {
     authenticator {
       type        = "badge"                                                                               # polaris.authentication.r.authenticator.type
-      db_url      = "postgres://db.example.com/x"                                                         # polaris.authentication.r.authenticator.db-url
+      db_url      = "urn:realmgate-secret:environment:POLARIS_AUTHENTICATION_R_AUTHENTICATOR_DB_URL"      # polaris.authentication.r.authenticator.db-url
       db_password = "urn:realmgate-secret:environment:POLARIS_AUTHENTICATION_R_AUTHENTICATOR_DB_PASSWORD" # polaris.authentication.r.authenticator.db-password
+      pin         = "urn:realmgate-secret:environment:ACME_PWD"                                           # polaris.authentication.r.authenticator.pin
+      greeting    = "urn:realmgate-secret:environment:POLARIS_AUTHENTICATION_R_AUTHENTICATOR_GREETING"    # polaris.authentication.r.authenticator.greeting
+    }
+    token_broker {
+      type       = "acme"                                                                              # polaris.authentication.r.token-broker.type
+      kms_handle = "urn:realmgate-secret:environment:POLARIS_AUTHENTICATION_R_TOKEN_BROKER_KMS_HANDLE" # polaris.authentication.r.token-broker.kms.handle
     }
   }
 }
@@ -52,5 +59,5 @@ realm "r" {
 # Set these variables in the environment of the daemon.
 secret_store "environment" {
   type      = "env"
-  variables = ["POLARIS_AUTHENTICATION_R_AUTHENTICATOR_DB_PASSWORD"]
+  variables = ["POLARIS_AUTHENTICATION_R_AUTHENTICATOR_DB_URL", "POLARIS_AUTHENTICATION_R_AUTHENTICATOR_DB_PASSWORD", "ACME_PWD", "POLARIS_AUTHENTICATION_R_AUTHENTICATOR_GREETING", "POLARIS_AUTHENTICATION_R_TOKEN_BROKER_KMS_HANDLE", "POLARIS_OIDC_T_PRINCIPAL_ROLES_MAPPER_HINT"]
 }
