@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/realmgate/realmgate/host/config"
 )
 
 // workpiece is a plugin under development.
@@ -41,7 +43,7 @@ func newWorkpiece(path, dir string) (*workpiece, error) {
 
 // block has the plugin run.
 func (p *workpiece) block() string {
-	return fmt.Sprintf("plugin %s {\n  path = %s\n}\n", hclText(p.name), hclText(p.binary))
+	return fmt.Sprintf("plugin %s {\n  path = %s\n}\n", config.Quote(p.name), config.Quote(p.binary))
 }
 
 // build builds the plugin, if there is something to build, and puts it in the place of the former binary in one step.

@@ -196,7 +196,7 @@ func TestDevConfig(t *testing.T) {
 		sdk.KindIdentityProvider: "identity_provider {\ntype = \"mine\"\nkey = \"$${a}\"\n", sdk.KindPrincipalMapper: "principal_mapper {\ntype = \"mine\"\n", sdk.KindPrincipalRolesMapper: "principal_roles_mapper {\ntype = \"mine\"\n",
 		sdk.KindAuthenticator: "authenticator {\ntype = \"mine\"\n", sdk.KindActiveRolesProvider: "active_roles_provider {\ntype = \"mine\"\n", sdk.KindTokenBroker: "token_broker {\ntype = \"mine\"\n",
 	} {
-		text, err := devConfig("127.0.0.1:1", "/tmp", p, []rpc.Offer{{Kind: k, Type: "mine"}}, []string{"key=${a}", "number=7"})
+		text, err := devConfig("127.0.0.1:1", "/tmp", p, []rpc.Offer{{Kind: k, Type: "mine"}}, []string{"key=${a}", "number=7", "odd=a\x01b"})
 		if err != nil || !strings.Contains(text, want) || !strings.Contains(text, "number = 7\n") {
 			t.Errorf("%v: %v\n%s", k, err, text)
 			continue
