@@ -31,7 +31,9 @@ type devCmd struct {
 func (devCmd) Help() string {
 	return `Without --config the realm "dev" uses the parts that the plugin offers, and default parts for the rest; the realm
 "tokens" issues tokens that "dev" takes for those of an identity provider. Everything is kept in a folder that is gone
-at the end. With --config that configuration is served; a plugin block for the plugin is added if it has none.
+at the end. With --config that configuration is served; a plugin block for the plugin is added if it has none. A
+folder is built into the folder of its own in any case: the binary that the configuration names is left alone, and
+what is built runs in its place.
 
 Each decision is printed with what every stage was given and gave, without tokens and secrets. Not for production: nothing
 is remembered, and each decision takes longer.`
@@ -88,14 +90,9 @@ func (d devCmd) files(ctx context.Context, c *cli, std streams, p *workpiece, di
 		if x.Name != p.name {
 			continue
 		}
-		run, err := program(x, dir)
-		if err != nil {
-			return nil, err
+		if err := p.instead(x, dir); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
 		}
-		if p.folder == "" && run.Path != p.binary {
-			return nil, fmt.Errorf("%s has plugin %q run %s, and not %s", name, x.Name, run.Path, p.binary)
-		}
-		p.binary = run.Path
 		return c.Config, p.build(ctx, std.err)
 	}
 	if err := p.build(ctx, std.err); err != nil {
