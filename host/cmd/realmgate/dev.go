@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -10,14 +9,10 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/realmgate/realmgate/host/admin"
 	"github.com/realmgate/realmgate/host/catalog"
 	"github.com/realmgate/realmgate/host/child"
 	"github.com/realmgate/realmgate/host/config"
-	"github.com/realmgate/realmgate/host/explain"
 	"github.com/realmgate/realmgate/host/generation"
-	"github.com/realmgate/realmgate/host/pipeline"
-	"github.com/realmgate/realmgate/sdk"
 )
 
 type devCmd struct {
@@ -63,7 +58,8 @@ func (d devCmd) Run(ctx context.Context, c *cli, std streams) (err error) {
 	if p.folder != "" {
 		building.Go(func() { p.follow(ctx, std.err) })
 	}
-	told := &decisions{out: std.out}
+	told := newDecisions(std.out)
+	defer told.end()
 	s := serveCmd{Watch: true, LogLevel: d.LogLevel}
 	return s.serve(ctx, &cli{Config: files}, std, func(b *generation.Deps) { b.Decide = told.decide })
 }
@@ -134,25 +130,4 @@ func local(cfg *config.Config) error {
 		return fmt.Errorf("metrics: a daemon for development listens on loopback only, and not on %s", a)
 	}
 	return nil
-}
-
-// decisions prints each decision with what led to it.
-type decisions struct {
-	mu  sync.Mutex
-	out *os.File
-}
-
-func (d *decisions) decide(ctx context.Context, gen *generation.Generation, realm string, req sdk.Request) pipeline.Decision {
-	decision, e := explain.Decide(ctx, gen, realm, req)
-	d.print(e)
-	return decision
-}
-
-func (d *decisions) print(e admin.Explanation) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	w := bufio.NewWriter(d.out)
-	fmt.Fprintln(w, strings.Repeat("-", 80))
-	decisionText(w, e, true)
-	_ = w.Flush() // a reader who has gone does not end decisions
 }
