@@ -100,6 +100,16 @@ func collect(s *block, values map[string]any, prefix string, path, of []string, 
 
 var underscores = strings.NewReplacer("-", "_", ".", "_")
 
+// Variable gives the name of the environment variable that sets a key: Variable("plugin", "acme", "path") is
+// REALMGATE_PLUGIN__ACME__PATH.
+func Variable(key ...string) string {
+	names := make([]string, len(key))
+	for n, k := range key {
+		names[n] = strings.ToUpper(variableName(k))
+	}
+	return variablePrefix + strings.Join(names, variableLevel)
+}
+
 func variableName(name string) string { return underscores.Replace(strings.ToLower(name)) }
 
 // variables finds the keys of REALMGATE_* variables.

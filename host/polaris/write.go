@@ -7,7 +7,8 @@ import (
 	"strings"
 
 	"github.com/hashicorp/hcl/v2/hclwrite"
-	"github.com/zclconf/go-cty/cty"
+
+	"github.com/realmgate/realmgate/host/config"
 )
 
 // block is a block of the configuration that is written.
@@ -67,7 +68,7 @@ func (b *block) write(out *strings.Builder) {
 	}
 	out.WriteString(b.kind + " ")
 	if b.label != "" {
-		out.Write(quoted(b.label))
+		out.WriteString(config.Quote(b.label))
 		out.WriteString(" ")
 	}
 	if len(b.attrs)+len(b.blocks) == 0 {
@@ -81,11 +82,11 @@ func (b *block) write(out *strings.Builder) {
 		case []string:
 			items := make([]string, len(v))
 			for n, s := range v {
-				items[n] = string(quoted(s))
+				items[n] = config.Quote(s)
 			}
 			out.WriteString("[" + strings.Join(items, ", ") + "]")
 		case string:
-			out.Write(quoted(v))
+			out.WriteString(config.Quote(v))
 		}
 		if a.from != "" {
 			out.WriteString(" # " + a.from)
@@ -97,9 +98,6 @@ func (b *block) write(out *strings.Builder) {
 	}
 	out.WriteString("}\n")
 }
-
-// quoted gives a string as HCL has it, with a literal ${ escaped.
-func quoted(s string) []byte { return hclwrite.TokensForValue(cty.StringVal(s)).Bytes() }
 
 // rest lists the properties that became no setting, with the reason, in the order of the file.
 func (i *importer) rest(out *strings.Builder) {

@@ -19,7 +19,7 @@ const (
 
 // Follow keeps the collector of a process that has little from running all the time: by Go's own measure one with 3 MB to
 // keep collects after 3 MB of garbage, which is some hundred decisions. A larger heap is collected as ever, and so is one that
-// comes near its memory limit. Who sets GOGC decides instead. It is called once, by main.
+// comes near its memory limit. Who sets GOGC decides instead. It is called once in a process, by what serves in it.
 func Follow() {
 	if os.Getenv("GOGC") != "" {
 		return

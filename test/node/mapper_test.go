@@ -115,28 +115,64 @@ realm "acme" {
     }
   }
 }
-`, node, plugin, plugin, digest(t, plugin), idp.Issuer)})
+tenant "several" {
+  identity_provider {
+    issuer   = %q
+    audience = ["realmgate"]
+  }
+  principal_mapper {
+    type             = "email"
+    claim            = "email"
+    domains          = ["example.com", "example.org"]
+    allow_unverified = true
+  }
+  principal_roles_mapper {
+    type = "default"
+    mapping {
+      regex       = "^.*$"
+      replacement = "PRINCIPAL_ROLE:$0"
+    }
+  }
+}
+realm "several" {
+  tenant = "several"
+  authentication {
+    type = "mixed"
+    token_broker {
+      type = "rsa-key-pair"
+    }
+  }
+}
+`, node, plugin, plugin, digest(t, plugin), idp.Issuer, idp.Issuer)})
 	cases := filepath.Join(buildtest.Root(t), folder, "cases.json")
 	if stdout, stderr, err := d.Run(nil, "plugin", "verify", "--case", cases, "email"); err != nil {
 		t.Fatalf("verify: %v\n%s%s", err, stdout, stderr)
 	}
 	d.Start()
 	d.Principal("acme", "ada", "reader")
+	d.Principal("several", "ada@example.org", "reader")
 	for _, c := range []struct {
 		name   string
 		claims map[string]any
 		status int
 		who    string
 	}{
-		{"mapped", map[string]any{"email": "Ada@example.com"}, 200, "ada"},
+		{"mapped", map[string]any{"email": "Ada@example.com", "email_verified": true}, 200, "ada"},
+		{"not said to be verified", map[string]any{"email": "Ada@example.com"}, 403, "email_not_verified"},
+		{"not verified", map[string]any{"email": "Ada@example.com", "email_verified": false}, 403, "email_not_verified"},
 		{"no claim", nil, 401, "claim_missing"},
-		{"no address", map[string]any{"email": "ada"}, 401, "claim_invalid"},
-		{"another domain", map[string]any{"email": "ada@other.test"}, 403, "domain_not_allowed"},
+		{"no address", map[string]any{"email": "ada", "email_verified": true}, 401, "claim_invalid"},
+		{"another domain", map[string]any{"email": "ada@other.test", "email_verified": true}, 403, "domain_not_allowed"},
 	} {
 		a := d.Check("acme", idp.Token(t, oidctest.TokenOptions{Claims: c.claims}))
 		if who, _ := a.Who(); a.Status != c.status || who != c.who {
 			t.Errorf("%s: got %d %s, want %d %s", c.name, a.Status, who, c.status, c.who)
 		}
+	}
+	several := d.Check("several", idp.Token(t, oidctest.TokenOptions{Claims: map[string]any{"email": "Ada@Example.org"}}))
+	// The header has the name percent-encoded.
+	if who, _ := several.Who(); several.Status != 200 || who != "ada%40example.org" {
+		t.Errorf("with several domains, verified or not: %d %s", several.Status, who)
 	}
 	d.Stop()
 }

@@ -4,6 +4,7 @@ export interface Settings {
   claim: string;
   domains: string[];
   prefix?: string;
+  allow_unverified?: boolean;
 }
 
 /** JSON Schema (2020-12) of the settings: the host shows it, and main.ts checks settings by it. */
@@ -20,7 +21,11 @@ export const schema = {
       items: { type: "string", minLength: 1 },
       description: "domains whose addresses are let in",
     },
-    prefix: { type: "string", description: "put before the local part of the address" },
+    prefix: { type: "string", description: "put before the name" },
+    allow_unverified: {
+      type: "boolean",
+      description: "lets in addresses without email_verified: true; only for an identity provider that lets nobody choose an address",
+    },
   },
 };
 
@@ -48,5 +53,10 @@ export function principalName(settings: Settings, claims: Record<string, unknown
   if (!settings.domains.some((d) => d.toLowerCase() === domain.toLowerCase())) {
     throw new Denied("domain_not_allowed", "addresses of this domain are not let in", "STATUS_FORBIDDEN");
   }
-  return (settings.prefix ?? "") + local.toLowerCase();
+  if (settings.allow_unverified !== true && (!Object.hasOwn(claims, "email_verified") || claims.email_verified !== true)) {
+    throw new Denied("email_not_verified", "the identity provider does not say that the address is verified", "STATUS_FORBIDDEN");
+  }
+  // With several domains the same local part may be of two people.
+  const domains = new Set(settings.domains.map((d) => d.toLowerCase()));
+  return (settings.prefix ?? "") + (domains.size === 1 ? local : address).toLowerCase();
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -14,14 +13,10 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"github.com/realmgate/realmgate/host/admin"
 	"github.com/realmgate/realmgate/host/catalog"
 	"github.com/realmgate/realmgate/host/child"
 	"github.com/realmgate/realmgate/host/config"
-	"github.com/realmgate/realmgate/host/explain"
 	"github.com/realmgate/realmgate/host/generation"
-	"github.com/realmgate/realmgate/host/pipeline"
-	"github.com/realmgate/realmgate/sdk"
 )
 
 type devCmd struct {
@@ -35,7 +30,9 @@ type devCmd struct {
 func (devCmd) Help() string {
 	return `Without --config the realm "dev" uses the parts that the plugin offers, and default parts for the rest; the realm
 "tokens" issues tokens that "dev" takes for those of an identity provider. Everything is kept in a folder that is gone
-at the end, and no REALMGATE_ variable counts but REALMGATE_PLUGIN_DIR. With --config, typed and not by a variable, that configuration is served; a plugin block for the plugin is added if it has none.
+at the end, and no REALMGATE_ variable counts but REALMGATE_PLUGIN_DIR. With --config, typed and not by a variable, that
+configuration is served; a plugin block for the plugin is added if it has none. A folder is built into the folder of its
+own in any case: the binary that the configuration names is left alone, and what is built runs in its place.
 
 Each decision is printed with what every stage was given and gave, without tokens and secrets. Not for production: nothing
 is remembered, and each decision takes longer.`
@@ -71,7 +68,8 @@ func (d devCmd) Run(ctx context.Context, c *cli, std streams, kctx *kong.Context
 	if p.folder != "" {
 		building.Go(func() { p.follow(ctx, std.err) })
 	}
-	told := &decisions{out: std.out}
+	told := newDecisions(std.out)
+	defer told.end()
 	s := serveCmd{Watch: true, LogLevel: d.LogLevel}
 	return s.serve(ctx, &cli{Config: files}, std, func(b *generation.Deps) { b.Decide = told.decide })
 }
@@ -118,14 +116,9 @@ func (d devCmd) files(ctx context.Context, c *cli, std streams, p *workpiece, di
 		if x.Name != p.name {
 			continue
 		}
-		run, err := program(x, dir)
-		if err != nil {
-			return nil, err
+		if err := p.instead(x, dir); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
 		}
-		if p.folder == "" && run.Path != p.binary {
-			return nil, fmt.Errorf("%s has plugin %q run %s, and not %s", name, x.Name, run.Path, p.binary)
-		}
-		p.binary = run.Path
 		return c.Config, p.build(ctx, std.err)
 	}
 	if err := p.build(ctx, std.err); err != nil {
@@ -167,25 +160,4 @@ func local(cfg *config.Config) error {
 		return fmt.Errorf("metrics: a daemon for development listens on loopback only, and not on %s", a)
 	}
 	return nil
-}
-
-// decisions prints each decision with what led to it.
-type decisions struct {
-	mu  sync.Mutex
-	out *os.File
-}
-
-func (d *decisions) decide(ctx context.Context, gen *generation.Generation, realm string, req sdk.Request) pipeline.Decision {
-	decision, e := explain.Decide(ctx, gen, realm, req)
-	d.print(e)
-	return decision
-}
-
-func (d *decisions) print(e admin.Explanation) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	w := bufio.NewWriter(d.out)
-	fmt.Fprintln(w, strings.Repeat("-", 80))
-	decisionText(w, e, true)
-	_ = w.Flush() // a reader who has gone does not end decisions
 }

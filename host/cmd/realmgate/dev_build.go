@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/realmgate/realmgate/host/config"
 )
 
 // workpiece is a plugin under development.
@@ -19,6 +21,7 @@ type workpiece struct {
 	name   string
 	folder string // of its sources; empty: it is a binary
 	binary string
+	built  string // the sum of the sources that were built last
 }
 
 // newWorkpiece finds out what is at a path; what is built goes to dir.
@@ -41,7 +44,26 @@ func newWorkpiece(path, dir string) (*workpiece, error) {
 
 // block has the plugin run.
 func (p *workpiece) block() string {
-	return fmt.Sprintf("plugin %s {\n  path = %s\n}\n", hclText(p.name), hclText(p.binary))
+	return fmt.Sprintf("plugin %s {\n  path = %s\n}\n", config.Quote(p.name), config.Quote(p.binary))
+}
+
+// instead has the plugin run in the place of what a configuration names, which itself is left as it is. The variable holds for
+// reloads too.
+func (p *workpiece) instead(x config.Plugin, dir string) error {
+	run, err := program(x, dir)
+	switch {
+	case err != nil:
+		return err
+	case p.folder == "" && run.Path != p.binary:
+		return fmt.Errorf("plugin %q runs %s, and not %s", x.Name, run.Path, p.binary)
+	case p.folder == "":
+		return nil
+	case x.Command != "":
+		return fmt.Errorf("plugin %q runs the command %s, in whose place no binary of %s can run; remove command", x.Name, x.Command, p.folder)
+	case x.SHA256 != "":
+		return fmt.Errorf("plugin %q has a sha256, which what is built from %s does not have; remove it during development", x.Name, p.folder)
+	}
+	return os.Setenv(config.Variable("plugin", x.Name, "path"), p.binary)
 }
 
 // build builds the plugin, if there is something to build, and puts it in the place of the former binary in one step.
@@ -49,6 +71,7 @@ func (p *workpiece) build(ctx context.Context, out io.Writer) error {
 	if p.folder == "" {
 		return nil
 	}
+	p.built = p.sources() // before: what is saved meanwhile may not be in what is built
 	fresh := p.binary + ".new"
 	cmd := exec.CommandContext(ctx, "go", "build", "-o", fresh, ".")
 	cmd.Dir, cmd.Stdout, cmd.Stderr = p.folder, out, out
@@ -66,12 +89,11 @@ func (p *workpiece) build(ctx context.Context, out io.Writer) error {
 // lookInterval is the pause between two looks at the sources.
 const lookInterval = 500 * time.Millisecond
 
-// follow builds the plugin anew when its sources have changed and rest, until ctx ends. The daemon sees the binary change.
+// follow builds the plugin anew when its sources are not those that were built and rest, until ctx ends. The daemon sees the binary change.
 func (p *workpiece) follow(ctx context.Context, out io.Writer) {
 	tick := time.NewTicker(lookInterval)
 	defer tick.Stop()
-	built := p.sources()
-	last := built
+	last := p.built
 	for {
 		select {
 		case <-tick.C:
@@ -79,8 +101,7 @@ func (p *workpiece) follow(ctx context.Context, out io.Writer) {
 			return
 		}
 		now := p.sources()
-		if now == last && now != built {
-			built = now
+		if now == last && now != p.built {
 			if err := p.build(ctx, out); err != nil && ctx.Err() == nil {
 				fmt.Fprintln(out, "realmgate dev: the former plugin serves on:", err)
 			}

@@ -4,9 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
-	"strconv"
 	"strings"
 
+	"github.com/realmgate/realmgate/host/config"
 	"github.com/realmgate/realmgate/sdk"
 	"github.com/realmgate/realmgate/sdk/rpc"
 )
@@ -19,7 +19,7 @@ func devConfig(address, dir string, p *workpiece, offers []rpc.Offer, set []stri
 	}
 	url := "http://" + address
 	parts := map[sdk.Kind]string{
-		sdk.KindIdentityProvider: fmt.Sprintf("type = \"oidc\"\nissuer = %s\naudience = [\"dev\"]\nrole_claim_path = \"scope\"\n", hclText(url+"/realms/tokens")),
+		sdk.KindIdentityProvider: fmt.Sprintf("type = \"oidc\"\nissuer = %s\naudience = [\"dev\"]\nrole_claim_path = \"scope\"\n", config.Quote(url+"/realms/tokens")),
 		sdk.KindPrincipalMapper:  "type = \"default\"\nid_claim_path = \"sub\"\nname_claim_path = \"principal_name\"\n", sdk.KindPrincipalRolesMapper: "type = \"default\"\n",
 		sdk.KindAuthenticator: "type = \"claims\"\n", sdk.KindActiveRolesProvider: "type = \"default\"\n",
 	}
@@ -32,7 +32,7 @@ func devConfig(address, dir string, p *workpiece, offers []rpc.Offer, set []stri
 		}
 		if !own[o.Kind] { // the first of its kind
 			own[o.Kind] = true
-			parts[o.Kind] = "type = " + hclText(o.Type) + "\n" + settings
+			parts[o.Kind] = "type = " + config.Quote(o.Type) + "\n" + settings
 			stages++
 		}
 	}
@@ -40,10 +40,10 @@ func devConfig(address, dir string, p *workpiece, offers []rpc.Offer, set []stri
 		return "", fmt.Errorf("plugin %s offers no stage of a decision; give a configuration that uses what it offers: --config", p.name)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "public_url = %s\nplugin_health_window = \"1s\"\n", hclText(url))
-	fmt.Fprintf(&b, "listener \"main\" {\n  address = %s\n}\n", hclText(address))
-	fmt.Fprintf(&b, "admin {\n  socket = %s\n}\n", hclText(filepath.Join(dir, "admin.sock")))
-	fmt.Fprintf(&b, "directory {\n  path = %s\n}\naudit {\n  path = \"\"\n}\n", hclText(filepath.Join(dir, "realmgate.db")))
+	fmt.Fprintf(&b, "public_url = %s\nplugin_health_window = \"1s\"\n", config.Quote(url))
+	fmt.Fprintf(&b, "listener \"main\" {\n  address = %s\n}\n", config.Quote(address))
+	fmt.Fprintf(&b, "admin {\n  socket = %s\n}\n", config.Quote(filepath.Join(dir, "admin.sock")))
+	fmt.Fprintf(&b, "directory {\n  path = %s\n}\naudit {\n  path = \"\"\n}\n", config.Quote(filepath.Join(dir, "realmgate.db")))
 	b.WriteString(p.block())
 	fmt.Fprintf(&b, "active_roles_provider {\n%s}\n", parts[sdk.KindActiveRolesProvider])
 	if own[sdk.KindTokenBroker] { // its tokens are the realm's own
@@ -75,14 +75,9 @@ func devSettings(set []string) (string, error) {
 			v = value
 		}
 		if text, ok := v.(string); ok {
-			value = hclText(text)
+			value = config.Quote(text)
 		}
 		fmt.Fprintf(&b, "%s = %s\n", key, value)
 	}
 	return b.String(), nil
-}
-
-// hclText quotes a text for HCL.
-func hclText(s string) string {
-	return strings.NewReplacer("${", "$${", "%{", "%%{").Replace(strconv.Quote(s))
 }

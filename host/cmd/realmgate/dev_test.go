@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"net/http"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/realmgate/realmgate/host/config"
 	"github.com/realmgate/realmgate/internal/buildtest"
 	"github.com/realmgate/realmgate/internal/capture"
 	"github.com/realmgate/realmgate/sdk"
@@ -201,7 +203,7 @@ func TestDevConfig(t *testing.T) {
 		sdk.KindIdentityProvider: "identity_provider {\ntype = \"mine\"\nkey = \"$${a}\"\n", sdk.KindPrincipalMapper: "principal_mapper {\ntype = \"mine\"\n", sdk.KindPrincipalRolesMapper: "principal_roles_mapper {\ntype = \"mine\"\n",
 		sdk.KindAuthenticator: "authenticator {\ntype = \"mine\"\n", sdk.KindActiveRolesProvider: "active_roles_provider {\ntype = \"mine\"\n", sdk.KindTokenBroker: "token_broker {\ntype = \"mine\"\n",
 	} {
-		text, err := devConfig("127.0.0.1:1", "/tmp", p, []rpc.Offer{{Kind: k, Type: "mine"}}, []string{"key=${a}", "number=7"})
+		text, err := devConfig("127.0.0.1:1", "/tmp", p, []rpc.Offer{{Kind: k, Type: "mine"}}, []string{"key=${a}", "number=7", "odd=a\x01b"})
 		if err != nil || !strings.Contains(text, want) || !strings.Contains(text, "number = 7\n") {
 			t.Errorf("%v: %v\n%s", k, err, text)
 			continue
@@ -217,4 +219,72 @@ func TestDevConfig(t *testing.T) {
 	if _, err := devConfig("127.0.0.1:1", "/tmp", p, []rpc.Offer{{Kind: sdk.KindSecretResolver, Type: "mine"}}, nil); err == nil || !strings.Contains(err.Error(), "--config") {
 		t.Errorf("a plugin without a stage: %v", err)
 	}
+}
+
+// A folder takes the place of a configured binary, and what is configured is not written to.
+func TestDevLeavesTheConfiguredBinary(t *testing.T) {
+	dir, own := t.TempDir(), t.TempDir()
+	placed := filepath.Join(dir, "placed")
+	if err := os.WriteFile(placed, []byte("in production"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	source(t, own, "package main\n\nfunc main() {}\n")
+	file := filepath.Join(dir, "own.hcl")
+	serve := func(more string) (*workpiece, error) {
+		t.Helper()
+		text := "public_url = \"http://localhost\"\nlistener \"main\" {\n  address = \"127.0.0.1:0\"\n}\nrealm \"mine\" {}\nplugin \"my-own\" {\n" + more + "\n}\n"
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p := &workpiece{name: "my-own", folder: own, binary: filepath.Join(t.TempDir(), "built")}
+		_, err := devCmd{}.files(t.Context(), &cli{Config: []string{file}}, streams{out: os.Stdout, err: os.Stderr}, p, t.TempDir())
+		return p, err
+	}
+	path := "path = " + config.Quote(placed)
+	for more, want := range map[string]string{"command = \"/bin/true\"": "remove command", path + "\nsha256 = \"" + strings.Repeat("0", 64) + "\"": "has a sha256"} {
+		if _, err := serve(more); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", more, err)
+		}
+	}
+	t.Setenv("REALMGATE_PLUGIN__MY_OWN__PATH", placed) // taken back at the end
+	p, err := serve(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(placed); err != nil || string(text) != "in production" {
+		t.Errorf("%v: the configured binary was written to", err)
+	}
+	cfg, diags := read([]string{file}, nil)
+	if diags.Err() != nil {
+		t.Fatal(diags.Err())
+	}
+	if got := cfg.Plugins[0].Path; got != p.binary {
+		t.Errorf("%s runs, and not %s", got, p.binary)
+	}
+}
+
+// source writes a module's only file.
+func source(t *testing.T, dir, text string) {
+	t.Helper()
+	for name, text := range map[string]string{"go.mod": "module example.test/own\n\ngo 1.24\n", "main.go": text} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// What is saved after the first build has begun is built, also if nothing changes later.
+func TestDevFollowsFromTheFirstBuild(t *testing.T) {
+	dir, ctx := t.TempDir(), t.Context()
+	source(t, dir, "package main\n\nfunc main() {}\n")
+	p := &workpiece{name: "own", folder: dir, binary: filepath.Join(t.TempDir(), "own")}
+	if err := p.build(ctx, t.Output()); err != nil {
+		t.Fatal(err)
+	}
+	source(t, dir, "package main\n\nfunc main() { println(1) }\n") // before anyone follows
+	ctx, stop := context.WithCancel(ctx)
+	told, done := &capture.Buffer{}, make(chan struct{})
+	go func() { defer close(done); p.follow(ctx, told) }()
+	defer func() { stop(); <-done }()
+	eventually(t, "built again", func() bool { return strings.Contains(told.String(), "built ") })
 }
