@@ -27,22 +27,31 @@ func (g *Generation) Routes(name string) (Routes, error) {
 	tail, rest := r.handles, r.handles
 	if r.mode != pipeline.ModeExternal {
 		tail = tail[1:]
-		out.Internal = g.partsOf(r.handles[:3]) // broker, authenticator, active roles provider
+		if out.Internal, err = g.partsOf(name, r.handles[:3]); err != nil { // broker, authenticator, active roles provider
+			return Routes{}, err
+		}
 		rest = rest[1:]
 	}
 	if r.mode != pipeline.ModeInternal {
-		out.External = g.partsOf(slices.Concat(rest[2:], tail[:2]))
+		if out.External, err = g.partsOf(name, slices.Concat(rest[2:], tail[:2])); err != nil {
+			return Routes{}, err
+		}
 	}
 	return out, nil
 }
 
-func (g *Generation) partsOf(handles []catalog.Handle) []Part {
+// partsOf gives the parts that handles of a realm are of. Every handle of a realm is that of a part; if one were not, the request
+// that asks fails, and not the daemon.
+func (g *Generation) partsOf(realm string, handles []catalog.Handle) ([]Part, error) {
 	out := make([]Part, len(handles))
 	for n, h := range handles {
 		at := slices.IndexFunc(g.parts, func(p Part) bool { return p.Handle == h })
-		out[n] = g.parts[at] // every handle of a realm is that of a part
+		if at < 0 {
+			return nil, fmt.Errorf("realm %q: stage %d is of no part that this generation has built", realm, n+1)
+		}
+		out[n] = g.parts[at]
 	}
-	return out
+	return out, nil
 }
 
 // Stages gives the stages of routes of a realm, each by itself.

@@ -365,7 +365,7 @@ const rebuildPause = 30 * time.Second
 
 // rebuild builds s anew, unless it serves no more. It says whether there is a new generation.
 func (r *Reloader) rebuild(s Serving) bool {
-	if r.lock() != nil {
+	if r.lock(r.ctx) != nil {
 		return false
 	}
 	defer r.unlock()
