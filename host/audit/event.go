@@ -78,6 +78,7 @@ type Event struct {
 	Reference     string    `json:"reference,omitempty"`  // to a secret in a store
 	Plugin        string    `json:"plugin,omitempty"`     // name
 	Part          string    `json:"part,omitempty"`       // of the plugin: kind(type)
+	Against       string    `json:"against,omitempty"`    // where another configuration is that was built to explain a decision by it
 	Change        string    `json:"change,omitempty"`     // what was changed, e.g. of a principal "enabled=false"
 	Reason        string    `json:"reason,omitempty"`     // in snake case
 	Detail        string    `json:"detail,omitempty"`     // for people
@@ -122,7 +123,7 @@ const (
 func (e Event) bounded() Event {
 	for _, v := range []*string{
 		&e.Name, &e.Outcome, &e.Realm, &e.ClientID, &e.ClientHash, &e.PrincipalID, &e.Principal, &e.Role, &e.TokenID, &e.SecretVersion, &e.Reference,
-		&e.KeyID, &e.AccessKey, &e.Connection, &e.AuditID, &e.Plugin, &e.Part, &e.Change, &e.Detail,
+		&e.KeyID, &e.AccessKey, &e.Connection, &e.AuditID, &e.Plugin, &e.Part, &e.Against, &e.Change, &e.Detail,
 	} {
 		*v = bound(*v, maxValue)
 	}

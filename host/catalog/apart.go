@@ -63,6 +63,7 @@ func (s *Set) apart(p *supervised, i *Instance) (*supervised, error) {
 		own.log = own.log.With("for", owner)
 		own.image, image = image, nil
 		s.c.hold(own)
+		s.begun = append(s.begun, src.title())
 		go own.run()
 	}
 	if image != nil {

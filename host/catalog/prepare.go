@@ -118,6 +118,7 @@ func (s *Set) choose(sources []Source) (fresh []*supervised) {
 		if p == nil {
 			p = s.c.hold(s.c.newSupervised(src))
 			p.image, images[n] = images[n], nil
+			s.begun = append(s.begun, p.src.title())
 			go p.run()
 		}
 		if !p.hasStarted() {

@@ -26,6 +26,7 @@ type Set struct {
 	mu       sync.Mutex
 	own      map[keptApart]*supervised // processes of single realms; they are in chosen
 	from     map[*supervised]Source    // what was asked for, with the pin of this set
+	begun    []string                  // see Begun
 	unshared bool
 	active   bool                   // once
 	held     map[*instance]struct{} // that it has and has not released
@@ -55,6 +56,14 @@ func (s *Set) Fresh() []string {
 		}
 	}
 	return out
+}
+
+// Begun gives the plugins of which processes were begun for the set, as [Changes] names them: those that others had not, whether
+// they came up or not.
+func (s *Set) Begun() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.begun)
 }
 
 // Changed gives a channel that is closed when a plugin of the set that had not started has started after all. The set goes

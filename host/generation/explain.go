@@ -27,26 +27,27 @@ func (g *Generation) Routes(name string) (Routes, error) {
 	tail, rest := r.handles, r.handles
 	if r.mode != pipeline.ModeExternal {
 		tail = tail[1:]
-		if out.Internal, err = g.partsOf(r.handles[:3]); err != nil { // broker, authenticator, active roles provider
-			return out, err
+		if out.Internal, err = g.partsOf(name, r.handles[:3]); err != nil { // broker, authenticator, active roles provider
+			return Routes{}, err
 		}
 		rest = rest[1:]
 	}
 	if r.mode != pipeline.ModeInternal {
-		if out.External, err = g.partsOf(slices.Concat(rest[2:], tail[:2])); err != nil {
-			return out, err
+		if out.External, err = g.partsOf(name, slices.Concat(rest[2:], tail[:2])); err != nil {
+			return Routes{}, err
 		}
 	}
 	return out, nil
 }
 
-// partsOf gives the parts of handles of a realm, each of which is that of a part.
-func (g *Generation) partsOf(handles []catalog.Handle) ([]Part, error) {
+// partsOf gives the parts that handles of a realm are of. Every handle of a realm is that of a part; if one were not, the request
+// that asks fails, and not the daemon.
+func (g *Generation) partsOf(realm string, handles []catalog.Handle) ([]Part, error) {
 	out := make([]Part, len(handles))
 	for n, h := range handles {
 		at := slices.IndexFunc(g.parts, func(p Part) bool { return p.Handle == h })
 		if at < 0 {
-			return nil, fmt.Errorf("generation: a stage of a realm is no part: %v", h)
+			return nil, fmt.Errorf("realm %q: stage %d is of no part that this generation has built", realm, n+1)
 		}
 		out[n] = g.parts[at]
 	}
@@ -79,7 +80,7 @@ func (g *Generation) Schemes(p Part) []string {
 	return []string{"bearer"}
 }
 
-// Recall says what the generation remembers of a request. Nothing is decided, remembered or counted by it.
+// Recall says what the generation remembers of a request, and changes nothing.
 func (g *Generation) Recall(p *pipeline.Plan, req sdk.Request) remember.Recalled {
 	if g.memory == nil || !p.Remembers() {
 		return remember.Recalled{Off: true, Why: "decisions of this realm are not remembered"}

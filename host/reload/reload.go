@@ -95,6 +95,8 @@ type Reloader struct {
 	mu      sync.Mutex
 	waiting map[Options]*job
 	current Serving
+	calm    context.Context // ends when a reload is asked for
+	disturb context.CancelFunc
 	tried   []catalog.Source // of the last configuration that was built, or refused
 	moved   chan struct{}    // closed at the next switch
 	work    sync.WaitGroup
@@ -131,7 +133,9 @@ func New(ctx context.Context, d Deps, first Serving) *Reloader {
 	if d.Meter != nil {
 		d.Meter.Serves(realmsOf(first.Held.Config()), time.Now())
 	}
-	return &Reloader{deps: d, ctx: ctx, turn: make(chan struct{}, 1), waiting: map[Options]*job{}, current: first, moved: make(chan struct{})}
+	r := &Reloader{deps: d, ctx: ctx, turn: make(chan struct{}, 1), waiting: map[Options]*job{}, current: first, moved: make(chan struct{})}
+	r.calm, r.disturb = context.WithCancel(ctx)
+	return r
 }
 
 // Reload takes the configuration as it is now. One that comes while another one runs waits for it; a further one that asks
@@ -148,6 +152,8 @@ func (r *Reloader) Reload(ctx context.Context, o Options, watches func(Watched))
 	if j == nil {
 		j = newJob()
 		r.waiting[o] = j
+		r.disturb()
+		r.calm, r.disturb = context.WithCancel(r.ctx)
 		r.work.Go(func() { r.do(context.WithoutCancel(ctx), j, o) })
 	}
 	r.mu.Unlock()
@@ -185,6 +191,8 @@ func (r *Reloader) do(ctx context.Context, j *job, o Options) {
 		return
 	}
 	defer r.unlock()
+	r.turns.Add(1)
+	defer r.turns.Add(1)
 	r.begin(o)
 	j.report, j.err = r.reload(ctx, o, j)
 }
@@ -196,32 +204,25 @@ func (r *Reloader) begin(o Options) {
 	delete(r.waiting, o)
 }
 
-// lock waits for the turn, until ctx ends or the daemon stops.
+// lock waits for the turn, unless ctx ends or the daemon stops.
 func (r *Reloader) lock(ctx context.Context) error {
-	select {
-	case <-r.ctx.Done():
-		return ErrStopping
-	default:
-	}
-	select {
-	case r.turn <- struct{}{}:
-		r.turns.Add(1)
-		return nil
-	case <-ctx.Done():
-	case <-r.ctx.Done():
+	if ctx.Err() == nil && r.ctx.Err() == nil {
+		select {
+		case r.turn <- struct{}{}:
+			return nil
+		case <-r.ctx.Done():
+		case <-ctx.Done():
+		}
 	}
 	if r.ctx.Err() != nil {
 		return ErrStopping
 	}
-	return ctx.Err()
+	return context.Cause(ctx)
 }
 
-func (r *Reloader) unlock() {
-	r.turns.Add(1)
-	<-r.turn
-}
+func (r *Reloader) unlock() { <-r.turn }
 
-// Turns gives a number that moves when a reload begins and when it has ended; it is odd in between.
+// Turns gives a number that moves when a reload begins and when it has ended, between which it reads files; it is odd in between.
 func (r *Reloader) Turns() uint64 { return r.turns.Load() }
 
 // Wait returns when nothing that the reloader began is left to do, or with the error of ctx when that ends. The reloader's own

@@ -55,8 +55,8 @@ var rules = []rule{
 		reason: "a generation is built without knowing the doors that lead to it",
 	},
 	{
-		rooms: []string{"./host/explain"}, deny: []string{"./host/server"},
-		reason: "a decision is explained without knowing the door that it was asked at",
+		rooms: []string{"./host/explain"}, deny: []string{"./host/server", "./host/reload"},
+		reason: "a decision is explained without knowing the door that it was asked at, or how what decides came to serve",
 	},
 	{
 		rooms: []string{"./host/reload"}, deny: []string{"./host/server", "./host/admin"},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,98 +20,115 @@ import (
 	"github.com/realmgate/realmgate/host/config"
 	"github.com/realmgate/realmgate/host/explain"
 	"github.com/realmgate/realmgate/host/generation"
+	"github.com/realmgate/realmgate/host/reload"
 	"github.com/realmgate/realmgate/sdk"
 )
 
-// explain tells how the daemon decides, with a line in the audit log before anybody hears of it, and one before plugins of another
-// configuration are started.
+// explain tells how the daemon decides, with a line in the audit log before anybody hears of it.
 func (r *rooms) explain(ctx context.Context, q admin.ExplainRequest) (admin.Explained, error) {
-	out, req, line, err := r.explainHere(ctx, q)
+	req := sdk.Request{Scheme: cmp.Or(strings.ToLower(q.Scheme), "bearer"), Token: q.Token, HTTP: messageOf(q.HTTP)}
+	out, line, err := r.explainServing(ctx, q, req)
 	if err != nil {
 		return admin.Explained{}, err
 	}
-	if len(q.Config) == 0 {
-		return out, r.audit.Record(ctx, line)
+	if len(q.Config) > 0 {
+		// Not Audit.Around: an explanation must not leave without its last line either, and a failure names what was begun, too.
+		line.Against = strings.Join(q.Config, ",")
+		before := audit.Event{Name: line.Name, Outcome: audit.Attempted, Realm: line.Realm, Against: line.Against}
+		if err := r.audit.Record(ctx, before); err != nil {
+			return admin.Explained{}, err
+		}
+		begun, err := r.explainBeside(ctx, q, req, &out)
+		line.Change = startsOf(begun)
+		if err != nil {
+			line.Outcome = audit.Failed
+			line.Detail, _, _ = strings.Cut(err.Error(), "\n") // the other lines are from the configuration
+			_ = r.audit.Record(ctx, line)
+			return admin.Explained{}, err
+		}
 	}
-	line.Change = "against " + strings.Join(q.Config, ", ")
-	return out, r.audit.Around(ctx, line, func() error { return r.explainBeside(ctx, q, req, &out) }, nil)
+	return out, r.audit.Record(ctx, line)
 }
 
-// explainHere explains by what serves, and gives the request that it made of the question.
-func (r *rooms) explainHere(ctx context.Context, q admin.ExplainRequest) (out admin.Explained, req sdk.Request, line audit.Event, err error) {
+// startsOf says which plugins were started, in the words of a reload.
+func startsOf(plugins []string) string {
+	out := make([]string, len(plugins))
+	for n, name := range plugins {
+		out[n] = "start " + name
+	}
+	return strings.Join(out, ", ")
+}
+
+// explainServing tells how what serves decides, and the line of the audit log about that.
+func (r *rooms) explainServing(ctx context.Context, q admin.ExplainRequest, req sdk.Request) (out admin.Explained, line audit.Event, err error) {
 	gen, leave := r.holder.Enter()
 	defer leave()
 	realm, chosen, err := realmOf(gen.Config(), q)
 	if err != nil {
-		return out, req, line, err
+		return out, line, err
 	}
-	req = sdk.Request{Scheme: strings.ToLower(q.Scheme), Token: q.Token}
-	if req.Scheme == "" {
-		req.Scheme = "bearer"
-	}
-	req.HTTP = messageOf(q.HTTP)
 	d, e := explain.Decide(ctx, gen, realm, req)
 	e.Chosen = chosen
 	out.Explanation = e
-	line = audit.Event{Name: audit.DecisionExplain, Outcome: audit.Done, Realm: realm, PrincipalID: d.Principal.ID, Principal: d.Principal.Name, TokenID: e.TokenID, Detail: e.Verdict}
-	return out, req, line, nil
+	return out, audit.Event{
+		Name: audit.DecisionExplain, Outcome: audit.Done, Realm: realm, PrincipalID: d.Principal.ID, Principal: d.Principal.Name, TokenID: e.TokenID, Detail: e.Verdict,
+	}, nil
 }
 
 // realmOf finds the realm that is asked about.
 func realmOf(cfg *config.Config, q admin.ExplainRequest) (realm, chosen string, err error) {
-	realm, chosen = q.Realm, "it was named by whoever asks for this explanation"
+	is := func(r config.Realm) bool { return r.Name == q.Realm }
+	missing := &admin.Error{Status: http.StatusNotFound, Code: admin.CodeNotFound, Message: fmt.Sprintf("there is no such realm: %q", q.Realm), Field: "realm"}
+	chosen = "it was named by whoever asks for this explanation"
 	if q.Host != "" {
-		at := slices.IndexFunc(cfg.Realms, func(r config.Realm) bool { return slices.Contains(r.Hosts, strings.ToLower(q.Host)) })
-		if at < 0 {
-			return "", "", &admin.Error{Status: http.StatusNotFound, Code: admin.CodeNotFound, Message: fmt.Sprintf("no realm has the host %q", q.Host), Field: "host"}
-		}
-		realm, chosen = cfg.Realms[at].Name, fmt.Sprintf("the host %q leads to it", q.Host)
+		host := strings.ToLower(q.Host)
+		is = func(r config.Realm) bool { return slices.Contains(r.Hosts, host) }
+		missing.Message, missing.Field = fmt.Sprintf("no realm has the host %q", q.Host), "host"
+		chosen = fmt.Sprintf("the host %q leads to it", q.Host)
 	}
-	for _, r := range cfg.Realms {
-		if r.Name == realm {
-			ways := "requests reach it by the path /realms/" + realm + "/v1/check"
-			if len(r.Hosts) > 0 {
-				ways += " and the hosts " + strings.Join(r.Hosts, ", ")
-			}
-			return realm, chosen + "; " + ways, nil
-		}
+	at := slices.IndexFunc(cfg.Realms, is)
+	if at < 0 {
+		return "", "", missing
 	}
-	return "", "", &admin.Error{Status: http.StatusNotFound, Code: admin.CodeNotFound, Message: fmt.Sprintf("there is no such realm: %q", realm), Field: "realm"}
+	r := cfg.Realms[at]
+	chosen += "; requests reach it by the path /realms/" + r.Name + "/v1/check"
+	if len(r.Hosts) > 0 {
+		chosen += " and the hosts " + strings.Join(r.Hosts, ", ")
+	}
+	return r.Name, chosen, nil
 }
 
-// explainBeside adds how another configuration decides, and how that differs.
-func (r *rooms) explainBeside(ctx context.Context, q admin.ExplainRequest, req sdk.Request, out *admin.Explained) error {
+// explainBeside adds how another configuration decides, and how that differs. begun names the plugins that were started for it.
+func (r *rooms) explainBeside(ctx context.Context, q admin.ExplainRequest, req sdk.Request, out *admin.Explained) (begun []string, err error) {
 	wrong := func(err error) error {
 		return &admin.Error{Status: http.StatusBadRequest, Code: admin.CodeInvalid, Field: "config", Message: err.Error()}
 	}
 	for _, path := range q.Config {
 		if !filepath.IsAbs(path) {
-			return wrong(fmt.Errorf("%s is not an absolute path", path))
+			return nil, wrong(fmt.Errorf("%s is not an absolute path", path))
 		}
 	}
 	cfg, diags := read(q.Config, nil)
 	if err := diags.Err(); err != nil {
-		return wrong(err)
+		return nil, wrong(err)
 	}
-	realm, chosen, err := realmOf(cfg, q)
+	realm, chosen, err := realmOf(cfg, q) // before any program is started for nothing
 	if err != nil {
-		return err
+		return nil, err
 	}
-	err = r.reloader.Beside(ctx, cfg, func(gen *generation.Generation) error {
+	begun, err = r.reloader.Beside(ctx, cfg, func(ctx context.Context, gen *generation.Generation) error {
 		_, e := explain.Decide(ctx, gen, realm, req)
 		e.Chosen = chosen
 		out.Other, out.Differences = &e, explain.Differences(out.Explanation, e)
 		return nil
 	})
-	return wrongUnless(err, wrong)
-}
-
-// wrongUnless leaves an error that has words for the API already as it is.
-func wrongUnless(err error, wrong func(error) error) error {
-	if _, worded := errors.AsType[*admin.Error](err); worded || err == nil {
-		return err
+	switch {
+	case errors.Is(err, reload.ErrStopping):
+		return begun, stopping(err)
+	case err != nil:
+		return begun, wrong(err)
 	}
-	return wrong(err)
+	return begun, nil
 }
 
 type explainCmd struct {

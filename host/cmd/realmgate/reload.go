@@ -117,9 +117,14 @@ func (r *rooms) reload(ctx context.Context, o admin.ReloadOptions, watched func(
 		out.Blocks = append(out.Blocks, x)
 	}
 	if errors.Is(err, reload.ErrStopping) {
-		err = &admin.Error{Status: http.StatusServiceUnavailable, Code: admin.CodeStopping, Message: err.Error()}
+		err = stopping(err)
 	}
 	return out, err
+}
+
+// stopping says over the admin socket that the daemon stops.
+func stopping(err error) error {
+	return &admin.Error{Status: http.StatusServiceUnavailable, Code: admin.CodeStopping, Message: err.Error()}
 }
 
 type reloadCmd struct {
