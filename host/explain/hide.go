@@ -1,7 +1,12 @@
 package explain
 
 import (
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
+	"net/url"
+	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/realmgate/realmgate/host/child"
@@ -37,8 +42,8 @@ const (
 func newHider(r sdk.Request) hider {
 	words := append([]string{r.Token}, strings.Split(r.Token, ".")...)
 	secrets := []string{r.Token}
-	if i := strings.LastIndex(r.Token, "Signature="); i >= 0 {
-		words, secrets = []string{r.Token, r.Token[i+len("Signature="):]}, []string{r.Token[i+len("Signature="):]}
+	if m := sigv4.FindStringSubmatch(r.Token); m != nil && r.Scheme == "aws4-hmac-sha256" {
+		words, secrets = []string{r.Token, m[1]}, []string{m[1]}
 	}
 	if r.HTTP != nil {
 		for _, f := range r.HTTP.Header { // such as x-amz-security-token
@@ -55,11 +60,30 @@ func newHider(r sdk.Request) hider {
 	}
 	h := hider{strings.NewReplacer(pairs...), map[string]struct{}{}}
 	for _, secret := range secrets {
-		for i := 0; i+pieceLen <= len(secret); i++ {
-			h.pieces[secret[i:i+pieceLen]] = struct{}{}
+		for _, form := range forms(secret) {
+			for i := 0; i+pieceLen <= len(form); i++ {
+				h.pieces[form[i:i+pieceLen]] = struct{}{}
+			}
 		}
 	}
 	return h
+}
+
+// sigv4 is what a signature of AWS looks like; its first group is what makes it valid.
+var sigv4 = regexp.MustCompile(`^Credential=[^, ]+, ?SignedHeaders=[^, ]+, ?Signature=([0-9a-f]{64})$`)
+
+// forms gives a secret as it is, and as texts and URLs have it without anybody's wish to hide it: escaped, in hexadecimal, in base64
+// wherever in what is encoded it stands.
+func forms(secret string) []string {
+	quoted, _ := json.Marshal(secret) // a string
+	out := []string{
+		secret, string(quoted[1 : len(quoted)-1]), strings.Trim(strconv.Quote(secret), `"`), url.QueryEscape(secret), url.PathEscape(secret),
+		hex.EncodeToString([]byte(secret)), strings.ToUpper(hex.EncodeToString([]byte(secret))),
+	}
+	for skip := range min(3, len(secret)) {
+		out = append(out, base64.RawStdEncoding.EncodeToString([]byte(secret[skip:])), base64.RawURLEncoding.EncodeToString([]byte(secret[skip:])))
+	}
+	return out
 }
 
 // hide takes pieces of secrets, and short words whole, out of a text.
@@ -143,7 +167,10 @@ func (h hider) value(v any, depth int) any {
 		}
 		return out
 	}
-	return v // a number, true, false or null
+	if n, ok := v.(json.Number); ok && h.hide(n.String()) != n.String() {
+		return h.text(n.String())
+	}
+	return v // another number, true, false or null
 }
 
 // asJSON gives what consists of what was made fit to be shown.

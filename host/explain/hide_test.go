@@ -1,7 +1,10 @@
 package explain
 
 import (
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -58,18 +61,39 @@ func TestPartsOfTokensAreHidden(t *testing.T) {
 	}
 	opaque := string(long)
 	jwt := "eyJhbGciOiJSUzI1NiJ9." + opaque[:100] + "." + opaque[100:]
-	sigv4 := "Credential=AKIAIOSFODNN7EXAMPLE/20261125/eu-central-1/execute-api/aws4_request, SignedHeaders=host;x-amz-date, Signature=" + opaque[:64]
+	signature := strings.Repeat("0123456789abcdef", 4)
+	odd := "Zk3/9+qPw7LmXv2+TnBc8/RyHd5+GjKs1=="
+	sigv4 := "Credential=AKIAIOSFODNN7EXAMPLE/20261125/eu-central-1/execute-api/aws4_request, SignedHeaders=host;x-amz-date, Signature=" + signature
 	for name, tt := range map[string]struct{ token, text, want string }{
 		"opaque, cut":        {opaque, "unknown: " + opaque[:200], "unknown: [token]"},
 		"opaque, its end":    {opaque, "…" + opaque[150:] + " is unknown", "…[token] is unknown"},
 		"opaque, twice":      {opaque, opaque[:50] + " and " + opaque[60:90], "[token] and [token]"},
 		"JWT, cut":           {jwt, "bad: " + jwt[:250], "bad: [token]"},
 		"JWT, its signature": {jwt, "bad: " + jwt[150:220] + "!", "bad: [token]!"},
-		"SigV4":              {sigv4, "AKIAIOSFODNN7EXAMPLE in eu-central-1/execute-api: " + opaque[:40], "AKIAIOSFODNN7EXAMPLE in eu-central-1/execute-api: [token]"},
+		"SigV4":              {sigv4, "AKIAIOSFODNN7EXAMPLE in eu-central-1/execute-api: " + signature[:40], "AKIAIOSFODNN7EXAMPLE in eu-central-1/execute-api: [token]"},
+		"percent-encoded":    {odd, "GET /introspect?token=" + url.QueryEscape(odd), "GET /introspect?token=[token]"},
+		"in hexadecimal":     {odd, hex.EncodeToString([]byte(odd)) + ".", "[token]."},
+		"in base64":          {odd, base64.StdEncoding.EncodeToString([]byte(odd)), "[token]="},
+		"in base64 of more":  {odd, base64.RawURLEncoding.EncodeToString([]byte("u:" + odd)), base64.RawURLEncoding.EncodeToString([]byte("u:" + odd))[:4] + "[token]"},
+		"Signature= in it":   {"supersecretopaquetoken0123456789Signature=abc", "unknown supersecretopaquetoken0123", "unknown [token]"},
 		"less than a piece":  {opaque, "it begins with " + opaque[:4], "it begins with " + opaque[:4]},
 	} {
-		if got := newHider(sdk.Request{Token: tt.token}).text(tt.text); got != tt.want {
+		scheme := "bearer"
+		if name == "SigV4" {
+			scheme = "aws4-hmac-sha256"
+		}
+		if got := newHider(sdk.Request{Scheme: scheme, Token: tt.token}).text(tt.text); got != tt.want {
 			t.Errorf("%s: %q, want %q", name, got, tt.want)
 		}
+	}
+}
+
+// A token of digits alone is not shown as a number.
+func TestNumbersAreHidden(t *testing.T) {
+	t.Parallel()
+	h := newHider(sdk.Request{Scheme: "bearer", Token: "98765432109876543210"})
+	got, _ := json.Marshal(h.claims(sdk.NewClaims([]byte(`{"n":98765432109876543210,"m":7}`))))
+	if want := `{"m":7,"n":"[token]"}`; string(got) != want {
+		t.Errorf("%s, want %s", got, want)
 	}
 }
