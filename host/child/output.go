@@ -127,7 +127,7 @@ func (o *output) tap(s Stream, line []byte) {
 func (o *output) remember(line []byte) hclog.Level {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if !o.crash && len(bytes.TrimSpace(line)) > 0 && !(uncaught.Match(o.last) && trails(line)) { // what follows is the stack
+	if !o.crash && len(bytes.TrimSpace(line)) > 0 && !(trails(line) && uncaught.Match(o.last)) { // what follows is the stack
 		o.last = append(o.last[:0], line[:min(len(line), maxLine)]...)
 	}
 	o.crash = o.crash || crashes(line)
