@@ -344,6 +344,7 @@ func (b *builder) plan(r config.Realm, mode pipeline.Mode) (*pipeline.Plan, erro
 	}
 	if c.Memory != nil && (c.MaxCache > 0 || c.MaxDenied > 0) {
 		b.mayRemember(r.Name, stages)
+		c.Alone = slices.ContainsFunc(stages, func(s built) bool { return !s.offer.Cacheable })
 	}
 	return pipeline.NewPlan(c)
 }

@@ -68,6 +68,7 @@ type Config struct {
 
 	Standing Standing
 	Memory   Memory           // nil: each decision is made anew
+	Alone    bool             // a stage does not say that its answers may be remembered: until it gives one a time, each is for its request only
 	Instead  Memory           // decides in place of the plan and its memory, also where a stage wants the original request; nil: nobody does
 	Now      func() time.Time // nil: time.Now
 }
@@ -114,6 +115,9 @@ func (p *Plan) Mode() Mode { return p.c.Mode }
 func (p *Plan) Remembers() bool {
 	return p.c.Memory != nil && !p.NeedsHTTP() && (p.c.MaxCache > 0 || p.c.MaxDenied > 0)
 }
+
+// Alone says whether an answer is probably of no use to an equal request, as far as the stages say before one was given.
+func (p *Plan) Alone() bool { return p.c.Alone }
 
 // NeedsHTTP says whether any stage wants Request.HTTP; only then need it be filled in.
 func (p *Plan) NeedsHTTP() bool { return p.c.Internal.NeedsHTTP || p.c.External.NeedsHTTP }

@@ -59,7 +59,7 @@ func (s *Section) Decide(ctx context.Context, p *pipeline.Plan, r sdk.Request) p
 func (s *Section) miss(ctx context.Context, p *pipeline.Plan, r sdk.Request, k key, epoch uint64) pipeline.Decision {
 	ctx, cancel := context.WithTimeout(ctx, p.Timeout())
 	defer cancel()
-	for !s.solitary(p.Realm()).Load() {
+	for !s.solitary(p).Load() {
 		f, came, first := s.m.flights.join(ctx, flightKey{k, epoch})
 		if first {
 			return s.lead(f, p, r, k, epoch)
@@ -78,12 +78,14 @@ func (s *Section) miss(ctx context.Context, p *pipeline.Plan, r sdk.Request, k k
 	return s.decide(ctx, p, r, k, epoch)
 }
 
-// solitary says whether the last yes of a realm was for one request only. Nobody waits then for that of another one, which
-// would probably be of no use, either.
-func (s *Section) solitary(realm string) *atomic.Bool {
-	v, ok := s.alone.Load(realm)
+// solitary says whether the last yes of a realm was for one request only, or, before there was one, whether it is to be expected.
+// Nobody waits then for that of another one, which would probably be of no use, either.
+func (s *Section) solitary(p *pipeline.Plan) *atomic.Bool {
+	v, ok := s.alone.Load(p.Realm())
 	if !ok {
-		v, _ = s.alone.LoadOrStore(realm, new(atomic.Bool))
+		first := new(atomic.Bool)
+		first.Store(p.Alone())
+		v, _ = s.alone.LoadOrStore(p.Realm(), first)
 	}
 	return v.(*atomic.Bool)
 }
@@ -111,7 +113,7 @@ func (s *Section) decide(ctx context.Context, p *pipeline.Plan, r sdk.Request, k
 	begin := m.now()
 	d := p.DecideAnew(ctx, r)
 	if d.Verdict == pipeline.Allowed { // what is made up does not decide for others
-		s.solitary(p.Realm()).Store(d.CacheFor <= 0)
+		s.solitary(p).Store(d.CacheFor <= 0)
 	}
 	if d.CacheFor <= 0 {
 		m.counts.unremembered.Add(1)

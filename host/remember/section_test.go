@@ -5,6 +5,8 @@ import (
 	"errors"
 	"reflect"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -281,4 +283,34 @@ func TestFloodOfBadTokens(t *testing.T) {
 	if s := w.Stats(); s.AllowedEntries+s.DeniedEntries != 0 {
 		t.Errorf("other limits are not kept: %+v", s)
 	}
+}
+
+// Where a stage does not say that its answers may be remembered, no request waits for the answer to an equal one, from the first on:
+// it would take the time that it needs to be decided itself.
+func TestAloneFromTheFirst(t *testing.T) {
+	w := newWorld()
+	var inside atomic.Int32
+	both := make(chan struct{})
+	l := &leg{act: func(ctx context.Context, st *sdk.State) error {
+		if inside.Add(1) == 2 {
+			close(both)
+		}
+		select {
+		case <-both:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		st.Cache.NoStore = true
+		return nil
+	}}
+	p := w.plan(t, "a", l, w.Section(), func(c *pipeline.Config) { c.Alone = true })
+	var users sync.WaitGroup
+	for range 2 {
+		users.Go(func() {
+			if d := p.Decide(t.Context(), bearer("x")); d.Verdict != pipeline.Allowed {
+				t.Errorf("%v %v", d.Verdict, d.Err)
+			}
+		})
+	}
+	users.Wait()
 }
