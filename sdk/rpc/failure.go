@@ -104,19 +104,10 @@ func (e *UnansweredError) At(ctx context.Context) (step int, ok bool) {
 	}
 }
 
-// unanswered is givenUp for a leg of so many steps.
-func unanswered(ctx context.Context, steps int, at <-chan uint32) error {
-	err := givenUp(ctx)
-	if f := (*Failure)(nil); errors.As(err, &f) {
-		return &UnansweredError{f, steps, at}
-	}
-	return err
-}
-
-// unsent is an error of a leg that did not get to the plugin.
-func unsent(err error, steps int) error {
+// unanswered gives the error of a leg of so many steps whose wait ended with err; at is nil if the leg never got to the plugin.
+func unanswered(err error, steps int, at <-chan uint32) error {
 	if f := (*Failure)(nil); errors.As(err, &f) && f.Code == CodeDeadline {
-		return &UnansweredError{failure: f, steps: steps}
+		return &UnansweredError{f, steps, at}
 	}
 	return err
 }

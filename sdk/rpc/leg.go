@@ -25,7 +25,7 @@ func (p *Process) runLeg(ctx context.Context, realm string, steps []Step, st *sd
 		result: make(chan *pluginv1.LegResult, 1),
 	}
 	if err := p.calls.enter(c); err != nil {
-		return unsent(err, len(steps))
+		return unanswered(err, len(steps), nil)
 	}
 	defer p.calls.leave(c)
 	leg := &pluginv1.Leg{
@@ -39,7 +39,7 @@ func (p *Process) runLeg(ctx context.Context, realm string, steps []Step, st *sd
 		leg.TimeoutUs = max(1, time.Until(d).Microseconds())
 	}
 	if err := s.out.put(ctx, fieldLegs, leg); err != nil {
-		return unsent(err, len(steps))
+		return unanswered(err, len(steps), nil)
 	}
 	select {
 	case r := <-c.result:
@@ -52,7 +52,7 @@ func (p *Process) runLeg(ctx context.Context, realm string, steps []Step, st *sd
 		default:
 		}
 		s.out.push(fieldCancels, &pluginv1.Cancel{LegId: c.id})
-		return unanswered(ctx, len(steps), at)
+		return unanswered(givenUp(ctx), len(steps), at)
 	case <-s.lost:
 		return s.err
 	}
