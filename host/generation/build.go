@@ -349,16 +349,21 @@ func (b *builder) plan(r config.Realm, mode pipeline.Mode) (*pipeline.Plan, erro
 	return pipeline.NewPlan(c)
 }
 
+// schemes gives the authentication schemes that a verifier takes, lower case.
+func schemes(o catalog.Offer) []string {
+	if len(o.Schemes) == 0 {
+		return []string{"bearer"}
+	}
+	return o.Schemes
+}
+
 // route makes legs for a realm of stages whose first one verifies.
 func (b *builder) route(realm string, stages []built) (pipeline.Route, error) {
 	legs, err := b.legs(realm, stages)
 	if err != nil {
 		return pipeline.Route{}, err
 	}
-	r := pipeline.Route{Schemes: stages[0].offer.Schemes, Legs: legs}
-	if len(r.Schemes) == 0 {
-		r.Schemes = []string{"bearer"}
-	}
+	r := pipeline.Route{Schemes: schemes(stages[0].offer), Legs: legs}
 	for _, s := range stages {
 		r.NeedsHTTP = r.NeedsHTTP || s.offer.NeedsHTTP
 	}

@@ -74,13 +74,11 @@ func (g *Generation) Stages(realm string, of Routes) (pipeline.Stages, error) {
 
 // Schemes gives the authentication schemes that a verifier takes, lower case.
 func (g *Generation) Schemes(p Part) []string {
-	if o, err := g.plugins.Find(p.Kind, p.Type); err == nil && len(o.Schemes) > 0 {
-		return o.Schemes
-	}
-	return []string{"bearer"}
+	o, _ := g.plugins.Find(p.Kind, p.Type) // the zero Offer of a plugin that is not there any more
+	return schemes(o)
 }
 
-// Recall says what the generation remembers of a request, and changes nothing.
+// Recall says what the generation remembers of a request. Nothing is decided, remembered or counted by it.
 func (g *Generation) Recall(p *pipeline.Plan, req sdk.Request) remember.Recalled {
 	if g.memory == nil || !p.Remembers() {
 		return remember.Recalled{Off: true, Why: "decisions of this realm are not remembered"}
