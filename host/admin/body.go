@@ -21,6 +21,16 @@ func invalid(field, message string) *Error {
 	return &Error{Status: http.StatusBadRequest, Code: CodeInvalid, Message: message, Field: field}
 }
 
+// posted reads the body of a call that is made by POST alone.
+func (c *call) posted(v any) error {
+	if c.r.Method != http.MethodPost {
+		c.w.Header().Set("Allow", http.MethodPost)
+		return &Error{Status: http.StatusMethodNotAllowed, Code: CodeMethodNotAllowed, Message: "the method is not offered here"}
+	}
+	c.r.Body = http.MaxBytesReader(c.w, c.r.Body, maxBody)
+	return c.decode(v)
+}
+
 // decode reads one JSON object into v, strictly.
 func (c *call) decode(v any) error {
 	d := json.NewDecoder(c.r.Body)

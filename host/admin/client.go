@@ -25,6 +25,13 @@ type Client struct {
 	at   string // whom errors on the way are about
 }
 
+// patient gives the client for what takes as long as it takes.
+func (c *Client) patient() *Client {
+	without := *c.http
+	without.Timeout = 0
+	return &Client{&without, c.at}
+}
+
 // maxAnswer bounds what the client reads.
 const maxAnswer = 64 << 20
 

@@ -144,22 +144,12 @@ type ExplainFunc func(ctx context.Context, r ExplainRequest) (Explained, error)
 // ExplainHandler serves [ExplainPath].
 func ExplainHandler(explain ExplainFunc, log hclog.Logger) http.Handler {
 	h := &handler{Deps{Logger: log}}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c := &call{w: w, r: r}
-		if err := h.explain(c, explain); err != nil {
-			h.fail(c, err)
-		}
-	})
+	return h.alone(func(c *call) error { return h.explain(c, explain) })
 }
 
 func (h *handler) explain(c *call, explain ExplainFunc) error {
-	if c.r.Method != http.MethodPost {
-		c.w.Header().Set("Allow", http.MethodPost)
-		return &Error{Status: http.StatusMethodNotAllowed, Code: CodeMethodNotAllowed, Message: "the method is not offered here"}
-	}
 	var r ExplainRequest
-	c.r.Body = http.MaxBytesReader(c.w, c.r.Body, maxBody)
-	if err := c.decode(&r); err != nil {
+	if err := c.posted(&r); err != nil {
 		return err
 	}
 	switch {
@@ -182,8 +172,6 @@ func (h *handler) explain(c *call, explain ExplainFunc) error {
 
 // Explain asks how the daemon decides on a credential. With another configuration it takes as long as building that does.
 func (c *Client) Explain(ctx context.Context, r ExplainRequest) (out Explained, err error) {
-	patient := *c.http
-	patient.Timeout = 0
-	err = (&Client{&patient, c.at}).do(ctx, http.MethodPost, ExplainPath, r, &out)
+	err = c.patient().do(ctx, http.MethodPost, ExplainPath, r, &out)
 	return out, err
 }

@@ -71,6 +71,16 @@ func Handler(d Deps) http.Handler {
 
 type handler struct{ Deps }
 
+// alone serves a call that has a path of its own, beside those of the handler.
+func (h *handler) alone(serve func(*call) error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c := &call{w: w, r: r}
+		if err := serve(c); err != nil {
+			h.fail(c, err)
+		}
+	})
+}
+
 // call is one request on its way; names are decoded.
 type call struct {
 	w http.ResponseWriter

@@ -102,22 +102,12 @@ type ReloadFunc func(ctx context.Context, o ReloadOptions, watched func(ReloadWa
 // ReloadHandler serves [ReloadPath]. It answers when the reload is done, which may take as long as plugins are watched.
 func ReloadHandler(reload ReloadFunc, log hclog.Logger) http.Handler {
 	h := &handler{Deps{Logger: log}}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c := &call{w: w, r: r}
-		if err := h.reload(c, reload); err != nil {
-			h.fail(c, err)
-		}
-	})
+	return h.alone(func(c *call) error { return h.reload(c, reload) })
 }
 
 func (h *handler) reload(c *call, reload ReloadFunc) error {
-	if c.r.Method != http.MethodPost {
-		c.w.Header().Set("Allow", http.MethodPost)
-		return &Error{Status: http.StatusMethodNotAllowed, Code: CodeMethodNotAllowed, Message: "the method is not offered here"}
-	}
 	var o ReloadOptions
-	c.r.Body = http.MaxBytesReader(c.w, c.r.Body, maxBody)
-	if err := c.decode(&o); err != nil {
+	if err := c.posted(&o); err != nil {
 		return err
 	}
 	if err := http.NewResponseController(c.w).SetWriteDeadline(time.Time{}); err != nil {
@@ -160,9 +150,7 @@ func (c *call) line(v reloadLine) {
 // serves on with what it had; its message has the reasons, with their places, line by line. It waits for as long as it takes;
 // watched is told if plugins are watched meanwhile; nil: nobody is.
 func (c *Client) Reload(ctx context.Context, o ReloadOptions, watched func(ReloadWatched)) (ReloadReport, error) {
-	patient := *c.http
-	patient.Timeout = 0
-	resp, err := (&Client{&patient, c.at}).ask(ctx, http.MethodPost, ReloadPath, http.Header{"Accept": {Lines}}, o)
+	resp, err := c.patient().ask(ctx, http.MethodPost, ReloadPath, http.Header{"Accept": {Lines}}, o)
 	if err != nil {
 		return ReloadReport{}, err
 	}
