@@ -56,6 +56,7 @@ func Run(t *testing.T, fresh func(testing.TB) directory.Config) {
 		{"Connections", testConnections},
 		{"ConnectionPages", testConnectionPages},
 		{"WrittenSecrets", testWrittenSecrets},
+		{"RealmsToSweep", testRealmsToSweep},
 		{"LateSecrets", testLateSecrets},
 		{"SweepAgainstKeep", testSweepAgainstKeep},
 		{"AccessKeys", testAccessKeys},
