@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -79,77 +81,26 @@ func TestMapper(t *testing.T) {
 	t.Parallel()
 	node, plugin := need.Command(t, "node"), build(t)
 	idp := oidctest.Start(t, oidctest.Options{})
-	d := daemontest.New(t, daemontest.Options{HCL: fmt.Sprintf(`
-directory {
-  path = "data/realmgate.db"
-}
-plugin "email" {
-  command = %q
-  args    = [%q]
-  files   = { %q = %q }
-}
-tenant "acme" {
-  identity_provider {
-    issuer   = %q
-    audience = ["realmgate"]
-  }
-  principal_mapper {
-    type    = "email"
-    claim   = "email"
-    domains = ["example.com"]
-  }
-  principal_roles_mapper {
-    type = "default"
-    mapping {
-      regex       = "^.*$"
-      replacement = "PRINCIPAL_ROLE:$0"
-    }
-  }
-}
-realm "acme" {
-  tenant = "acme"
-  authentication {
-    type = "mixed"
-    token_broker {
-      type = "rsa-key-pair"
-    }
-  }
-}
-tenant "several" {
-  identity_provider {
-    issuer   = %q
-    audience = ["realmgate"]
-  }
-  principal_mapper {
-    type             = "email"
-    claim            = "email"
-    domains          = ["example.com", "example.org"]
-    allow_unverified = true
-  }
-  principal_roles_mapper {
-    type = "default"
-    mapping {
-      regex       = "^.*$"
-      replacement = "PRINCIPAL_ROLE:$0"
-    }
-  }
-}
-realm "several" {
-  tenant = "several"
-  authentication {
-    type = "mixed"
-    token_broker {
-      type = "rsa-key-pair"
-    }
-  }
-}
-`, node, plugin, plugin, digest(t, plugin), idp.Issuer, idp.Issuer)})
+	raw, err := os.ReadFile(filepath.Join(buildtest.Root(t), folder, "config.hcl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	example := strings.NewReplacer(
+		`"/usr/bin/node"`, strconv.Quote(node), `["/opt/acme/plugin.cjs"]`, fmt.Sprintf("[%q]\n  files   = { %q = %q }", plugin, plugin, digest(t, plugin)),
+		"https://idp.example.com", idp.Issuer,
+	).Replace(string(raw))
+	_, tenant, ok := strings.Cut(example, "\n}\n")
+	if !ok {
+		t.Fatal("the example has no plugin block")
+	}
+	several := strings.NewReplacer(`"acme"`, `"several"`, `["example.com"]`, "[\"example.com\", \"example.org\"]\n    allow_unverified = true", `prefix  = "emp-"`, "").Replace(tenant)
+	d := daemontest.New(t, daemontest.Options{HCL: "directory {\n  path = \"data/realmgate.db\"\n}\n" + example + several})
 	cases := filepath.Join(buildtest.Root(t), folder, "cases.json")
 	if stdout, stderr, err := d.Run(nil, "plugin", "verify", "--case", cases, "email"); err != nil {
 		t.Fatalf("verify: %v\n%s%s", err, stdout, stderr)
 	}
 	d.Start()
-	d.Principal("acme", "ada", "reader")
+	d.Principal("acme", "emp-ada", "reader")
 	d.Principal("several", "ada@example.org", "reader")
 	for _, c := range []struct {
 		name   string
@@ -157,7 +108,7 @@ realm "several" {
 		status int
 		who    string
 	}{
-		{"mapped", map[string]any{"email": "Ada@example.com", "email_verified": true}, 200, "ada"},
+		{"mapped", map[string]any{"email": "Ada@example.com", "email_verified": true}, 200, "emp-ada"},
 		{"not said to be verified", map[string]any{"email": "Ada@example.com"}, 403, "email_not_verified"},
 		{"not verified", map[string]any{"email": "Ada@example.com", "email_verified": false}, 403, "email_not_verified"},
 		{"no claim", nil, 401, "claim_missing"},
@@ -169,10 +120,10 @@ realm "several" {
 			t.Errorf("%s: got %d %s, want %d %s", c.name, a.Status, who, c.status, c.who)
 		}
 	}
-	several := d.Check("several", idp.Token(t, oidctest.TokenOptions{Claims: map[string]any{"email": "Ada@Example.org"}}))
+	other := d.Check("several", idp.Token(t, oidctest.TokenOptions{Claims: map[string]any{"email": "Ada@Example.org"}}))
 	// The header has the name percent-encoded.
-	if who, _ := several.Who(); several.Status != 200 || who != "ada%40example.org" {
-		t.Errorf("with several domains, verified or not: %d %s", several.Status, who)
+	if who, _ := other.Who(); other.Status != 200 || who != "ada%40example.org" {
+		t.Errorf("with several domains, verified or not: %d %s", other.Status, who)
 	}
 	d.Stop()
 }
