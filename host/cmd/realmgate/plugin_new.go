@@ -28,7 +28,8 @@ func (p pluginNew) Run(std streams) error {
 		fmt.Fprintf(std.out, "%s/%s\n", dir, name)
 	}
 	_, err = fmt.Fprintf(std.out, `
-Next, in %s:
+Next, in %s (until the modules of Realmgate are published, tell Go first where a checkout is:
+go mod edit -replace github.com/realmgate/realmgate/sdk=CHECKOUT/sdk -replace github.com/realmgate/realmgate/proto=CHECKOUT/proto):
 
   go mod tidy && go test ./...
   go build -o %s .
