@@ -139,6 +139,10 @@ func (c *child) readStdout(r io.Reader) {
 		}
 		_ = c.lineW.Close()
 		c.kill()
+	case errors.Is(err, bufio.ErrBufferFull):
+		c.refuse(ReasonHandshake, fmt.Sprintf("is not a plugin: the line where the handshake is due is longer than %d KiB", maxHandshake>>10))
+		_ = c.lineW.Close()
+		c.kill()
 	case refused != nil:
 		c.refuse(refused.Reason, refused.Detail)
 		_ = c.lineW.Close()
