@@ -47,7 +47,8 @@ type Instance struct {
 	suite   *suite
 	id      uint64
 	c       *Case
-	twice   *twice // nil: each stage is asked once
+	twice   *twice          // nil: each stage is asked once
+	asked   func(sdk.State) // is told of what each stage begins with; nil: nobody is
 }
 
 // heard gives an error on, once it is seen whether it tells a secret, and whether it is what its reason stands for.
@@ -70,6 +71,9 @@ func (i *Instance) Step(ctx context.Context, st *sdk.State) error {
 	run := i.process.Run
 	if i.suite.unary {
 		run = i.process.RunUnary
+	}
+	if i.asked != nil {
+		i.asked(*st)
 	}
 	step := func(st *sdk.State) error {
 		return run(ctx, i.c.Setup.Realm, []rpc.Step{{Kind: i.c.Kind, Instance: i.id}}, st)

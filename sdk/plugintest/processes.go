@@ -23,6 +23,7 @@ import (
 var processChecks = []check{
 	{name: "malformed messages", did: "sent bytes that are no message, to each service and on the session, then opened the session again and called", rule: "what is no message is refused; the process lives and goes on", run: checkMalformed},
 	{name: "large messages", did: "sent a message of just under 4 MiB, and one of 5 MiB", rule: "each side accepts messages of 4 MiB; a larger one ends its call at most, not the process", run: checkLarge},
+	{name: "stages in one leg", did: "ran stages of different kinds in one leg, and one by one", rule: "the steps of a leg make what they would make one by one: each reads what those before it made, and behind both mappers the credential is made of it", of: func(s *suite, _ Case) bool { return len(chains(s)) > 0 }, run: checkLegs},
 	{name: "parts that are not offered", did: "configured a type and a kind that the manifest does not have, and released what does not exist", rule: "what is not offered is an error of that instance, and an unknown id is none of Release", run: checkNotOffered},
 	{name: "killed and started again", did: "killed the process while calls were under way, and started another one", rule: "nothing that a process leaves behind keeps the next one from starting, with the same manifest", of: killable, run: checkKilled},
 	{name: "shutdown", did: "made a call and asked the process to end, as the host does (plugin.GRPCController.Shutdown)", rule: "a process ends by itself, with the exit status 0, before the host ends it by force", of: killable, run: checkShutdown},

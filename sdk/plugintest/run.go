@@ -43,6 +43,7 @@ func Run[T TB[T]](t T, target Target, cases ...Case) {
 		for n, c := range cases {
 			if o, ok := s.offer(c); ok {
 				cases[n].complete(o)
+				s.cases = append(s.cases, cases[n])
 			}
 		}
 		t.Run("cases", func(t T) {

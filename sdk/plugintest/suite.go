@@ -26,7 +26,8 @@ type suite struct {
 	host     *host
 	last     *atomic.Uint64 // instance
 	notes    *notes
-	unary    bool // stages are called over the unary services, although the plugin may take legs
+	cases    []Case // of which chains of stages are made
+	unary    bool   // stages are called over the unary services, although the plugin may take legs
 }
 
 // newSuite starts the plugin. Its sessions end with life.
@@ -38,7 +39,7 @@ func newSuite(ctx, life context.Context, target Target) (*suite, error) {
 
 // again gives a suite on a process of its own; what is noted about both is the same.
 func (s *suite) again(ctx context.Context) (*suite, error) {
-	out := &suite{target: s.target, life: s.life, host: &host{notes: s.notes}, last: s.last, notes: s.notes}
+	out := &suite{target: s.target, life: s.life, host: &host{notes: s.notes}, last: s.last, notes: s.notes, cases: s.cases}
 	return out, out.start(ctx)
 }
 

@@ -71,11 +71,17 @@ func Verify(ctx context.Context, target Target, o Options, r Reporter) {
 		return checkOffered(s.manifest, cases)
 	}}, Case{})
 	var taken Case
+	var usable []Case
 	for _, c := range v.all(cases) {
-		if v.verify(c) && (taken.Kind == 0 || taken.tolerant && !c.tolerant) {
+		answers := v.verify(c)
+		if answers {
+			usable = append(usable, c)
+		}
+		if answers && (taken.Kind == 0 || taken.tolerant && !c.tolerant) {
 			taken = c
 		}
 	}
+	v.s.cases = usable
 	for _, k := range processChecks {
 		k.run = onItsOwn(k.run, taken)
 		if k.of == nil || k.of(v.s, taken) {
