@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/realmgate/realmgate/sdk"
 	"github.com/realmgate/realmgate/sdk/rpc"
@@ -66,7 +67,12 @@ func (s *suite) checkLeg(ctx context.Context, chain []Case) error {
 		}
 		defer func() { _ = s.release(ctx, i) }()
 		if n == 0 {
-			i.asked = func(st sdk.State) { asked = append(asked, st) }
+			var mu sync.Mutex // a call may ask many things at the same time
+			i.asked = func(st sdk.State) {
+				mu.Lock()
+				defer mu.Unlock()
+				asked = append(asked, st)
+			}
 			_ = c.Call(ctx, i) // what becomes of it is another check's question
 		} else {
 			name += ", "
@@ -82,13 +88,22 @@ func (s *suite) checkLeg(ctx context.Context, chain []Case) error {
 	}
 	read := has(chain, sdk.KindPrincipalMapper) && has(chain, sdk.KindPrincipalRolesMapper)
 	for _, st := range asked {
-		apart, together := inRealm(st, realm, found), inRealm(st, realm, found)
-		var err error
-		for n := 0; n < len(steps) && err == nil; n++ {
-			err = s.process.Run(ctx, realm, steps[n:n+1], &apart)
-		}
-		if differ := differs(&apart, err, &together, s.process.Run(ctx, realm, steps, &together), read); differ != "" {
+		apart, together, again := inRealm(st, realm, found), inRealm(st, realm, found), inRealm(st, realm, found)
+		err := s.oneByOne(ctx, realm, steps, &apart)
+		differ := differs(&apart, err, &together, s.process.Run(ctx, realm, steps, &together), read)
+		// Of what is answered otherwise each time (a token that is taken once) nothing can be said.
+		if differ != "" && differs(&apart, err, &again, s.oneByOne(ctx, realm, steps, &again), read) == "" {
 			return fmt.Errorf("%s: %s", name, differ)
+		}
+	}
+	return nil
+}
+
+// oneByOne runs each step as a leg of its own.
+func (s *suite) oneByOne(ctx context.Context, realm string, steps []rpc.Step, st *sdk.State) error {
+	for n := range steps {
+		if err := s.process.Run(ctx, realm, steps[n:n+1], st); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -3,6 +3,8 @@ package plugintest
 import (
 	"context"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	pluginv1 "github.com/realmgate/realmgate/proto/realmgate/plugin/v1"
@@ -51,9 +53,21 @@ func (member) Authenticate(_ context.Context, c sdk.Credential) (sdk.Principal, 
 	return sdk.Principal{Realm: c.Realm, Name: c.Principal.Name, Roles: c.RequestedRoles, Enabled: true}, nil
 }
 
+// ticket takes a token twice.
+type ticket struct{ seen sync.Map }
+
+func (t *ticket) Identify(_ context.Context, r sdk.Request) (sdk.Identity, error) {
+	n, _ := t.seen.LoadOrStore(r.Token, new(atomic.Int32))
+	if n.(*atomic.Int32).Add(1) > 2 {
+		return sdk.Identity{}, sdk.Deny("replayed", "the ticket was used")
+	}
+	return sdk.Identity{Claims: sdk.NewClaims([]byte(`{"badge":"7"}`))}, nil
+}
+
 func members() []sdk.Implementation {
 	build := func(context.Context, sdk.Setup, struct{}) (member, error) { return member{}, nil }
-	return append(badges(nil), sdk.PrincipalRolesMapperType("member", build), sdk.AuthenticatorType("member", build))
+	ticket := sdk.IdentityProviderType("ticket", func(context.Context, sdk.Setup, struct{}) (*ticket, error) { return &ticket{}, nil })
+	return append(badges(nil), ticket, sdk.PrincipalRolesMapperType("member", build), sdk.AuthenticatorType("member", build))
 }
 
 // What a plugin makes of several stages in one leg is what it makes of them one by one.
@@ -65,6 +79,7 @@ func TestStagesInOneLeg(t *testing.T) {
 		change func(*pluginv1.LegResult)
 		want   string
 	}{
+		"taken twice":       {append([]Case{{Kind: sdk.KindIdentityProvider, Type: "ticket", Setup: sdk.Setup{Tenant: "t"}}}, cases...), func(*pluginv1.LegResult) {}, ""},
 		"as it is":          {cases, func(*pluginv1.LegResult) {}, ""},
 		"another principal": {cases, func(r *pluginv1.LegResult) { r.Added.Principal.Name = "" }, "principal-mapper badge, principal-roles-mapper member, authenticator member: one by one and in one leg they do not make the same: it differs in Principal.Name"},
 		"a denial":          {cases, func(r *pluginv1.LegResult) { r.StepsDone, r.Denial = 2, &pluginv1.Denial{Reason: "no"} }, "one by one the answer is a yes, in one leg denied for no"},
