@@ -109,7 +109,7 @@ func wantFinding(t *testing.T, impls []sdk.Implementation, check func(context.Co
 	s := startSuite(t, impls)
 	err := check(t.Context(), s, c)
 	s.notes.stop()
-	err = errors.Join(err, s.checkSecrecy())
+	err = errors.Join(err, s.notes.checkSecrecy())
 	if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 		t.Errorf("%v, want %q", err, want)
 	}

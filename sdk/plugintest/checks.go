@@ -36,6 +36,27 @@ func (l *lacks) Error() string { return l.what }
 
 func lack(format string, args ...any) error { return &lacks{fmt.Sprintf(format, args...)} }
 
+// lacksOnly says whether nothing else is in an error than that checks cannot be made: what is joined with it is a fault.
+func lacksOnly(err error) bool {
+	switch x := err.(type) {
+	case *lacks:
+		return true
+	case interface{ Unwrap() error }:
+		return x.Unwrap() != nil && lacksOnly(x.Unwrap())
+	case interface{ Unwrap() []error }:
+		return !slices.ContainsFunc(x.Unwrap(), func(e error) bool { return !lacksOnly(e) })
+	}
+	return false
+}
+
+// unable says of a call of the suite's own that failed what it is: a fault of the plugin, or that it cannot be made here.
+func unable(err error, format string, args ...any) error {
+	if fault := (&Case{tolerant: true}).judge(err); fault != nil {
+		return fault
+	}
+	return lack(format, args...)
+}
+
 // checks are run in turn on every case.
 var checks = []check{
 	{name: "call", did: "configured the case and made its call", rule: "settings that are right are taken, and a call is answered, denied or failed, in time", run: checkCall},

@@ -4,7 +4,11 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 )
+
+// ofTest is the most that a check takes in a test: the machine may be busy.
+const ofTest = 2 * time.Minute
 
 // TB is what [Run] needs of a *testing.T. The package testing is not imported: a host runs the suite too.
 type TB[Self any] interface {
@@ -18,27 +22,31 @@ type TB[Self any] interface {
 }
 
 // Run runs the suite on a plugin: once on what it says about itself, once per case, and once on its processes. All cases share
-// one process, as they do in a host. t is a *testing.T.
+// one process, as they do in a host. A check that does not end is given up, and a plugin that ends is started again. t is a *testing.T.
 func Run[T TB[T]](t T, target Target, cases ...Case) {
 	t.Helper()
 	t.Run(target.Name, func(t T) {
 		life, end := context.WithCancel(context.Background())
 		t.Cleanup(end)
-		s, err := newSuite(t.Context(), life, target)
-		t.Cleanup(s.notes.stop)
-		if err != nil {
+		r := &runner{step: ofTest, notes: &notes{}}
+		t.Cleanup(r.notes.stop)
+		if err := r.start(t.Context(), life, target); err != nil {
 			t.Fatal(err)
 		}
-		one := func(name string, check func(context.Context) error) {
-			t.Run(name, func(t T) {
-				if err := check(t.Context()); err != nil {
-					t.Error(err)
+		one := func(t T, k check, c Case) {
+			if s, _ := r.suite(); k.of != nil && !k.of(s, c) {
+				return
+			}
+			t.Run(k.name, func(t T) {
+				if err := r.run(t.Context(), k, c); err != nil {
+					t.Error(r.notes.masked(err.Error()))
 				}
 			})
 		}
-		one("manifest", func(context.Context) error {
+		s, _ := r.suite()
+		one(t, check{name: "manifest", run: func(context.Context, *suite, Case) error {
 			return errors.Join(checkManifest(s.manifest), checkOffered(s.manifest, cases), checkCovered(s.manifest, cases))
-		})
+		}}, Case{})
 		cases = slices.Clone(cases)
 		for n, c := range cases {
 			if o, ok := s.offer(c); ok {
@@ -51,27 +59,18 @@ func Run[T TB[T]](t T, target Target, cases ...Case) {
 				t.Run(c.title(), func(t T) {
 					t.Parallel()
 					for _, k := range checks {
-						if k.of != nil && !k.of(s, c) {
-							continue
-						}
-						t.Run(k.name, func(t T) {
-							if err := k.run(t.Context(), s, c); err != nil {
-								t.Error(err)
-							}
-						})
+						one(t, k, c)
 					}
 				})
 			}
 		})
 		for _, k := range processChecks {
-			if k.of == nil || k.of(s, first(cases)) {
-				one(k.name, func(ctx context.Context) error { return k.run(ctx, s, first(cases)) })
-			}
+			one(t, k, first(cases))
 		}
-		one("output", func(context.Context) error {
-			s.notes.stop()
-			return errors.Join(s.checkSecrecy(), s.checkStdout(), s.checkAsked())
-		})
+		one(t, check{name: "output", run: func(context.Context, *suite, Case) error {
+			r.notes.stop()
+			return errors.Join(r.notes.checkSecrecy(), r.notes.checkStdout(), r.notes.checkAsked())
+		}}, Case{})
 	})
 }
 

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/realmgate/realmgate/sdk"
 	"github.com/realmgate/realmgate/sdk/rpc"
@@ -32,14 +31,25 @@ type suite struct {
 
 // newSuite starts the plugin. Its sessions end with life.
 func newSuite(ctx, life context.Context, target Target) (*suite, error) {
-	n := &notes{}
-	s := &suite{target: target, life: life, host: &host{notes: n}, last: new(atomic.Uint64), notes: n}
+	s := idle(life, target, &notes{})
 	return s, s.start(ctx)
 }
 
-// again gives a suite on a process of its own; what is noted about both is the same.
+// idle gives a suite that has not been started.
+func idle(life context.Context, target Target, n *notes) *suite {
+	return &suite{target: target, life: life, host: &host{notes: n}, last: new(atomic.Uint64), notes: n}
+}
+
+// next gives a suite for a process of its own; what is noted about both is the same.
+func (s *suite) next() *suite {
+	out := idle(s.life, s.target, s.notes)
+	out.last, out.cases = s.last, s.cases
+	return out
+}
+
+// again gives a suite on a process of its own.
 func (s *suite) again(ctx context.Context) (*suite, error) {
-	out := &suite{target: s.target, life: s.life, host: &host{notes: s.notes}, last: s.last, notes: s.notes, cases: s.cases}
+	out := s.next()
 	return out, out.start(ctx)
 }
 
@@ -49,8 +59,8 @@ func (s *suite) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.notes.started(p)
-	s.plugin, s.process = p, rpc.NewProcess(p.Conn, s.host)
+	s.notes.started(s, p)
+	s.process = rpc.NewProcess(p.Conn, s.host)
 	if p.Kill != nil { // the opening of a stream cannot be given a time
 		defer context.AfterFunc(ctx, p.Kill)()
 	}
@@ -92,6 +102,14 @@ func (s *suite) configure(ctx context.Context, c Case, settings string) (*Instan
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("configure: %w", err)
+	}
+	for _, d := range ds { // no settings make it right
+		switch {
+		case d.Code == rpc.CodePanic:
+			return nil, nil, fmt.Errorf("the constructor panics: %s", told(d))
+		case d.Code == rpc.CodeDeadline:
+			return nil, nil, fmt.Errorf("the constructor takes longer than there is time for it: %s", told(d))
+		}
 	}
 	return &Instance{process: s.process, suite: s, id: id, c: &c}, ds, nil
 }
@@ -169,10 +187,20 @@ type notes struct {
 	ended    bool // on purpose
 }
 
-func (n *notes) started(p *Plugin) {
+func (n *notes) started(s *suite, p *Plugin) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.plugins = append(n.plugins, p)
+	s.plugin, n.plugins = p, append(n.plugins, p)
+}
+
+// kill takes the process of a suite away, which may be starting.
+func (s *suite) kill() {
+	s.notes.mu.Lock()
+	p := s.plugin
+	s.notes.mu.Unlock()
+	if p != nil && p.Kill != nil {
+		p.Kill()
+	}
 }
 
 // stop stops what was started and runs.
@@ -229,51 +257,51 @@ func (n *notes) ask(what string) {
 }
 
 // checkAsked: a part asks the host for what its manifest says only.
-func (s *suite) checkAsked() error {
-	s.notes.mu.Lock()
-	defer s.notes.mu.Unlock()
+func (n *notes) checkAsked() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	var faults []error
-	for _, what := range s.notes.asked {
+	for _, what := range n.asked {
 		faults = append(faults, errors.New(what))
 	}
 	return errors.Join(faults...)
 }
 
 // checkSecrecy: a plugin tells no secret in its log, nor in an error. The processes have ended.
-func (s *suite) checkSecrecy() error {
-	s.notes.mu.Lock()
-	defer s.notes.mu.Unlock()
+func (n *notes) checkSecrecy() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	var faults []error
-	for _, p := range s.notes.plugins {
-		if what := s.notes.secretIn(p.Log()); what != "" {
+	for _, p := range n.plugins {
+		if what := n.secretIn(p.Log()); what != "" {
 			faults = append(faults, fmt.Errorf("the plugin logs a secret that it was given: %s", what))
 		}
 		if p.Unseen != nil && p.Unseen() > 0 {
 			faults = append(faults, fmt.Errorf("the plugin prints too much: %d bytes were not looked at", p.Unseen()))
 		}
 		if p.Stdout != nil {
-			if what := s.notes.secretIn(p.Stdout()); what != "" {
+			if what := n.secretIn(p.Stdout()); what != "" {
 				faults = append(faults, fmt.Errorf("the plugin prints a secret that it was given to its standard output: %s", what))
 			}
 		}
 	}
-	slices.Sort(s.notes.leaks)
-	for _, l := range slices.Compact(s.notes.leaks) {
+	slices.Sort(n.leaks)
+	for _, l := range slices.Compact(n.leaks) {
 		faults = append(faults, errors.New(l))
 	}
 	return errors.Join(faults...)
 }
 
 // checkStdout: the standard output belongs to the handshake. The processes have ended.
-func (s *suite) checkStdout() error {
-	s.notes.mu.Lock()
-	defer s.notes.mu.Unlock()
-	for _, p := range s.notes.plugins {
+func (n *notes) checkStdout() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, p := range n.plugins {
 		if p.Stdout == nil {
 			continue
 		}
 		if printed := p.Stdout(); printed != "" {
-			if s.notes.secretIn(printed) != "" {
+			if n.secretIn(printed) != "" {
 				printed = "(with a secret in it)"
 			}
 			return fmt.Errorf("the plugin printed to its standard output: %.200q", printed)
@@ -282,35 +310,14 @@ func (s *suite) checkStdout() error {
 	return nil
 }
 
-// bounded runs f, which has limit to end. What does not end with its context has its process taken away, and is left alone
-// if it goes on even then.
-func (s *suite) bounded(ctx context.Context, limit time.Duration, f func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	done := make(chan error, 1)
-	go func() { done <- sdk.Guard(func() error { return f(ctx) }) }()
-	select {
-	case err := <-done:
-		return late(ctx, limit, err)
-	case <-time.After(limit + 2*endsWithin):
+// masked takes the secrets that are known out of a text.
+func (n *notes) masked(text string) string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for v := range n.confided {
+		text = strings.ReplaceAll(text, v, "[hidden]")
 	}
-	if s.plugin != nil && s.plugin.Kill != nil {
-		s.plugin.Kill()
-	}
-	select {
-	case err := <-done:
-		return late(ctx, limit, errors.Join(errors.New("nothing of it ended until the process was killed"), err))
-	case <-time.After(endsWithin):
-		return fmt.Errorf("not done within %v, and not after the process was killed", limit)
-	}
-}
-
-// late says of an error that it came with the end of the time.
-func late(ctx context.Context, limit time.Duration, err error) error {
-	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return fmt.Errorf("not done within %v: %w", limit, err)
-	}
-	return err
+	return text
 }
 
 // stopped says whether the notes' processes were stopped on purpose.

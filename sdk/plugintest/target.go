@@ -61,7 +61,7 @@ func InProcess(impls ...sdk.Implementation) Target {
 	return Target{Name: "in process", Start: func(context.Context) (*Plugin, error) {
 		listener := bufconn.Listen(1 << 20)
 		server := grpc.NewServer(grpc.MaxRecvMsgSize(rpc.MaxMessage), grpc.MaxSendMsgSize(rpc.MaxMessage))
-		var log output
+		log := output{most: maxOutput}
 		plugin := &rpc.Server{
 			Name: "in-process", Version: "test", Implementations: impls,
 			Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
@@ -79,7 +79,7 @@ func InProcess(impls ...sdk.Implementation) Target {
 		if err != nil {
 			return nil, err
 		}
-		return &Plugin{Conn: cc, Log: log.String, Stop: func() error {
+		return &Plugin{Conn: cc, Log: log.String, Unseen: log.dropped, Stop: func() error {
 			err := cc.Close()
 			server.Stop()
 			<-done
@@ -91,7 +91,7 @@ func InProcess(impls ...sdk.Implementation) Target {
 // Binary starts the binary at path as the host does: with mutual TLS and an empty environment.
 func Binary(path string) Target {
 	return Target{Name: "binary", Start: func(context.Context) (*Plugin, error) {
-		var stdout, stderr output
+		stdout, stderr := output{most: maxOutput}, output{most: maxOutput}
 		cmd := exec.Command(path)
 		client := plugin.NewClient(&plugin.ClientConfig{
 			HandshakeConfig: serve.Handshake, Plugins: serve.PluginSet(), Cmd: cmd, SkipHostEnv: true,
@@ -112,7 +112,7 @@ func Binary(path string) Target {
 			return fmt.Errorf("the process ended: %v", cmd.ProcessState)
 		}
 		return &Plugin{
-			Conn: cc, Stdout: stdout.String, Log: stderr.String, Kill: func() { _ = cmd.Process.Kill() }, Ended: ended,
+			Conn: cc, Stdout: stdout.String, Log: stderr.String, Unseen: func() int { return stdout.dropped() + stderr.dropped() }, Kill: func() { _ = cmd.Process.Kill() }, Ended: ended,
 			Stop: func() error {
 				if err := ended(); err != nil {
 					return err
@@ -143,20 +143,36 @@ func dispense(client *plugin.Client) (grpc.ClientConnInterface, error) {
 	return cc, nil
 }
 
-// output is a buffer that one goroutine fills while another reads.
+// maxOutput is how many bytes of each stream of a plugin are kept.
+const maxOutput = 16 << 20
+
+// output is a buffer in bounds that one goroutine fills while another reads.
 type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
+	most int
+
+	mu   sync.Mutex
+	b    bytes.Buffer
+	lost int
 }
 
+// Write never fails: what is too much is counted.
 func (o *output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.b.Write(p)
+	kept := p[:min(len(p), o.most-o.b.Len())]
+	o.lost += len(p) - len(kept)
+	o.b.Write(kept)
+	return len(p), nil
 }
 
 func (o *output) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.b.String()
+}
+
+func (o *output) dropped() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.lost
 }

@@ -148,7 +148,7 @@ func checkKeys(ctx context.Context, s *suite, c Case) error {
 	}
 	raw, until, err := i.Keys(ctx)
 	if err != nil {
-		return lack("it publishes no keys here: %v", err)
+		return errors.Join(unable(err, "it publishes no keys here: %v", err), s.release(ctx, i))
 	}
 	var set struct{ Keys []map[string]json.RawMessage }
 	if err := json.Unmarshal(raw, &set); err != nil {

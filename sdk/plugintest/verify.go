@@ -3,7 +3,6 @@ package plugintest
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -19,6 +18,7 @@ const (
 	OK      Outcome = "ok"
 	Failed  Outcome = "failed"
 	Skipped Outcome = "skipped"
+	Untried Outcome = "untried" // no call of a part was answered: whatever else is said of it, it has not been verified
 )
 
 // Result is what became of one check.
@@ -41,6 +41,8 @@ type Options struct {
 	// Cases gives the cases of a plugin. What it offers beside them is run without settings. nil: there are none.
 	Cases func(rpc.Manifest) []Case
 	Step  time.Duration // the most that a check takes; zero: 30 s
+	// CasesOnly says that a part without a case is no concern: it is tried as far as it can be, and never [Untried].
+	CasesOnly bool
 }
 
 // Verify runs the suite on a plugin without a test around it. A plugin that ends in the middle is started again. It always
@@ -51,53 +53,33 @@ func Verify(ctx context.Context, target Target, o Options, r Reporter) {
 	if o.Step == 0 {
 		o.Step = 30 * time.Second
 	}
-	v := &verifier{ctx: ctx, step: o.Step, to: r, s: &suite{notes: &notes{}}}
-	defer func() { v.s.notes.stop() }()
-	starts := check{name: "start", did: "started the plugin, asked what it is (Describe), and opened its session", rule: "a process shakes hands in the first line that it prints, in time, and says what it offers", run: func(ctx context.Context, _ *suite, _ Case) (err error) {
-		v.s, err = newSuite(ctx, life, target)
-		return err
-	}}
-	if v.check(starts, Case{}) != OK {
+	n := &notes{}
+	defer n.stop()
+	v := &verifier{ctx: ctx, to: r, runner: &runner{step: o.Step, notes: n}}
+	starts := check{name: "start", did: "started the plugin, asked what it is (Describe), and opened its session", rule: "a process shakes hands in the first line that it prints, in time, and says what it offers"}
+	if v.report(starts, Case{}, v.runner.start(ctx, life, target)) != OK {
 		return
 	}
+	s, _ := v.runner.suite()
+	m := s.manifest
 	var cases []Case
 	if o.Cases != nil {
-		cases = o.Cases(v.s.manifest)
+		cases = o.Cases(m)
 	}
-	v.check(check{name: "manifest", did: "read the manifest", rule: "it has a version, and each settings schema is one of an object without further keys", run: func(_ context.Context, s *suite, _ Case) error {
-		return checkManifest(s.manifest)
-	}}, Case{})
-	v.check(check{name: "cases", did: "looked for the part of each case among what the plugin offers", rule: "a case is for a part that the plugin offers", run: func(_ context.Context, s *suite, _ Case) error {
-		return checkOffered(s.manifest, cases)
-	}}, Case{})
-	var taken Case
-	var usable []Case
-	for _, c := range v.all(cases) {
-		answers := v.verify(c)
-		if answers {
-			usable = append(usable, c)
-		}
-		if answers && (taken.Kind == 0 || taken.tolerant && !c.tolerant) {
-			taken = c
-		}
-	}
-	v.s.cases = usable
+	v.report(check{name: "manifest", did: "read the manifest", rule: "it has a version, and each settings schema is one of an object without further keys"}, Case{}, checkManifest(m))
+	v.report(check{name: "cases", did: "looked for the part of each case among what the plugin offers", rule: "a case is for a part that the plugin offers"}, Case{}, checkOffered(m, cases))
+	taken := v.parts(m, cases, o.CasesOnly)
+	s, _ = v.runner.suite()
 	for _, k := range processChecks {
 		k.run = onItsOwn(k.run, taken)
-		if k.of == nil || k.of(v.s, taken) {
+		if k.of == nil || k.of(s, taken) {
 			v.check(k, Case{})
 		}
 	}
-	v.s.notes.stop()
-	v.check(check{name: "standard output", did: "read all that the processes printed to it", rule: "the standard output belongs to the handshake: nothing else is printed there", run: func(context.Context, *suite, Case) error {
-		return v.s.checkStdout()
-	}}, Case{})
-	v.check(check{name: "questions", did: "answered what the parts asked the host for, as their manifest lets them", rule: "a part asks for the secrets of its settings, and for what its manifest says that it wants", run: func(context.Context, *suite, Case) error {
-		return v.s.checkAsked()
-	}}, Case{})
-	v.check(check{name: "secrets", did: "looked for the secrets and tokens that the part was given or made in its log, its errors and its diagnostics", rule: "a plugin repeats no secret", run: func(context.Context, *suite, Case) error {
-		return v.s.checkSecrecy()
-	}}, Case{})
+	n.stop()
+	v.report(check{name: "standard output", did: "read all that the processes printed to it", rule: "the standard output belongs to the handshake: nothing else is printed there"}, Case{}, n.checkStdout())
+	v.report(check{name: "questions", did: "answered what the parts asked the host for, as their manifest lets them", rule: "a part asks for the secrets of its settings, and for what its manifest says that it wants"}, Case{}, n.checkAsked())
+	v.report(check{name: "secrets", did: "looked for the secrets and tokens that the part was given or made in its log, its errors and its diagnostics", rule: "a plugin repeats no secret"}, Case{}, n.checkSecrecy())
 }
 
 func onItsOwn(run func(context.Context, *suite, Case) error, c Case) func(context.Context, *suite, Case) error {
@@ -105,60 +87,89 @@ func onItsOwn(run func(context.Context, *suite, Case) error, c Case) func(contex
 }
 
 type verifier struct {
-	ctx  context.Context
-	step time.Duration
-	to   Reporter
-	s    *suite
-	dead bool // it could not be started again
+	ctx    context.Context
+	to     Reporter
+	runner *runner
+	tried  bool // a call of the part was answered
+	failed bool // a check of the part failed
 }
 
-// all gives the cases that are offered, complete, and one without settings for each offer that has none.
-func (v *verifier) all(cases []Case) []Case {
-	var out []Case
-	for _, o := range v.s.manifest.Offers {
-		some := false
-		for _, c := range cases {
-			if c.Kind == o.Kind && c.Type == o.Type {
-				some = true
-				c.complete(o)
-				out = append(out, c)
+// parts verifies each part that is offered, and gives a case of one that answers; one of no kind if there is none.
+func (v *verifier) parts(m rpc.Manifest, cases []Case, casesOnly bool) (taken Case) {
+	var usable []Case
+	for _, o := range m.Offers {
+		v.tried, v.failed = false, false
+		its, given := casesOf(o, cases)
+		for _, c := range its {
+			if !v.verify(c) {
+				continue
+			}
+			if usable = append(usable, c); taken.Kind == 0 || taken.tolerant && !c.tolerant {
+				taken = c
 			}
 		}
-		if !some {
-			c := Case{Kind: o.Kind, Type: o.Type, bare: true}
-			c.complete(o)
+		k := check{name: "tried", did: "looked whether a call of the part was answered", rule: "what has not been called is not verified"}
+		r := Result{Kind: o.Kind.String(), Type: o.Type, Check: k.name, Did: k.did, Rule: k.rule, Got: []string{"no call of it was answered: give a case in which it works"}}
+		switch {
+		case v.tried || v.failed:
+			continue
+		case casesOnly && !given:
+			r.Outcome, r.Got = Skipped, []string{"no call of it was answered, and there is no case for it"}
+		default:
+			r.Outcome = Untried
+		}
+		v.to.Report(r)
+	}
+	s, _ := v.runner.suite()
+	s.cases = usable
+	return taken
+}
+
+// casesOf gives the cases of a part, complete; one without settings if it has none.
+func casesOf(o rpc.Offer, cases []Case) (out []Case, given bool) {
+	for _, c := range cases {
+		if c.Kind == o.Kind && c.Type == o.Type {
 			out = append(out, c)
 		}
 	}
-	return out
+	if given = len(out) > 0; !given {
+		out = []Case{{Kind: o.Kind, Type: o.Type, bare: true}}
+	}
+	for n := range out {
+		out[n].complete(o)
+	}
+	return out, given
 }
 
 // verify runs the checks on one case. False: its settings are not taken, or it cannot be called.
 func (v *verifier) verify(c Case) bool {
-	settings := check{name: "settings", did: "configured the part with the case's settings", rule: "settings that are right are taken", run: v.configure}
+	settings := check{name: "settings", did: "configured the part with the case's settings", rule: "settings that are right are taken", run: checkSettings}
 	if c.bare {
 		settings.did = "configured the part without settings, since there is no case for it"
 	}
 	taken := v.check(settings, c) == OK
 	answers := false
+	s, _ := v.runner.suite()
 	for _, k := range checks {
 		switch {
-		case k.of != nil && !k.of(v.s, c):
+		case k.of != nil && !k.of(s, c):
 		case k.name == "call" && taken:
-			answers = v.check(k, c) != Failed
+			outcome := v.check(k, c)
+			answers, v.tried = outcome != Failed, v.tried || outcome == OK
 		case k.raw || answers:
 			v.check(k, c)
+		case !taken:
+			v.report(k, c, lack("it needs settings that are taken"))
+		default:
+			v.report(k, c, lack("its call fails already"))
 		}
-	}
-	if taken && !answers {
-		v.skip(c, "the other checks", "its call fails already")
 	}
 	return answers
 }
 
-// configure says of settings that nobody gave, or whose secrets are made up, what it cannot say of others: that they are not
+// checkSettings says of settings that nobody gave, or whose secrets are made up, what it cannot say of others: that they are not
 // taken proves nothing.
-func (v *verifier) configure(ctx context.Context, s *suite, c Case) error {
+func checkSettings(ctx context.Context, s *suite, c Case) error {
 	o, _ := s.offer(c)
 	if c.bare {
 		var sc schema
@@ -182,62 +193,27 @@ func (v *verifier) configure(ctx context.Context, s *suite, c Case) error {
 	return fmt.Errorf("the settings are refused: %s", refused)
 }
 
-func (v *verifier) skip(c Case, what, why string) {
-	v.to.Report(Result{Kind: kindName(c), Type: c.Type, Case: c.Name, Check: what, Outcome: Skipped, Got: []string{why}})
-}
-
-func kindName(c Case) string {
-	if c.Kind == 0 {
-		return ""
-	}
-	return c.Kind.String()
-}
-
 // check runs one check and reports it.
 func (v *verifier) check(k check, c Case) Outcome {
-	r := Result{Kind: kindName(c), Type: c.Type, Case: c.Name, Check: k.name, Outcome: OK, Did: k.did, Rule: k.rule}
-	var err error
-	switch {
-	case v.dead:
-		r.Outcome, r.Got = Skipped, []string{"the plugin could not be started again"}
-	case v.ctx.Err() != nil:
-		r.Outcome, r.Got = Skipped, []string{"the run was stopped"}
-	default:
-		err = v.s.bounded(v.ctx, v.step, func(ctx context.Context) error { return k.run(ctx, v.s, c) })
-		err = errors.Join(err, v.revive(err))
+	if v.ctx.Err() != nil {
+		return v.report(k, c, lack("the run was stopped"))
 	}
-	if l := (*lacks)(nil); errors.As(err, &l) {
-		r.Outcome, r.Got = Skipped, []string{l.what}
-	} else if err != nil {
-		r.Outcome, r.Got = Failed, strings.Split(v.s.masked(err.Error()), "\n")
+	return v.report(k, c, v.runner.run(v.ctx, k, c))
+}
+
+// report tells what came of a check. Nothing that the suite knows to be secret gets into it, whoever wrote the text.
+func (v *verifier) report(k check, c Case, err error) Outcome {
+	r := Result{Type: c.Type, Case: c.Name, Check: k.name, Outcome: OK, Did: k.did, Rule: k.rule}
+	if c.Kind != 0 {
+		r.Kind = c.Kind.String()
 	}
+	if err != nil {
+		r.Got = strings.Split(v.runner.notes.masked(err.Error()), "\n")
+		if r.Outcome = Failed; lacksOnly(err) {
+			r.Outcome = Skipped
+		}
+	}
+	v.failed = v.failed || r.Outcome == Failed
 	v.to.Report(r)
 	return r.Outcome
-}
-
-// masked takes the secrets of the suite out of a text.
-func (s *suite) masked(text string) string {
-	s.notes.mu.Lock()
-	defer s.notes.mu.Unlock()
-	for v := range s.notes.confided {
-		text = strings.ReplaceAll(text, v, "[hidden]")
-	}
-	return text
-}
-
-// revive starts the plugin again if a check has ended it, and says so.
-func (v *verifier) revive(err error) error {
-	if v.s.plugin == nil {
-		return nil
-	}
-	lost := errors.Is(err, rpc.ErrLost)
-	for until := time.Now().Add(endsWithin); lost && v.s.plugin.gone() == nil && time.Now().Before(until); {
-		time.Sleep(10 * time.Millisecond) // the connection is told of the end before we are
-	}
-	ended := v.s.plugin.gone()
-	if ended == nil || v.s.stopped() {
-		return nil
-	}
-	v.dead = v.s.bounded(v.ctx, v.step, v.s.start) != nil
-	return ended
 }

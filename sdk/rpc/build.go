@@ -46,7 +46,7 @@ func (p *plugin) Configure(ctx context.Context, r *pluginv1.ConfigureRequest) (*
 				done <- built{n, p.build(build, r.GetCallId(), impl, spec)}
 			case <-build.Done():
 				p.instances.fill(spec.GetInstanceId(), nil)
-				done <- built{n, faulty(spec, givenUp(build))}
+				done <- built{n, faulty(spec, &ownFailure{failf(CodeDeadline, "the constructor did not begin in time")})}
 			}
 		}()
 	}
@@ -61,7 +61,7 @@ func (p *plugin) Configure(ctx context.Context, r *pluginv1.ConfigureRequest) (*
 	for n, spec := range r.GetInstances() {
 		if out.GetResults()[n] == nil { // its constructor does not heed its context: what it may still make is discarded
 			p.instances.release(spec.GetInstanceId())
-			out.Results[n] = faulty(spec, failf(CodeDeadline, "the constructor did not end in time"))
+			out.Results[n] = faulty(spec, &ownFailure{failf(CodeDeadline, "the constructor did not end in time")})
 		}
 	}
 	if proto.Size(out) > maxBatch {

@@ -43,7 +43,7 @@ func startBuilder(t *testing.T, h HostServices) (p *Process, closed *atomic.Int3
 
 func doing(id uint64, do string) Instance { return mapperInstance(id, `{"do":"`+do+`"}`) }
 
-// outcome configures and says of each instance "ok", "unavailable" or the path of what is wrong with its settings.
+// outcome configures and says of each instance "ok", "unavailable", "too slow" or the path of what is wrong with its settings.
 func outcome(ctx context.Context, t *testing.T, p *Process, in ...Instance) map[uint64]string {
 	t.Helper()
 	ds, err := p.Configure(ctx, in)
@@ -59,7 +59,9 @@ func outcome(ctx context.Context, t *testing.T, p *Process, in ...Instance) map[
 		case d.Warning || d.Summary == "":
 			t.Errorf("%+v", d)
 		case d.Unavailable:
-			out[d.Instance] = "unavailable"
+			if out[d.Instance] = "unavailable"; d.Code == CodeDeadline {
+				out[d.Instance] = "too slow"
+			}
 		}
 	}
 	for id, o := range out {
@@ -78,7 +80,7 @@ func TestSlowConstructorsDoNotCostTheOthers(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
 	got := outcome(ctx, t, p, doing(1, "heed"), doing(2, "ignore"), doing(3, "deaf"), doing(4, "x"), doing(5, "bad"))
-	for id, want := range map[uint64]string{1: "unavailable", 2: "unavailable", 3: "unavailable", 4: "ok", 5: "fault at /do"} {
+	for id, want := range map[uint64]string{1: "too slow", 2: "too slow", 3: "too slow", 4: "ok", 5: "fault at /do"} {
 		if got[id] != want {
 			t.Errorf("the instance %d is %s, want %s", id, got[id], want)
 		}
@@ -107,7 +109,7 @@ func TestInstancesWithoutATurnCanBeTriedAgain(t *testing.T) {
 	}
 	in = append(in, doing(100, "x"))
 	for id, o := range outcome(ctx, t, p, in...) {
-		if o != "unavailable" && id != 100 { // which may have had its turn first
+		if o != "too slow" && id != 100 { // which may have had its turn first
 			t.Errorf("the instance %d is %s", id, o)
 		}
 	}

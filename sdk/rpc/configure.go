@@ -80,7 +80,8 @@ func (p *Process) configure(ctx context.Context, batch []*pluginv1.InstanceSpec,
 		}
 		ds := diagnosticsFromProto(r)
 		if f := r.GetFailure(); f != nil {
-			ds = append([]Diagnostic{{Instance: spec.GetInstanceId(), Unavailable: true, Summary: failureFromProto(f).Message}}, ds...)
+			failed := failureFromProto(f)
+			ds = append([]Diagnostic{{Instance: spec.GetInstanceId(), Unavailable: true, Code: failed.Code, Summary: failed.Message}}, ds...)
 		}
 		exists := !slices.ContainsFunc(ds, func(d Diagnostic) bool { return !d.Warning })
 		tenant := spec.GetScope().GetTenant().GetName()

@@ -31,6 +31,7 @@ type Diagnostic struct {
 	Summary, Detail string
 	Sensitive       bool // the value at Path may be a secret
 	Unavailable     bool // the settings may be right: the instance could not be built now, another try may succeed
+	Code            Code // why, where it is unavailable
 }
 
 // Caller says on whose behalf a plugin asks the host: what the host knows, never what the plugin claims.

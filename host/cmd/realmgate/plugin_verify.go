@@ -22,6 +22,10 @@ type pluginVerify struct {
 	pluginChoice
 	Case []string      `placeholder:"FILE" type:"path" help:"JSON file with a case, or a list of them: kind, type, settings, secrets and more. May be repeated."`
 	Step time.Duration `default:"30s" help:"The most that one check may take."`
+	Time time.Duration `default:"15m" help:"The most that all of them may take."`
+
+	AllowUntried bool `help:"Do not fail because no call of a part was answered."`
+
 	JSON bool          `help:"Print JSON."`
 	Log  bool          `help:"Print to the standard error what the plugin logs."`
 }
@@ -39,7 +43,12 @@ func (p pluginVerify) Run(ctx context.Context, c *cli, std streams) (err error) 
 	if p.Step < time.Second {
 		return wrongUsage("--step: a check takes longer than %v", p.Step)
 	}
-	cases, err := p.cases(c, std)
+	if p.Time < p.Step {
+		return wrongUsage("--time: all checks take no less than --step for one of them, %v", p.Step)
+	}
+	limited, cancel := context.WithTimeoutCause(ctx, p.Time, fmt.Errorf("it took longer than --time %v: not all was verified", p.Time))
+	defer cancel()
+	cases, configured, err := p.cases(c, std)
 	if err != nil {
 		return err
 	}
@@ -63,35 +72,37 @@ func (p pluginVerify) Run(ctx context.Context, c *cli, std streams) (err error) 
 	defer func() { err = errors.Join(err, starter.Close()) }()
 	report := verification{Name: s.Name, Path: s.Path, SHA256: image.Digest(), out: std.out, json: p.JSON}
 	report.begin()
-	plugintest.Verify(ctx, verifyTarget(starter, image, log), plugintest.Options{Cases: cases, Step: p.Step}, &report)
-	if err := errors.Join(report.end(), ctx.Err()); err != nil {
+	plugintest.Verify(limited, verifyTarget(starter, image, log), plugintest.Options{Cases: cases, Step: p.Step, CasesOnly: configured}, &report)
+	if err := errors.Join(report.end(), context.Cause(limited)); err != nil {
 		return err
 	}
-	if report.Failed > 0 {
+	switch {
+	case report.Failed > 0:
 		return shownError{errors.New("the plugin does not keep to the contract")}
+	case report.Untried > 0 && !p.AllowUntried:
+		return fmt.Errorf("%d of its parts have not been verified, since no call of them was answered: give cases in which they work (--case), or --allow-untried", report.Untried)
 	}
 	return nil
 }
 
 // cases reads the files, and the configuration where there is one: one that is named, or the one that has the plugin.
-func (p pluginVerify) cases(c *cli, std streams) (func(rpc.Manifest) []plugintest.Case, error) {
+func (p pluginVerify) cases(c *cli, std streams) (of func(rpc.Manifest) []plugintest.Case, configured bool, err error) {
 	var written []plugintest.Case
 	for _, path := range p.Case {
 		raw, err := os.ReadFile(path)
 		if err != nil {
-			return nil, fmt.Errorf("--case: %w", err)
+			return nil, false, fmt.Errorf("--case: %w", err)
 		}
 		more, err := plugintest.ReadCases(raw)
 		if err != nil {
-			return nil, fmt.Errorf("--case: %s: %w", path, err)
+			return nil, false, fmt.Errorf("--case: %s: %w", path, err)
 		}
 		written = append(written, more...)
 	}
 	var cfg *config.Config
 	if len(c.Config) > 0 || !p.isPath() {
-		var err error
 		if cfg, _, err = c.load(std, nil); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 	}
 	return func(m rpc.Manifest) []plugintest.Case {
@@ -100,7 +111,7 @@ func (p pluginVerify) cases(c *cli, std streams) (func(rpc.Manifest) []plugintes
 			out = append(out, configuredCases(cfg, m)...)
 		}
 		return out
-	}, nil
+	}, cfg != nil, nil
 }
 
 // verifyTarget has processes started as the daemon starts them: the same bytes, limits and environment.

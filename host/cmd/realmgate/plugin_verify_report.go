@@ -19,6 +19,7 @@ type verification struct {
 	OK      int                 `json:"ok"`
 	Failed  int                 `json:"failed"`
 	Skipped int                 `json:"skipped"`
+	Untried int                 `json:"untried"` // parts
 	Checks  []plugintest.Result `json:"checks"`
 
 	out   io.Writer
@@ -55,6 +56,8 @@ func (v *verification) Report(r plugintest.Result) {
 		v.Failed++
 	case plugintest.Skipped:
 		v.Skipped++
+	case plugintest.Untried:
+		v.Untried++
 	}
 	if v.json {
 		return
@@ -70,6 +73,8 @@ func (v *verification) Report(r plugintest.Result) {
 	switch r.Outcome {
 	case plugintest.OK:
 		v.line("  ok       %s: %s", r.Check, r.Did)
+	case plugintest.Untried:
+		v.line("  UNTRIED  %s", strings.Join(r.Got, "; "))
 	case plugintest.Skipped:
 		v.line("  skipped  %s: %s", r.Check, strings.Join(r.Got, "; "))
 	case plugintest.Failed:
@@ -84,7 +89,7 @@ func (v *verification) Report(r plugintest.Result) {
 
 func (v *verification) end() error {
 	if !v.json {
-		v.line("\n%d ok, %d failed, %d skipped", v.OK, v.Failed, v.Skipped)
+		v.line("\n%d ok, %d failed, %d skipped, %d parts untried", v.OK, v.Failed, v.Skipped, v.Untried)
 		return errors.Join(v.errs...)
 	}
 	e := json.NewEncoder(v.out)

@@ -44,6 +44,9 @@ func roguePlugin() {
 	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	server := &rpc.Server{Name: "rogue", Version: "1", Logger: logger, Implementations: []sdk.Implementation{
 		sdk.PrincipalMapperType("rogue", func(_ context.Context, _ sdk.Setup, s rogueSettings) (*rogueMapper, error) {
+			if rogueMode == "panics when it is made" {
+				panic("no licence")
+			}
 			return &rogueMapper{settings: s}, nil
 		}),
 		sdk.AuthenticatorType("rogue", func(_ context.Context, su sdk.Setup, _ struct{}) (*rogueAuthenticator, error) {
