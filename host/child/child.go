@@ -115,7 +115,7 @@ func (c *child) Start(context.Context) (err error) {
 	var pipes sync.WaitGroup
 	pipes.Go(func() { c.readStdout(outR) })
 	pipes.Go(func() {
-		w := &lineWriter{emit: c.out.stderr}
+		w := c.out.from(Stderr)
 		_, _ = io.Copy(w, errR) // ends with the pipe
 		w.flush()
 	})
@@ -154,7 +154,7 @@ func (c *child) readStdout(r io.Reader) {
 		c.restrict()                                 // once more: a runtime may have raised what it was given before, where root lets it
 		_, _ = io.WriteString(c.lineW, checked+"\n") // fails if go-plugin gave up
 	}
-	w := &lineWriter{emit: c.out.stdout}
+	w := c.out.from(Stdout)
 	_, _ = io.Copy(w, b) // ends with the pipe
 	w.flush()
 }

@@ -16,6 +16,7 @@ const cutMark = " [cut]"
 // of a longer line is dropped. It is not safe for concurrent use.
 type lineWriter struct {
 	emit func(line []byte, cut bool)
+	all  func([]byte) // is told of all that is written, as it comes; nil: nobody is
 	buf  []byte
 	over bool // the current line is longer than maxLine
 }
@@ -23,6 +24,9 @@ type lineWriter struct {
 // Write never fails.
 func (w *lineWriter) Write(p []byte) (int, error) {
 	n := len(p)
+	if w.all != nil {
+		w.all(p)
+	}
 	for len(p) > 0 {
 		line, rest, ended := bytes.Cut(p, []byte{'\n'})
 		if room := maxLine - len(w.buf); len(line) > room {

@@ -95,7 +95,6 @@ func (o *output) put(e entry) {
 
 // stderr takes one line of the standard error. go-plugin's own parser is not used: it panics on {"@message":1}.
 func (o *output) stderr(line []byte, cut bool) {
-	o.tap(Stderr, line)
 	plain := !bytes.HasPrefix(line, []byte{'{'})
 	level := hclog.Info
 	if plain {
@@ -117,10 +116,16 @@ func (o *output) stderr(line []byte, cut bool) {
 	}
 }
 
-func (o *output) tap(s Stream, line []byte) {
-	if o.printed != nil {
-		o.printed(s, line)
+// from gives what takes a stream.
+func (o *output) from(s Stream) *lineWriter {
+	w := &lineWriter{emit: o.stderr}
+	if s == Stdout {
+		w.emit = o.stdout
 	}
+	if o.printed != nil {
+		w.all = func(p []byte) { o.printed(s, p) }
+	}
+	return w
 }
 
 // remember keeps a line of plain text for the error that may come, and says which level it has.
@@ -163,7 +168,6 @@ func trails(line []byte) bool {
 
 // stdout takes one line that was printed to the standard output behind the handshake.
 func (o *output) stdout(line []byte, cut bool) {
-	o.tap(Stdout, line)
 	if o.log.GetLevel() > hclog.Debug {
 		return
 	}

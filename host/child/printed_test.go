@@ -3,7 +3,6 @@ package child
 import (
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -11,20 +10,23 @@ import (
 )
 
 // talk prints what a log must not have.
-func talk(_, err io.Writer) { _, _ = fmt.Fprintln(err, "password=hunter2") }
+func talk(_, err io.Writer) {
+	_, _ = fmt.Fprintln(err, "password=hunter2")
+	_, _ = fmt.Fprintln(err, strings.Repeat("x", 2*maxLine), "password=hunter2")
+}
 
 // Who asks for it sees what a process prints before anything of it is hidden or dropped, and whether it ended well.
 func TestPrinted(t *testing.T) {
 	t.Parallel()
 	n := newNursery(t)
 	var mu sync.Mutex
-	var lines []string
+	var printed strings.Builder
 	p, err := n.Start(t.Context(), load(t, program(t, "talks")), Options{
 		Logger: n.logger(), Handshake: 30 * time.Second, Connect: 20 * time.Second,
-		Printed: func(s Stream, line []byte) {
+		Printed: func(s Stream, p []byte) {
 			mu.Lock()
 			defer mu.Unlock()
-			lines = append(lines, string(s)+" "+string(line))
+			printed.WriteString(string(s) + " " + string(p))
 		},
 	})
 	if err != nil {
@@ -37,10 +39,11 @@ func TestPrinted(t *testing.T) {
 		return func() bool {
 			mu.Lock()
 			defer mu.Unlock()
-			return slices.Contains(lines, want)
+			return strings.Contains(printed.String(), want)
 		}
 	}
 	waitFor(t, "the line on stderr", seen("stderr password=hunter2"))
+	waitFor(t, "the end of a line that the log cuts", seen("xxx password=hunter2"))
 	p.Stop(StopGrace, nil)
 	if !p.Succeeded() {
 		t.Errorf("it was stopped politely: %v", p.Ended())

@@ -33,9 +33,9 @@ type Options struct {
 	Logger    hclog.Logger  // has the plugin's name; takes what the process prints
 	Handshake time.Duration // from the start to the handshake
 	Connect   time.Duration // from the handshake to the first connection
-	// Printed is told of each line that the process prints, as it comes: before anything is hidden, and also what is dropped. The
-	// line is valid until it returns. For who looks for what must not be printed; nil: nobody does.
-	Printed func(s Stream, line []byte)
+	// Printed is told of all that the process prints, as it comes and in no lines: before anything is hidden, and also what is cut or
+	// dropped. The bytes are valid until it returns. For who looks for what must not be printed; nil: nobody does.
+	Printed func(s Stream, p []byte)
 	Dropped func(lines int) // is told how many lines that the process printed were not logged, from time to time; nil: nobody is
 	User    *User           // whom it runs as; nil: the daemon's own user. The program must be made for it, see [Program.Others]
 }
@@ -90,8 +90,8 @@ func (s *Starter) Start(ctx context.Context, i *Image, o Options) (p *Process, e
 		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
 		StartTimeout:     o.Handshake + KillGrace, // the child's own is what counts
 		Logger:           hclog.NewNullLogger(),
-		SyncStdout:       &lineWriter{emit: c.out.stdout},
-		SyncStderr:       &lineWriter{emit: c.out.stderr},
+		SyncStdout:       c.out.from(Stdout),
+		SyncStderr:       c.out.from(Stderr),
 		GRPCDialOptions:  c.dialOptions(),
 	})
 	defer func() {

@@ -1,16 +1,13 @@
 package explain
 
 import (
-	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
-	"net/url"
 	"regexp"
-	"strconv"
 	"strings"
 
 	"github.com/realmgate/realmgate/host/child"
 	"github.com/realmgate/realmgate/sdk"
+	"github.com/realmgate/realmgate/sdk/redact"
 )
 
 // hidden stands where a secret stood.
@@ -25,16 +22,12 @@ const (
 
 // hider takes the credential of one request, and what looks like a secret, out of what is shown.
 type hider struct {
-	words  *strings.Replacer
-	pieces map[string]struct{} // all runs of pieceLen bytes of what is hidden
+	words   *strings.Replacer
+	secrets *redact.Set
 }
 
-// Shorter words hide nothing and would riddle the text; of longer ones no run of this length is shown, since whoever writes a
-// text may cut it, or a token in it.
-const (
-	leastWord = 8
-	pieceLen  = 12
-)
+// leastWord is the length of the shortest word that is hidden: others hide nothing and would riddle the text.
+const leastWord = 8
 
 // newHider hides the credential, and each part of one in the form of a JWT (RFC 7515): the last one is what makes it
 // valid, and the others have claims that are shown, if at all, by name. Of a signature that says whose it is
@@ -58,12 +51,10 @@ func newHider(r sdk.Request) hider {
 			pairs = append(pairs, word, "[token]")
 		}
 	}
-	h := hider{strings.NewReplacer(pairs...), map[string]struct{}{}}
+	h := hider{strings.NewReplacer(pairs...), &redact.Set{}}
 	for _, secret := range secrets {
-		for _, form := range forms(secret) {
-			for i := 0; i+pieceLen <= len(form); i++ {
-				h.pieces[form[i:i+pieceLen]] = struct{}{}
-			}
+		if len(secret) >= leastWord {
+			h.secrets.Add("the credential", secret)
 		}
 	}
 	return h
@@ -72,38 +63,8 @@ func newHider(r sdk.Request) hider {
 // sigv4 is what a signature of AWS looks like; its first group is what makes it valid.
 var sigv4 = regexp.MustCompile(`^Credential=[^, ]+, ?SignedHeaders=[^, ]+, ?Signature=([0-9a-f]{64})$`)
 
-// forms gives a secret as it is, and as texts and URLs have it without anybody's wish to hide it: escaped, in hexadecimal, in base64
-// wherever in what is encoded it stands.
-func forms(secret string) []string {
-	quoted, _ := json.Marshal(secret) // a string
-	out := []string{
-		secret, string(quoted[1 : len(quoted)-1]), strings.Trim(strconv.Quote(secret), `"`), url.QueryEscape(secret), url.PathEscape(secret),
-		hex.EncodeToString([]byte(secret)), strings.ToUpper(hex.EncodeToString([]byte(secret))),
-	}
-	for skip := range min(3, len(secret)) {
-		out = append(out, base64.RawStdEncoding.EncodeToString([]byte(secret[skip:])), base64.RawURLEncoding.EncodeToString([]byte(secret[skip:])))
-	}
-	return out
-}
-
 // hide takes pieces of secrets, and short words whole, out of a text.
-func (h hider) hide(s string) string {
-	var out strings.Builder
-	shown, end := 0, 0 // what is written; where the piece ends that was found last
-	for i := 0; i+pieceLen <= len(s); i++ {
-		if _, found := h.pieces[s[i:i+pieceLen]]; !found {
-			continue
-		}
-		if i >= end {
-			out.WriteString(s[shown:i])
-			out.WriteString("[token]")
-		}
-		end = i + pieceLen
-		shown = end
-	}
-	out.WriteString(s[shown:])
-	return h.words.Replace(out.String())
-}
+func (h hider) hide(s string) string { return h.words.Replace(h.secrets.Hide(s, "[token]")) }
 
 // text makes a text fit to be shown.
 func (h hider) text(s string) string { return child.Safe(h.hide(s), maxText) }

@@ -26,8 +26,8 @@ type pluginVerify struct {
 
 	AllowUntried bool `help:"Do not fail because no call of a part was answered."`
 
-	JSON bool          `help:"Print JSON."`
-	Log  bool          `help:"Print to the standard error what the plugin logs."`
+	JSON bool `help:"Print JSON."`
+	Log  bool `help:"Print to the standard error what the plugin logs."`
 }
 
 const (
@@ -120,11 +120,11 @@ func verifyTarget(starter *child.Starter, image *child.Image, log hclog.Logger) 
 		stdout, stderr := &printed{}, &printed{}
 		p, err := starter.Start(ctx, image, child.Options{
 			Logger: log, Handshake: handshakeTime, Connect: connectTime,
-			Printed: func(s child.Stream, line []byte) {
+			Printed: func(s child.Stream, b []byte) {
 				if s == child.Stdout {
-					stdout.add(line)
+					stdout.add(b)
 				} else {
-					stderr.add(line)
+					stderr.add(b)
 				}
 			},
 		})
@@ -162,15 +162,12 @@ type printed struct {
 	lost int
 }
 
-func (p *printed) add(line []byte) {
+func (p *printed) add(b []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.b.Len()+len(line) >= maxPrinted {
-		p.lost += len(line)
-		return
-	}
-	p.b.Write(line)
-	p.b.WriteByte('\n')
+	kept := b[:min(len(b), maxPrinted-p.b.Len())]
+	p.lost += len(b) - len(kept)
+	p.b.Write(kept)
 }
 
 func (p *printed) text() string {
