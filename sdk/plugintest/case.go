@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/realmgate/realmgate/sdk"
+	"github.com/realmgate/realmgate/sdk/redact"
 	"github.com/realmgate/realmgate/sdk/rpc"
 )
 
@@ -49,6 +50,8 @@ type Instance struct {
 	c       *Case
 	twice   *twice          // nil: each stage is asked once
 	asked   func(sdk.State) // is told of what each stage begins with; nil: nobody is
+
+	explained bool // stages make notes
 }
 
 // heard gives an error on, once it is seen whether it tells a secret, and whether it is what its reason stands for.
@@ -56,7 +59,7 @@ func (i *Instance) heard(err error) error {
 	if err == nil {
 		return nil
 	}
-	i.suite.tells("an error", err.Error())
+	i.suite.notes.tells("an error", err.Error())
 	d, word := sdk.AsDenial(err), sdk.AsDenial(sdk.NotMine())
 	if d != nil && d.Reason == word.Reason && (d.Forbidden || d.Detail != "" && d.Detail != word.Detail) {
 		return found("the reason %s is reserved for a credential that is not of the part's kind (sdk.NotMine): it has no detail and no 403 of its own, which nobody would see; a denial that says %s needs another reason",
@@ -66,8 +69,26 @@ func (i *Instance) heard(err error) error {
 }
 
 // Step runs a stage of a decision on st: an identity provider, a mapper, an authenticator, an active-roles provider, or
-// the verifying half of a token broker.
+// the verifying half of a token broker. The token of the request must not be repeated by the plugin.
 func (i *Instance) Step(ctx context.Context, st *sdk.State) error {
+	if st.Request != nil {
+		i.suite.notes.confide("the token of a request", st.Request.Token)
+	}
+	if !i.explained {
+		return i.step(ctx, st)
+	}
+	before := st.Notes
+	st.Notes = &sdk.Notes{}
+	err := i.step(ctx, st)
+	for _, note := range st.Notes.List() {
+		i.suite.notes.tells("a note", note)
+	}
+	st.Notes = before
+	return err
+}
+
+// step is Step with a token that need not be one.
+func (i *Instance) step(ctx context.Context, st *sdk.State) error {
 	run := i.process.Run
 	if i.suite.unary {
 		run = i.process.RunUnary
@@ -87,7 +108,7 @@ func (i *Instance) Step(ctx context.Context, st *sdk.State) error {
 // Issue asks a token broker for a token.
 func (i *Instance) Issue(ctx context.Context, g sdk.Grant) (sdk.Token, error) {
 	t, err := i.process.Issue(ctx, i.c.Setup.Realm, i.id, g)
-	i.suite.confide("a token that the part issued", t.Value)
+	i.suite.notes.confide("a token that the part issued", t.Value)
 	return t, i.heard(err)
 }
 
@@ -100,6 +121,7 @@ func (i *Instance) Keys(ctx context.Context) (jwks []byte, until time.Time, err 
 // Resolve asks a secret resolver.
 func (i *Instance) Resolve(ctx context.Context, ref sdk.SecretRef) (sdk.Secret, error) {
 	s, err := i.process.Resolve(ctx, i.id, ref)
+	i.suite.notes.confide("a secret that the part resolved", string(s.Reveal()))
 	return s, i.heard(err)
 }
 
@@ -117,6 +139,11 @@ func (i *Instance) DeleteSecret(ctx context.Context, ref sdk.SecretRef) error {
 // Vend asks a credential vendor.
 func (i *Instance) Vend(ctx context.Context, r sdk.VendRequest) (sdk.ConnectionCredentials, error) {
 	got, err := i.process.Vend(ctx, i.c.Setup.Realm, i.id, r)
+	for name, v := range got.Properties {
+		if redact.Named(name) {
+			i.suite.notes.confide("the property "+name+" of credentials that the part gave", string(v.Reveal()))
+		}
+	}
 	return got, i.heard(err)
 }
 

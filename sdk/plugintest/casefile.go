@@ -179,7 +179,7 @@ func (f caseFile) call(c *Case) error {
 		return errors.New("vend and sign are for a credential-vendor only")
 	case f.Token != "":
 		c.Call = func(ctx context.Context, i *Instance) error {
-			i.suite.confide("the token of the case", f.Token)
+			i.suite.notes.confide("the token of the case", f.Token)
 			return i.Step(ctx, &sdk.State{Request: &sdk.Request{Realm: "plugintest", Scheme: i.c.scheme, Token: f.Token}})
 		}
 	case f.Claims != nil || f.Roles != nil:

@@ -73,6 +73,7 @@ var checks = []check{
 	{name: "cancellation", did: "gave calls up before they began and while they ran", rule: "a call that was given up ends in the plugin, too, and is never denied; the next one is answered", run: checkCancellation},
 	{name: "deadline", did: "made calls with deadlines that were over or too short", rule: "a call ends with its deadline, and is never denied for it; the next one is answered", run: checkDeadline},
 	{name: "two instances", did: "configured the case twice, called both, released one, and called the other", rule: "instances do not depend on each other", run: checkTwo},
+	{name: "explanation", did: "made the call as one that is explained to an operator", rule: "an explanation changes no answer, and its notes have no secret", of: takesLegs, run: checkExplained},
 	{name: "odd input", did: "sent input that is empty, huge, no UTF-8, no JSON, deeply nested, or made up", rule: "whatever comes in, the part answers, denies or fails; it neither panics nor ends, and accepts nothing that it should not", run: checkOdd},
 	{name: "unary services", did: "made the calls above on the unary services, too", rule: "a stage answers, denies and fails alike, whether it is called on the session or on the service of its kind", of: takesLegs, run: checkUnary},
 	{name: "identities side by side", did: "mapped two identities, one by one and many times at once", rule: "what is answered depends on the input of the call alone", of: ofKinds(sdk.KindPrincipalMapper, sdk.KindPrincipalRolesMapper), run: checkMixed},
@@ -111,6 +112,16 @@ func checkCall(ctx context.Context, s *suite, c Case) error {
 		return lack("it fails, which may be right where it cannot reach what it needs: %v; give a case in which it works", err)
 	}
 	return nil
+}
+
+// checkExplained: who explains answers as ever. What the notes have in them is looked at with all that the plugin tells.
+func checkExplained(ctx context.Context, s *suite, c Case) error {
+	i, err := s.instance(ctx, c)
+	if err != nil {
+		return err
+	}
+	i.explained = true
+	return errors.Join(c.works(ctx, i), s.release(ctx, i))
 }
 
 // checkUnknownKey: a mistyped key is a fault at the key, and the instance does not come to be.

@@ -68,7 +68,7 @@ func oddTokens(ctx context.Context, i *Instance) (faults []error) {
 	for _, scheme := range []string{"bearer", "", "x"} {
 		for _, text := range oddTexts {
 			st := sdk.State{Request: &sdk.Request{Realm: i.c.Setup.Realm, Scheme: scheme, Token: text}}
-			err := i.Step(ctx, &st)
+			err := i.step(ctx, &st)
 			if err == nil {
 				faults = append(faults, fmt.Errorf("the token %s is accepted", excerpt(text)))
 			}

@@ -183,7 +183,7 @@ func (i *Instance) madeUp() string {
 	token := part(map[string]any{"alg": "RS256", "kid": rand.Text()}) + "." +
 		part(map[string]any{"iss": "https://plugintest.invalid", "sub": "plugintest", "exp": time.Now().Add(time.Hour).Unix(), "jti": rand.Text()}) + "." +
 		base64.RawURLEncoding.EncodeToString([]byte(strings.Repeat(rand.Text(), 10)))
-	i.suite.confide("a made-up token", token)
+	i.suite.notes.confide("a made-up token", token)
 	return token
 }
 

@@ -2,13 +2,11 @@ package plugintest
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 
 	"github.com/realmgate/realmgate/sdk"
@@ -91,14 +89,14 @@ func (s *suite) configure(ctx context.Context, c Case, settings string) (*Instan
 	id := s.last.Add(1)
 	s.host.set(id, c, settings)
 	for ref, v := range c.Secrets {
-		s.confide("the value of "+ref, v)
+		s.notes.confide("the value of "+ref, v)
 	}
 	for name, v := range c.Setup.Environment {
-		s.confide("the variable "+name, string(v.Reveal()))
+		s.notes.confide("the variable "+name, string(v.Reveal()))
 	}
 	ds, err := s.process.Configure(ctx, []rpc.Instance{{ID: id, Kind: c.Kind, Type: c.Type, Settings: []byte(settings), Setup: c.Setup}})
 	for _, d := range ds {
-		s.tells("a diagnostic", d.Summary+"\n"+d.Detail)
+		s.notes.tells("a diagnostic", d.Path+"\n"+d.Summary+"\n"+d.Detail)
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("configure: %w", err)
@@ -174,25 +172,6 @@ func (c *Case) with(key string, value json.RawMessage) (string, error) {
 	return string(raw), err
 }
 
-// minConfided is the least length of a secret that is looked for: shorter ones may stand in a log by chance.
-const minConfided = 7
-
-// notes are what is known of a plugin beyond a single process of it.
-type notes struct {
-	mu       sync.Mutex
-	confided map[string]string // what the plugin was told and must not repeat -> what it is
-	leaks    []string
-	asked    []string // what must not be asked
-	plugins  []*Plugin
-	ended    bool // on purpose
-}
-
-func (n *notes) started(s *suite, p *Plugin) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	s.plugin, n.plugins = p, append(n.plugins, p)
-}
-
 // kill takes the process of a suite away, which may be starting.
 func (s *suite) kill() {
 	s.notes.mu.Lock()
@@ -201,123 +180,6 @@ func (s *suite) kill() {
 	if p != nil && p.Kill != nil {
 		p.Kill()
 	}
-}
-
-// stop stops what was started and runs.
-func (n *notes) stop() {
-	n.mu.Lock()
-	n.ended = true
-	plugins := slices.Clone(n.plugins)
-	n.mu.Unlock()
-	for _, p := range plugins {
-		if p.gone() == nil {
-			_ = p.Stop() // how it ends is looked at elsewhere
-		}
-	}
-}
-
-// confide notes a secret, and what it is.
-func (s *suite) confide(what, secret string) {
-	s.notes.mu.Lock()
-	defer s.notes.mu.Unlock()
-	if s.notes.confided == nil {
-		s.notes.confided = map[string]string{}
-	}
-	if secret = strings.TrimSpace(secret); len(secret) >= minConfided {
-		s.notes.confided[secret] = what
-	}
-}
-
-// tells notes a text in which a secret stands.
-func (s *suite) tells(where, text string) {
-	s.notes.mu.Lock()
-	defer s.notes.mu.Unlock()
-	if what := s.notes.secretIn(text); what != "" {
-		s.notes.leaks = append(s.notes.leaks, where+" has a secret that the plugin was given: "+what)
-	}
-}
-
-// secretIn says which secret stands in a text, as it is or in base64.
-func (n *notes) secretIn(text string) string {
-	for v, what := range n.confided {
-		encoded := strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(v)), "=")
-		if strings.Contains(text, v) || strings.Contains(text, encoded[:len(encoded)-1]) {
-			return what
-		}
-	}
-	return ""
-}
-
-func (n *notes) ask(what string) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if !slices.Contains(n.asked, what) {
-		n.asked = append(n.asked, what)
-	}
-}
-
-// checkAsked: a part asks the host for what its manifest says only.
-func (n *notes) checkAsked() error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	var faults []error
-	for _, what := range n.asked {
-		faults = append(faults, errors.New(what))
-	}
-	return errors.Join(faults...)
-}
-
-// checkSecrecy: a plugin tells no secret in its log, nor in an error. The processes have ended.
-func (n *notes) checkSecrecy() error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	var faults []error
-	for _, p := range n.plugins {
-		if what := n.secretIn(p.Log()); what != "" {
-			faults = append(faults, fmt.Errorf("the plugin logs a secret that it was given: %s", what))
-		}
-		if p.Unseen != nil && p.Unseen() > 0 {
-			faults = append(faults, fmt.Errorf("the plugin prints too much: %d bytes were not looked at", p.Unseen()))
-		}
-		if p.Stdout != nil {
-			if what := n.secretIn(p.Stdout()); what != "" {
-				faults = append(faults, fmt.Errorf("the plugin prints a secret that it was given to its standard output: %s", what))
-			}
-		}
-	}
-	slices.Sort(n.leaks)
-	for _, l := range slices.Compact(n.leaks) {
-		faults = append(faults, errors.New(l))
-	}
-	return errors.Join(faults...)
-}
-
-// checkStdout: the standard output belongs to the handshake. The processes have ended.
-func (n *notes) checkStdout() error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	for _, p := range n.plugins {
-		if p.Stdout == nil {
-			continue
-		}
-		if printed := p.Stdout(); printed != "" {
-			if n.secretIn(printed) != "" {
-				printed = "(with a secret in it)"
-			}
-			return fmt.Errorf("the plugin printed to its standard output: %.200q", printed)
-		}
-	}
-	return nil
-}
-
-// masked takes the secrets that are known out of a text.
-func (n *notes) masked(text string) string {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	for v := range n.confided {
-		text = strings.ReplaceAll(text, v, "[hidden]")
-	}
-	return text
 }
 
 // stopped says whether the notes' processes were stopped on purpose.

@@ -33,6 +33,10 @@ func brokens(issue, keys func() error) []sdk.Implementation {
 	return []sdk.Implementation{sdk.TokenBrokerType("broken", func(context.Context, sdk.Setup, struct{}) (broken, error) { return broken{issue, keys}, nil })}
 }
 
+func casesIn(cases ...Case) func(rpc.Manifest) []Case {
+	return func(rpc.Manifest) []Case { return cases }
+}
+
 // What is skipped could not be tried. What panics or does not end was tried, and a part of which no call was answered is not verified.
 func TestVerifyTellsSkippedFromFailed(t *testing.T) {
 	t.Parallel()

@@ -41,7 +41,7 @@ func (i *Instance) store() string {
 
 // write keeps a value that the output of the plugin must not repeat.
 func (s *suite) write(ctx context.Context, i *Instance, at, value string) (string, error) {
-	s.confide("a secret that was written", value)
+	s.notes.confide("a secret that was written", value)
 	ref, err := sdk.ParseSecretRef(at)
 	if err != nil {
 		return "", err
