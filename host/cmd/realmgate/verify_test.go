@@ -102,7 +102,7 @@ func TestVerifyFindsRogues(t *testing.T) {
 		"believes any token":           {"call", "a made-up token is accepted"},
 		"activates what is asked for":  {"call", "is activated, which is not granted"},
 		"prints":                       {"standard output", `printed to its standard output: "mapped`},
-		"logs its secret":              {"secrets", "logs a secret that it was given: the value of urn:realmgate-secret:s:key"},
+		"logs its secret":              {"secrets", "logs a secret that it was given or made: the value of urn:realmgate-secret:s:key"},
 		"tells its secret":             {"secrets", "an error has a secret that the plugin was given"},
 		"takes small messages only":    {"large messages", "just under 4 MiB is not taken"},
 		"does not end":                 {"shutdown", "not by itself within 2s"},
