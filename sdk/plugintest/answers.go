@@ -11,13 +11,15 @@ import (
 	"github.com/realmgate/realmgate/sdk"
 )
 
+// people are whom identities are made of.
+var people = []string{"alice", "bob"}
+
 // checkMixed: who is mapped at the same time as others is mapped as if alone.
 func checkMixed(ctx context.Context, s *suite, c Case) error {
 	i, err := s.instance(ctx, c)
 	if err != nil {
 		return err
 	}
-	people := []string{"alice", "bob"}
 	alone := map[string]string{}
 	answer := func(who string) (string, error) {
 		got, err := i.mapped(ctx, who)
@@ -30,6 +32,9 @@ func checkMixed(ctx context.Context, s *suite, c Case) error {
 		if alone[who], err = answer(who); err != nil {
 			return errors.Join((&Case{tolerant: true}).judge(err), s.release(ctx, i))
 		}
+	}
+	if err := inOrders(func(n int, subject string) (string, error) { return i.mappedAs(ctx, people[n], subject) }); errors.Is(err, errAfter) {
+		return errors.Join(fmt.Errorf("two identities of one subject with different claims: %w", err), s.release(ctx, i))
 	}
 	errs := make([]error, callers)
 	var wg sync.WaitGroup

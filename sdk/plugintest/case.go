@@ -51,7 +51,8 @@ type Instance struct {
 	twice   *twice          // nil: each stage is asked once
 	asked   func(sdk.State) // is told of what each stage begins with; nil: nobody is
 
-	explained bool // stages make notes
+	explained bool    // stages make notes
+	record    *record // of what is answered; nil: it is not kept
 }
 
 // heard gives an error on, once it is seen whether it tells a secret, and whether it is what its reason stands for.
@@ -75,7 +76,9 @@ func (i *Instance) Step(ctx context.Context, st *sdk.State) error {
 		i.suite.notes.confide("the token of a request", st.Request.Token)
 	}
 	if !i.explained {
-		return i.step(ctx, st)
+		err := i.step(ctx, st)
+		i.record.add(*st, "", err)
+		return err
 	}
 	before := st.Notes
 	st.Notes = &sdk.Notes{}
@@ -109,12 +112,14 @@ func (i *Instance) step(ctx context.Context, st *sdk.State) error {
 func (i *Instance) Issue(ctx context.Context, g sdk.Grant) (sdk.Token, error) {
 	t, err := i.process.Issue(ctx, i.c.Setup.Realm, i.id, g)
 	i.suite.notes.confide("a token that the part issued", t.Value)
+	i.record.add(sdk.State{}, "", err)
 	return t, i.heard(err)
 }
 
 // Keys asks a token broker that publishes keys.
 func (i *Instance) Keys(ctx context.Context) (jwks []byte, until time.Time, err error) {
 	jwks, until, err = i.process.Keys(ctx, i.c.Setup.Realm, i.id)
+	i.record.add(sdk.State{}, "", err) // its keys may be those of the process
 	return jwks, until, i.heard(err)
 }
 
@@ -122,18 +127,22 @@ func (i *Instance) Keys(ctx context.Context) (jwks []byte, until time.Time, err 
 func (i *Instance) Resolve(ctx context.Context, ref sdk.SecretRef) (sdk.Secret, error) {
 	s, err := i.process.Resolve(ctx, i.id, ref)
 	i.suite.notes.confide("a secret that the part resolved", string(s.Reveal()))
+	i.record.add(sdk.State{}, string(s.Reveal()), err)
 	return s, i.heard(err)
 }
 
 // WriteSecret asks a secret resolver that also keeps secrets.
 func (i *Instance) WriteSecret(ctx context.Context, ref sdk.SecretRef, value []byte) (version string, err error) {
 	version, err = i.process.WriteSecret(ctx, i.id, ref, value)
+	i.record.add(sdk.State{}, "", err)
 	return version, i.heard(err)
 }
 
 // DeleteSecret asks a secret resolver that also keeps secrets.
 func (i *Instance) DeleteSecret(ctx context.Context, ref sdk.SecretRef) error {
-	return i.heard(i.process.DeleteSecret(ctx, i.id, ref))
+	err := i.process.DeleteSecret(ctx, i.id, ref)
+	i.record.add(sdk.State{}, "", err)
+	return i.heard(err)
 }
 
 // Vend asks a credential vendor.
@@ -144,11 +153,13 @@ func (i *Instance) Vend(ctx context.Context, r sdk.VendRequest) (sdk.ConnectionC
 			i.suite.notes.confide("the property "+name+" of credentials that the part gave", string(v.Reveal()))
 		}
 	}
+	i.record.add(sdk.State{}, properties(got), err)
 	return got, i.heard(err)
 }
 
 // Sign asks a credential vendor that also signs requests.
 func (i *Instance) Sign(ctx context.Context, r sdk.SignRequest) (sdk.SignedRequest, error) {
 	got, err := i.process.Sign(ctx, i.c.Setup.Realm, i.id, r)
+	i.record.add(sdk.State{}, got.URL, err)
 	return got, i.heard(err)
 }

@@ -189,7 +189,12 @@ func (i *Instance) madeUp() string {
 
 // mapped has a mapper map the identity of somebody, and gives what it answers as a text.
 func (i *Instance) mapped(ctx context.Context, who string) (string, error) {
-	st := sdk.State{Identity: i.identity(who)}
+	return i.mappedAs(ctx, who, who)
+}
+
+// mappedAs has it map an identity that has the claims of somebody, and another subject.
+func (i *Instance) mappedAs(ctx context.Context, who, subject string) (string, error) {
+	st := sdk.State{Identity: i.identity(who, subject)}
 	if err := i.Step(ctx, &st); err != nil {
 		return "", err
 	}
@@ -203,8 +208,8 @@ func (i *Instance) mapped(ctx context.Context, who string) (string, error) {
 }
 
 // identity makes an identity that has what identities have, and a claim wherever a setting may name one.
-func (i *Instance) identity(who string) *sdk.Identity {
-	claims := map[string]any{"iss": "https://plugintest.invalid", "sub": who, "preferred_username": who, "email": who + "@plugintest.invalid", "groups": []string{who, "plugintest"}}
+func (i *Instance) identity(who, subject string) *sdk.Identity {
+	claims := map[string]any{"iss": "https://plugintest.invalid", "sub": subject, "preferred_username": who, "email": who + "@plugintest.invalid", "groups": []string{who, "plugintest"}}
 	settings, _ := i.c.object() // the caller has configured them
 	for _, key := range slices.Sorted(maps.Keys(settings)) {
 		var path sdk.ClaimPath
@@ -216,7 +221,7 @@ func (i *Instance) identity(who string) *sdk.Identity {
 	}
 	raw, _ := json.Marshal(claims) // of texts
 	return &sdk.Identity{
-		Tenant: i.c.Setup.Tenant, Issuer: "https://plugintest.invalid", Subject: who, Audience: []string{"plugintest"}, TokenID: "plugintest-" + who,
+		Tenant: i.c.Setup.Tenant, Issuer: "https://plugintest.invalid", Subject: subject, Audience: []string{"plugintest"}, TokenID: "plugintest-" + who,
 		Claims: sdk.NewClaims(raw), Roles: []string{who, "plugintest"}, AuthTime: time.Now(), Expires: time.Now().Add(time.Hour),
 	}
 }

@@ -18,6 +18,7 @@ type TB[Self any] interface {
 	Cleanup(func())
 	Error(...any)
 	Fatal(...any)
+	Skip(...any)
 	Run(name string, f func(Self)) bool
 }
 
@@ -38,7 +39,11 @@ func Run[T TB[T]](t T, target Target, cases ...Case) {
 				return
 			}
 			t.Run(k.name, func(t T) {
-				if err := r.run(t.Context(), k, c); err != nil {
+				err := r.run(t.Context(), k, c)
+				if unseenOnly(err) {
+					t.Skip(r.notes.masked(err.Error()))
+				}
+				if err != nil {
 					t.Error(r.notes.masked(err.Error()))
 				}
 			})

@@ -54,6 +54,7 @@ func (t *twice) run(st *sdk.State, step func(*sdk.State) error) error {
 type said struct {
 	reason string
 	state  sdk.State
+	text   string // what else it is, where no state is made
 }
 
 // outcome gives what can be compared of what a stage made, and whether it made anything.
@@ -67,7 +68,7 @@ func outcome(st *sdk.State, err error) (said, bool) {
 	}
 	s := *st
 	s.Request, s.Cache = nil, sdk.CacheHint{}
-	return said{"a yes", s}, true
+	return said{reason: "a yes", state: s}, true
 }
 
 // differing names the first field in which what two stages made is not the same; empty: there is none.

@@ -168,3 +168,8 @@ func TestRunnerBoundsAndRevives(t *testing.T) {
 		t.Error("the plugin is not there again")
 	}
 }
+
+// offerOf gives what a case is completed with.
+func offerOf(impls []sdk.Implementation) rpc.Offer {
+	return rpc.Offer{Kind: impls[0].Kind(), Type: impls[0].Type(), SettingsSchema: impls[0].SettingsSchema()}
+}

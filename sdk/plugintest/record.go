@@ -1,0 +1,104 @@
+package plugintest
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/realmgate/realmgate/sdk"
+)
+
+// record is what an instance answered in the course of a case's call. It is safe for concurrent use.
+type record struct {
+	mu   sync.Mutex
+	said []said
+}
+
+// add notes an answer; the state and the text are of one without an error. Nil notes nothing.
+func (r *record) add(st sdk.State, text string, err error) {
+	if r == nil {
+		return
+	}
+	made, ok := outcome(&st, err)
+	if !ok {
+		made = said{reason: "a failure"}
+	}
+	if err == nil {
+		made.text = text
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.said = append(r.said, made)
+}
+
+// answers makes the case's call and gives what was answered.
+func (i *Instance) answers(ctx context.Context) ([]said, error) {
+	own := *i
+	own.record = &record{}
+	err := i.c.works(ctx, &own)
+	return own.record.said, err
+}
+
+// apart names what is not the same in two records; empty: nothing. Of what differs each time anyway only whether it was a yes counts.
+func apart(a, b []said, steady bool) string {
+	if len(a) != len(b) {
+		return "how often it was asked"
+	}
+	for n, x := range a {
+		y := b[n]
+		if x.reason != y.reason {
+			return "the answer: " + x.reason + ", and " + y.reason
+		}
+		if !steady {
+			continue
+		}
+		if at := differing(x.state, y.state); at != "" {
+			return at
+		}
+		if x.text != y.text {
+			return "the value"
+		}
+	}
+	return ""
+}
+
+// properties gives credentials as one text, to be compared.
+func properties(c sdk.ConnectionCredentials) string {
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(c.Properties)) {
+		out = append(out, name+"="+string(c.Properties[name].Reveal()))
+	}
+	return strings.Join(out, "\n")
+}
+
+// inOrders has two of something asked about the same subject, once in each order: what the second one answers must not depend on what
+// the first one was asked. Subjects are new each time; ask gives an answer in which they count as equal.
+func inOrders(ask func(n int, subject string) (string, error)) error {
+	var answers [2][2]string // by order, by who is asked
+	for order := range answers {
+		subject := newSubject()
+		for turn := range 2 {
+			n := (turn + order) % 2
+			answer, err := ask(n, subject)
+			if d := sdk.AsDenial(err); d != nil {
+				answer, err = "denied: "+d.Reason, nil
+			}
+			if err != nil {
+				return err
+			}
+			answers[order][n] = strings.ReplaceAll(answer, subject, "*")
+		}
+	}
+	for n := range 2 {
+		if answers[0][n] != answers[1][n] {
+			return errAfter
+		}
+	}
+	return nil
+}
+
+// errAfter says that an answer depends on what came before.
+var errAfter = errors.New("the answer depends on what was answered before, for the same subject")
