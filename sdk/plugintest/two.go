@@ -27,8 +27,8 @@ const maxVariants = 8
 var places = regexp.MustCompile(`file|dir|folder|socket|address|url|uri|endpoint|host|server|bucket|store|issuer|region`)
 
 // variants gives other settings, each with another value of one key: of those that the case has first. With Elsewhere it is what
-// the case says.
-func (s *suite) variants(c Case) (out []Case, some bool) {
+// the case says. Settings that are nothing but places and secrets have none.
+func (s *suite) variants(c Case) (out []Case) {
 	other := func(settings string) {
 		v := c
 		v.Settings, v.tolerant = settings, true
@@ -36,13 +36,13 @@ func (s *suite) variants(c Case) (out []Case, some bool) {
 	}
 	if c.Elsewhere != "" {
 		other(c.Elsewhere)
-		return out, true
+		return out
 	}
 	o, _ := s.offer(c)
 	var sc schema
 	given, err := c.object()
 	if json.Unmarshal(o.SettingsSchema, &sc) != nil || err != nil {
-		return nil, false
+		return nil
 	}
 	keys := slices.Sorted(maps.Keys(sc.Properties))
 	slices.SortStableFunc(keys, func(a, b string) int {
@@ -66,7 +66,7 @@ func (s *suite) variants(c Case) (out []Case, some bool) {
 			}
 		}
 	}
-	return out, len(sc.Properties) > 0
+	return out
 }
 
 // differing gives a value of the schema's type that is not this one; nil where none is known.
@@ -112,7 +112,10 @@ func checkTwo(ctx context.Context, s *suite, c Case) error {
 	if err := errors.Join(c.works(ctx, two), c.works(ctx, one), s.release(ctx, two)); err != nil {
 		return err
 	}
+	var asked []sdk.State
+	one.asked = func(st sdk.State) { asked = append(asked, st) }
 	first, err := one.answers(ctx)
+	one.asked = nil
 	if err != nil {
 		return fmt.Errorf("after the other instance was released: %w", err)
 	}
@@ -121,19 +124,34 @@ func checkTwo(ctx context.Context, s *suite, c Case) error {
 		return err
 	}
 	x := beside{s, c, one, first, apart(first, again, true) == ""}
-	variants, some := s.variants(c)
+	variants := s.variants(c)
 	taken := false
 	for _, v := range variants {
+		if v.Call = probes[c.Kind]; len(asked) > 0 {
+			v.Call = repeat(asked)
+		}
 		had, err := x.check(ctx, v)
 		if err != nil {
 			return errors.Join(err, s.release(ctx, one))
 		}
 		taken = taken || had
 	}
-	if some && !taken {
+	if len(variants) > 0 && !taken {
 		return errors.Join(unseen("two instances with the same settings do not disturb each other; give other settings as elsewhere (Elsewhere), since those that the suite made of the schema are not taken"), s.release(ctx, one))
 	}
 	return s.release(ctx, one)
+}
+
+// repeat gives a call that asks stages what they were asked before. A case's own call knows the right answers for its own settings.
+func repeat(asked []sdk.State) func(context.Context, *Instance) error {
+	return func(ctx context.Context, i *Instance) error {
+		for _, st := range asked {
+			if fault := i.c.judge(i.Step(ctx, &st)); fault != nil {
+				return fault
+			}
+		}
+		return nil
+	}
 }
 
 // beside is an instance that others stand beside.
