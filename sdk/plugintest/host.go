@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/realmgate/realmgate/sdk"
 	"github.com/realmgate/realmgate/sdk/rpc"
@@ -15,6 +16,8 @@ import (
 type host struct {
 	offers []rpc.Offer // set before the first instance
 	notes  *notes
+
+	moved atomic.Uint64 // how often the directory has changed
 
 	mu    sync.Mutex
 	cases map[uint64]of // by instance
@@ -97,5 +100,15 @@ func (h *host) ResolveSecret(_ context.Context, caller rpc.Caller, ref sdk.Secre
 	return sdk.Secret{}, errors.New("there is no such secret")
 }
 
-// Epoch is rpc.HostServices': answers must not be remembered.
-func (h *host) Epoch(string) uint64 { return 0 }
+// Epoch is rpc.HostServices': all realms have the same number, which tells none apart from another.
+func (h *host) Epoch(string) uint64 { return h.moved.Load() + 1 }
+
+// change gives an instance another directory, and moves the epoch.
+func (h *host) change(id uint64, principals []sdk.Principal, keys []sdk.AccessKey) {
+	h.mu.Lock()
+	of := h.cases[id]
+	of.Principals, of.AccessKeys = principals, keys
+	h.cases[id] = of
+	h.mu.Unlock()
+	h.moved.Add(1)
+}

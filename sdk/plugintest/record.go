@@ -38,8 +38,33 @@ func (r *record) add(st sdk.State, text string, err error) {
 func (i *Instance) answers(ctx context.Context) ([]said, error) {
 	own := *i
 	own.record = &record{}
-	err := i.c.works(ctx, &own)
+	err := own.c.works(ctx, &own)
 	return own.record.said, err
+}
+
+// heardIn is answers, and gives what stages were asked as well.
+func (i *Instance) heardIn(ctx context.Context) (answers []said, asked []sdk.State, err error) {
+	var mu sync.Mutex
+	own := *i
+	own.asked = func(st sdk.State) {
+		mu.Lock()
+		defer mu.Unlock()
+		asked = append(asked, st)
+	}
+	answers, err = own.answers(ctx)
+	return answers, asked, err
+}
+
+// repeat gives a call that asks stages what they were asked before. A case's own call knows the right answers for its own settings
+// and directory only.
+func repeat(asked []sdk.State) func(context.Context, *Instance) error {
+	return func(ctx context.Context, i *Instance) error {
+		var faults []error
+		for _, st := range asked {
+			faults = append(faults, (&Case{tolerant: true}).judge(i.Step(ctx, &st)))
+		}
+		return errors.Join(faults...)
+	}
 }
 
 // apart names what is not the same in two records; empty: nothing. Of what differs each time anyway only whether it was a yes counts.

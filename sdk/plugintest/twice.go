@@ -50,6 +50,9 @@ func (t *twice) run(st *sdk.State, step func(*sdk.State) error) error {
 	return err
 }
 
+// yes is the reason of an answer that is no denial.
+const yes = "a yes"
+
 // said is what a stage made of a question.
 type said struct {
 	reason string
@@ -68,7 +71,7 @@ func outcome(st *sdk.State, err error) (said, bool) {
 	}
 	s := *st
 	s.Request, s.Cache = nil, sdk.CacheHint{}
-	return said{reason: "a yes", state: s}, true
+	return said{reason: yes, state: s}, true
 }
 
 // differing names the first field in which what two stages made is not the same; empty: there is none.
