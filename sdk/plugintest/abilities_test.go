@@ -2,6 +2,7 @@ package plugintest
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"slices"
 	"strconv"
@@ -150,7 +151,7 @@ func (v teller) Vend(ctx context.Context, r sdk.VendRequest) (sdk.ConnectionCred
 	switch {
 	case err != nil:
 		return sdk.ConnectionCredentials{}, err
-	case len(r.NarrowTo) > 0 && v.flaw != "not narrowed":
+	case len(r.NarrowTo) > 0 && v.flaw != "not narrowed" && v.flaw != "other ones, not narrowed":
 		return sdk.ConnectionCredentials{}, sdk.Forbid("narrowing_unsupported", "no")
 	}
 	if v.flaw == "expired" {
@@ -158,6 +159,9 @@ func (v teller) Vend(ctx context.Context, r sdk.VendRequest) (sdk.ConnectionCred
 	}
 	if v.flaw == "empty property" {
 		text = ""
+	}
+	if strings.HasPrefix(v.flaw, "other ones") {
+		text += rand.Text()
 	}
 	if v.flaw == "logs" {
 		sdk.Logger(ctx).InfoContext(ctx, "vended "+text)
@@ -220,7 +224,7 @@ func TestVendors(t *testing.T) {
 	t.Parallel()
 	for flaw, want := range map[string]string{
 		"": "", "nothing": "without a property", "empty property": "is empty", "expired": "expired at", "not narrowed": "the very ones", "fails open": "succeeds",
-		"denies": "is denied", "logs": "logs a secret",
+		"denies": "is denied", "logs": "logs a secret", "other ones": "", "other ones, not narrowed": "it does not show whether limited ones are limited",
 	} {
 		t.Run(flaw, func(t *testing.T) {
 			t.Parallel()
@@ -231,6 +235,12 @@ func TestVendors(t *testing.T) {
 		wantFinding(t, tellers(flaw), checkOdd, tellerCase(), want)
 	}
 	c := tellerCase()
+	c.Narrowed = func(context.Context, sdk.VendRequest, sdk.ConnectionCredentials) error {
+		return errors.New("they are good for everything")
+	}
+	wantFinding(t, tellers(""), checkVend, c, "")
+	wantFinding(t, tellers("other ones, not narrowed"), checkVend, c, `limited to ["s3://plugintest-narrowed/to/this/"]: they are good for everything`)
+	c = tellerCase()
 	c.Vend = nil
 	wantFinding(t, tellers(""), checkVend, c, "no Vend")
 	c = tellerCase()

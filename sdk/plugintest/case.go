@@ -27,8 +27,13 @@ type Case struct {
 	Vend *sdk.VendRequest
 	Sign *sdk.SignRequest
 
-	// Elsewhere are the settings of another store, which must not see what is written to the case's; every secret writer
-	// needs them. They may be the case's own where the store's name, which differs, keeps them apart.
+	// Narrowed says what is wrong with credentials that a vendor gave for a request that limits them (NarrowTo); nil error: nothing. It
+	// may be nil where the vendor's credentials are the same each time: then it is enough that limited ones are other ones.
+	Narrowed func(ctx context.Context, r sdk.VendRequest, got sdk.ConnectionCredentials) error
+
+	// Elsewhere are other settings that are right, of an instance that stands beside the case's: the suite makes some of the
+	// schema, unless it has them. Of a secret writer, which needs them, they are those of another store, which must not see what is
+	// written to the case's; they may be the case's own where the store's name, which differs, keeps them apart.
 	Elsewhere string
 
 	// Call makes one call and gives an error if it fails or if the answer is not the right one. The suite calls it often,
@@ -37,6 +42,7 @@ type Case struct {
 	Call func(ctx context.Context, i *Instance) error
 
 	bare     bool   // the suite's own: nobody gave settings
+	written  bool   // it was read from a file
 	standIns bool   // some secrets are the suite's own
 	tolerant bool   // Call is the suite's own
 	scheme   string // of requests; empty: bearer
@@ -55,18 +61,32 @@ type Instance struct {
 	record    *record // of what is answered; nil: it is not kept
 }
 
-// heard gives an error on, once it is seen whether it tells a secret, and whether it is what its reason stands for.
+// unspecified is what the contract makes of a reason that is none.
+const unspecified = "unspecified"
+
+// heard gives an error on, once it is seen whether it tells a secret, and whether its reason is one and what it stands for.
 func (i *Instance) heard(err error) error {
 	if err == nil {
 		return nil
 	}
 	i.suite.notes.tells("an error", err.Error())
 	d, word := sdk.AsDenial(err), sdk.AsDenial(sdk.NotMine())
+	if d != nil && d.Reason == unspecified {
+		return found("a denial has no reason, or one that is none: a code in snake case (a-z, 0-9 and _) of at most 64 bytes; callers and logs see %s instead", unspecified)
+	}
 	if d != nil && d.Reason == word.Reason && (d.Forbidden || d.Detail != "" && d.Detail != word.Detail) {
 		return found("the reason %s is reserved for a credential that is not of the part's kind (sdk.NotMine): it has no detail and no 403 of its own, which nobody would see; a denial that says %s needs another reason",
 			word.Reason, excerpt(d.Detail))
 	}
 	return err
+}
+
+// realm is the one that is served: the case's, if it has one.
+func (i *Instance) realm() string {
+	if i.c.Setup.Realm == "" {
+		return "plugintest"
+	}
+	return i.c.Setup.Realm
 }
 
 // Step runs a stage of a decision on st: an identity provider, a mapper, an authenticator, an active-roles provider, or
@@ -77,7 +97,7 @@ func (i *Instance) Step(ctx context.Context, st *sdk.State) error {
 	}
 	if !i.explained {
 		err := i.step(ctx, st)
-		i.record.add(*st, "", err)
+		i.record.step(*st, err)
 		return err
 	}
 	before := st.Notes
@@ -100,7 +120,7 @@ func (i *Instance) step(ctx context.Context, st *sdk.State) error {
 		i.asked(*st)
 	}
 	step := func(st *sdk.State) error {
-		return run(ctx, i.c.Setup.Realm, []rpc.Step{{Kind: i.c.Kind, Instance: i.id}}, st)
+		return run(ctx, i.realm(), []rpc.Step{{Kind: i.c.Kind, Instance: i.id}}, st)
 	}
 	if i.twice != nil {
 		return i.heard(i.twice.run(st, step))
@@ -112,14 +132,14 @@ func (i *Instance) step(ctx context.Context, st *sdk.State) error {
 func (i *Instance) Issue(ctx context.Context, g sdk.Grant) (sdk.Token, error) {
 	t, err := i.process.Issue(ctx, i.c.Setup.Realm, i.id, g)
 	i.suite.notes.confide("a token that the part issued", t.Value)
-	i.record.add(sdk.State{}, "", err)
+	i.record.add("", err)
 	return t, i.heard(err)
 }
 
 // Keys asks a token broker that publishes keys.
 func (i *Instance) Keys(ctx context.Context) (jwks []byte, until time.Time, err error) {
 	jwks, until, err = i.process.Keys(ctx, i.c.Setup.Realm, i.id)
-	i.record.add(sdk.State{}, "", err) // its keys may be those of the process
+	i.record.add("", err) // its keys may be those of the process
 	return jwks, until, i.heard(err)
 }
 
@@ -127,21 +147,21 @@ func (i *Instance) Keys(ctx context.Context) (jwks []byte, until time.Time, err 
 func (i *Instance) Resolve(ctx context.Context, ref sdk.SecretRef) (sdk.Secret, error) {
 	s, err := i.process.Resolve(ctx, i.id, ref)
 	i.suite.notes.confide("a secret that the part resolved", string(s.Reveal()))
-	i.record.add(sdk.State{}, string(s.Reveal()), err)
+	i.record.add(string(s.Reveal()), err)
 	return s, i.heard(err)
 }
 
 // WriteSecret asks a secret resolver that also keeps secrets.
 func (i *Instance) WriteSecret(ctx context.Context, ref sdk.SecretRef, value []byte) (version string, err error) {
 	version, err = i.process.WriteSecret(ctx, i.id, ref, value)
-	i.record.add(sdk.State{}, "", err)
+	i.record.add("", err)
 	return version, i.heard(err)
 }
 
 // DeleteSecret asks a secret resolver that also keeps secrets.
 func (i *Instance) DeleteSecret(ctx context.Context, ref sdk.SecretRef) error {
 	err := i.process.DeleteSecret(ctx, i.id, ref)
-	i.record.add(sdk.State{}, "", err)
+	i.record.add("", err)
 	return i.heard(err)
 }
 
@@ -153,13 +173,13 @@ func (i *Instance) Vend(ctx context.Context, r sdk.VendRequest) (sdk.ConnectionC
 			i.suite.notes.confide("the property "+name+" of credentials that the part gave", string(v.Reveal()))
 		}
 	}
-	i.record.add(sdk.State{}, properties(got), err)
+	i.record.add(properties(got), err)
 	return got, i.heard(err)
 }
 
 // Sign asks a credential vendor that also signs requests.
 func (i *Instance) Sign(ctx context.Context, r sdk.SignRequest) (sdk.SignedRequest, error) {
 	got, err := i.process.Sign(ctx, i.c.Setup.Realm, i.id, r)
-	i.record.add(sdk.State{}, got.URL, err)
+	i.record.add(got.URL, err)
 	return got, i.heard(err)
 }

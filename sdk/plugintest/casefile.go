@@ -121,7 +121,7 @@ type caseSign struct {
 
 func (f caseFile) toCase() (Case, error) {
 	c := Case{
-		Name: f.Name, Type: f.Type, Settings: string(f.Settings), Elsewhere: string(f.Elsewhere), Secrets: f.Secrets,
+		Name: f.Name, Type: f.Type, written: true, Settings: string(f.Settings), Elsewhere: string(f.Elsewhere), Secrets: f.Secrets,
 		Setup: sdk.Setup{
 			Realm: f.Realm, Issuer: f.Issuer, Audience: f.Audience, Tenant: f.Tenant, Store: f.Store, AuthenticationType: f.AuthenticationType, RolePrefix: f.RolePrefix,
 		},
@@ -180,7 +180,7 @@ func (f caseFile) call(c *Case) error {
 	case f.Token != "":
 		c.Call = func(ctx context.Context, i *Instance) error {
 			i.suite.notes.confide("the token of the case", f.Token)
-			return i.Step(ctx, &sdk.State{Request: &sdk.Request{Realm: "plugintest", Scheme: i.c.scheme, Token: f.Token}})
+			return i.Step(ctx, &sdk.State{Request: &sdk.Request{Realm: i.realm(), Scheme: i.c.scheme, Token: f.Token}})
 		}
 	case f.Claims != nil || f.Roles != nil:
 		c.Call = func(ctx context.Context, i *Instance) error { return i.Step(ctx, &sdk.State{Identity: identity()}) }

@@ -1,6 +1,7 @@
 package plugintest
 
 import (
+	"context"
 	"go/parser"
 	"go/token"
 	"path/filepath"
@@ -123,6 +124,41 @@ func TestUnseenOutput(t *testing.T) {
 		n := &notes{plugins: []*Plugin{{Log: func() string { return "" }, Unseen: func() int { return unseen }}}}
 		if err := n.checkSecrecy(); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%d: %v, want %q", unseen, err, want)
+		}
+	}
+}
+
+// realmed is an identity provider that serves one realm, with its key.
+type realmed struct {
+	Key sdk.SecretRef `json:"key"`
+}
+
+func (r *realmed) Identify(ctx context.Context, q sdk.Request) (sdk.Identity, error) {
+	if _, err := r.Key.Value(ctx); err != nil {
+		return sdk.Identity{}, err
+	}
+	if q.Realm != "r1" || q.Token != "the-good-token" {
+		return sdk.Identity{}, sdk.NotMine()
+	}
+	return sdk.Identity{Issuer: "i", Subject: "s", Claims: sdk.NewClaims([]byte(`{}`))}, nil
+}
+
+// A case does what its document says: a reference without a value gets a made-up one, and its realm is the one that is served.
+func TestCasesAreWhatTheySay(t *testing.T) {
+	t.Parallel()
+	impls := []sdk.Implementation{sdk.IdentityProviderType("realmed", func(_ context.Context, _ sdk.Setup, r realmed) (*realmed, error) { return &r, nil })}
+	for realm, want := range map[string]string{"r1": "", "r2": "(it has made-up secrets, for references in its settings whose values the case does not give)"} {
+		cases, err := ReadCases([]byte(`{"kind": "identity-provider", "type": "realmed", "settings": {"key": "urn:realmgate-secret:s:key"}, "token": "the-good-token", "realm": "` + realm + `"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var all collected
+		Verify(t.Context(), InProcess(impls...), Options{Cases: casesIn(cases...)}, &all)
+		for _, r := range all {
+			text := strings.Join(r.Got, "\n")
+			if r.Outcome == Failed && (want == "" || r.Check != "call" || !strings.Contains(text, want)) || r.Check == "call" && (r.Outcome == OK) != (want == "") {
+				t.Errorf("%s: %s: %s %s", realm, r.Check, r.Outcome, text)
+			}
 		}
 	}
 }

@@ -116,6 +116,9 @@ func checkCall(ctx context.Context, s *suite, c Case) error {
 	}
 	err = c.Call(ctx, i)
 	if fault := c.judge(err); fault != nil {
+		if c.standIns && !c.tolerant {
+			fault = fmt.Errorf("%w (it has made-up secrets, for references in its settings whose values the case does not give)", fault)
+		}
 		return errors.Join(fault, s.release(ctx, i))
 	}
 	if err := s.release(ctx, i); err != nil {

@@ -187,6 +187,9 @@ func TestBadPlugins(t *testing.T) {
 		"not its kind":             {[]sdk.Implementation{deniers(sdk.NotMine())}, checkOdd, denierCase(), ""},
 		"not its kind, in no word": {[]sdk.Implementation{deniers(&sdk.Denial{Reason: "not_mine"})}, checkOdd, denierCase(), ""},
 		"a no that looks like it":  {[]sdk.Implementation{deniers(sdk.Deny("not_mine", "the badge is another's"))}, checkOdd, denierCase(), `the reason not_mine is reserved for a credential that is not of the part's kind (sdk.NotMine): it has no detail and no 403 of its own, which nobody would see; a denial that says "the badge is another's" needs another reason`},
+		"a reason that is none":    {[]sdk.Implementation{deniers(sdk.Deny("Claim-Missing", "no claim"))}, checkOdd, denierCase(), "a denial has no reason, or one that is none"},
+		"a reason too long":        {[]sdk.Implementation{deniers(sdk.Deny(strings.Repeat("a", 65), ""))}, checkCall, denierCase(), "of at most 64 bytes"},
+		"no reason":                {[]sdk.Implementation{deniers(sdk.Deny("", ""))}, checkCall, denierCase(), "a denial has no reason"},
 		"a 403 that looks like it": {[]sdk.Implementation{deniers(&sdk.Denial{Reason: "not_mine", Forbidden: true})}, checkOdd, denierCase(), "needs another reason"},
 		"denies the latecomer":     {badges(deny), checkCancellation, badgeCase(), ""}, // the host gives up first
 		"does not hear of the end": {badges(deaf), checkCancellation, badgeCase(), "given up goes on in the plugin"},

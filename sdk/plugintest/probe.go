@@ -28,10 +28,11 @@ func (c *Case) complete(o rpc.Offer) {
 		c.scheme = o.Schemes[0]
 	}
 	c.scope()
-	if c.Call != nil {
+	if c.Call == nil {
+		c.tolerant, c.Call = true, probes[c.Kind]
+	} else if !c.written {
 		return
 	}
-	c.tolerant, c.Call = true, probes[c.Kind]
 	c.Secrets = maps.Clone(c.Secrets)
 	for _, ref := range sdk.SecretRefsIn([]byte(c.settings())) {
 		if _, given := c.Secrets[ref.String()]; given {
@@ -42,7 +43,7 @@ func (c *Case) complete(o rpc.Offer) {
 		}
 		c.Secrets[ref.String()], c.standIns = rand.Text()+rand.Text(), true
 	}
-	if c.Kind == sdk.KindAuthenticator && c.Principals == nil {
+	if c.tolerant && c.Kind == sdk.KindAuthenticator && c.Principals == nil {
 		c.Principals = []sdk.Principal{{Realm: c.Setup.Realm, ID: "plugintest-1", Name: "plugintest-alice", Enabled: true, Roles: []string{"plugintest-a"}}}
 	}
 }
@@ -107,7 +108,7 @@ func (c *Case) judge(err error) error {
 // probes are the calls of cases that have none.
 var probes = map[sdk.Kind]func(context.Context, *Instance) error{
 	sdk.KindIdentityProvider: func(ctx context.Context, i *Instance) error {
-		st := sdk.State{Request: &sdk.Request{Realm: "plugintest", Scheme: i.c.scheme, Token: i.madeUp()}}
+		st := sdk.State{Request: &sdk.Request{Realm: i.realm(), Scheme: i.c.scheme, Token: i.madeUp()}}
 		if err := i.Step(ctx, &st); err != nil {
 			return err
 		}

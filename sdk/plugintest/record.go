@@ -1,6 +1,7 @@
 package plugintest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -13,12 +14,18 @@ import (
 
 // record is what an instance answered in the course of a case's call. It is safe for concurrent use.
 type record struct {
-	mu   sync.Mutex
-	said []said
+	mu    sync.Mutex
+	said  []said
+	texts bool // not all are of stages
 }
 
-// add notes an answer; the state and the text are of one without an error. Nil notes nothing.
-func (r *record) add(st sdk.State, text string, err error) {
+// add notes an answer other than a stage's; the text is of one without an error. Nil notes nothing.
+func (r *record) add(text string, err error) { r.note(sdk.State{}, text, err, false) }
+
+// step notes the answer of a stage.
+func (r *record) step(st sdk.State, err error) { r.note(st, "", err, true) }
+
+func (r *record) note(st sdk.State, text string, err error, stage bool) {
 	if r == nil {
 		return
 	}
@@ -31,7 +38,7 @@ func (r *record) add(st sdk.State, text string, err error) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.said = append(r.said, made)
+	r.said, r.texts = append(r.said, made), r.texts || !stage
 }
 
 // answers makes the case's call and gives what was answered.
@@ -39,6 +46,11 @@ func (i *Instance) answers(ctx context.Context) ([]said, error) {
 	own := *i
 	own.record = &record{}
 	err := own.c.works(ctx, &own)
+	if own.record.texts { // calls that are no stages' may be made in any order
+		slices.SortFunc(own.record.said, func(a, b said) int {
+			return cmp.Or(strings.Compare(a.reason, b.reason), strings.Compare(a.text, b.text))
+		})
+	}
 	return own.record.said, err
 }
 

@@ -112,15 +112,24 @@ func checkTwo(ctx context.Context, s *suite, c Case) error {
 	if err := errors.Join(c.works(ctx, two), c.works(ctx, one), s.release(ctx, two)); err != nil {
 		return err
 	}
-	first, asked, err := one.heardIn(ctx)
+	_, asked, err := one.heardIn(ctx)
 	if err != nil {
 		return fmt.Errorf("after the other instance was released: %w", err)
+	}
+	x := beside{s: s, c: c, one: one}
+	if len(asked) > 0 { // in one order, whatever the order of the case's own call
+		x.c.Call, x.c.tolerant = repeat(asked), true
+		one.c = &x.c
+	}
+	if x.first, err = one.answers(ctx); err != nil {
+		return err
 	}
 	again, err := one.answers(ctx)
 	if err != nil {
 		return err
 	}
-	x := beside{s, c, one, first, apart(first, again, true) == ""}
+	x.steady = apart(x.first, again, true) == ""
+	x.own = func() error { return c.works(ctx, one) }
 	variants := s.variants(c)
 	taken := false
 	for _, v := range variants {
@@ -142,10 +151,11 @@ func checkTwo(ctx context.Context, s *suite, c Case) error {
 // beside is an instance that others stand beside.
 type beside struct {
 	s      *suite
-	c      Case
+	c      Case // which asks the case's questions
 	one    *Instance
-	first  []said // what it answers alone
-	steady bool   // it answers the same each time
+	own    func() error // the case's own call
+	first  []said       // what it answers alone
+	steady bool         // it answers the same each time
 }
 
 // check has an instance with other settings beside it. False: those are not taken.
@@ -186,7 +196,7 @@ func (x *beside) check(ctx context.Context, v Case) (taken bool, err error) {
 // unchanged says in what the instance answers otherwise than alone.
 func (x *beside) unchanged(ctx context.Context, when string) error {
 	now, err := x.one.answers(ctx)
-	if err != nil {
+	if err = errors.Join(x.own(), err); err != nil {
 		return fmt.Errorf("after another instance with other settings %s: %w", when, err)
 	}
 	if at := apart(x.first, now, x.steady); at != "" && x.s.confirms(ctx, x.c, x.first) {

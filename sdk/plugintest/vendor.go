@@ -52,13 +52,27 @@ func soundCredentials(got sdk.ConnectionCredentials, authentication string) erro
 	return nil
 }
 
-// checkNarrowing: credentials that are to be limited are other ones, or there are none.
+// checkNarrowing: credentials that are to be limited are other ones, or there are none. Of a vendor whose credentials are other ones
+// each time only the case can say whether they are limited.
 func checkNarrowing(ctx context.Context, i *Instance, c Case, whole sdk.ConnectionCredentials) error {
+	again, err := i.Vend(ctx, *c.Vend)
+	if err != nil {
+		return fmt.Errorf("the case's request, once more: %w", err)
+	}
 	r := *c.Vend
 	r.NarrowTo = []string{"s3://plugintest-narrowed/to/this/"}
 	got, err := i.Vend(ctx, r)
 	same := func(a, b sdk.Secret) bool { return string(a.Reveal()) == string(b.Reveal()) }
-	if err == nil && len(whole.Properties) > 0 && maps.EqualFunc(got.Properties, whole.Properties, same) {
+	switch {
+	case err != nil || len(whole.Properties) == 0:
+		return nil
+	case c.Narrowed != nil:
+		if err := c.Narrowed(ctx, r, got); err != nil {
+			return fmt.Errorf("credentials that are to be limited to %q: %w", r.NarrowTo, err)
+		}
+	case !maps.EqualFunc(again.Properties, whole.Properties, same):
+		return unseen("its credentials are other ones each time, so that it does not show whether limited ones are limited: give a case with Narrowed, which says so")
+	case maps.EqualFunc(got.Properties, whole.Properties, same):
 		return errors.New("a request for limited credentials is answered with the very ones that are not limited")
 	}
 	return nil

@@ -147,6 +147,8 @@ func consequence(mode, check string, r plugintest.Result) bool {
 		"does not hear":               {"deadline"},
 		"takes unknown settings":      {"large settings"},
 		"activates what is asked for": {"odd input"},
+		"panics on odd input":         {"two instances"},
+		"remembers across realms":     {"a directory that changes"},
 	}
 	return slices.Contains(others[mode], r.Check)
 }
