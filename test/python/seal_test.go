@@ -14,6 +14,7 @@ import (
 
 	"github.com/realmgate/realmgate/internal/buildtest"
 	"github.com/realmgate/realmgate/internal/daemontest"
+	"github.com/realmgate/realmgate/internal/doortest"
 	"github.com/realmgate/realmgate/internal/need"
 )
 
@@ -75,7 +76,7 @@ func needed(t *testing.T) {
 	}
 }
 
-// The way that the page goes ends with a plugin that passes, and a daemon decides by it.
+// The way that the page goes ends with a plugin that passes, that only its host speaks with, and by which a daemon decides.
 func TestSeal(t *testing.T) {
 	t.Parallel()
 	needed(t)
@@ -104,6 +105,10 @@ func TestSeal(t *testing.T) {
 		}
 		out = rest
 	}
+	command, cert := []string{runtime, plugin}, doortest.HostCertificate(t)
+	doortest.Refuses(t, command, doortest.Folder(t), cert)
+	doortest.Refuses(t, command, doortest.Cookie, cert)
+	doortest.Check(t, command)
 	if stdout, stderr, err := d.Run(nil, "plugin", "verify", "--tls", "none", "--case", filepath.Join(dir, "cases.json"), byPath(t, plugin)); err != nil {
 		t.Errorf("without TLS: %v\n%s%s", err, stdout, stderr)
 	}
