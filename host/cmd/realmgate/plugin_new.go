@@ -29,9 +29,9 @@ func (p pluginNew) Run(std streams) error {
 		fmt.Fprintf(std.out, "%s/%s\n", dir, name)
 	}
 	_, err = fmt.Fprintf(std.out, `
-Next, in %s (until the modules of Realmgate are published, tell Go first where a checkout is:
-go mod edit -replace github.com/realmgate/realmgate/sdk=CHECKOUT/sdk -replace github.com/realmgate/realmgate/proto=CHECKOUT/proto):
+Next, in %s (the modules of Realmgate are not published yet: CHECKOUT is where a copy of its source is):
 
+  go mod edit -replace github.com/realmgate/realmgate/sdk=CHECKOUT/sdk -replace github.com/realmgate/realmgate/proto=CHECKOUT/proto
   go mod tidy && go test ./...
   go build -o %s .
   realmgate plugin verify --case case.json ./%[2]s

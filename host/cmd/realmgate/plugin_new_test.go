@@ -88,6 +88,37 @@ func TestNewPlugins(t *testing.T) {
 	}
 }
 
+// A setting that an author adds has to be given in the other files, too: each of them says so, as the page promises.
+func TestNewSettingIsMissed(t *testing.T) {
+	t.Parallel()
+	dir := newPlugin(t, "principal-mapper")
+	file := filepath.Join(dir, "main.go")
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const setting = "type mapper struct {\n"
+	text := strings.Replace(string(raw), setting, setting+"\tDomains []string `json:\"domains\" doc:\"domains that are let in\"`\n", 1)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	inFolder(t, dir, "go", "build", "-o", "realmgate-plugin-acme", ".")
+	const want = `the key "domains" is required`
+	for _, c := range []struct{ at, command string }{
+		{"", "go test ."},
+		{"", "realmgate plugin verify --case case.json ./realmgate-plugin-acme"},
+		{"realmgate.hcl:25:", "realmgate validate --config realmgate.hcl"},
+	} {
+		args := strings.Fields(c.command)
+		cmd := exec.Command(args[0], args[1:]...)
+		cmd.Dir, cmd.Env = dir, append(os.Environ(), "GOWORK=off", "REALMGATE_PLUGIN_DIR="+buildtest.Plugin(t))
+		out, err := cmd.CombinedOutput()
+		if err == nil || !strings.Contains(string(out), want) || !strings.Contains(string(out), c.at) {
+			t.Errorf("%s: %v\n%s", c.command, err, out)
+		}
+	}
+}
+
 // serveNew runs a daemon in the folder of a new plugin, with its own configuration.
 func serveNew(t *testing.T, dir string, env ...string) *gate {
 	t.Helper()
