@@ -154,7 +154,7 @@ func consequence(mode, check string, r plugintest.Result) bool {
 func TestVerifyBundled(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"default", "aws", "vault"} {
-		path := buildtest.Command(t, "plugins/"+name, "realmgate-plugin-"+name)
+		path := buildtest.Bundled(t, name)
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			v, code := verify(t, path)
