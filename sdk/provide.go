@@ -13,6 +13,7 @@ type Setup struct {
 	Tenant             string            // identity provider and the two mappers
 	Store              string            // secret resolver
 	Environment        map[string]Secret // secret resolver: the variables that its block lists
+	Unset              []string          // secret resolver: those of them that the host's environment does not have
 	AuthenticationType string            // credential vendor
 	RolePrefix         string            // every kind: what a requested role starts with
 }

@@ -257,13 +257,13 @@ func TestSetupTravelsByKind(t *testing.T) {
 	t.Parallel()
 	full := sdk.Setup{
 		Realm: "r", Issuer: "i", Audience: []string{"a"}, Tenant: "t", Store: "s",
-		Environment: map[string]sdk.Secret{"K": sdk.NewSecret([]byte("v"))}, AuthenticationType: "SIGV4",
+		Environment: map[string]sdk.Secret{"K": sdk.NewSecret([]byte("v"))}, Unset: []string{"L"}, AuthenticationType: "SIGV4",
 	}
 	realm := sdk.Setup{Realm: "r", Issuer: "i", Audience: []string{"a"}}
 	for k, want := range map[sdk.Kind]sdk.Setup{
 		sdk.KindIdentityProvider: {Tenant: "t"}, sdk.KindPrincipalMapper: {Tenant: "t"}, sdk.KindPrincipalRolesMapper: {Tenant: "t"},
 		sdk.KindAuthenticator: realm, sdk.KindTokenBroker: realm, sdk.KindActiveRolesProvider: {},
-		sdk.KindSecretResolver:   {Store: "s", Environment: full.Environment},
+		sdk.KindSecretResolver:   {Store: "s", Environment: full.Environment, Unset: full.Unset},
 		sdk.KindCredentialVendor: {AuthenticationType: "SIGV4"},
 	} {
 		if got := setupFromProto(scopeToProto(k, full)); !reflect.DeepEqual(got, want) {

@@ -78,7 +78,11 @@ func (r *rooms) explainServing(ctx context.Context, q admin.ExplainRequest, req 
 // realmOf finds the realm that is asked about.
 func realmOf(cfg *config.Config, q admin.ExplainRequest) (realm, chosen string, err error) {
 	is := func(r config.Realm) bool { return r.Name == q.Realm }
-	missing := &admin.Error{Status: http.StatusNotFound, Code: admin.CodeNotFound, Message: fmt.Sprintf("there is no such realm: %q", q.Realm), Field: "realm"}
+	known := make([]string, len(cfg.Realms))
+	for i, r := range cfg.Realms {
+		known[i] = r.Name
+	}
+	missing := admin.NoRealm(q.Realm, known)
 	chosen = "it was named by whoever asks for this explanation"
 	if q.Host != "" {
 		host := strings.ToLower(q.Host)

@@ -83,6 +83,6 @@ func TestMetrics(t *testing.T) {
 	if res, err := http.Get(d.url + "/metrics"); err != nil || res.StatusCode != http.StatusNotFound {
 		t.Errorf("the door for callers has metrics: %v %v", res, err)
 	}
-	rows := d.command("plugin", "list", "--socket", "admin.sock")
+	rows := d.command("plugin", "list", "--wide", "--socket", "admin.sock")
 	has(t, rows, "SHA256", "SINCE", "CALLS", "ready")
 }

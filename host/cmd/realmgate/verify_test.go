@@ -82,7 +82,7 @@ func TestVerifyFindsRogues(t *testing.T) {
 		"does not describe itself":     {"start", "not done within"},
 		"has no version":               {"manifest", "no version"},
 		"has another schema":           {"settings schema", `the schema requires "claims", which the case's settings do not have; Configure takes them`},
-		"takes unknown settings":       {"unknown key", "an unknown key gives no fault at /key_that_is_not_known"},
+		"takes unknown settings":       {"unknown key", "an unknown key gives no fault at /key_that_is_not_known; its faults: none"},
 		"ends on large settings":       {"large settings", "exit status 5"},
 		"releases nothing":             {"life", "a call of a released instance succeeds"},
 		"mixes identities up":          {"identities side by side", "while others are mapped, too"},
@@ -154,7 +154,7 @@ func consequence(mode, check string, r plugintest.Result) bool {
 func TestVerifyBundled(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"default", "aws", "vault"} {
-		path := buildtest.Command(t, "plugins/"+name, "realmgate-plugin-"+name)
+		path := buildtest.Bundled(t, name)
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			v, code := verify(t, path)
