@@ -30,6 +30,7 @@ func scrape(t *testing.T, c *http.Client, url string) string {
 
 // What a daemon does shows in its metrics, on the admin socket and on a listener of their own; who is behind it does not.
 func TestMetrics(t *testing.T) {
+	t.Parallel()
 	address := freeAddress(t)
 	d := start(t, fmt.Sprintf("metrics {\n  address = %q\n}\nrealm \"demo\" {}\nrealm \"other\" {}\n", address))
 	token := d.rootToken("demo")

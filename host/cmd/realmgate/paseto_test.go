@@ -16,6 +16,7 @@ import (
 // The example's broker issues the tokens of a realm and verifies them, by the configuration that comes with it; its key comes
 // out of a secret store.
 func TestThirdPartyBroker(t *testing.T) {
+	t.Parallel()
 	_, key, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		t.Fatal(err)

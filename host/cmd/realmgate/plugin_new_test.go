@@ -47,6 +47,7 @@ func inFolder(t *testing.T, dir, name string, args ...string) string {
 
 // Whatever kind is chosen: the module builds, passes its own tests and the suite, and its configuration is taken.
 func TestNewPlugins(t *testing.T) {
+	t.Parallel()
 	for _, kind := range scaffold.Kinds() {
 		t.Run(kind, func(t *testing.T) {
 			dir := newPlugin(t, kind)
@@ -68,6 +69,7 @@ func TestNewPlugins(t *testing.T) {
 
 // A new identity provider decides in a daemon, with its own configuration.
 func TestNewPluginDecides(t *testing.T) {
+	t.Parallel()
 	dir := newPlugin(t, "identity-provider")
 	hcl, err := os.ReadFile(filepath.Join(dir, "realmgate.hcl"))
 	if err != nil {
@@ -94,6 +96,7 @@ func TestNewPluginDecides(t *testing.T) {
 
 // The pages about writing and shipping a plugin, from an empty folder to an upgrade.
 func TestTourOfPlugins(t *testing.T) {
+	t.Parallel()
 	for _, tool := range []string{"curl", "openssl", "sha256sum"} {
 		need.Command(t, tool)
 	}

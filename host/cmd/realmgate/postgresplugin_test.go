@@ -21,6 +21,7 @@ const examplePassword = "s3cret-of-the-example"
 // The example's authenticator finds principals in a real database, by the configuration and the tables of its README, with a
 // password that the server asks for. A database that lets nobody in is unavailable, and denies nobody.
 func TestThirdPartyAuthenticator(t *testing.T) {
+	t.Parallel()
 	example := filepath.Join(buildtest.Root(t), "examples", "realmgate-plugin-postgres")
 	server := pgtest.Start(t)
 	db := exampleDatabase(t, server, example)

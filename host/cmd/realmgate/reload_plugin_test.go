@@ -31,6 +31,7 @@ func rebuild(t *testing.T, path string) {
 // A request stays with the generation that it began in, whose plugin process lives on for it; those that come later have
 // the new one, and the process of the old one ends when the request has.
 func TestRequestsKeepTheirGeneration(t *testing.T) {
+	t.Parallel()
 	path := testPlugin(t, "moody")
 	d := start(t, "shutdown_grace = \"20s\"\n"+moodyConfig(path, "one"))
 	old := d.pids()
@@ -67,6 +68,7 @@ func TestRequestsKeepTheirGeneration(t *testing.T) {
 
 // A plugin that was started for a reload and does not stay well takes the reload back.
 func TestReloadSwitchesBack(t *testing.T) {
+	t.Parallel()
 	for mood, why := range map[string]string{"dies": "exit status 7", "silent": "does not answer"} {
 		t.Run(mood, func(t *testing.T) {
 			d := start(t, strings.Replace(moodyConfig(testPlugin(t, "moody"), "one"), `"2s"`, `"5s"`, 1))
@@ -110,6 +112,7 @@ func TestReloadSwitchesBack(t *testing.T) {
 
 // A plugin that was started for a reload, and of which too few calls failed to take it back, is told of.
 func TestReloadTellsOfFewFailures(t *testing.T) {
+	t.Parallel()
 	d := start(t, strings.Replace(moodyConfig(testPlugin(t, "moody"), "one"), `"2s"`, `"5s"`, 1))
 	d.edit(`"good"`, `"good", NEW = "process"`)
 	d.edit(`tag  = "one"`, `tag  = "two"`)
@@ -127,6 +130,7 @@ func TestReloadTellsOfFewFailures(t *testing.T) {
 
 // Whatever keeps a configuration from serving is said with its place, and the daemon serves on as it did.
 func TestReloadIsRefused(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	down, gone := filepath.Join(dir, "down"), filepath.Join(dir, "gone")
 	for _, f := range []string{down, gone} {
@@ -213,6 +217,7 @@ func TestReloadIsRefused(t *testing.T) {
 
 // A realm that is served and would not be is refused, whatever else does not start.
 func TestReloadKeepsRealms(t *testing.T) {
+	t.Parallel()
 	d := start(t, moodyConfig(testPlugin(t, "moody"), "one")+"plugin \"gone\" {\n  path = \"/nonexistent/gone\"\n}\n")
 	d.edit(`type = "moody"`, `type = "mooody"`)
 	for _, args := range [][]string{{"reload", "--dry-run"}, {"reload"}} {
@@ -224,6 +229,7 @@ func TestReloadKeepsRealms(t *testing.T) {
 
 // Only what changed is made anew: a part whose settings are the same goes on in its process, unless --fresh is asked for.
 func TestReloadReplacesWhatChanged(t *testing.T) {
+	t.Parallel()
 	path := testPlugin(t, "moody")
 	d := start(t, moodyConfig(path, "one"))
 	token, old := d.rootToken("calm"), d.pids()
@@ -266,6 +272,7 @@ func message(text string) string {
 // A plugin that could not be started is tried again, and serves when it has: without a reload, and without what an operator
 // has begun to write meanwhile.
 func TestPluginThatComesLate(t *testing.T) {
+	t.Parallel()
 	path := testPlugin(t, "moody")
 	if err := os.Rename(path, path+".away"); err != nil {
 		t.Fatal(err)
