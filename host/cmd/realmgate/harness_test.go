@@ -159,7 +159,7 @@ func (d *gate) run(env ...string) {
 func (d *gate) awaitReady() {
 	d.t.Helper()
 	ready := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		select {
 		case err := <-d.done:
 			d.done <- err
@@ -202,7 +202,7 @@ func (d *gate) stop() error {
 	select {
 	case err := <-d.done:
 		return err
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		_ = d.cmd.Process.Kill()
 		d.t.Errorf("the daemon did not end after SIGTERM")
 		return <-d.done

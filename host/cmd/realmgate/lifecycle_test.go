@@ -152,7 +152,7 @@ func systemd(t *testing.T) (told func() string, env string) {
 	t.Cleanup(func() { _ = socket.Close() })
 	return func() string {
 		t.Helper()
-		_ = socket.SetReadDeadline(time.Now().Add(20 * time.Second))
+		_ = socket.SetReadDeadline(time.Now().Add(patience))
 		text := make([]byte, 256)
 		n, err := socket.Read(text)
 		if err != nil {
@@ -162,9 +162,12 @@ func systemd(t *testing.T) (told func() string, env string) {
 	}, "NOTIFY_SOCKET=" + path
 }
 
+// patience is how long a condition is waited for: the machine may have much else to do.
+const patience = time.Minute
+
 func await(t *testing.T, done func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !done(); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(patience); !done(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("it did not come to pass")
 		}

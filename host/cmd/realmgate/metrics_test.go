@@ -45,7 +45,7 @@ func TestMetrics(t *testing.T) {
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		if now := d.pids()["default"]; len(now) == 1 && now[0] != pid && strings.Contains(d.command("plugin", "list"), " ready ") {
 			break
 		}

@@ -33,7 +33,7 @@ func rebuild(t *testing.T, path string) {
 func TestRequestsKeepTheirGeneration(t *testing.T) {
 	t.Parallel()
 	path := testPlugin(t, "moody")
-	d := start(t, "shutdown_grace = \"20s\"\n"+moodyConfig(path, "one"))
+	d := start(t, "shutdown_grace = \"1m\"\n"+moodyConfig(path, "one"))
 	old := d.pids()
 	release := filepath.Join(t.TempDir(), "go")
 	slow := make(chan answer, 1)
@@ -71,7 +71,7 @@ func TestReloadSwitchesBack(t *testing.T) {
 	t.Parallel()
 	for mood, why := range map[string]string{"dies": "exit status 7", "silent": "does not answer"} {
 		t.Run(mood, func(t *testing.T) {
-			d := start(t, strings.Replace(moodyConfig(testPlugin(t, "moody"), "one"), `"2s"`, `"5s"`, 1))
+			d := start(t, strings.Replace(moodyConfig(testPlugin(t, "moody"), "one"), `"500ms"`, `"1m"`, 1)) // what follows is in it
 			old := d.pids()
 			doom := filepath.Join(t.TempDir(), "doom")
 			d.edit(`"good"`, `"`+mood+`", DOOM = "`+doom+`"`)
@@ -87,7 +87,7 @@ func TestReloadSwitchesBack(t *testing.T) {
 			if err := os.WriteFile(doom, nil, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			has(t, <-out, "the new configuration serves; watching moody for 5s\n", "switched back to the former configuration: ", "config.hcl:13:1: plugin moody: ", why, `13 | plugin "moody" {`)
+			has(t, <-out, "the new configuration serves; watching moody for 1m0s\n", "switched back to the former configuration: ", "config.hcl:13:1: plugin moody: ", why, `13 | plugin "moody" {`)
 			d.answers(t, "one")
 			if a := d.check("more", ""); a.status != 404 {
 				t.Errorf("a realm of the configuration that was taken back: %d %s", a.status, a.text)
@@ -104,6 +104,7 @@ func TestReloadSwitchesBack(t *testing.T) {
 				t.Error("the audit log has lines of the configuration")
 			}
 			d.edit(`"`+mood+`", DOOM = "`+doom+`"`, `"good"`)
+			d.edit(`"1m"`, `"100ms"`)
 			has(t, d.command("reload"), "tag")
 			d.answers(t, "two")
 		})
@@ -113,7 +114,7 @@ func TestReloadSwitchesBack(t *testing.T) {
 // A plugin that was started for a reload, and of which too few calls failed to take it back, is told of.
 func TestReloadTellsOfFewFailures(t *testing.T) {
 	t.Parallel()
-	d := start(t, strings.Replace(moodyConfig(testPlugin(t, "moody"), "one"), `"2s"`, `"5s"`, 1))
+	d := start(t, strings.Replace(moodyConfig(testPlugin(t, "moody"), "one"), `"500ms"`, `"5s"`, 1))
 	d.edit(`"good"`, `"good", NEW = "process"`)
 	d.edit(`tag  = "one"`, `tag  = "two"`)
 	out := make(chan string, 1)
@@ -296,7 +297,7 @@ func TestPluginThatComesLate(t *testing.T) {
 	if err := os.Rename(path+".away", path); err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(60 * time.Second); d.check("mood", "x").reason() != "one"; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(patience); d.check("mood", "x").reason() != "one"; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("the realm does not come to be served")
 		}

@@ -202,7 +202,7 @@ listener "main" {
 func TestNoRequestIsLost(t *testing.T) {
 	t.Parallel()
 	path := testPlugin(t, "moody")
-	d := start(t, "plugin_health_window = \"0s\"\n"+strings.TrimPrefix(moodyConfig(path, "a"), "plugin_health_window = \"2s\"\n"))
+	d := start(t, "plugin_health_window = \"0s\"\n"+strings.TrimPrefix(moodyConfig(path, "a"), "plugin_health_window = \"500ms\"\n"))
 	token := d.rootToken("calm")
 	var stop atomic.Bool
 	var asked atomic.Int64
