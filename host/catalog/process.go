@@ -174,7 +174,7 @@ func (x *process) answers(ctx context.Context, timeout time.Duration) bool {
 	}
 	select {
 	case <-x.child.Exited():
-	case <-time.After(lostGrace):
+	case <-time.After(goneGrace):
 	case <-ctx.Done():
 	}
 	return false
