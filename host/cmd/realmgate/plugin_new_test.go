@@ -50,13 +50,14 @@ func TestNewPlugins(t *testing.T) {
 	t.Parallel()
 	for _, kind := range scaffold.Kinds() {
 		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
 			dir := newPlugin(t, kind)
 			if text := inFolder(t, dir, "gofmt", "-l", "."); text != "" {
 				t.Errorf("not formatted: %s", text)
 			}
 			inFolder(t, dir, "go", "vet", ".")
 			inFolder(t, dir, "go", "test", ".")
-			text := inFolder(t, dir, "realmgate", "plugin", "verify", "--case", "case.json", "./realmgate-plugin-acme")
+			text := inFolder(t, dir, unraced(t), "plugin", "verify", "--case", "case.json", "./realmgate-plugin-acme")
 			if !strings.Contains(text, kind+" acme") || !strings.Contains(text, ", 0 failed, 0 skipped") {
 				t.Errorf("plugin verify:\n%s", text)
 			}
