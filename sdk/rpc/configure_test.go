@@ -156,7 +156,9 @@ func TestConfigureSplits(t *testing.T) {
 	for id := range uint64(2500) {
 		in = append(in, mapperInstance(id+100, `{"do":"fail"}`))
 	}
-	ds, err := p.Configure(t.Context(), in)
+	ctx, cancel := unhurried(t)
+	defer cancel()
+	ds, err := p.Configure(ctx, in)
 	if err != nil || len(ds) != 5000 {
 		t.Fatal(len(ds), err)
 	}

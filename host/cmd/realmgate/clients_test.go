@@ -20,6 +20,7 @@ import (
 
 // A real OAuth 2.0 client gets a token, by Basic and by body, and uses it.
 func TestOAuth2Client(t *testing.T) {
+	t.Parallel()
 	d := start(t, "realm \"demo\" {}\n")
 	root := d.root["demo"]
 	for _, style := range []oauth2.AuthStyle{oauth2.AuthStyleInHeader, oauth2.AuthStyleInParams} {
@@ -42,6 +43,7 @@ func TestOAuth2Client(t *testing.T) {
 // nothing that the caller says about it; and Realmgate, which trusts nginx, hears nothing of what the caller says about the
 // original request, whichever way it reads.
 func TestNginx(t *testing.T) {
+	t.Parallel()
 	for _, forwarded := range []string{"x-original", "x-forwarded"} {
 		t.Run(forwarded, func(t *testing.T) { testNginx(t, forwarded) })
 	}
@@ -207,6 +209,7 @@ func TestTourOfConnections(t *testing.T) {
 
 // The tours on the project's own configuration, block by block.
 func TestTour(t *testing.T) {
+	t.Parallel()
 	for _, page := range []string{"README.md", "docs/http.md"} {
 		t.Run(page, func(t *testing.T) { tourOnDefaults(t, page) })
 	}

@@ -99,6 +99,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 
 // An author's folder is built, decides, and is built again with each change; what does not build changes nothing.
 func TestDevFollowsSources(t *testing.T) {
+	t.Parallel()
 	dir := mapperModule(t)
 	d, told := develop(t, dir, "--set", "claim=principal_name")
 	token := d.rootToken("tokens")
@@ -146,6 +147,7 @@ func TestDevFollowsSources(t *testing.T) {
 
 // A configuration of the author's own is served as it is, with the plugin in it.
 func TestDevServesAConfiguration(t *testing.T) {
+	t.Parallel()
 	binary := buildtest.Command(t, "examples/realmgate-plugin-acme", "acme-mapper")
 	config := filepath.Join(t.TempDir(), "own.hcl")
 	write := func(listen, more string) {
@@ -198,6 +200,7 @@ func TestDevServesAConfiguration(t *testing.T) {
 
 // The configuration for a plugin alone has each kind of stage in its place, and is valid HCL whatever is set.
 func TestDevConfig(t *testing.T) {
+	t.Parallel()
 	p := &workpiece{name: "x", binary: "/tmp/${x}"}
 	for k, want := range map[sdk.Kind]string{
 		sdk.KindIdentityProvider: "identity_provider {\ntype = \"mine\"\nkey = \"$${a}\"\n", sdk.KindPrincipalMapper: "principal_mapper {\ntype = \"mine\"\n", sdk.KindPrincipalRolesMapper: "principal_roles_mapper {\ntype = \"mine\"\n",
@@ -275,6 +278,7 @@ func source(t *testing.T, dir, text string) {
 
 // What is saved after the first build has begun is built, also if nothing changes later.
 func TestDevFollowsFromTheFirstBuild(t *testing.T) {
+	t.Parallel()
 	dir, ctx := t.TempDir(), t.Context()
 	source(t, dir, "package main\n\nfunc main() {}\n")
 	p := &workpiece{name: "own", folder: dir, binary: filepath.Join(t.TempDir(), "own")}

@@ -96,6 +96,7 @@ tenant "filtered" {
 `
 
 func TestExplain(t *testing.T) {
+	t.Parallel()
 	idp := oidctest.Start(t, oidctest.Options{})
 	d := start(t, strings.ReplaceAll(explainedRealms, "ISSUER", idp.Issuer))
 	claims := identity(7, "carol", "team-dev", "offline_access")
@@ -174,6 +175,7 @@ func TestExplain(t *testing.T) {
 
 // What is remembered is told, and neither read nor changed by an explanation.
 func TestExplainTellsOfTheCache(t *testing.T) {
+	t.Parallel()
 	d := start(t, "realm \"demo\" {}\nrealm \"forgetful\" {\n  authentication {\n    cache {\n      max_age = \"0s\"\n    }\n  }\n}\n")
 	token := d.rootToken("demo")
 	for range 2 {
@@ -195,6 +197,7 @@ func TestExplainTellsOfTheCache(t *testing.T) {
 }
 
 func TestExplainAgainstAnotherConfiguration(t *testing.T) {
+	t.Parallel()
 	idp := oidctest.Start(t, oidctest.Options{})
 	d := start(t, strings.ReplaceAll(explainedRealms, "ISSUER", idp.Issuer))
 	carol := idp.Token(t, oidctest.TokenOptions{Claims: identity(7, "carol", "team-dev", "team-ops")})
@@ -273,6 +276,7 @@ func TestExplainAgainstAnotherConfiguration(t *testing.T) {
 }
 
 func TestExplainRefuses(t *testing.T) {
+	t.Parallel()
 	d := start(t, "realm \"demo\" {}\n")
 	for _, tt := range []struct {
 		token string
@@ -293,6 +297,7 @@ func TestExplainRefuses(t *testing.T) {
 
 // Who cannot tell is named, as is the reason, and a denial of a plugin that repeats the token does not show it.
 func TestExplainTellsWhoCannotTell(t *testing.T) {
+	t.Parallel()
 	d := start(t, moodyConfig(testPlugin(t, "moody"), "one"))
 	got, text := d.explained("fail", "-r", "mood")
 	s := got.Routes[0].Stages[0]
@@ -310,6 +315,7 @@ func TestExplainTellsWhoCannotTell(t *testing.T) {
 
 // No explanation leaves of which the audit log has no line.
 func TestExplainNeedsTheAuditLog(t *testing.T) {
+	t.Parallel()
 	if _, err := os.Stat("/dev/full"); err != nil {
 		t.Skip("there is no /dev/full")
 	}
@@ -327,6 +333,7 @@ func TestExplainNeedsTheAuditLog(t *testing.T) {
 
 // A part that looks at the request gets it, and neither its signature nor its secrets are shown.
 func TestExplainOfARequest(t *testing.T) {
+	t.Parallel()
 	d := start(t, "plugin \"witness\" {\n  path = \""+testPlugin(t, "witness")+"\"\n}\nrealm \"signed\" {\n  authentication {\n    token_broker {\n      type = \"witness\"\n    }\n  }\n}\nrealm \"demo\" {}\n")
 	const request = "GET /a%2Fb?x=1 HTTP/1.1\nHost: catalog.example.com\nX-Amz-Security-Token: canary-session-4411\n" +
 		"X-Amz-Date: 20260101T000000Z\nAuthorization: AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE, SignedHeaders=host, Signature=0123456789abcdefcanary"

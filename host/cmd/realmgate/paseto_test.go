@@ -47,7 +47,7 @@ func TestVerifyThirdPartyBroker(t *testing.T) {
 	if err := os.WriteFile(file, written, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	v, code := verify(t, "--case", file, pasetoBinary(t))
+	v, code := verifyBy(t, unraced(t), "--case", file, pasetoBinary(t))
 	if code != 0 || v.Failed+v.Skipped > 0 || v.OK < 20 {
 		t.Errorf("exit code %d: %+v", code, v)
 	}
@@ -56,6 +56,7 @@ func TestVerifyThirdPartyBroker(t *testing.T) {
 // The example's broker issues the tokens of a realm and verifies them, by the configuration that comes with it; its key comes
 // out of a secret store.
 func TestThirdPartyBroker(t *testing.T) {
+	t.Parallel()
 	secrets := t.TempDir()
 	if err := os.Chmod(secrets, 0o700); err != nil {
 		t.Fatal(err)

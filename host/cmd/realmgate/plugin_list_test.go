@@ -12,6 +12,7 @@ import (
 
 // TestPluginRows: what is not known is a dash, and no error, however long, moves a column.
 func TestPluginRows(t *testing.T) {
+	t.Parallel()
 	at := time.Now().Add(-time.Minute)
 	long := strings.Repeat("long ", 50)
 	plugins := []admin.Plugin{

@@ -49,6 +49,7 @@ func inFolder(t *testing.T, dir, name string, args ...string) string {
 // Whatever kind is chosen: the module builds, passes its own tests and the suite, and its configuration is taken. It can what it
 // is said to.
 func TestNewPlugins(t *testing.T) {
+	t.Parallel()
 	cases := map[string]string{ // kind, and what it is asked to do besides -> its abilities
 		"identity-provider": "checker", "token-broker": "checker key-publisher", "secret-resolver": "checker",
 		"secret-resolver secret-writer": "checker secret-writer", "credential-vendor request-signer": "request-signer",
@@ -70,7 +71,7 @@ func TestNewPlugins(t *testing.T) {
 			}
 			inFolder(t, dir, "go", "vet", ".")
 			inFolder(t, dir, "go", "test", ".")
-			text := inFolder(t, dir, "realmgate", "plugin", "verify", "--case", "case.json", "./realmgate-plugin-acme")
+			text := inFolder(t, dir, unraced(t), "plugin", "verify", "--case", "case.json", "./realmgate-plugin-acme")
 			if !strings.Contains(text, kind+" acme") || !strings.Contains(text, ", 0 failed, 0 skipped") {
 				t.Errorf("plugin verify:\n%s", text)
 			}
@@ -199,6 +200,7 @@ func TestNewPluginDecides(t *testing.T) {
 
 // The pages about writing and shipping a plugin, from an empty folder to an upgrade.
 func TestTourOfPlugins(t *testing.T) {
+	t.Parallel()
 	for _, tool := range []string{"curl", "openssl", "sha256sum"} {
 		need.Command(t, tool)
 	}
