@@ -86,15 +86,17 @@ func (r *rooms) explainServing(ctx context.Context, q admin.ExplainRequest, req 
 	if err != nil {
 		return out, line, err
 	}
-	d, e := explain.Decide(ctx, gen, realm, req)
+	_, e := explain.Decide(ctx, gen, realm, req)
 	e.Chosen = chosen
 	if chain != nil {
 		e.Certificate = explainedCertificate(chain, gen.Config().Listeners, time.Now())
 	}
 	out.Explanation = e
-	return out, audit.Event{
-		Name: audit.DecisionExplain, Outcome: audit.Done, Realm: realm, PrincipalID: d.Principal.ID, Principal: d.Principal.Name, TokenID: e.TokenID, Detail: e.Verdict,
-	}, nil
+	line = audit.Event{Name: audit.DecisionExplain, Outcome: audit.Done, Realm: realm, TokenID: e.TokenID, Detail: e.Verdict}
+	if p := e.Principal; p != nil { // as it is shown: a part may have named it by the token
+		line.PrincipalID, line.Principal = p.ID, p.Name
+	}
+	return out, line, nil
 }
 
 // realmOf finds the realm that is asked about.

@@ -35,7 +35,9 @@ func (witness) Verify(_ context.Context, r sdk.Request) (sdk.Credential, error) 
 func witnessPlugin() {
 	serve.Main("witness", "1", sdk.TokenBrokerType("witness", func(context.Context, sdk.Setup, struct{}) (witness, error) { return witness{}, nil },
 		sdk.NeedsHTTP(), sdk.Schemes("aws4-hmac-sha256")),
-		sdk.TokenBrokerType("bound", func(context.Context, sdk.Setup, struct{}) (bound, error) { return bound{}, nil }))
+		sdk.TokenBrokerType("bound", func(context.Context, sdk.Setup, struct{}) (bound, error) { return bound{}, nil }),
+		sdk.IdentityProviderType("parrot", func(context.Context, sdk.Setup, struct{}) (parrot, error) { return parrot{}, nil },
+			sdk.NeedsHTTP(), sdk.Schemes("bearer", "basic", "aws4-hmac-sha256")))
 }
 
 // explained runs the command with a token on standard input.
