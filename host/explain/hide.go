@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -36,20 +35,12 @@ const (
 	pieceLen  = 12
 )
 
-// newHider hides the credential, and each part of one in the form of a JWT (RFC 7515): the last one is what makes it
-// valid, and the others have claims that are shown, if at all, by name. Of a signature that says whose it is
-// (AWS Signature Version 4) it hides what makes it valid.
+// newHider hides what is secret in a request, see [secretsOf].
 func newHider(r sdk.Request) hider {
-	words := append([]string{r.Token}, strings.Split(r.Token, ".")...)
-	secrets := []string{r.Token}
-	if m := sigv4.FindStringSubmatch(r.Token); m != nil && r.Scheme == "aws4-hmac-sha256" {
-		words, secrets = []string{r.Token, m[1]}, []string{m[1]}
-	}
-	if r.HTTP != nil {
-		for _, f := range r.HTTP.Header { // such as x-amz-security-token
-			if (child.Redactor{}).Secret(f.Name) {
-				words, secrets = append(words, f.Value), append(secrets, f.Value)
-			}
+	words, secrets := secretsOf(r)
+	for _, secret := range secrets { // what has no pieces is hidden as a whole, in all of its forms
+		if len(secret) >= leastWord && len(secret) < pieceLen {
+			words = append(words, forms(secret)...)
 		}
 	}
 	var pairs []string
@@ -68,9 +59,6 @@ func newHider(r sdk.Request) hider {
 	}
 	return h
 }
-
-// sigv4 is what a signature of AWS looks like; its first group is what makes it valid.
-var sigv4 = regexp.MustCompile(`^Credential=[^, ]+, ?SignedHeaders=[^, ]+, ?Signature=([0-9a-f]{64})$`)
 
 // forms gives a secret as it is, and as texts and URLs have it without anybody's wish to hide it: escaped, in hexadecimal, in base64
 // wherever in what is encoded it stands.

@@ -34,7 +34,10 @@ func (witness) Verify(_ context.Context, r sdk.Request) (sdk.Credential, error) 
 
 func witnessPlugin() {
 	serve.Main("witness", "1", sdk.TokenBrokerType("witness", func(context.Context, sdk.Setup, struct{}) (witness, error) { return witness{}, nil },
-		sdk.NeedsHTTP(), sdk.Schemes("aws4-hmac-sha256")))
+		sdk.NeedsHTTP(), sdk.Schemes("aws4-hmac-sha256")),
+		sdk.TokenBrokerType("bound", func(context.Context, sdk.Setup, struct{}) (bound, error) { return bound{}, nil }),
+		sdk.IdentityProviderType("parrot", func(context.Context, sdk.Setup, struct{}) (parrot, error) { return parrot{}, nil },
+			sdk.NeedsHTTP(), sdk.Schemes("bearer", "basic", "aws4-hmac-sha256")))
 }
 
 // explained runs the command with a token on standard input.
@@ -350,11 +353,15 @@ func TestExplainOfARequest(t *testing.T) {
 	if got, text := d.explained("x", "-r", "signed"); got.Status != 401 || got.Routes[0].Verdict != "not_asked" || !strings.Contains(got.Summary, "takes the schemes aws4-hmac-sha256") {
 		t.Errorf("%s", text)
 	}
+	presigned := "GET /thing?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIDEXAMPLE&X-Amz-Security-Token=canary-session-4412&X-Amz-Signature=0123456789abcdefcanary HTTP/1.1\nHost: catalog.example.com\n"
+	if got, text := d.explained(presigned, "-r", "signed", "--request"); got.Reason != "seen" || !strings.Contains(got.Summary, "GET catalog.example.com /thing?") || strings.Contains(text, "canary") {
+		t.Errorf("%s", text)
+	}
 	bearer := "GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + d.rootToken("demo") + "\r\n\r\n"
 	if got, text := d.explained(bearer, "-r", "demo", "--request"); got.Status != 200 || got.Cache.State != "miss" {
 		t.Errorf("%s", text)
 	}
-	for in, want := range map[string]string{"nonsense": "no HTTP request", "GET / HTTP/1.1\nHost: x\n": "one Authorization header", "GET / HTTP/1.1\nHost: x\nAuthorization: Bearer\n": "malformed"} {
+	for in, want := range map[string]string{"nonsense": "no HTTP request", "GET / HTTP/1.1\nHost: x\n": "one Authorization header", "GET /?X-Amz-Algorithm=a&X-Amz-Algorithm=b HTTP/1.1\nHost: x\n": "one Authorization header", "GET / HTTP/1.1\nHost: x\nAuthorization: Bearer\n": "malformed"} {
 		if out, err := d.tryExplain(in, "-r", "signed", "--request"); err == nil || !strings.Contains(out, want) {
 			t.Errorf("%q: %v\n%s", in, err, out)
 		}
