@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -24,8 +25,16 @@ type Server struct {
 	UnaryOnly            bool         // stages are not taken on the session stream, only on the unary services
 }
 
-// Check reports a manifest that a host would refuse, e.g. one with two implementations of the same kind and type.
+// Check reports settings types with a fault, and a manifest that a host would refuse, e.g. one with two implementations of the
+// same kind and type.
 func (s *Server) Check() error {
+	var faults []error
+	for _, i := range s.Implementations {
+		faults = append(faults, i.Check())
+	}
+	if err := errors.Join(faults...); err != nil {
+		return err
+	}
 	if _, err := manifestFromProto(s.manifest()); err != nil {
 		return fmt.Errorf("the manifest: %w", err)
 	}
