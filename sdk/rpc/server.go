@@ -131,8 +131,17 @@ type serving struct {
 	reader    *reader        // that runs the leg; nil for others
 }
 
-// context gives the context in which an instance works: with the host, a logger, the request id and the epoch.
+// forCalls attaches what the parts of the process share to the context that calls descend from.
+func (p *plugin) forCalls(ctx context.Context) context.Context {
+	return verified.WithStoreOfCalls(breaker.WithOutbound(ctx, p.outbound), p.verified)
+}
+
+// context gives the context in which an instance works: with the host, a logger, the request id, realm and epoch, and what the
+// parts of the process share. A session's has that already.
 func (p *plugin) context(ctx context.Context, sv *serving, instance uint64) context.Context {
+	if sv.session == nil {
+		ctx = p.forCalls(ctx)
+	}
 	return sdk.WithCall(ctx, &pluginHost{plugin: p, serving: sv, instance: instance})
 }
 
