@@ -111,6 +111,7 @@ type plugin struct {
 	verified        *verified.Store
 	session         atomic.Pointer[pluginSession]
 	arrivals        arrivals // of sessions
+	reasons         reasons
 }
 
 // Describe is the contract's Plugin.Describe.
@@ -168,5 +169,6 @@ func (p *plugin) with(ctx context.Context, sv *serving, k sdk.Kind, id uint64, f
 	ctx = p.context(ctx, sv, id)
 	err = sdk.Guard(func() error { return f(ctx, i) })
 	p.logPanic(ctx, err)
+	p.logReason(ctx, err)
 	return err
 }
