@@ -227,6 +227,13 @@ func (b *hintBox) least(h CacheHint) {
 	b.mu.Unlock()
 }
 
+// said gives what was said so far; a goroutine of the stage may outlive it.
+func (b *hintBox) said() CacheHint {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.hint
+}
+
 // CacheFor bounds the time for which the decision that is being made may be remembered, and says that it may be, also of a stage
 // that is not [Cacheable]. The least bound of all stages counts. A bound of zero or less is [NoCache].
 func CacheFor(ctx context.Context, d time.Duration) {

@@ -125,12 +125,13 @@ type warnBox struct {
 	all []*Problem
 }
 
-// Warn lets a constructor tell the operator of something that is allowed but unwise, at a place in the settings. The host
-// shows it with file and line when it starts and on `realmgate validate`.
-func Warn(ctx context.Context, summary string, path ...any) {
+// Warn lets a constructor tell the operator of something that is allowed but unwise: sdk.Warn(ctx, sdk.At(errors.New("..."), "key")).
+// It takes what a constructor would return if it were not allowed, so that places and joins are the same. The host shows it with
+// file and line when it starts and on `realmgate validate`. Outside a constructor, and of nil, nothing happens.
+func Warn(ctx context.Context, unwise error) {
 	if b, ok := ctx.Value(warnKey{}).(*warnBox); ok {
 		b.mu.Lock()
-		b.all = append(b.all, &Problem{Path: pointer(path), Summary: summary})
+		b.all = append(b.all, Problems(unwise)...)
 		b.mu.Unlock()
 	}
 }

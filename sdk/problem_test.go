@@ -95,14 +95,15 @@ func bare(problems []*Problem) []*Problem {
 
 func TestWarnings(t *testing.T) {
 	t.Parallel()
-	Warn(t.Context(), "nobody listens")
+	Warn(t.Context(), errors.New("nobody listens"))
 	ctx, warnings := CollectWarnings(t.Context())
 	if len(warnings()) != 0 {
 		t.Error("warnings before any was said")
 	}
-	Warn(ctx, "unwise", "a", 0)
-	Warn(ctx, "all of it")
-	if got, want := warnings(), []*Problem{{Path: "/a/0", Summary: "unwise"}, {Summary: "all of it"}}; !reflect.DeepEqual(got, want) {
+	Warn(ctx, errors.Join(At(errors.New("unwise"), "a", 0), At(fmt.Errorf("%d%% of it", 5), "b")))
+	Warn(ctx, errors.New("all of it"))
+	Warn(ctx, nil)
+	if got, want := bare(warnings()), []*Problem{{Path: "/a/0", Summary: "unwise"}, {Path: "/b", Summary: "5% of it"}, {Summary: "all of it"}}; !reflect.DeepEqual(got, want) {
 		t.Errorf("%v", got)
 	}
 }
