@@ -100,7 +100,7 @@ func wrapped(err error) []error {
 
 // isJoin says whether an error of several has no words but theirs, a line for each, as one of errors.Join has.
 func isJoin(err error, text string, below []error) bool {
-	if _, several := err.(interface{ Unwrap() []error }); !several { //nolint:errorlint // one level of it
+	if _, several := err.(interface{ Unwrap() []error }); !several {
 		return false
 	}
 	lines := make([]string, 0, len(below))

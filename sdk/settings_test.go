@@ -28,16 +28,15 @@ type (
 
 func (*touchy) UnmarshalText([]byte) error { panic("do not touch") }
 
-// offers gives what a plugin with settings of type S says of them when it starts.
-func offers[S any]() (fault error, i Implementation) {
-	i = PrincipalMapperType("badge", func(context.Context, Setup, S) (parts, error) { return parts{}, nil })
-	return i.Check(), i
+// offers gives a part with settings of type S.
+func offers[S any]() Implementation {
+	return PrincipalMapperType("badge", func(context.Context, Setup, S) (parts, error) { return parts{}, nil })
 }
 
 func TestSettingsTypesWithFaults(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		offer func() (error, Implementation)
+		offer func() Implementation
 		want  string
 	}{
 		{offers[struct {
@@ -113,7 +112,8 @@ func TestSettingsTypesWithFaults(t *testing.T) {
 		{offers[*inner], "the settings are a *sdk.inner, not a struct"},
 		{offers[struct{ SecretRef }], "reads itself from text"},
 	} {
-		fault, i := c.offer()
+		i := c.offer()
+		fault := i.Check()
 		if fault == nil || !strings.Contains(fault.Error(), c.want) || !strings.HasPrefix(fault.Error(), `principal-mapper "badge": sdk: `) {
 			t.Errorf("%v, want %q", fault, c.want)
 		}
@@ -122,10 +122,10 @@ func TestSettingsTypesWithFaults(t *testing.T) {
 		}
 	}
 	// All that is wrong with a type is told at once.
-	fault, _ := offers[struct {
+	fault := offers[struct {
 		A chan int `json:"a"`
 		B bool     `json:"b" default:"no"`
-	}]()
+	}]().Check()
 	if s := fault.Error(); !strings.Contains(s, "field A") || !strings.Contains(s, "field B") {
 		t.Error(s)
 	}
@@ -151,7 +151,7 @@ type numbers struct {
 
 func TestNumbersAndDefaultsBehindPointers(t *testing.T) {
 	t.Parallel()
-	if fault, _ := offers[numbers](); fault != nil {
+	if fault := offers[numbers]().Check(); fault != nil {
 		t.Fatal(fault)
 	}
 	var schema struct {
