@@ -64,7 +64,7 @@ func newEverything(ctx context.Context, _ sdk.Setup, s everything) (*everything,
 		faults = append(faults, sdk.At(errors.New("1 to 10 are wanted"), "retry", "times"))
 	}
 	if !s.Strict {
-		sdk.Warn(ctx, "a server that gives no grade lets everybody in", "strict")
+		sdk.Warn(ctx, sdk.At(errors.New("a server that gives no grade lets everybody in"), "strict"))
 	}
 	return &s, errors.Join(faults...)
 }

@@ -59,7 +59,7 @@ func newMapper(proto mapper) sdk.New[testSettings, *mapper] {
 		case "panic":
 			panic("boom")
 		case "warn":
-			sdk.Warn(ctx, "unwise", "do")
+			sdk.Warn(ctx, sdk.At(errors.New("unwise"), "do"))
 		case "ask":
 			v, err := s.Key.Value(ctx)
 			if err != nil {

@@ -35,7 +35,7 @@ func NewProvider(ctx context.Context, setup sdk.Setup, s Settings) (*Provider, e
 		return nil, err
 	}
 	if s.UnsignedPayload {
-		sdk.Warn(ctx, "bodies that are not signed are accepted: whoever stands between caller and service can change them", "unsigned_payload")
+		sdk.Warn(ctx, sdk.At(errors.New("bodies that are not signed are accepted: whoever stands between caller and service can change them"), "unsigned_payload"))
 	}
 	if s.Roles == nil {
 		s.Roles = []string{cmp.Or(setup.RolePrefix, "PRINCIPAL_ROLE:") + "ALL"}
