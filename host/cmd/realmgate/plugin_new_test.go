@@ -15,6 +15,7 @@ import (
 
 	"github.com/realmgate/realmgate/host/scaffold"
 	"github.com/realmgate/realmgate/internal/buildtest"
+	"github.com/realmgate/realmgate/internal/doctest"
 	"github.com/realmgate/realmgate/internal/need"
 )
 
@@ -99,7 +100,7 @@ func TestTourOfPlugins(t *testing.T) {
 	}
 	above := t.TempDir()
 	d := &gate{t: t, dir: above, env: []string{"REALMGATE=" + buildtest.Root(t), "ACME_KEY=" + newKey, "GOWORK=off"}, root: map[string]rootEntry{}}
-	d.walk(blocks(t, "docs/plugins/write.md", "sh make"))
+	d.walk(doctest.Blocks(t, "docs/plugins/write.md", "sh make"))
 	if t.Failed() {
 		return
 	}
@@ -114,7 +115,6 @@ func TestTourOfPlugins(t *testing.T) {
 	}
 	running.args, running.env = []string{"--config", "realmgate.hcl"}, d.env
 	running.run()
-	for _, page := range []string{"docs/plugins/write.md", "docs/plugins/ship.md"} {
-		running.walk(tour(t, page))
-	}
+	running.walk(doctest.Blocks(t, "docs/plugins/write.md", "sh tour"))
+	running.walk(doctest.Blocks(t, "docs/plugins/ship.md", "sh tour"))
 }

@@ -6,12 +6,12 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/realmgate/realmgate/internal/buildtest"
+	"github.com/realmgate/realmgate/internal/doctest"
 	"github.com/realmgate/realmgate/internal/oidctest"
 	"github.com/realmgate/realmgate/internal/pgtest"
 )
@@ -23,7 +23,7 @@ const examplePassword = "s3cret-of-the-example"
 func TestThirdPartyAuthenticator(t *testing.T) {
 	example := filepath.Join(buildtest.Root(t), "examples", "realmgate-plugin-postgres")
 	server := pgtest.Start(t)
-	db := exampleDatabase(t, server, example)
+	db := exampleDatabase(t, server)
 	secrets := t.TempDir()
 	if err := os.Chmod(secrets, 0o700); err != nil {
 		t.Fatal(err)
@@ -68,20 +68,12 @@ func TestThirdPartyAuthenticator(t *testing.T) {
 }
 
 // exampleDatabase makes the tables of the README, and lets the server ask the example's user for its password.
-func exampleDatabase(t *testing.T, server *pgtest.Server, example string) *sql.DB {
+func exampleDatabase(t *testing.T, server *pgtest.Server) *sql.DB {
 	t.Helper()
-	readme, err := os.ReadFile(filepath.Join(example, "README.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	tables := regexp.MustCompile("(?s)```sql\n(.*?)```").FindSubmatch(readme)
-	if tables == nil {
-		t.Fatal("the README has no tables")
-	}
 	admin := openDatabase(t, server.DSN("postgres"))
 	execute(t, admin, `CREATE DATABASE app`, `CREATE ROLE realmgate LOGIN PASSWORD '`+examplePassword+`'`)
 	db := openDatabase(t, server.DSN("app"))
-	execute(t, db, string(tables[1]),
+	execute(t, db, doctest.Only(t, "examples/realmgate-plugin-postgres/README.md", "sql"),
 		`INSERT INTO principals VALUES (1, 'acme', 'eve', true), (2, 'acme', 'bob', false), (3, 'other', 'zoe', true)`,
 		`INSERT INTO principal_roles VALUES (1, 'ops'), (1, 'dev'), (2, 'dev'), (3, 'dev')`)
 	var file string
