@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -20,6 +21,7 @@ var passing = []struct {
 	{regexp.MustCompile(`\b127\.0\.0\.1:\d+`), "127.0.0.1:PORT"},
 	{regexp.MustCompile(`\b(\d+(\.\d+)?(h|m|s|ms|µs))+\b`), "DURATION"},
 	{regexp.MustCompile(`\b(instance|pid) \d+`), "$1 N"},
+	{regexp.MustCompile(`^( *plugin [\w-]+) [\w.+-]+,`), "$1 VERSION,"},
 	{regexp.MustCompile(`(/[\w.-]+)+/([\w-]+\.hcl)\b`), "$2"},
 }
 
@@ -31,7 +33,7 @@ func lasting(line string) string {
 }
 
 // Shown looks for the lines that a page shows in what really came: all of them, in this order, and directly below each other but
-// where a line with "..." alone stands between them. Times, durations, random ids, ports and folders may differ.
+// where a line with "..." alone stands between them. Times, durations, random ids, ports, folders and versions of plugins may differ.
 func Shown(t testing.TB, shown, came string) {
 	t.Helper()
 	if err := shows(shown, came); err != nil {
@@ -44,21 +46,20 @@ func shows(shown, came string) error {
 	for i := range lines {
 		lines[i] = lasting(lines[i])
 	}
-	at, anywhere := 0, true
-	for line := range strings.Lines(shown) {
-		want := lasting(line)
-		if want == "..." || want == "…" {
-			anywhere = true
+	var run []string
+	for line := range strings.Lines(shown + "...\n") {
+		if line = lasting(line); line != "..." && line != "…" {
+			run = append(run, line)
 			continue
 		}
-		n := at
-		for n < len(lines) && lines[n] != want && anywhere {
+		n := 0
+		for n+len(run) <= len(lines) && !slices.Equal(lines[n:n+len(run)], run) {
 			n++
 		}
-		if n == len(lines) || lines[n] != want {
-			return fmt.Errorf("the page shows, and nothing does, in its place: %s", strings.TrimSpace(line))
+		if n+len(run) > len(lines) {
+			return fmt.Errorf("the page shows, and nothing does, in its place:\n%s", strings.Join(run, "\n"))
 		}
-		at, anywhere = n+1, false
+		lines, run = lines[n+len(run):], nil
 	}
 	return nil
 }
