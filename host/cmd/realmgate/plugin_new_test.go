@@ -113,7 +113,11 @@ func TestTourOfPlugins(t *testing.T) {
 	if err := os.Rename(filepath.Join(dir, "config.hcl"), filepath.Join(dir, "realmgate.hcl")); err != nil { // on a free port
 		t.Fatal(err)
 	}
-	running.args, running.env = []string{"--config", "realmgate.hcl"}, d.env
+	key, serve, ok := strings.Cut(doctest.Only(t, "docs/plugins/write.md", "sh serve"), "echo $ACME_KEY\nrealmgate serve ")
+	if out, done := script(t, dir, key+"printf %s $ACME_KEY"); !ok || !done || len(out) != len(newKey) {
+		t.Errorf("the page's key is %q", out)
+	}
+	running.args, running.env = strings.Fields(serve), d.env
 	running.run()
 	running.walk(doctest.Blocks(t, "docs/plugins/write.md", "sh tour"))
 	running.walk(doctest.Blocks(t, "docs/plugins/ship.md", "sh tour"))
