@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/realmgate/realmgate/internal/buildtest"
 	"github.com/realmgate/realmgate/internal/daemontest"
+	"github.com/realmgate/realmgate/internal/doctest"
 	"github.com/realmgate/realmgate/internal/oidctest"
 	"github.com/realmgate/realmgate/internal/pgtest"
 )
@@ -44,14 +44,10 @@ func file(t *testing.T, name string) string {
 // exampleDatabase makes the tables of the README, and has the server ask the example's user for its password.
 func exampleDatabase(t *testing.T, server *pgtest.Server) *sql.DB {
 	t.Helper()
-	tables := regexp.MustCompile("(?s)```sql\n(.*?)```").FindStringSubmatch(file(t, "README.md"))
-	if tables == nil {
-		t.Fatal("the README has no tables")
-	}
 	admin := openDatabase(t, server.DSN("postgres"))
 	execute(t, admin, `CREATE DATABASE app`, `CREATE ROLE realmgate LOGIN PASSWORD '`+password+`'`)
 	db := openDatabase(t, server.DSN("app"))
-	execute(t, db, tables[1],
+	execute(t, db, doctest.Only(t, "examples/realmgate-plugin-postgres/README.md", "sql"),
 		`INSERT INTO principals VALUES (1, 'acme', 'eve', true), (2, 'acme', 'bob', false), (3, 'other', 'zoe', true), (4, 'other', 'eve', true)`,
 		`INSERT INTO principal_roles VALUES (1, 'ops'), (1, 'dev'), (2, 'dev'), (3, 'dev'), (4, 'admin')`)
 	server.Write(t, "pg_hba.conf", []byte("host all realmgate all scram-sha-256\nhost all all all trust\n"))

@@ -14,6 +14,7 @@ import (
 
 	"github.com/realmgate/realmgate/internal/buildtest"
 	"github.com/realmgate/realmgate/internal/daemontest"
+	"github.com/realmgate/realmgate/internal/doctest"
 	"github.com/realmgate/realmgate/internal/doortest"
 	"github.com/realmgate/realmgate/internal/need"
 )
@@ -27,28 +28,6 @@ func TestMain(m *testing.M) {
 	code := m.Run()
 	buildtest.Clean()
 	os.Exit(code)
-}
-
-// block gives the one block of a page with an info string as a script, and what has to appear in its output.
-func block(t *testing.T, page, info string) (script string, want []string) {
-	t.Helper()
-	raw, err := os.ReadFile(filepath.Join(buildtest.Root(t), page))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, text, found := strings.Cut(string(raw), "\n```"+info+"\n")
-	text, _, ended := strings.Cut(text, "\n```\n")
-	if !found || !ended {
-		t.Fatalf("%s has no block %q", page, info)
-	}
-	for line := range strings.Lines(text + "\n") {
-		if shown, ok := strings.CutPrefix(line, "#> "); ok {
-			want = append(want, strings.TrimSpace(shown))
-		} else {
-			script += line
-		}
-	}
-	return script, want
 }
 
 // run runs a script in a folder with the daemon's command on the PATH.
@@ -96,7 +75,7 @@ func TestSeal(t *testing.T) {
 	d := daemontest.New(t, daemontest.Options{
 		HCL: "directory {\n  path = \"data/realmgate.db\"\n}\n" + strings.ReplaceAll(string(example), "/opt/acme/plugin.py", plugin), Env: []string{"SEAL_KEY=" + key},
 	})
-	script, want := block(t, "docs/plugins/protocol.md", "sh walk")
+	script, want := doctest.Script(doctest.Blocks(t, "docs/plugins/protocol.md", "sh walk"))
 	out := run(t, dir, d.Command, script)
 	for _, line := range want {
 		_, rest, ok := strings.Cut(out, line)
@@ -114,7 +93,7 @@ func TestSeal(t *testing.T) {
 	}
 
 	d.Start()
-	script, _ = block(t, folder+"/README.md", "sh seal")
+	script = doctest.Only(t, "examples/python-authenticator/README.md", "sh seal")
 	seal := strings.TrimSpace(run(t, dir, d.Command, script, "SEAL_KEY="+key))
 	d.Operate("role", "create", "--realm", "acme", "reader")
 	grant := func(name, attribute string) daemontest.Answer {

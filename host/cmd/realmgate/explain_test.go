@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/realmgate/realmgate/host/admin"
+	"github.com/realmgate/realmgate/internal/doctest"
 	"github.com/realmgate/realmgate/internal/oidctest"
 	"github.com/realmgate/realmgate/sdk"
 	"github.com/realmgate/realmgate/sdk/serve"
@@ -346,6 +347,9 @@ func TestExplainOfARequest(t *testing.T) {
 	}
 	if strings.Contains(text, "canary") {
 		t.Errorf("a secret is shown: %s", text)
+	}
+	if got, text := d.explained(doctest.Only(t, "docs/explain.md", "http"), "-r", "signed", "--request"); got.Reason != "seen" || !strings.Contains(got.Summary, "GET app.example.com /v1/things") {
+		t.Errorf("the page's request: %s", text)
 	}
 	if got, text := d.explained("x", "-r", "signed", "--scheme", "AWS4-HMAC-SHA256"); got.Reason != "no_request" {
 		t.Errorf("%s", text)

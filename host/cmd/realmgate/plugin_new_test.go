@@ -16,6 +16,7 @@ import (
 
 	"github.com/realmgate/realmgate/host/scaffold"
 	"github.com/realmgate/realmgate/internal/buildtest"
+	"github.com/realmgate/realmgate/internal/doctest"
 	"github.com/realmgate/realmgate/internal/need"
 )
 
@@ -206,7 +207,7 @@ func TestTourOfPlugins(t *testing.T) {
 	}
 	above := t.TempDir()
 	d := &gate{t: t, dir: above, env: []string{"REALMGATE=" + buildtest.Root(t), "ACME_KEY=" + newKey, "GOWORK=off"}, root: map[string]rootEntry{}}
-	d.walk(blocks(t, "docs/plugins/write.md", "sh make"))
+	d.walk(doctest.Blocks(t, "docs/plugins/write.md", "sh make"))
 	if t.Failed() {
 		return
 	}
@@ -219,9 +220,12 @@ func TestTourOfPlugins(t *testing.T) {
 	if err := os.Rename(filepath.Join(dir, "config.hcl"), filepath.Join(dir, "realmgate.hcl")); err != nil { // on a free port
 		t.Fatal(err)
 	}
-	running.args, running.env = []string{"--config", "realmgate.hcl"}, d.env
-	running.run()
-	for _, page := range []string{"docs/plugins/write.md", "docs/plugins/ship.md"} {
-		running.walk(tour(t, page))
+	key, serve, ok := strings.Cut(doctest.Only(t, "docs/plugins/write.md", "sh serve"), "echo $ACME_KEY\nrealmgate serve ")
+	if out, done := script(t, dir, key+"printf %s $ACME_KEY"); !ok || !done || len(out) != len(newKey) {
+		t.Errorf("the page's key is %q", out)
 	}
+	running.args, running.env = strings.Fields(serve), d.env
+	running.run()
+	running.walk(doctest.Blocks(t, "docs/plugins/write.md", "sh tour"))
+	running.walk(doctest.Blocks(t, "docs/plugins/ship.md", "sh tour"))
 }
