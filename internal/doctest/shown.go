@@ -22,6 +22,7 @@ var passing = []struct {
 	{regexp.MustCompile(`\b(\d+(\.\d+)?(h|m|s|ms|µs))+\b`), "DURATION"},
 	{regexp.MustCompile(`\b(instance|pid) \d+`), "$1 N"},
 	{regexp.MustCompile(`^( *plugin [\w-]+) [\w.+-]+,`), "$1 VERSION,"},
+	{regexp.MustCompile(`(/[\w.-]+)+/dev\.hcl:\d+`), "dev.hcl:LINE"}, // that dev writes for itself
 	{regexp.MustCompile(`(/[\w.-]+)+/([\w-]+\.hcl)\b`), "$2"},
 }
 
