@@ -18,9 +18,9 @@ help: ## say what there is
 
 build: ## build bin/realmgate and its plugins, bin/realmgate-plugin-*
 	$(BUILD) -o bin/realmgate ./host/cmd/realmgate
-	$(BUILD) -o bin/realmgate-plugin-default ./plugins/default
-	$(BUILD) -o bin/realmgate-plugin-aws ./plugins/aws
-	$(BUILD) -o bin/realmgate-plugin-vault ./plugins/vault
+	$(BUILD) -o bin/realmgate-plugin-default ./plugins/default/realmgate-plugin-default
+	$(BUILD) -o bin/realmgate-plugin-aws ./plugins/aws/realmgate-plugin-aws
+	$(BUILD) -o bin/realmgate-plugin-vault ./plugins/vault/realmgate-plugin-vault
 
 run: build ## build, then serve config.hcl
 	./bin/realmgate serve --config config.hcl

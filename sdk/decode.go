@@ -17,12 +17,20 @@ import (
 // the wrong kind are faults. All faults come at once, each a [Problem] with its place.
 //
 // A field takes part if it has a json tag. It is required unless the tag says omitempty or the field has a default tag,
-// whose text is the value of a missing key. A doc tag describes it in the schema. Fields may be strings, booleans, whole
-// numbers, structs, slices, maps with string keys, json.RawMessage, pointers to these, and types that implement
-// encoding.TextUnmarshaler, such as [SecretRef], [Duration] and [ClaimPath]. Embedded structs are flattened.
+// whose text is the value of a missing key. A doc tag describes it in the schema. Fields may be strings, booleans, numbers,
+// structs, slices, maps with string keys, json.RawMessage, pointers to these, and types that implement
+// encoding.TextUnmarshaler, such as [SecretRef], [Duration] and [ClaimPath]. Embedded structs are flattened. Anything else, a
+// default tag that does not fit its field, and a time.Duration are faults of the type, which [Implementation.Check] finds, too.
 //
 // A configuration block arrives as a list; a struct field takes a list of one.
 func Decode(raw []byte, into any) error {
+	to := reflect.ValueOf(into)
+	if to.Kind() != reflect.Pointer || to.IsNil() {
+		return fmt.Errorf("sdk: settings are decoded into a pointer to a struct, not a %T", into)
+	}
+	if err := checkSettings(to.Type().Elem()); err != nil {
+		return fmt.Errorf("sdk: %w", err)
+	}
 	if len(bytes.TrimSpace(raw)) == 0 {
 		raw = []byte("{}")
 	}
@@ -34,10 +42,6 @@ func Decode(raw []byte, into any) error {
 	}
 	if _, err := d.Token(); err != io.EOF {
 		return errors.New("the settings have text behind the JSON object")
-	}
-	to := reflect.ValueOf(into)
-	if to.Kind() != reflect.Pointer || to.Elem().Kind() != reflect.Struct {
-		return fmt.Errorf("sdk: settings are decoded into a pointer to a struct, not a %T", into)
 	}
 	var f faults
 	f.value(v, to.Elem(), "")
@@ -87,7 +91,7 @@ func (f *faults) value(v any, to reflect.Value, at string) {
 		to.Set(s)
 	case reflect.Map:
 		m, ok := v.(map[string]any)
-		if !ok || to.Type().Key().Kind() != reflect.String {
+		if !ok {
 			f.add(at, "a map is wanted")
 			return
 		}
@@ -110,17 +114,46 @@ func (f *faults) value(v any, to reflect.Value, at string) {
 		} else {
 			f.add(at, "true or false is wanted")
 		}
-	case reflect.Int, reflect.Int32, reflect.Int64:
-		n, ok := v.(json.Number)
-		i, err := strconv.ParseInt(string(n), 10, to.Type().Bits())
-		if !ok || err != nil {
-			f.add(at, "a whole number is wanted")
+	default:
+		f.number(v, to, at)
+	}
+}
+
+func (f *faults) number(v any, to reflect.Value, at string) {
+	n, ok := v.(json.Number)
+	text, bits := string(n), to.Type().Bits()
+	var err error
+	switch k := to.Kind(); {
+	case isFloat(k):
+		var x float64
+		if x, err = strconv.ParseFloat(text, bits); !ok || err != nil {
+			f.add(at, "a number is wanted%s", bounds(ok, err, to.Type()))
 			return
 		}
-		to.SetInt(i)
+		to.SetFloat(x)
+	case isUnsigned(k):
+		var x uint64
+		if x, err = strconv.ParseUint(text, 10, bits); !ok || err != nil {
+			f.add(at, "a whole number that is not negative is wanted%s", bounds(ok, err, to.Type()))
+			return
+		}
+		to.SetUint(x)
 	default:
-		f.add(at, "sdk: a settings field cannot be a %s", to.Type())
+		var x int64
+		if x, err = strconv.ParseInt(text, 10, bits); !ok || err != nil {
+			f.add(at, "a whole number is wanted%s", bounds(ok, err, to.Type()))
+			return
+		}
+		to.SetInt(x)
 	}
+}
+
+// bounds says more of a number that does not fit.
+func bounds(isNumber bool, err error, t reflect.Type) string {
+	if isNumber && errors.Is(err, strconv.ErrRange) {
+		return fmt.Sprintf(" that fits into %d bits", t.Bits())
+	}
+	return ""
 }
 
 func (f *faults) text(v any, to reflect.Value, at string) {
@@ -169,16 +202,12 @@ func (f *faults) object(v any, to reflect.Value, at string) {
 	}
 }
 
-// fallback sets the text of a default tag; the author's own mistake shows as a fault at the key.
+// fallback sets the text of a default tag, see [fallbackOf].
 func (f *faults) fallback(text string, to reflect.Value, at string) {
-	var v any = text
-	if !to.Addr().Type().Implements(textType) {
-		switch to.Kind() {
-		case reflect.Bool:
-			v = text == "true"
-		case reflect.Int, reflect.Int32, reflect.Int64:
-			v = json.Number(text)
-		}
+	v, err := fallbackOf(text, to.Type())
+	if err != nil {
+		f.add(at, "%v", err)
+		return
 	}
 	f.value(v, to, at)
 }

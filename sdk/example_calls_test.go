@@ -13,9 +13,10 @@ import (
 
 // house is a host for examples, and for tests: what it has is what is found.
 type house struct {
-	principals map[string]sdk.Principal
-	keys       map[string]sdk.AccessKey
-	secrets    map[string]string // by path
+	sdk.UnimplementedHost // what a Host may have besides
+	principals            map[string]sdk.Principal
+	keys                  map[string]sdk.AccessKey
+	secrets               map[string]string // by path
 }
 
 func (h house) FindPrincipal(_ context.Context, ref sdk.PrincipalRef) (sdk.Principal, error) {
@@ -69,21 +70,6 @@ func ExampleAsDenial() {
 func ExampleNotMine() {
 	fmt.Println(sdk.AsDenial(sdk.NotMine()).Reason)
 	// Output: not_mine
-}
-
-// A part that remembers what it asked others keeps it by realm and epoch.
-func ExampleEpoch() {
-	type key struct {
-		realm string
-		epoch uint64
-	}
-	ctx := context.Background() // of a call
-	remembered := map[key]string{}
-	if epoch := sdk.Epoch(ctx); epoch != 0 { // else nothing may be remembered
-		remembered[key{"r", epoch}] = "…"
-	}
-	fmt.Println(len(remembered))
-	// Output: 0
 }
 
 // A stage runs as in a decision with Step, which gives what was said about remembering.

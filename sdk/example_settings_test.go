@@ -46,7 +46,7 @@ func ExampleAt() {
 
 func ExampleWarn() {
 	ctx, warnings := sdk.CollectWarnings(context.Background()) // the serving side does it
-	sdk.Warn(ctx, "a shop without a key can be robbed", "key")
+	sdk.Warn(ctx, sdk.At(errors.New("a shop without a key can be robbed"), "key"))
 	fmt.Println(warnings()[0])
 	// Output: /key: a shop without a key can be robbed
 }

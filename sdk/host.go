@@ -11,11 +11,34 @@ import (
 
 // Host is what a part may ask the host, already scoped to the call that is being served. An author reaches it through
 // [FindPrincipal], [FindAccessKey] and [SecretRef.Value]; a test gives its own with [WithHost], the serving side with
-// [WithCall]. It may grow.
+// [WithCall]. It may grow: who implements it embeds [UnimplementedHost].
 type Host interface {
 	FindPrincipal(context.Context, PrincipalRef) (Principal, error)
 	FindAccessKey(ctx context.Context, id string) (AccessKey, error)
 	ResolveSecret(context.Context, SecretRef) (Secret, error)
+}
+
+// UnimplementedHost answers each question with an error. It is embedded by a Host that answers some, and goes on to be one when
+// Host grows.
+type UnimplementedHost struct{}
+
+// FindPrincipal is Host's.
+func (UnimplementedHost) FindPrincipal(context.Context, PrincipalRef) (Principal, error) {
+	return Principal{}, errUnimplemented("principals")
+}
+
+// FindAccessKey is Host's.
+func (UnimplementedHost) FindAccessKey(context.Context, string) (AccessKey, error) {
+	return AccessKey{}, errUnimplemented("access keys")
+}
+
+// ResolveSecret is Host's.
+func (UnimplementedHost) ResolveSecret(context.Context, SecretRef) (Secret, error) {
+	return Secret{}, errUnimplemented("secrets")
+}
+
+func errUnimplemented(what string) error {
+	return fmt.Errorf("sdk: the host of this test has no %s", what)
 }
 
 type hostKey struct{}
@@ -72,14 +95,34 @@ func noVerdict(err error) error {
 	return err
 }
 
-// Call is what the serving side knows of the call that a part is in. It may grow.
+// Call is what the serving side knows of the call that a part is in. It may grow: who implements it embeds [UnimplementedCall].
 type Call interface {
 	Host
 	Logger() *slog.Logger
 	RequestID() string
 	Trace() Trace
+	Realm() string
 	Epoch() uint64
 }
+
+// UnimplementedCall is a call of which nothing is known. It is embedded by a Call of a test that says some of it, e.g. a realm and
+// its epoch.
+type UnimplementedCall struct{ UnimplementedHost }
+
+// Logger is Call's.
+func (UnimplementedCall) Logger() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+// RequestID is Call's.
+func (UnimplementedCall) RequestID() string { return "" }
+
+// Trace is Call's.
+func (UnimplementedCall) Trace() Trace { return "" }
+
+// Realm is Call's.
+func (UnimplementedCall) Realm() string { return "" }
+
+// Epoch is Call's.
+func (UnimplementedCall) Epoch() uint64 { return 0 }
 
 type callKey struct{}
 
@@ -105,12 +148,23 @@ func (c *callContext) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-// WithCall attaches all that is known of a call to a context; the serving side does it for every call.
+// WithCall attaches all that is known of a call to a context; the serving side does it for every call, and a test of a part that
+// asks for the realm or its epoch.
 func WithCall(ctx context.Context, c Call) context.Context { return &callContext{ctx, c} }
 
+// Realm gives the name of the realm that is being served; empty where there is none: in the constructor and the check of what
+// serves a whole tenant, and of a secret store. One instance of a tenant's part serves all realms of the tenant.
+func Realm(ctx context.Context) string {
+	if c, ok := ctx.Value(callKey{}).(Call); ok {
+		return c.Realm()
+	}
+	return ""
+}
+
 // Epoch gives the epoch of the realm that is being served: a number that moves with every change of the realm's principals,
-// roles, grants, secrets, access keys and revocations. A part that remembers what it found out in a call keys it by realm and
-// epoch. 0 says that nothing may be remembered.
+// roles, grants, secrets, access keys and revocations. It says nothing of another realm, whose number may be the same. A part that
+// remembers what it found out in a call keys it by [Realm] and keeps the epoch with it: of another epoch it holds no more. 0 says
+// that nothing may be remembered.
 func Epoch(ctx context.Context) uint64 {
 	if c, ok := ctx.Value(callKey{}).(Call); ok {
 		return c.Epoch()
@@ -171,6 +225,13 @@ func (b *hintBox) least(h CacheHint) {
 	b.mu.Lock()
 	b.hint = b.hint.Least(h)
 	b.mu.Unlock()
+}
+
+// said gives what was said so far; a goroutine of the stage may outlive it.
+func (b *hintBox) said() CacheHint {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.hint
 }
 
 // CacheFor bounds the time for which the decision that is being made may be remembered, and says that it may be, also of a stage

@@ -7,6 +7,28 @@ import (
 	"testing"
 )
 
+func TestNothingIsKnownOfACall(t *testing.T) {
+	t.Parallel()
+	ref, err := ParseSecretRef("urn:realmgate-secret:s:p")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, ctx := range map[string]context.Context{"none": t.Context(), "unimplemented": WithCall(t.Context(), UnimplementedCall{})} {
+		if Realm(ctx) != "" || Epoch(ctx) != 0 || RequestID(ctx) != "" || TraceID(ctx) != "" {
+			t.Errorf("%s: something is known", name)
+		}
+		Logger(ctx).Info("nowhere")
+		_, err1 := FindPrincipal(ctx, PrincipalRef{Name: "x"})
+		_, err2 := FindAccessKey(ctx, "x")
+		_, err3 := ref.Value(ctx)
+		for _, err := range []error{err1, err2, err3} {
+			if err == nil || AsDenial(err) != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+}
+
 // saysNo is a Host that answers everything with an error.
 type saysNo struct{ err error }
 

@@ -53,28 +53,69 @@ func pointer(path []any) string {
 
 var pointerEscaper = strings.NewReplacer("~", "~0", "/", "~1")
 
-// Problems lists the faults that are joined in err; what has no place stands at the whole block.
+// Problems lists the faults that err is about; what has no place stands at the whole block. A join (of errors.Join) is as many
+// as its errors are. An error that wraps another one with words of its own keeps them: in front of, and behind, each fault that
+// has a place below it.
 func Problems(err error) []*Problem {
 	if err == nil {
 		return nil
 	}
-	var many interface{ Unwrap() []error }
-	if errors.As(err, &many) {
+	if p, ok := err.(*Problem); ok { //nolint:errorlint // what is wrapped comes below
+		return []*Problem{{Path: p.Path, Summary: p.Summary, Sensitive: p.Sensitive, cause: err}}
+	}
+	text, below := err.Error(), wrapped(err)
+	if isJoin(err, text, below) {
 		var out []*Problem
-		for _, x := range many.Unwrap() {
+		for _, x := range below {
 			out = append(out, Problems(x)...)
 		}
 		return out
 	}
-	out := &Problem{Summary: err.Error(), cause: err}
-	var p *Problem
-	if errors.As(err, &p) {
-		out.Path, out.Sensitive = p.Path, p.Sensitive
-		if error(p) == err { //nolint:errorlint // a wrapped one keeps the words around it
-			out.Summary = p.Summary
+	var out []*Problem
+	placed := false
+	for _, x := range below {
+		for _, p := range Problems(x) {
+			placed = placed || p.Path != "" || p.Sensitive
+			out = append(out, &Problem{Path: p.Path, Summary: instead(text, x.Error(), p.Summary), Sensitive: p.Sensitive, cause: err})
 		}
 	}
-	return []*Problem{out}
+	if !placed {
+		return []*Problem{{Summary: text, cause: err}}
+	}
+	return out
+}
+
+// wrapped gives what an error says that it wraps.
+func wrapped(err error) []error {
+	switch x := err.(type) { //nolint:errorlint // one level of it
+	case interface{ Unwrap() error }:
+		if w := x.Unwrap(); w != nil {
+			return []error{w}
+		}
+	case interface{ Unwrap() []error }:
+		return x.Unwrap()
+	}
+	return nil
+}
+
+// isJoin says whether an error of several has no words but theirs, a line for each, as one of errors.Join has.
+func isJoin(err error, text string, below []error) bool {
+	if _, several := err.(interface{ Unwrap() []error }); !several {
+		return false
+	}
+	lines := make([]string, 0, len(below))
+	for _, x := range below {
+		lines = append(lines, x.Error())
+	}
+	return text == strings.Join(lines, "\n")
+}
+
+// instead puts other words where a text repeats some; as it is if it does not.
+func instead(text, repeated, words string) string {
+	if before, after, ok := strings.Cut(text, repeated); ok && repeated != "" {
+		return before + words + after
+	}
+	return text
 }
 
 type warnKey struct{}
@@ -84,12 +125,13 @@ type warnBox struct {
 	all []*Problem
 }
 
-// Warn lets a constructor tell the operator of something that is allowed but unwise, at a place in the settings. The host
-// shows it with file and line when it starts and on `realmgate validate`.
-func Warn(ctx context.Context, summary string, path ...any) {
+// Warn lets a constructor tell the operator of something that is allowed but unwise: sdk.Warn(ctx, sdk.At(errors.New("..."), "key")).
+// It takes what a constructor would return if it were not allowed, so that places and joins are the same. The host shows it with
+// file and line when it starts and on `realmgate validate`. Outside a constructor, and of nil, nothing happens.
+func Warn(ctx context.Context, unwise error) {
 	if b, ok := ctx.Value(warnKey{}).(*warnBox); ok {
 		b.mu.Lock()
-		b.all = append(b.all, &Problem{Path: pointer(path), Summary: summary})
+		b.all = append(b.all, Problems(unwise)...)
 		b.mu.Unlock()
 	}
 }

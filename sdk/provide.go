@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"context"
+	"fmt"
 	"reflect"
 )
 
@@ -13,6 +14,7 @@ type Setup struct {
 	Tenant             string            // identity provider and the two mappers
 	Store              string            // secret resolver
 	Environment        map[string]Secret // secret resolver: the variables that its block lists
+	Unset              []string          // secret resolver: those of them that the host's environment does not have
 	AuthenticationType string            // credential vendor
 	RolePrefix         string            // every kind: what a requested role starts with
 }
@@ -27,6 +29,7 @@ type Implementation struct {
 	kind         Kind
 	typ          string
 	schema       []byte
+	fault        error // of the settings type
 	build        func(context.Context, Setup, []byte) (any, error)
 	schemes      []string
 	http         bool
@@ -37,13 +40,17 @@ type Implementation struct {
 	wants        []Want
 }
 
+// Check says what is wrong with the settings type: a field that [Decode] cannot fill, or a default tag that does not fit. It is
+// the author's mistake, and the plugin is not served.
+func (i Implementation) Check() error { return i.fault }
+
 // Kind gives the kind.
 func (i Implementation) Kind() Kind { return i.kind }
 
 // Type gives the name by which configuration selects the implementation.
 func (i Implementation) Type() string { return i.typ }
 
-// SettingsSchema gives the JSON Schema of the settings.
+// SettingsSchema gives the JSON Schema of the settings; none if their type has a fault, see [Implementation.Check].
 func (i Implementation) SettingsSchema() []byte { return i.schema }
 
 // Schemes gives the authentication schemes that a verifier takes, lower case.
@@ -107,13 +114,16 @@ func ExternalOnly() Option { return func(i *Implementation) { i.externalOnly = t
 func Cacheable() Option { return func(i *Implementation) { i.cacheable = true } }
 
 func provide[S, T any](k Kind, typ string, construct New[S, T], opts []Option) Implementation {
-	i := Implementation{kind: k, typ: typ, schema: SchemaOf[S](), build: func(ctx context.Context, su Setup, raw []byte) (any, error) {
+	i := Implementation{kind: k, typ: typ, build: func(ctx context.Context, su Setup, raw []byte) (any, error) {
 		var s S
 		if err := Decode(raw, &s); err != nil {
 			return nil, err
 		}
 		return construct(ctx, su, s)
 	}}
+	if i.schema, i.fault = schemaOf(reflect.TypeFor[S]()); i.fault != nil {
+		i.fault = fmt.Errorf("%v %q: %w", k, typ, i.fault)
+	}
 	t := reflect.TypeFor[T]()
 	for _, a := range []struct {
 		ability Ability

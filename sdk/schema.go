@@ -2,18 +2,27 @@ package sdk
 
 import (
 	"encoding/json"
+	"fmt"
 	"reflect"
 )
 
-// SchemaOf gives the JSON Schema (2020-12) of the settings type S, as [Decode] understands it.
+// SchemaOf gives the JSON Schema (2020-12) of the settings type S, as [Decode] understands it. It panics for a type that is not
+// fit for settings.
 func SchemaOf[S any]() []byte {
-	s := schema(reflect.TypeFor[S]())
-	s["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-	b, err := json.MarshalIndent(s, "", "  ")
+	b, err := schemaOf(reflect.TypeFor[S]())
 	if err != nil {
-		panic(err) // maps of strings always marshal
+		panic(err)
 	}
 	return b
+}
+
+func schemaOf(t reflect.Type) ([]byte, error) {
+	if err := checkSettings(t); err != nil {
+		return nil, fmt.Errorf("sdk: %w", err)
+	}
+	s := schema(t)
+	s["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+	return json.MarshalIndent(s, "", "  ")
 }
 
 func schema(t reflect.Type) map[string]any {
@@ -26,20 +35,24 @@ func schema(t reflect.Type) map[string]any {
 		return map[string]any{}
 	case t.Kind() == reflect.Pointer:
 		return schema(t.Elem())
-	case reflect.PointerTo(t).Implements(textType):
+	case readsText(t):
 		return map[string]any{"type": "string"}
 	}
-	switch t.Kind() {
-	case reflect.Struct:
+	switch k := t.Kind(); {
+	case k == reflect.Struct:
 		return objectSchema(t)
-	case reflect.Slice:
+	case k == reflect.Slice:
 		return map[string]any{"type": "array", "items": schema(t.Elem())}
-	case reflect.Map:
+	case k == reflect.Map:
 		return map[string]any{"type": "object", "additionalProperties": schema(t.Elem())}
-	case reflect.Bool:
+	case k == reflect.Bool:
 		return map[string]any{"type": "boolean"}
-	case reflect.Int, reflect.Int32, reflect.Int64:
+	case isSigned(k):
 		return map[string]any{"type": "integer"}
+	case isUnsigned(k):
+		return map[string]any{"type": "integer", "minimum": 0}
+	case isFloat(k):
+		return map[string]any{"type": "number"}
 	}
 	return map[string]any{"type": "string"}
 }
@@ -52,7 +65,7 @@ func objectSchema(t reflect.Type) map[string]any {
 			p["description"] = fd.doc
 		}
 		if fd.hasDefault {
-			p["default"] = defaultOf(fd)
+			p["default"], _ = fallbackOf(fd.fallback, fd.typ) // it was checked
 		}
 		props[fd.name] = p
 		if fd.required {
@@ -60,17 +73,4 @@ func objectSchema(t reflect.Type) map[string]any {
 		}
 	}
 	return map[string]any{"type": "object", "properties": props, "required": required, "additionalProperties": false}
-}
-
-func defaultOf(fd field) any {
-	if reflect.PointerTo(fd.typ).Implements(textType) {
-		return fd.fallback
-	}
-	switch fd.typ.Kind() {
-	case reflect.Bool:
-		return fd.fallback == "true"
-	case reflect.Int, reflect.Int32, reflect.Int64:
-		return json.Number(fd.fallback)
-	}
-	return fd.fallback
 }

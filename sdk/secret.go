@@ -12,18 +12,31 @@ import (
 	"time"
 )
 
-// Secret is the value behind a reference. It prints as "[secret]", whichever way it is printed.
+// Secret is the value behind a reference. It prints as "[secret]", and as an address within a field that is not exported,
+// whose methods no printer may call: the value is not printed, whichever way it is done.
 type Secret struct {
-	value      []byte
+	_          [0]func() // two secrets are not compared with ==
+	value      **hidden
 	Version    string
 	CacheUntil time.Time // zero: the host's own default
 }
 
+// hidden is a value that package fmt does not reach: it follows a pointer to a struct that it is given, but none to a pointer.
+type hidden struct{ bytes []byte }
+
 // NewSecret wraps a value; the slice must not be changed afterwards.
-func NewSecret(value []byte) Secret { return Secret{value: value} }
+func NewSecret(value []byte) Secret {
+	h := &hidden{value}
+	return Secret{value: &h}
+}
 
 // Reveal gives the value. The caller must not change it.
-func (s Secret) Reveal() []byte { return s.value }
+func (s Secret) Reveal() []byte {
+	if s.value == nil {
+		return nil
+	}
+	return (*s.value).bytes
+}
 
 // Field gives a field of a secret that is a JSON object, which has to be a string, and the whole secret where name is empty.
 // Version and CacheUntil are those of the whole. An error never repeats a part of the value.
@@ -32,7 +45,7 @@ func (s Secret) Field(name string) (Secret, error) {
 		return s, nil
 	}
 	var object map[string]json.RawMessage
-	if json.Unmarshal(s.value, &object) != nil || object == nil {
+	if json.Unmarshal(s.Reveal(), &object) != nil || object == nil {
 		return Secret{}, fmt.Errorf("the reference names the field %q, but the secret is not a JSON object", name)
 	}
 	raw, ok := object[name]
@@ -43,7 +56,7 @@ func (s Secret) Field(name string) (Secret, error) {
 	if json.Unmarshal(raw, &text) != nil || text == nil {
 		return Secret{}, fmt.Errorf("the field %q of the secret is not a string", name)
 	}
-	s.value = []byte(*text)
+	s.value = NewSecret([]byte(*text)).value
 	return s, nil
 }
 

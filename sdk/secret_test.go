@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -28,6 +29,56 @@ func TestSecretNeverPrints(t *testing.T) {
 	}
 	if string(s.Reveal()) != "hunter2" {
 		t.Error("the value is lost")
+	}
+}
+
+// Nobody may call the methods of a field that is not exported.
+func TestSecretNeverPrintsWhereItIsHeld(t *testing.T) {
+	t.Parallel()
+	type deep struct{ secret Secret }
+	type instance struct {
+		Secret
+		secret  Secret
+		pointer *Secret
+		list    []Secret
+		array   [1]Secret
+		byName  map[string]Secret
+		nested  deep
+		behind  any
+		Deep    []deep
+	}
+	s := NewSecret([]byte("hunter2"))
+	field, err := NewSecret([]byte(`{"f":"hunter2"}`)).Field("f")
+	if err != nil || string(field.Reveal()) != "hunter2" {
+		t.Fatal(err)
+	}
+	for _, s := range []Secret{s, field} {
+		x := instance{s, s, &s, []Secret{s}, [1]Secret{s}, map[string]Secret{"a": s}, deep{s}, s, []deep{{s}}}
+		alone := struct{ secret Secret }{s}
+		var out strings.Builder
+		for _, v := range []any{x, &x, []instance{x}, map[string]instance{"a": x}, struct{ held *instance }{&x}, deep{s}, []deep{{s}}, alone, &alone, reflect.ValueOf(deep{s}).Field(0)} {
+			for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%c", "%p", "%t", "%!"} {
+				fmt.Fprintf(&out, verb+"\n", v)
+			}
+			slog.New(slog.NewTextHandler(&out, nil)).Info("x", "v", v)
+			slog.New(slog.NewJSONHandler(&out, nil)).Info("x", "v", v)
+			js, _ := json.Marshal(v) //nolint:errchkjson // of a struct that cannot be marshalled there is nothing
+			out.Write(js)
+			err := Guard(func() error { panic(v) })
+			var p *PanicError
+			if !errors.As(err, &p) {
+				t.Fatal(err)
+			}
+			out.WriteString(err.Error() + string(p.Stack))
+		}
+		for _, leak := range []string{"hunter2", fmt.Sprintf("%x", "hunter2"), fmt.Sprintf("%X", "hunter2"), "104 117 110 116 101 114", "0x68, 0x75", "aHVudGVyMg"} {
+			if strings.Contains(out.String(), leak) {
+				t.Errorf("a secret prints as %q in %.2000s", leak, out.String())
+			}
+		}
+	}
+	if s := (Secret{}); s.Reveal() != nil || !reflect.DeepEqual(s, Secret{}) || !reflect.DeepEqual(NewSecret([]byte("a")), NewSecret([]byte("a"))) || reflect.DeepEqual(NewSecret([]byte("a")), NewSecret([]byte("b"))) {
+		t.Error("no secret, and equal ones")
 	}
 }
 

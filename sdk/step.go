@@ -46,7 +46,7 @@ func Guard(f func() error) (err error) {
 func Step(ctx context.Context, k Kind, impl any, s *State) error {
 	box := &hintBox{Context: ctx, notes: s.Notes}
 	err := Guard(func() error { return step(box, k, impl, s) })
-	s.Cache = s.Cache.Least(box.hint)
+	s.Cache = s.Cache.Least(box.said())
 	if d := AsDenial(err); d != nil && d.Reason == ReasonNotMine && k != KindTokenBroker && k != KindIdentityProvider {
 		return fmt.Errorf("%v answered %s, which only a verifier may", k, ReasonNotMine)
 	}

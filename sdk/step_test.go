@@ -130,3 +130,43 @@ func TestCacheHints(t *testing.T) {
 		t.Error("a life that is over may be remembered")
 	}
 }
+
+// lingering is a stage that leaves a goroutine behind, which goes on about remembering.
+type lingering struct {
+	parts
+	stop  chan struct{}
+	ended chan struct{}
+}
+
+func (l lingering) MapRoles(ctx context.Context, _ Identity) ([]string, error) {
+	begun := make(chan struct{})
+	go func() {
+		defer close(l.ended)
+		CacheFor(ctx, time.Hour)
+		close(begun)
+		for n := time.Hour; ; n-- {
+			CacheFor(ctx, n)
+			select {
+			case <-l.stop:
+				return
+			default:
+			}
+		}
+	}()
+	<-begun
+	return nil, nil
+}
+
+// It is the race detector that sees a fault here.
+func TestAGoroutineMayOutliveItsStage(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		l := lingering{stop: make(chan struct{}), ended: make(chan struct{})}
+		s := &State{Identity: &Identity{}}
+		if err := Step(t.Context(), KindPrincipalRolesMapper, l, s); err != nil || s.Cache.MaxAge == 0 {
+			t.Errorf("%+v %v", s.Cache, err)
+		}
+		close(l.stop)
+		<-l.ended
+	}
+}

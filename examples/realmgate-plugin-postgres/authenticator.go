@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -83,6 +84,10 @@ func (a *authenticator) Authenticate(ctx context.Context, c sdk.Credential) (sdk
 	if want == (sdk.PrincipalRef{}) {
 		return sdk.Principal{}, errors.New("the credential names no principal")
 	}
+	sdk.CacheFor(ctx, a.cacheFor)
+	if strings.ContainsRune(want.ID+want.Name, 0) { // no text of PostgreSQL has one: an error of the database would be the caller's making
+		return sdk.Principal{}, unknown()
+	}
 	rows, err := a.pool.Query(ctx, a.query, want.ID, want.Name, c.Realm)
 	if err != nil {
 		return sdk.Principal{}, fmt.Errorf("the database of principals: %w", err)
@@ -91,10 +96,9 @@ func (a *authenticator) Authenticate(ctx context.Context, c sdk.Credential) (sdk
 		err = row.Scan(&p.ID, &p.Name, &p.Enabled, &p.Roles)
 		return p, err
 	})
-	sdk.CacheFor(ctx, a.cacheFor)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
-		return sdk.Principal{}, sdk.Forbid("principal_unknown", "there is no such principal")
+		return sdk.Principal{}, unknown()
 	case err != nil:
 		return sdk.Principal{}, fmt.Errorf("the database of principals: %w", err)
 	case want.ID != "" && want.ID != p.ID, want.Name != "" && want.Name != p.Name:
@@ -104,6 +108,8 @@ func (a *authenticator) Authenticate(ctx context.Context, c sdk.Credential) (sdk
 	}
 	return p, nil
 }
+
+func unknown() error { return sdk.Forbid("principal_unknown", "there is no such principal") }
 
 // Check lets the server look at the query, so that a mistake in it is seen before a caller comes.
 func (a *authenticator) Check(ctx context.Context) error {
@@ -115,6 +121,9 @@ func (a *authenticator) Check(ctx context.Context) error {
 	statement, err := conn.Conn().Prepare(ctx, "check", a.query)
 	if err != nil {
 		return fmt.Errorf("the query: %w", err)
+	}
+	if n := len(statement.ParamOIDs); n != 3 {
+		return fmt.Errorf("the query has %d parameters, and not $1 (the principal's id), $2 (its name) and $3 (the realm)", n)
 	}
 	if n := len(statement.Fields); n != 4 {
 		return fmt.Errorf("the query has %d columns, and not id, name, enabled, roles", n)

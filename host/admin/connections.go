@@ -24,7 +24,7 @@ func (h *handler) serveConnections(c *call) bool {
 	}
 	c.realm = realm
 	if !h.knows(realm) {
-		h.fail(c, noRealm(realm))
+		h.fail(c, h.noRealm(realm))
 		return true
 	}
 	s, err := h.Connections(realm)

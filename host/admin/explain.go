@@ -19,8 +19,11 @@ type ExplainRequest struct {
 	Scheme string `json:"scheme,omitempty"` // authentication scheme; empty: bearer
 	Token  string `json:"token"`
 	// HTTP is the request that the credential came with, for parts that look at it; nil: they are given none.
-	HTTP   *ExplainHTTP `json:"http,omitempty"`
-	Config []string     `json:"config,omitempty"` // also by the configuration in these files, absolute paths in the daemon's file system
+	HTTP *ExplainHTTP `json:"http,omitempty"`
+	// ClientCertificate is the certificate of the caller's TLS connection in PEM, with those of the authorities behind it. It is
+	// believed: no handshake proves that the caller has its key.
+	ClientCertificate string   `json:"client_certificate,omitempty"`
+	Config            []string `json:"config,omitempty"` // also by the configuration in these files, absolute paths in the daemon's file system
 }
 
 // ExplainHTTP is a request as it was made, without its body. Headers are sorted by name, repeats in their order.
@@ -69,6 +72,8 @@ type Explanation struct {
 	TokenID   string              `json:"token_id,omitempty"`
 	Expires   *time.Time          `json:"expires_at,omitempty"`
 
+	Certificate *ExplainedCertificate `json:"client_certificate,omitempty"` // of the request, if it has one
+
 	Routes []ExplainedRoute `json:"routes"`
 	Cache  ExplainedCache   `json:"cache"`
 	TookMS float64          `json:"took_ms"`
@@ -85,6 +90,24 @@ type ExplainedRoles struct {
 	Requested []string `json:"requested"` // by the credential, with their prefix
 	Granted   []string `json:"granted"`   // to the principal
 	Active    []string `json:"active"`
+}
+
+// ExplainedCertificate is the client certificate of a request.
+type ExplainedCertificate struct {
+	Subject    string              `json:"subject"` // distinguished name (RFC 4514)
+	Issuer     string              `json:"issuer"`
+	Serial     string              `json:"serial"`
+	Digest     string              `json:"sha256"` // of the certificate's DER
+	Expires    time.Time           `json:"expires_at"`
+	Possession string              `json:"possession"` // not_proven: an explanation makes no handshake
+	Listeners  []ExplainedListener `json:"listeners"`
+}
+
+// ExplainedListener says whether a listener takes a client certificate.
+type ExplainedListener struct {
+	Name  string `json:"name"`
+	Takes bool   `json:"takes"`
+	Why   string `json:"why,omitempty"` // it does not
 }
 
 // ExplainedRoute is one way of a realm to a decision.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -161,13 +162,26 @@ func (h *handler) route(c *call) (route, error) {
 		return nil, errNoRoute
 	}
 	if !h.knows(c.realm) {
-		return nil, noRealm(c.realm)
+		return nil, h.noRealm(c.realm)
 	}
 	return rt, nil
 }
 
-func noRealm(name string) *Error {
-	return &Error{Status: http.StatusNotFound, Code: CodeNotFound, Message: "there is no such realm: " + strconv.Quote(name), Field: "realm"}
+// maxRealms is how many realms an error names.
+const maxRealms = 10
+
+// NoRealm says that there is no realm of this name, and which ones there are.
+func NoRealm(name string, known []string) *Error {
+	e := &Error{Status: http.StatusNotFound, Code: CodeNotFound, Message: "there is no such realm: " + strconv.Quote(name), Field: "realm"}
+	switch more := len(known) - maxRealms; {
+	case more > 0:
+		e.Message += fmt.Sprintf("; there are %s and %d more", strings.Join(known[:maxRealms], ", "), more)
+	case len(known) > 1:
+		e.Message += "; there are " + strings.Join(known, ", ")
+	case len(known) == 1:
+		e.Message += "; there is " + known[0]
+	}
+	return e
 }
 
 // actionOf names what a change does: by what it is done to, and by the path's own verb or else the method.
@@ -230,6 +244,14 @@ func (h *handler) knows(realm string) bool {
 		}
 	}
 	return false
+}
+
+func (h *handler) noRealm(name string) *Error {
+	var known []string
+	for _, r := range h.Realms() {
+		known = append(known, r.Name)
+	}
+	return NoRealm(name, known)
 }
 
 // fail answers with an error.

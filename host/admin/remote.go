@@ -22,7 +22,7 @@ func NewRemoteClient(base string, token func() (string, error)) (*Client, error)
 	if err := egress.CheckSecret(u); err != nil {
 		return nil, fmt.Errorf("the URL: a token is sent there, so %w", err)
 	}
-	t := egress.NewTransport(egress.Options{EnvironmentProxy: true})
+	t := egress.NewTransport(egress.Options{Deny: egress.AllowAll(), EnvironmentProxy: true}) // the user has chosen the address
 	t.MaxIdleConnsPerHost = maxIdle
 	return &Client{at: "the daemon at " + u.String(), http: &http.Client{
 		Transport: &remote{base: strings.TrimSuffix(u.String(), "/"), token: token, next: t}, Timeout: 30 * time.Second,

@@ -23,18 +23,20 @@ func TestHealthy(t *testing.T) {
 			}
 		}
 	}
+	slow := func(o *Options) { o.ProbeInterval = time.Minute } // its end is what is seen first
 	fast := func(o *Options) { o.ProbeInterval, o.DescribeTimeout = 50*time.Millisecond, 5*time.Second }
 	for name, tt := range map[string]struct {
 		signal syscall.Signal
+		probes func(*Options)
 		want   string // behind the name and the path
 	}{
-		"lives":  {0, ""},
-		"killed": {syscall.SIGKILL, "started, but did not stay well: the process ended: signal: killed"},
-		"hangs":  {syscall.SIGSTOP, "started, but did not stay well: the process d"},
+		"lives":  {0, fast, ""},
+		"killed": {syscall.SIGKILL, slow, "started, but did not stay well: the process ended: signal: killed"},
+		"hangs":  {syscall.SIGSTOP, fast, "started, but did not stay well: the process d"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, fast, source(t, "p", "good"))
+			w := newWorld(t, tt.probes, source(t, "p", "good"))
 			ended(w, tt.signal)(t)
 			window := time.Minute
 			if tt.want == "" {

@@ -103,3 +103,14 @@ func TestHungPluginOfASet(t *testing.T) {
 	}
 	<-closed
 }
+
+// What was let go is not made again while its process lives on for what comes after.
+func TestLetGoIsNotMadeAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil, source(t, "p", "good"))
+	w.mapper(t, "")
+	w.letGo(t.Context())
+	if left := w.plugins[0].unbound(); len(left) > 0 {
+		t.Errorf("%d instances are to be made again", len(left))
+	}
+}

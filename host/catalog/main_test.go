@@ -27,6 +27,12 @@ import (
 // modeVariable makes the test binary a plugin of some kind.
 const modeVariable = "CATALOG_TEST_MODE"
 
+// With the race detector a process would sleep for a second at its end.
+const (
+	raceVariable = "GORACE"
+	hurry        = "atexit_sleep_ms=50"
+)
+
 func TestMain(m *testing.M) {
 	child.Main()
 	if mode := os.Getenv(modeVariable); mode != "" {
@@ -211,7 +217,7 @@ func source(t *testing.T, name, mode string) Source {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Source{Name: name, Grants: Grants{Wanted: true}, Program: child.Program{Path: self, Limits: child.Limits{Memory: child.Unlimited}, Env: map[string]string{modeVariable: mode}}}
+	return Source{Name: name, Grants: Grants{Wanted: true}, Program: child.Program{Path: self, Limits: child.Limits{Memory: child.Unlimited}, Env: map[string]string{modeVariable: mode, raceVariable: hurry}}}
 }
 
 // secured is source with TLS, as plugins have it that do not say otherwise.

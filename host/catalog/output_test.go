@@ -76,7 +76,7 @@ func TestLogsAndEnvironment(t *testing.T) {
 			t.Errorf("%s was logged", leak)
 		}
 	}
-	for _, n := range []string{"EXTRA", modeVariable, "REALMGATE_PLUGIN", "REALMGATE_PLUGIN_LOG_LEVEL", "PLUGIN_UNIX_SOCKET_DIR", "PLUGIN_CLIENT_CERT",
+	for _, n := range []string{"EXTRA", modeVariable, raceVariable, "REALMGATE_PLUGIN", "REALMGATE_PLUGIN_LOG_LEVEL", "PLUGIN_UNIX_SOCKET_DIR", "PLUGIN_CLIENT_CERT",
 		"PLUGIN_PROTOCOL_VERSIONS", "PLUGIN_MIN_PORT", "PLUGIN_MAX_PORT"} {
 		if !names[n] {
 			t.Errorf("the plugin has no %s", n)

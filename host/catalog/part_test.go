@@ -38,7 +38,7 @@ func newPart(ctx context.Context, su sdk.Setup, s settings) (*part, error) {
 	case "refuse":
 		return nil, sdk.At(errors.New("is not a thing to do, password=hunter2"), "do")
 	case "warn":
-		sdk.Warn(ctx, "that is unwise", "do")
+		sdk.Warn(ctx, sdk.At(errors.New("that is unwise"), "do"))
 	case "hang in the constructor":
 		time.Sleep(time.Hour)
 	}

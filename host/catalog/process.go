@@ -164,8 +164,18 @@ func (x *process) probe(ctx context.Context, interval, timeout time.Duration, to
 	x.child.End(child.ReasonTimeout, fmt.Sprintf("did not answer %d probes of %v and was killed", maxMisses, timeout))
 }
 
+// answers says whether the process answers in time. Where nobody can be reached, it is given a moment to turn out to have ended,
+// which says more than its silence.
 func (x *process) answers(ctx context.Context, timeout time.Duration) bool {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	return x.child.Answers(ctx)
+	if x.child.Answers(ctx) {
+		return true
+	}
+	select {
+	case <-x.child.Exited():
+	case <-time.After(goneGrace):
+	case <-ctx.Done():
+	}
+	return false
 }

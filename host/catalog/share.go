@@ -30,6 +30,7 @@ func (c *Catalog) fingerprint(i *Instance) (out fingerprint) {
 	s := &i.Setup
 	put(string(rune(i.Kind)), i.Type, string(i.Settings), i.Basis, s.Realm, s.Issuer, s.Tenant, s.Store, s.AuthenticationType, s.RolePrefix)
 	list(s.Audience)
+	list(s.Unset)
 	refs := make([]string, len(i.Refs))
 	for n, r := range i.Refs {
 		refs[n] = r.String()

@@ -22,6 +22,7 @@ func TestFingerprint(t *testing.T) {
 		"Kind": {sdk.KindAuthenticator}, "Type": {"x"}, "Settings": {[]byte("{}")}, "Refs": {[]sdk.SecretRef{ref}, []sdk.SecretRef{{}}}, "Basis": {"x"},
 		"Realm": {"x"}, "Issuer": {"x"}, "Tenant": {"x"}, "Store": {"x"}, "AuthenticationType": {"x"}, "RolePrefix": {"x"},
 		"Audience": {[]string{"x"}, []string{"", "x"}, []string{"x", ""}, []string{""}},
+		"Unset":    {[]string{"x"}, []string{"", "x"}, []string{""}},
 		"Environment": {map[string]sdk.Secret{"x": {}}, map[string]sdk.Secret{"": {}}, map[string]sdk.Secret{"x": sdk.NewSecret([]byte("x"))},
 			map[string]sdk.Secret{"x": {}, "y": sdk.NewSecret([]byte("x"))}, map[string]sdk.Secret{"x": sdk.NewSecret([]byte("x")), "y": {}}},
 	}

@@ -126,13 +126,13 @@ func (p *supervised) tend(ctx context.Context, x *process) {
 	}
 }
 
-// unbound lists the living instances that no process serves.
+// unbound lists the living instances that no process serves. Those that were let go for the end are not made again.
 func (p *supervised) unbound() []*instance {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var out []*instance
 	for _, i := range p.instances {
-		if i.bound.Load() == nil {
+		if i.bound.Load() == nil && i.life != released {
 			out = append(out, i)
 		}
 	}
@@ -177,8 +177,10 @@ func (p *supervised) detach(x *process, err error) {
 	}
 }
 
-// lostGrace is how long a process whose session broke is given to turn out to have ended.
-const lostGrace = 200 * time.Millisecond
+const (
+	lostGrace = 200 * time.Millisecond // for a process whose session broke, to turn out to have ended
+	goneGrace = 2 * time.Second        // likewise, for one in which nobody can be reached
+)
 
 // watch returns when x can be used no longer, with the reason. Meanwhile it opens a broken session again.
 func (p *supervised) watch(ctx context.Context, x *process) error {
@@ -202,6 +204,13 @@ func (p *supervised) watch(ctx context.Context, x *process) error {
 				continue
 			}
 			if err := x.open(p.c.opts.DescribeTimeout); err != nil {
+				select {
+				case <-x.child.Exited(): // says more than that nobody is there
+					continue
+				case <-time.After(goneGrace):
+				case <-ctx.Done():
+					continue
+				}
 				return fmt.Errorf("plugin %s: the session cannot be opened again: %w", p.src.Name, p.c.clean(err))
 			}
 			opened = time.Now()

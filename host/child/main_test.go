@@ -54,7 +54,10 @@ func program(t testing.TB, mode string) Program {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Program{Path: self, TLS: true, Limits: Limits{Memory: Unlimited}, Env: map[string]string{modeVariable: mode}}
+	return Program{Path: self, TLS: true, Limits: Limits{Memory: Unlimited}, Env: map[string]string{
+		modeVariable: mode,
+		"GORACE":     "atexit_sleep_ms=50", // with the race detector a process would sleep for a second at its end
+	}}
 }
 
 // nursery is a starter with a directory and a log.

@@ -251,11 +251,8 @@ func (s side) items(key string) side {
 var partKinds = map[string]string{"secret_store": "secret-resolver"}
 
 func (d *differ) mayShow(kind, label string, s side) bool {
-	typ, _ := s.values["type"].(string)
-	if typ == "" {
-		typ = cmp.Or(defaultTypes[kind], vendorTypes[label])
-	}
-	return d.shown != nil && d.shown(cmp.Or(partKinds[kind], strings.ReplaceAll(kind, "_", "-")), typ)
+	part, typ := partOf(kind, label, s)
+	return d.shown != nil && d.shown(part, typ)
 }
 
 // mayBeSecret says which of the host's own keys hold what may be one.

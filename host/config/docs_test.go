@@ -3,10 +3,11 @@ package config
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/realmgate/realmgate/internal/doctest"
 )
 
 const manual = "../../docs/configuration.md"
@@ -14,21 +15,26 @@ const manual = "../../docs/configuration.md"
 // TestExamplesOfTheDocuments loads all examples of each document together, each as a file.
 func TestExamplesOfTheDocuments(t *testing.T) {
 	t.Parallel()
-	for name, realms := range map[string]int{"configuration": 4, "operations": 4, "plugins": 1} {
-		text, err := os.ReadFile(filepath.Join("../../docs", name+".md"))
-		if err != nil {
-			t.Fatal(err)
-		}
+	for name, page := range map[string]struct {
+		blocks []doctest.Block
+		realms int
+	}{
+		"architecture":  {doctest.Blocks(t, "docs/architecture.md", "hcl"), 1},
+		"configuration": {doctest.Blocks(t, "docs/configuration.md", "hcl"), 4},
+		"metrics":       {doctest.Blocks(t, "docs/metrics.md", "hcl"), 0},
+		"operations":    {doctest.Blocks(t, "docs/operations.md", "hcl"), 4},
+		"plugins":       {doctest.Blocks(t, "docs/plugins.md", "hcl"), 1},
+	} {
 		var opts Options
 		dir := t.TempDir()
-		for i, m := range regexp.MustCompile("(?s)```hcl\n(.*?)```").FindAllSubmatch(text, -1) {
-			opts.Files = append(opts.Files, write(t, dir, fmt.Sprintf("%02d.hcl", i), m[1]))
+		for i, b := range page.blocks {
+			opts.Files = append(opts.Files, write(t, dir, fmt.Sprintf("%02d.hcl", i), []byte(b.Text)))
 		}
 		cfg, diags := Load(opts)
 		if len(diags) > 0 {
 			t.Fatalf("%s: %v", name, diags)
 		}
-		if len(opts.Files) == 0 || len(cfg.Realms) != realms {
+		if len(cfg.Realms) != page.realms {
 			t.Errorf("%s: %d examples with the realms %v", name, len(opts.Files), cfg.Realms)
 		}
 	}

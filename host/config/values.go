@@ -16,19 +16,32 @@ type Value struct {
 	From string // file:line:column, the name of an environment variable, a flag; empty for a default
 }
 
-// ShownKey says whether a text among the settings of a part may be shown: the part is known to take no secret there. The kind is
-// the plugin's (token-broker), the path names the keys down to the text, without the indices of lists.
-type ShownKey func(kind, typ string, path []string) bool
+// PartSettings is what is known of the settings of parts. The kind is the plugin's (token-broker), a path names the keys down to a
+// value, without the indices of lists.
+type PartSettings interface {
+	// Shows says whether a text may be shown: it is known to be no secret.
+	Shows(kind, typ string, path []string, text string) bool
+	// Defaults gives what counts for the settings that are not written.
+	Defaults(kind, typ string, written map[string]any) []SettingDefault
+}
+
+// SettingDefault is the value of a setting of a part that is not written. Its path has the indices of lists of several.
+type SettingDefault struct {
+	Path  []string
+	Value any
+}
 
 // Values gives every key that has a value, also those that count by default and those that a realm or a tenant inherits, by
-// blocks. References, numbers and booleans are always shown; of a plugin's environment and arguments no text is.
-func (c *Config) Values(shown ShownKey) []Value {
-	l := lister{shown: shown, prefix: c.RolePrefix}
+// blocks. Without parts (nil) it has no defaults of theirs, and none of their texts. References, numbers and booleans are always
+// shown; of a plugin's environment and arguments no text is.
+func (c *Config) Values(parts PartSettings) []Value {
+	l := lister{parts: parts, prefix: c.RolePrefix}
 	l.blocks(c.blocks, func(kind string) bool { return kind != "tenant" && kind != "realm" })
 	for _, v := range c.Vendors {
 		if !v.Written {
 			l.kind, l.name = "credential_vendor", v.Authentication
 			l.add("type", v.Type, "")
+			l.defaults("credential_vendor", v.Authentication, side{}, "")
 		}
 	}
 	l.blocks(c.blocks, func(kind string) bool { return kind == "tenant" || kind == "realm" })
@@ -37,7 +50,7 @@ func (c *Config) Values(shown ShownKey) []Value {
 
 // lister collects the values of one block after the other.
 type lister struct {
-	shown      ShownKey
+	parts      PartSettings
 	prefix     string // role_prefix
 	kind, name string
 	out        []Value
@@ -79,6 +92,9 @@ func (l *lister) block(s *block, kind, label string, at side, path string) {
 			l.add(full, value, origin(at.at.child(key)))
 		}
 	}
+	if s.part {
+		l.defaults(kind, label, at, path)
+	}
 	if kind == "" { // the blocks at the top are listed by themselves
 		return
 	}
@@ -108,17 +124,32 @@ func (l *lister) visible(s *block, kind, label, key string, at side) any {
 	case !s.part:
 		return value
 	}
-	typ, _ := at.values["type"].(string)
-	typ = cmp.Or(typ, defaultTypes[kind], vendorTypes[label])
-	part := cmp.Or(partKinds[kind], strings.ReplaceAll(kind, "_", "-"))
-	return hideUnless(value, []string{key}, func(path []string) bool { return l.shown != nil && l.shown(part, typ, path) })
+	part, typ := partOf(kind, label, at)
+	return hideUnless(value, []string{key}, func(path []string, text string) bool { return l.parts != nil && l.parts.Shows(part, typ, path, text) })
+}
+
+// defaults lists the settings of a part that count without being written.
+func (l *lister) defaults(kind, label string, at side, path string) {
+	part, typ := partOf(kind, label, at)
+	if l.parts == nil || typ == "" {
+		return
+	}
+	for _, d := range l.parts.Defaults(part, typ, at.values) {
+		l.add(join(path, strings.Join(d.Path, ".")), d.Value, "")
+	}
+}
+
+// partOf gives the kind and type of the part that a block chooses.
+func partOf(kind, label string, at side) (part, typ string) {
+	typ, _ = at.values["type"].(string)
+	return cmp.Or(partKinds[kind], strings.ReplaceAll(kind, "_", "-")), cmp.Or(typ, defaultTypes[kind], vendorTypes[label])
 }
 
 // hideUnless leaves out the texts of a value that shown is against.
-func hideUnless(v any, path []string, shown func(path []string) bool) any {
+func hideUnless(v any, path []string, shown func(path []string, text string) bool) any {
 	switch v := v.(type) {
 	case string:
-		return without(v, !shown(path))
+		return without(v, !shown(path, v))
 	case []any:
 		out := make([]any, len(v))
 		for i, e := range v {
@@ -143,8 +174,7 @@ func origin(t *trace) string {
 	return cmp.Or(t.position().String(), t.src.other)
 }
 
-// unset gives the defaults of the keys of a block that no layer sets. What a plugin's part takes for a setting that is not
-// written is its own business.
+// unset gives the defaults of the host's keys of a block that no layer sets.
 func (l *lister) unset(kind, label, path string, at side) map[string]any {
 	out := map[string]any{}
 	if t := cmp.Or(defaultTypes[kind], vendorTypes[label]); t != "" {

@@ -49,6 +49,21 @@ secret_store "s" {
 }
 `
 
+// knownParts knows two texts that may be shown, and the defaults of one part.
+type knownParts struct{}
+
+func (knownParts) Shows(kind, typ string, path []string, text string) bool {
+	return slices.Contains([]string{"token-broker other nested.open seen", "identity-provider oidc issuer https://me:hunter2@idp.example.com"},
+		kind+" "+typ+" "+strings.Join(path, ".")+" "+text)
+}
+
+func (knownParts) Defaults(kind, typ string, written map[string]any) []SettingDefault {
+	if kind+" "+typ != "token-broker other" {
+		return nil
+	}
+	return []SettingDefault{{[]string{"keys"}, len(written)}, {[]string{"nested", "0", "x"}, "y"}}
+}
+
 // TestValuesAsTheyCount checks values, where they come from, and that no text is seen which may be a secret.
 func TestValuesAsTheyCount(t *testing.T) {
 	t.Parallel()
@@ -60,9 +75,7 @@ func TestValuesAsTheyCount(t *testing.T) {
 		t.Fatal(diags)
 	}
 	got := map[string]string{}
-	for _, v := range cfg.Values(func(kind, typ string, path []string) bool {
-		return slices.Contains([]string{"token-broker other nested.open", "identity-provider oidc issuer"}, kind+" "+typ+" "+strings.Join(path, "."))
-	}) {
+	for _, v := range cfg.Values(knownParts{}) {
 		name := strings.TrimSpace(v.Kind+" "+v.Name) + ": " + v.Key
 		if _, twice := got[name]; twice {
 			t.Errorf("%s is listed twice", name)
@@ -81,6 +94,8 @@ func TestValuesAsTheyCount(t *testing.T) {
 		"realm a: authentication.token_broker.type":            `"other" c.hcl:8:7`,
 		"realm a: authentication.token_broker.private_key":     `"…" c.hcl:9:7`,
 		"realm a: authentication.token_broker.nested":          `[{"closed":["…"],"open":"seen"}] c.hcl:10:7`,
+		"realm a: authentication.token_broker.keys":            `3 `,
+		"realm a: authentication.token_broker.nested.0.x":      `"y" `,
 		"realm b: authentication.type":                         `"internal" `,
 		"realm b: authentication.timeout":                      `"2s" c.hcl:19:3`,
 		"realm b: authentication.token_broker.type":            `"rsa-key-pair" `,

@@ -44,6 +44,11 @@ func facts(e admin.Explanation) []fact {
 	if r := e.Roles; r != nil {
 		out = append(out, fact{"roles requested", join(r.Requested)}, fact{"roles granted", join(r.Granted)}, fact{"roles active", join(r.Active)})
 	}
+	if c := e.Certificate; c != nil {
+		for _, l := range c.Listeners {
+			out = append(out, fact{"client certificate at the listener " + l.Name, takesIt(l)})
+		}
+	}
 	for _, r := range e.Routes {
 		out = append(out, fact{r.Source, r.Verdict})
 		for _, s := range r.Stages {
@@ -57,6 +62,13 @@ func facts(e admin.Explanation) []fact {
 		}
 	}
 	return append(out, fact{"remembered for", (time.Duration(e.Cache.StoreS) * time.Second).String()})
+}
+
+func takesIt(l admin.ExplainedListener) string {
+	if l.Takes {
+		return "taken"
+	}
+	return "not taken: " + l.Why
 }
 
 func join(roles []string) string {

@@ -2,7 +2,6 @@ package explain
 
 import (
 	"encoding/json"
-	"regexp"
 	"strings"
 
 	"github.com/realmgate/realmgate/host/child"
@@ -29,22 +28,9 @@ type hider struct {
 // leastWord is the length of the shortest word that is hidden: others hide nothing and would riddle the text.
 const leastWord = 8
 
-// newHider hides the credential, and each part of one in the form of a JWT (RFC 7515): the last one is what makes it
-// valid, and the others have claims that are shown, if at all, by name. Of a signature that says whose it is
-// (AWS Signature Version 4) it hides what makes it valid.
+// newHider hides what is secret in a request, see [secretsOf].
 func newHider(r sdk.Request) hider {
-	words := append([]string{r.Token}, strings.Split(r.Token, ".")...)
-	secrets := []string{r.Token}
-	if m := sigv4.FindStringSubmatch(r.Token); m != nil && r.Scheme == "aws4-hmac-sha256" {
-		words, secrets = []string{r.Token, m[1]}, []string{m[1]}
-	}
-	if r.HTTP != nil {
-		for _, f := range r.HTTP.Header { // such as x-amz-security-token
-			if (child.Redactor{}).Secret(f.Name) {
-				words, secrets = append(words, f.Value), append(secrets, f.Value)
-			}
-		}
-	}
+	words, secrets := secretsOf(r)
 	var pairs []string
 	for _, word := range words {
 		if len(word) >= leastWord {
@@ -59,9 +45,6 @@ func newHider(r sdk.Request) hider {
 	}
 	return h
 }
-
-// sigv4 is what a signature of AWS looks like; its first group is what makes it valid.
-var sigv4 = regexp.MustCompile(`^Credential=[^, ]+, ?SignedHeaders=[^, ]+, ?Signature=([0-9a-f]{64})$`)
 
 // hide takes pieces of secrets, and short words whole, out of a text.
 func (h hider) hide(s string) string { return h.words.Replace(h.secrets.Hide(s, "[token]")) }

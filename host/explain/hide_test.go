@@ -97,3 +97,36 @@ func TestNumbersAreHidden(t *testing.T) {
 		t.Errorf("%s, want %s", got, want)
 	}
 }
+
+// What a request has beside its credential is hidden too, where it is named like a secret; the rest is what is to be looked at.
+func TestSecretsBesideTheCredential(t *testing.T) {
+	t.Parallel()
+	const signature = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+	const scope = "AKIAIOSFODNN7EXAMPLE/20261125/eu-west-1/execute-api/aws4_request"
+	basic := func(password string) string { return base64.StdEncoding.EncodeToString([]byte("alice:" + password)) }
+	header := func(name, value string) *sdk.HTTPMessage {
+		return &sdk.HTTPMessage{Header: []sdk.Header{{Name: name, Value: value}}}
+	}
+	signed := "Credential=" + scope + ", SignedHeaders=host;x-amz-date, Signature=" + signature
+	query := "X-Amz-Credential=" + url.QueryEscape(scope) + "&X-Amz-Signature=" + signature + "&X-Amz-Security-Token=a%2Fcanary%2Bsession"
+	for name, tt := range map[string]struct {
+		request    sdk.Request
+		text, want string
+	}{
+		"a password":                   {sdk.Request{Scheme: "basic", Token: basic("a-long-canary-word")}, "alice has a-long-canary-word", "alice has [token]"},
+		"a short password, in base64":  {sdk.Request{Scheme: "basic", Token: basic("canary-7")}, base64.StdEncoding.EncodeToString([]byte("canary-7")) + ".", "[token]."},
+		"another one for a proxy":      {sdk.Request{Scheme: "bearer", Token: "x", HTTP: header("proxy-authorization", "Basic "+basic("a-long-canary-word"))}, "it is a-long-canary-word", "it is [token]"},
+		"a cookie":                     {sdk.Request{Scheme: "bearer", Token: "x", HTTP: header("cookie", "theme=dark; sid=\"canary-9\"")}, "no session canary-9 in dark", "no session [token] in dark"},
+		"an assertion":                 {sdk.Request{Scheme: "bearer", Token: "x", HTTP: header("x-goog-iap-jwt-assertion", "some-canary-assertion")}, "bad: some-canary-assertion", "bad: [token]"},
+		"a parameter":                  {sdk.Request{Scheme: "bearer", Token: "x", HTTP: &sdk.HTTPMessage{RawTarget: "/a?page=12345678&api%5Fkey=canary%2Dcanary"}}, "page=12345678 by canary-canary", "page=12345678 by [token]"},
+		"what a signature says":        {sdk.Request{Scheme: "aws4-hmac-sha256", Token: signed, HTTP: header("authorization", "AWS4-HMAC-SHA256 "+signed)}, scope + " host;x-amz-date " + signature, scope + " host;x-amz-date [token]"},
+		"what a query says":            {sdk.Request{Scheme: "aws4-hmac-sha256", Token: query, HTTP: &sdk.HTTPMessage{RawTarget: "/?" + query}}, scope + " " + signature + " a/canary+session", scope + " [token] [token]"},
+		"a query without a signature":  {sdk.Request{Scheme: "aws4-hmac-sha256", Token: "X-Amz-Algorithm=canary-canary"}, "no canary-canary", "no [token]"},
+		"another header, as it is":     {sdk.Request{Scheme: "bearer", Token: "x", HTTP: header("x-request-id", "0123456789abcdef")}, "0123456789abcdef", "0123456789abcdef"},
+		"two of a header of one token": {sdk.Request{Scheme: "bearer", Token: "canary-canary-1", HTTP: header("authorization", "Bearer canary-canary-2")}, "canary-canary-1, then: canary-canary-2", "[token], then:[token]"},
+	} {
+		if got := newHider(tt.request).text(tt.text); got != tt.want {
+			t.Errorf("%s: %q, want %q", name, got, tt.want)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"crypto/x509"
 	"encoding/json"
 	"time"
 
@@ -13,6 +14,8 @@ type shownRequest struct {
 	Token  string `json:"token"` // that there is one
 	Method string `json:"method,omitempty"`
 	Host   string `json:"host,omitempty"`
+
+	Certificate string `json:"client_certificate,omitempty"` // whose
 }
 
 type shownIdentity struct {
@@ -92,6 +95,12 @@ func (h hider) request(r sdk.Request) shownRequest {
 	}
 	if r.HTTP != nil {
 		out.Method, out.Host = h.text(r.HTTP.Method), h.text(r.HTTP.Host)
+	}
+	if r.PeerCertificate != nil {
+		out.Certificate = "[unreadable]"
+		if c, err := x509.ParseCertificate(r.PeerCertificate); err == nil {
+			out.Certificate = h.text(c.Subject.String())
+		}
 	}
 	return out
 }

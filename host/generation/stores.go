@@ -39,7 +39,7 @@ func (b *builder) stores(ctx context.Context) {
 		results := make([]built, len(now))
 		batch := make([]wanted, len(now))
 		for i, s := range now {
-			batch[i] = wanted{kind: sdk.KindSecretResolver, part: s.Part, setup: sdk.Setup{Store: s.Name, Environment: b.environment(s)}, into: &results[i]}
+			batch[i] = wanted{kind: sdk.KindSecretResolver, part: s.Part, setup: b.storeSetup(s), into: &results[i]}
 		}
 		b.configure(ctx, batch)
 		for i, s := range now {
@@ -89,17 +89,18 @@ func (b *builder) storeBasis(s config.SecretStore) string {
 	return string(h.Sum(nil))
 }
 
-func (b *builder) environment(s config.SecretStore) map[string]sdk.Secret {
-	env := map[string]sdk.Secret{}
+func (b *builder) storeSetup(s config.SecretStore) sdk.Setup {
+	out := sdk.Setup{Store: s.Name, Environment: map[string]sdk.Secret{}}
 	for i, name := range s.Variables {
 		v, ok := b.deps.LookupEnv(name)
 		if !ok {
 			b.diags = append(b.diags, s.Diagnose("/variables/"+strconv.Itoa(i), fmt.Sprintf("the environment variable %s is not set", name), "", true, false))
+			out.Unset = append(out.Unset, name)
 			continue
 		}
-		env[name] = sdk.NewSecret([]byte(v))
+		out.Environment[name] = sdk.NewSecret([]byte(v))
 	}
-	return env
+	return out
 }
 
 func (b *builder) store(s config.SecretStore, x built) secret.Store {

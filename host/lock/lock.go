@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 )
@@ -198,13 +199,25 @@ func (e *Entry) Differs(contract int, offers []Offer) string {
 		case i < 0:
 			return fmt.Sprintf("offers the %v", o)
 		case !slices.Equal(o.Abilities, e.Offers[i].Abilities):
-			return fmt.Sprintf("offers the %v with the abilities %q, not %q", o, o.Abilities, e.Offers[i].Abilities)
+			return fmt.Sprintf("offers the %v with the abilities %s, not %s", o, quoted(o.Abilities), quoted(e.Offers[i].Abilities))
 		case !slices.Equal(o.Wants, e.Offers[i].Wants):
-			return fmt.Sprintf("wants %q for the %v, not %q", o.Wants, o, e.Offers[i].Wants)
+			return fmt.Sprintf("wants %s for the %v, not %s", quoted(o.Wants), o, quoted(e.Offers[i].Wants))
 		}
 	}
 	if len(offers) < len(e.Offers) {
 		return "offers less"
 	}
 	return ""
+}
+
+// quoted writes a list of texts of foreign origin.
+func quoted(list []string) string {
+	if len(list) == 0 {
+		return "none"
+	}
+	out := make([]string, len(list))
+	for i, s := range list {
+		out[i] = strconv.Quote(s)
+	}
+	return strings.Join(out, ", ")
 }

@@ -121,7 +121,7 @@ func TestDiffers(t *testing.T) {
 		"another":          {func(_ *int, o *[]Offer) { (*o)[0].Type = "z" }, `offers the principal-mapper "z"`},
 		"less":             {func(_ *int, o *[]Offer) { *o = (*o)[:1] }, "offers less"},
 		"can more":         {func(_ *int, o *[]Offer) { (*o)[0].Abilities = []string{"a"} }, "with the abilities"},
-		"wants more":       {func(_ *int, o *[]Offer) { (*o)[1].Wants = []string{"principals"} }, `wants ["principals"] for the authenticator "x"`},
+		"wants more":       {func(_ *int, o *[]Offer) { (*o)[1].Wants = []string{"principals"} }, `wants "principals" for the authenticator "x"`},
 	} {
 		e := entry("a")
 		contract, offers := 1, entry("a").Offers

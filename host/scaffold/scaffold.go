@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"go/format"
 	"io/fs"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -32,26 +33,29 @@ var does = map[string]string{
 	"principal-roles-mapper": "It knows which role a group of the identity provider stands for.",
 	"authenticator":          "It lets in those principals of the directory that hold a role.",
 	"active-roles-provider":  "It keeps some roles for those who ask for them by name.",
-	"token-broker":           "It signs access tokens with HS512.",
+	"token-broker":           "It signs access tokens with an Ed25519 key, which it publishes.",
 	"secret-resolver":        "It reads secrets from a folder with a file for each.",
 	"credential-vendor":      "It makes short-lived passes from the key of a connection.",
 }
 
-// Kinds lists the kinds of which a part can be made, sorted.
-func Kinds() []string {
-	out := make([]string, 0, len(does))
-	for k := range does {
-		out = append(out, k)
-	}
-	slices.Sort(out)
-	return out
+// further is what a part of a kind does only where it is asked for.
+var further = map[string]struct{ kind, does string }{
+	"request-signer": {"credential-vendor", "It signs requests, too."},
+	"secret-writer":  {"secret-resolver", "It keeps secrets, too."},
 }
+
+// Abilities lists what can be asked for beside what a kind begins with, sorted.
+func Abilities() []string { return slices.Sorted(maps.Keys(further)) }
+
+// Kinds lists the kinds of which a part can be made, sorted.
+func Kinds() []string { return slices.Sorted(maps.Keys(does)) }
 
 // Plugin is what is to be made.
 type Plugin struct {
-	Name   string // of the plugin and of its part's type
-	Kind   string // as in Kinds
-	Module string // path of the Go module
+	Name   string   // of the plugin and of its part's type
+	Kind   string   // as in Kinds
+	With   []string // as in Abilities, those of the kind
+	Module string   // path of the Go module
 }
 
 // maxName keeps the name of the binary within what file systems and listings take.
@@ -79,54 +83,77 @@ func (p Plugin) check() error {
 	if _, ok := does[p.Kind]; !ok {
 		faults = append(faults, fmt.Errorf("kind %q: it is none of %s", p.Kind, strings.Join(Kinds(), ", ")))
 	}
+	for _, ability := range p.With {
+		switch w, ok := further[ability]; {
+		case !ok:
+			faults = append(faults, fmt.Errorf("with %q: it is none of %s", ability, strings.Join(Abilities(), ", ")))
+		case w.kind != p.Kind:
+			faults = append(faults, fmt.Errorf("with %q: that is for the kind %s", ability, w.kind))
+		}
+	}
 	if err := module.CheckImportPath(p.Module); err != nil {
 		faults = append(faults, fmt.Errorf("module: %w", err))
 	}
 	return errors.Join(faults...)
 }
 
-// Files gives the content of each file of the new folder, by its name. The error names what is wrong with the name, the kind
-// and the module path, all at once.
+// Files gives the content of each file of the new folder, by its name. The error names what is wrong with the name, the
+// kind, what it is to have and the module path, all at once.
 func (p Plugin) Files() (map[string][]byte, error) {
 	if err := p.check(); err != nil {
 		return nil, err
 	}
-	upper := strings.ToUpper(strings.ReplaceAll(p.Name, "-", "_"))
-	values := map[string]string{
+	variable := strings.ToUpper(strings.ReplaceAll(p.Name, "-", "_")) + "_KEY"
+	values := map[string]any{
 		"Name": p.Name, "Kind": p.Kind, "Module": p.Module, "Binary": p.Binary(), "Does": does[p.Kind],
-		"Go": goVersion, "SDK": sdkVersion, "Variable": upper + "_KEY",
+		"Go": goVersion, "SDK": sdkVersion, "Variable": variable, "Env": "",
+		"Writer": slices.Contains(p.With, "secret-writer"), "Signer": slices.Contains(p.With, "request-signer"),
 	}
-	values["Env"] = ""
-	if p.Kind == "identity-provider" || p.Kind == "token-broker" { // their configurations have a key in a variable
-		values["Env"] = upper + "_KEY=$(openssl rand -hex 32) "
+	switch p.Kind { // their configurations have a key in a variable
+	case "identity-provider":
+		values["Env"] = variable + "=$(openssl rand -hex 32) "
+	case "token-broker":
+		values["Env"] = variable + `="$(openssl genpkey -algorithm ed25519)" `
+	}
+	folders := []string{"module", p.Kind}
+	for _, ability := range p.With {
+		folders = append(folders, path.Join("with", ability))
+		values["Does"] = fmt.Sprintf("%s %s", values["Does"], further[ability].does)
 	}
 	files := map[string][]byte{}
-	for _, folder := range []string{"module", p.Kind} {
-		from := path.Join("templates", folder)
-		entries, err := fs.ReadDir(templates, from)
-		if err != nil {
+	for _, folder := range folders { // a file of a later one takes the place of an earlier one's
+		if err := fill(files, path.Join("templates", folder), values); err != nil {
 			return nil, err
-		}
-		for _, e := range entries {
-			t, err := template.New(e.Name()).Option("missingkey=error").ParseFS(templates, path.Join(from, e.Name()))
-			if err != nil {
-				return nil, err
-			}
-			var text bytes.Buffer
-			if err := t.Execute(&text, values); err != nil {
-				return nil, err
-			}
-			name := strings.TrimSuffix(e.Name(), ".tmpl")
-			if name == "gitignore" {
-				name = ".gitignore"
-			}
-			files[name] = text.Bytes()
-			if strings.HasSuffix(name, ".go") { // how lines are laid out depends on the length of the name
-				if files[name], err = format.Source(text.Bytes()); err != nil {
-					return nil, fmt.Errorf("%s: %w", name, err)
-				}
-			}
 		}
 	}
 	return files, nil
+}
+
+// fill makes a file of each template in a folder.
+func fill(files map[string][]byte, from string, values map[string]any) error {
+	entries, err := fs.ReadDir(templates, from)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		t, err := template.New(e.Name()).Option("missingkey=error").ParseFS(templates, path.Join(from, e.Name()))
+		if err != nil {
+			return err
+		}
+		var text bytes.Buffer
+		if err := t.Execute(&text, values); err != nil {
+			return err
+		}
+		name := strings.TrimSuffix(e.Name(), ".tmpl")
+		if name == "gitignore" {
+			name = ".gitignore"
+		}
+		files[name] = text.Bytes()
+		if strings.HasSuffix(name, ".go") { // how lines are laid out depends on the length of the name
+			if files[name], err = format.Source(text.Bytes()); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+		}
+	}
+	return nil
 }

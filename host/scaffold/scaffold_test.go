@@ -25,8 +25,31 @@ func TestKindsAreThoseOfTheSDK(t *testing.T) {
 		t.Errorf("kinds are %q, the SDK has %q", got, want)
 	}
 	folders, err := fs.ReadDir(templates, "templates")
-	if err != nil || len(folders) != len(want)+1 {
+	if err != nil || len(folders) != len(want)+2 {
 		t.Errorf("%d folders, %v", len(folders), err)
+	}
+	with, err := fs.ReadDir(templates, "templates/with")
+	if err != nil || len(with) != len(Abilities()) {
+		t.Errorf("%d folders, %v", len(with), err)
+	}
+}
+
+// built says which abilities a kind begins with; the parts that are made have them in their manifests, as a test of the command
+// sees.
+var built = map[string]string{"key-publisher": "token-broker", "checker": "identity-provider, secret-resolver, token-broker"}
+
+// An ability that the SDK gets can be had here, too: of a kind that begins with it, or where it is asked for.
+func TestAbilitiesAreThoseOfTheSDK(t *testing.T) {
+	t.Parallel()
+	n := 0
+	for a := sdk.Ability(1); !strings.HasPrefix(a.String(), "ability("); a++ {
+		if _, with := built[a.String()]; with == slices.Contains(Abilities(), a.String()) {
+			t.Errorf("%s: a new plugin has it in no way, or in two", a)
+		}
+		n++
+	}
+	if n != len(built)+len(Abilities()) {
+		t.Errorf("the SDK has %d abilities, here are %d and %d", n, len(built), len(Abilities()))
 	}
 }
 
@@ -47,6 +70,23 @@ func TestVersions(t *testing.T) {
 	at := slices.IndexFunc(f.Require, func(r *modfile.Require) bool { return strings.HasSuffix(r.Mod.Path, "/sdk") })
 	if at < 0 || f.Require[at].Mod.Version != sdkVersion {
 		t.Errorf("sdk %s is not what this module requires", sdkVersion)
+	}
+}
+
+// What is needed until the modules are published stands where an author looks.
+func TestREADMENamesWhatIsNeeded(t *testing.T) {
+	t.Parallel()
+	files, err := Plugin{Name: "acme", Kind: "token-broker", Module: "example.com/acme"}.Files()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"-replace github.com/realmgate/realmgate/sdk=CHECKOUT/sdk\n", "-replace github.com/realmgate/realmgate/proto=CHECKOUT/proto\n", "go mod tidy", "ACME_KEY="} {
+		if !strings.Contains(string(files["README.md"]), want) {
+			t.Errorf("README.md has no %q", want)
+		}
+	}
+	if !strings.Contains(string(files["realmgate.hcl"]), "README.md") {
+		t.Error("the configuration does not say where it is told how the plugin is built")
 	}
 }
 
@@ -90,6 +130,8 @@ func TestWrongNames(t *testing.T) {
 		{func(p *Plugin) { p.Name = strings.Repeat("a", 41) }, "41 characters, at most 40"},
 		{func(p *Plugin) { p.Name = "default" }, "comes with the daemon"},
 		{func(p *Plugin) { p.Kind = "mapper" }, `kind "mapper": it is none of active-roles-provider, authenticator,`},
+		{func(p *Plugin) { p.With = []string{"key-publisher"} }, `with "key-publisher": it is none of request-signer, secret-writer`},
+		{func(p *Plugin) { p.With = []string{"secret-writer"} }, `with "secret-writer": that is for the kind secret-resolver`},
 		{func(p *Plugin) { p.Module = "a b" }, "module: malformed import path"},
 		{func(p *Plugin) { p.Module = "" }, "module: malformed import path"},
 	} {

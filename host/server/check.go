@@ -127,7 +127,7 @@ func (s *Server) decide(r *http.Request, l Listener, plan *pipeline.Plan, realm,
 				return pipeline.Decision{}, fault
 			}
 			if none {
-				req.Scheme, req.Token = presigned(req.HTTP)
+				req.Scheme, req.Token = Presigned(req.HTTP)
 				none = req.Scheme == ""
 			}
 		}

@@ -113,9 +113,9 @@ func isLength(s string) bool {
 }
 func isHost(s string) bool { return s != "" && len(s) <= 255 && hostBytes.of(s) }
 
-// presigned gives scheme and credential of a request that is signed in its query, as AWS does it: the algorithm and the query.
+// Presigned gives scheme and credential of a request that is signed in its query, as AWS does it: the algorithm and the query.
 // Both are empty if the query has no such parameter, or more than one.
-func presigned(m *sdk.HTTPMessage) (scheme, credential string) {
+func Presigned(m *sdk.HTTPMessage) (scheme, credential string) {
 	const algorithm = "X-Amz-Algorithm="
 	_, query, _ := strings.Cut(m.RawTarget, "?")
 	for part := range strings.SplitSeq(query, "&") {

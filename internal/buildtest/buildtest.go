@@ -14,7 +14,7 @@ var built struct {
 	done map[string]string
 }
 
-// Command builds the command in a folder of the repository, e.g. "plugins/default", under the given name, once for all tests
+// Command builds the command in a folder of the repository, e.g. "host/cmd/realmgate", under the given name, once for all tests
 // of a process, and gives the path of the binary. All binaries of a process are in one folder.
 func Command(t testing.TB, folder, name string) string {
 	t.Helper()
@@ -40,10 +40,17 @@ func Command(t testing.TB, folder, name string) string {
 	return out
 }
 
+// Bundled builds a bundled plugin, e.g. "vault", and gives the path of the binary.
+func Bundled(t testing.TB, name string) string {
+	t.Helper()
+	binary := "realmgate-plugin-" + name
+	return Command(t, "plugins/"+name+"/"+binary, binary)
+}
+
 // Plugin builds the bundled default plugin and gives the folder that it is in, for plugin_dir.
 func Plugin(t testing.TB) string {
 	t.Helper()
-	return filepath.Dir(Command(t, "plugins/default", "realmgate-plugin-default"))
+	return filepath.Dir(Bundled(t, "default"))
 }
 
 // Root gives the root of the repository: the nearest folder upwards with a go.work.

@@ -63,7 +63,7 @@ type credentials struct {
 func New(t *testing.T, o Options) *Daemon {
 	t.Helper()
 	for _, name := range o.Plugins {
-		buildtest.Command(t, "plugins/"+name, "realmgate-plugin-"+name)
+		buildtest.Bundled(t, name)
 	}
 	d := &Daemon{t: t, Dir: t.TempDir(), Command: buildtest.Command(t, "host/cmd/realmgate", "realmgate"), Log: &capture.Buffer{}, args: o.Args, env: o.Env}
 	l, err := net.Listen("tcp", "127.0.0.1:0")

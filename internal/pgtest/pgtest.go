@@ -20,18 +20,28 @@ import (
 	"github.com/realmgate/realmgate/internal/need"
 )
 
-// Server is a running PostgreSQL on a loopback port.
-type Server struct{ port int }
+// Server is a PostgreSQL on a port of 127.0.0.1, and of 127.0.0.2 where the machine has it.
+type Server struct {
+	port   int
+	binary string
+	dir    string // of data/ and of the socket
+	attr   *syscall.SysProcAttr
+	cmd    *exec.Cmd
+	gone   chan error // how the process ended
+}
 
 // DSN is the address of a database for the user test, who may do everything; the driver is "pgx".
 func (p *Server) DSN(database string) string { return p.DSNAs("test", "", database) }
+
+// Address is where it listens, as host:port.
+func (p *Server) Address() string { return fmt.Sprintf("127.0.0.1:%d", p.port) }
 
 // DSNAs is the address of a database for a user. Passwords are not asked for.
 func (p *Server) DSNAs(user, password, database string) string {
 	if password != "" {
 		user += ":" + password
 	}
-	return fmt.Sprintf("postgres://%s@127.0.0.1:%d/%s?sslmode=disable", user, p.port, database)
+	return fmt.Sprintf("postgres://%s@%s/%s?sslmode=disable", user, p.Address(), database)
 }
 
 // Start runs a server without durability in a folder of its own until the test ends.
@@ -48,33 +58,61 @@ func Start(t testing.TB) *Server {
 	if os.Geteuid() == 0 { // the server refuses to run as root
 		attr.Credential = nobody(t, dir)
 	}
-	data := filepath.Join(dir, "data")
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	setup := exec.CommandContext(ctx, initdb, "-D", data, "-U", "test", "-A", "trust", "--no-sync", "--locale=C", "--encoding=UTF8")
+	setup := exec.CommandContext(ctx, initdb, "-D", filepath.Join(dir, "data"), "-U", "test", "-A", "trust", "--no-sync", "--locale=C", "--encoding=UTF8")
 	setup.SysProcAttr, setup.Dir = attr, dir
 	if out, err := setup.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	p := &Server{port: freePort(t)}
-	cmd := exec.Command(server, "-D", data, "-p", strconv.Itoa(p.port), "-k", dir, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=400")
-	cmd.SysProcAttr, cmd.Dir = attr, dir
-	var log capture.Buffer
-	cmd.Stdout, cmd.Stderr = &log, &log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	gone := make(chan error, 1)
-	go func() { gone <- cmd.Wait() }()
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGQUIT) // at once, children too
-		<-gone                                  //nolint:errcheck // how the server ended does not matter
-	})
-	p.await(ctx, t, gone, &log)
+	p := &Server{port: freePort(t), binary: server, dir: dir, attr: attr}
+	t.Cleanup(p.Stop)
+	p.Restart(t)
 	return p
 }
 
-func (p *Server) await(ctx context.Context, t testing.TB, gone chan error, log *capture.Buffer) {
+// Restart starts the server again after [Server.Stop], at the same address, and waits until it answers.
+func (p *Server) Restart(t testing.TB) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	var log capture.Buffer
+	p.cmd = exec.Command(p.binary, "-D", p.data(), "-p", strconv.Itoa(p.port), "-k", p.dir, "-c", "listen_addresses=127.0.0.1,127.0.0.2", "-c", "fsync=off", "-c", "max_connections=400")
+	p.cmd.SysProcAttr, p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = p.attr, p.dir, &log, &log
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	p.gone = make(chan error, 1)
+	go func(cmd *exec.Cmd, gone chan error) { gone <- cmd.Wait() }(p.cmd, p.gone)
+	p.await(ctx, t, &log)
+}
+
+// Stop ends the server at once, with all of its connections. The end of the test does so, too.
+func (p *Server) Stop() {
+	if p.cmd == nil || p.cmd.Process == nil {
+		return
+	}
+	_ = p.cmd.Process.Signal(syscall.SIGQUIT) // its children, too
+	p.gone <- <-p.gone                        // how it ended does not matter
+}
+
+func (p *Server) data() string { return filepath.Join(p.dir, "data") }
+
+// Write puts a file into the server's data folder, which only the server may read.
+func (p *Server) Write(t testing.TB, name string, content []byte) {
+	t.Helper()
+	file := filepath.Join(p.data(), name)
+	if err := os.WriteFile(file, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if p.attr.Credential != nil {
+		if err := os.Chown(file, int(p.attr.Credential.Uid), int(p.attr.Credential.Gid)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func (p *Server) await(ctx context.Context, t testing.TB, log *capture.Buffer) {
 	t.Helper()
 	db, err := sql.Open("pgx", p.DSN("postgres"))
 	if err != nil {
@@ -86,8 +124,8 @@ func (p *Server) await(ctx context.Context, t testing.TB, gone chan error, log *
 			return
 		}
 		select {
-		case end := <-gone:
-			gone <- end
+		case end := <-p.gone:
+			p.gone <- end
 			t.Fatalf("the server ended: %v: %s", end, log)
 		case <-ctx.Done():
 			t.Fatalf("%v: %s", err, log)

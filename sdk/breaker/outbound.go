@@ -77,13 +77,13 @@ func NewOutbound(c Config, log *slog.Logger) *Outbound {
 
 type outboundKey struct{}
 
-// WithOutbound attaches the breakers of a process to a context; the serving side does it for constructors.
+// WithOutbound attaches the breakers of a process to a context; the serving side does it for constructors and calls.
 func WithOutbound(ctx context.Context, o *Outbound) context.Context {
 	return context.WithValue(ctx, outboundKey{}, o)
 }
 
-// OutboundOf gives the breakers of the process in the context of a constructor; elsewhere, e.g. in a test of
-// a part, new ones.
+// OutboundOf gives the breakers of the process in the context of a constructor or of a call; elsewhere, e.g. in a test of
+// a part, new ones, which know of nobody.
 func OutboundOf(ctx context.Context) *Outbound {
 	if o, ok := ctx.Value(outboundKey{}).(*Outbound); ok {
 		return o

@@ -16,37 +16,43 @@ const (
 	handshakeTimeout = 5 * time.Second
 	idleTimeout      = 90 * time.Second
 	defaultTimeout   = 10 * time.Second
+	defaultMaxBody   = 4 << 20
 	maxHeader        = 64 << 10
 )
 
 // ErrTooLong is the error of [ReadAll] and [Bound] for a body beyond its bound.
 var ErrTooLong = errors.New("the answer is too long")
 
-// Options are those of an HTTP client. The zero Options are fit for use, but refuse no address.
+// Options are those of an HTTP client. The zero Options are fit for use.
 type Options struct {
-	Deny    List
+	Deny    List           // addresses that are not connected to; zero: those of [Default]. See [AllowAll]
 	RootCAs *x509.CertPool // nil: the system's
 	Timeout time.Duration  // of a whole exchange with its body; zero: 10 s
+	MaxBody int64          // of an answer, in bytes, beyond which reading it is ErrTooLong; zero: 4 MiB
 	// EnvironmentProxy sends requests through the proxy that HTTPS_PROXY and its like name. Such a proxy connects in our
 	// place, and the addresses that names lead to are left to it: Deny sees the proxy's address only.
 	EnvironmentProxy bool
 }
 
 // NewClient gives a client that connects to no refused address, follows no redirect (the answer is the redirect itself),
-// speaks TLS 1.2 at least, and ends every exchange within the time-out. It uses no proxy unless the options say so.
+// speaks TLS 1.2 at least, ends every exchange within the time-out, and reads no body beyond the bound. It uses no proxy unless the
+// options say so.
 func NewClient(o Options) *http.Client {
 	if o.Timeout <= 0 {
 		o.Timeout = defaultTimeout
 	}
+	if o.MaxBody <= 0 {
+		o.MaxBody = defaultMaxBody
+	}
 	return &http.Client{
-		Transport:     NewTransport(o),
+		Transport:     Bound(NewTransport(o), o.MaxBody),
 		Timeout:       o.Timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
 
-// NewTransport gives the transport of [NewClient] for those who stream: of Timeout it keeps none, a connection is made
-// within a few seconds.
+// NewTransport gives the transport of [NewClient] for those who stream: Timeout and MaxBody are not kept, a connection is made
+// within a few seconds. See [Bound].
 func NewTransport(o Options) *http.Transport {
 	t := &http.Transport{
 		DialContext:            o.Deny.Dialer().DialContext,

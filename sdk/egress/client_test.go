@@ -59,6 +59,41 @@ func TestClientChecksTheAddressItDials(t *testing.T) {
 	}
 }
 
+// Options that nobody filled in are those of a client that minds what callers name, and reads no answer without an end.
+func TestZeroOptionsAreSafe(t *testing.T) {
+	t.Parallel()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		for range defaultMaxBody/1024 + 1 {
+			_, _ = w.Write(make([]byte, 1024))
+		}
+	}))
+	t.Cleanup(s.Close) // behind the bodies
+	for _, at := range []string{"http://169.254.169.254/", "http://[fe80::1]/", "http://0.0.0.0:1/", "http://100.100.100.200/"} {
+		for _, c := range []*http.Client{NewClient(Options{}), {Transport: NewTransport(Options{})}} {
+			if _, err := get(t, c, at); !errors.Is(err, ErrRefused) {
+				t.Errorf("%s: %v, want a refusal", at, err)
+			}
+		}
+	}
+	_, port, _ := net.SplitHostPort(s.Listener.Addr().String())
+	if _, err := get(t, NewClient(Options{Deny: AllowAll()}), "http://0.0.0.0:"+port); errors.Is(err, ErrRefused) {
+		t.Errorf("all addresses are allowed: %v", err)
+	}
+	for _, c := range []struct {
+		o    Options
+		read int64
+	}{{Options{}, -1}, {Options{MaxBody: 1024}, -1}, {Options{MaxBody: 8 << 20}, defaultMaxBody + 1024}} {
+		answer, err := get(t, NewClient(c.o), s.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := io.Copy(io.Discard, answer.Body)
+		if c.read < 0 && !errors.Is(err, ErrTooLong) || c.read >= 0 && (err != nil || n != c.read) {
+			t.Errorf("bound to %d: %d bytes, %v", c.o.MaxBody, n, err)
+		}
+	}
+}
+
 // A name that leads to an allowed address when it is checked, and to a refused one when it is used.
 func TestRebinding(t *testing.T) {
 	t.Parallel()

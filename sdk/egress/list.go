@@ -6,14 +6,15 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"sync"
 	"syscall"
 )
 
 // ErrRefused is behind every error that says that an address is refused.
 var ErrRefused = errors.New("the address is refused")
 
-// List holds the refused addresses. The zero List refuses none. It does not change.
-type List struct{ prefixes []netip.Prefix }
+// List holds the refused addresses. The zero List is [Default]; the one that refuses none is [AllowAll]. It does not change.
+type List struct{ prefixes []netip.Prefix } // nil: the zero List
 
 // metadata are the addresses at which clouds tell a machine's own credentials, and what nobody means as a remote system.
 var metadata = []string{
@@ -41,9 +42,24 @@ func Default() List {
 	return l
 }
 
-// Parse reads prefixes such as 10.0.0.0/8 and single addresses. An error names the one that is neither.
+// AllowAll refuses no address, not even those of the metadata services: it is for who chooses the address themselves, and never
+// for what a caller names.
+func AllowAll() List { return List{[]netip.Prefix{}} }
+
+var byDefault = sync.OnceValue(Default)
+
+// refused gives the prefixes of the list.
+func (l List) refused() []netip.Prefix {
+	if l.prefixes == nil {
+		return byDefault().prefixes
+	}
+	return l.prefixes
+}
+
+// Parse reads prefixes such as 10.0.0.0/8 and single addresses; of none it makes [AllowAll], as somebody has written it. An error
+// names the one that is neither.
 func Parse(texts []string) (List, error) {
-	var l List
+	l := AllowAll()
 	for _, t := range texts {
 		p, err := parse(t)
 		if err != nil {
@@ -82,7 +98,7 @@ func (l List) Check(a netip.Addr) error {
 		return fmt.Errorf("no address: %w", ErrRefused)
 	}
 	for _, c := range carried(a.WithZone("")) {
-		for _, p := range l.prefixes {
+		for _, p := range l.refused() {
 			if p.Contains(c) {
 				return fmt.Errorf("%s lies in %s: %w", a, p, ErrRefused)
 			}

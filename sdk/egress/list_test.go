@@ -19,7 +19,13 @@ func list(t testing.TB, prefixes ...string) List {
 
 func TestDefault(t *testing.T) {
 	t.Parallel()
-	l := Default()
+	for _, l := range []List{Default(), {}} {
+		checkDefault(t, l)
+	}
+}
+
+func checkDefault(t *testing.T, l List) {
+	t.Helper()
 	for _, a := range []string{
 		"169.254.169.254", "169.254.170.2", "169.254.0.1", "::ffff:169.254.169.254", "64:ff9b::169.254.169.254", "64:ff9b::a9fe:a9fe",
 		"::169.254.169.254", "::ffff:0:169.254.169.254", "64:ff9b:1::169.254.169.254", "64:ff9b:1:a9fe:a9:fe00::", "2002:a9fe:a9fe::1",
@@ -53,8 +59,16 @@ func TestUnspecifiedIsLoopback(t *testing.T) {
 			}
 		}
 	}
-	if err := (List{}).Check(netip.MustParseAddr("169.254.169.254")); err != nil {
-		t.Errorf("the empty list refuses: %v", err)
+	none, err := Parse(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range []List{none, list(t, []string{}...), AllowAll()} {
+		for _, a := range DefaultPrefixes() {
+			if err := l.Check(netip.MustParsePrefix(a).Addr()); err != nil {
+				t.Errorf("the empty list refuses: %v", err)
+			}
+		}
 	}
 }
 

@@ -60,6 +60,7 @@ type caseFile struct {
 	Store              string            `json:"store"`
 	AuthenticationType string            `json:"authentication_type"`
 	Environment        map[string]string `json:"environment"`
+	Unset              []string          `json:"unset"`
 	RolePrefix         string            `json:"role_prefix"`
 
 	Principals []casePrincipal `json:"principals"`
@@ -123,7 +124,7 @@ func (f caseFile) toCase() (Case, error) {
 	c := Case{
 		Name: f.Name, Type: f.Type, written: true, Settings: string(f.Settings), Elsewhere: string(f.Elsewhere), Secrets: f.Secrets,
 		Setup: sdk.Setup{
-			Realm: f.Realm, Issuer: f.Issuer, Audience: f.Audience, Tenant: f.Tenant, Store: f.Store, AuthenticationType: f.AuthenticationType, RolePrefix: f.RolePrefix,
+			Realm: f.Realm, Issuer: f.Issuer, Audience: f.Audience, Tenant: f.Tenant, Store: f.Store, Unset: f.Unset, AuthenticationType: f.AuthenticationType, RolePrefix: f.RolePrefix,
 		},
 	}
 	at := slices.IndexFunc(sdk.Kinds(), func(k sdk.Kind) bool { return k.String() == f.Kind })

@@ -15,7 +15,7 @@ func TestReadCases(t *testing.T) {
 	t.Parallel()
 	got, err := ReadCases([]byte(`[
 		{"kind": "principal-mapper", "type": "badge", "settings": {"claim": "badge"}, "claims": {"badge": "7"}, "tenant": "t"},
-		{"name": "x", "kind": "secret-resolver", "type": "env", "store": "s", "environment": {"K": "v"}, "elsewhere": {"a": 1}, "secrets": {"urn:realmgate-secret:s:p": "v"}},
+		{"name": "x", "kind": "secret-resolver", "type": "env", "store": "s", "environment": {"K": "v"}, "unset": ["L"], "elsewhere": {"a": 1}, "secrets": {"urn:realmgate-secret:s:p": "v"}},
 		{"kind": "credential-vendor", "type": "teller", "vend": {"connection": {"uri": "https://x", "service_identity": {"credentials": "urn:realmgate-secret:s:p"}}},
 		 "sign": {"method": "GET", "target": "/a", "header": {"B": "2", "A": "1"}}},
 		{"kind": "authenticator", "type": "greeter", "realm": "r", "principals": [{"id": "1", "disabled": true}], "access_keys": [{"id": "k", "secret": "urn:realmgate-secret:s:p"}]}
@@ -26,7 +26,7 @@ func TestReadCases(t *testing.T) {
 	if c := got[0]; c.Kind != sdk.KindPrincipalMapper || c.Settings != `{"claim": "badge"}` || c.Call == nil || c.Setup.Tenant != "t" {
 		t.Errorf("%+v", c)
 	}
-	if c := got[1]; c.Name != "x" || c.Call != nil || c.Elsewhere != `{"a": 1}` || string(c.Setup.Environment["K"].Reveal()) != "v" || c.Secrets["urn:realmgate-secret:s:p"] != "v" {
+	if c := got[1]; c.Name != "x" || c.Call != nil || c.Elsewhere != `{"a": 1}` || string(c.Setup.Environment["K"].Reveal()) != "v" || len(c.Setup.Unset) != 1 || c.Secrets["urn:realmgate-secret:s:p"] != "v" {
 		t.Errorf("%+v", c)
 	}
 	if c := got[2]; c.Vend.Connection.URI != "https://x" || c.Vend.Connection.ServiceIdentity.Credentials.Path() != "p" || c.Sign.HTTP.Header[0] != (sdk.Header{Name: "a", Value: "1"}) {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -200,7 +201,7 @@ func (i *Instance) mappedAs(ctx context.Context, who, subject string) (string, e
 		return "", err
 	}
 	if i.c.Kind == sdk.KindPrincipalRolesMapper {
-		return fmt.Sprintf("%q", st.Mapped), nil
+		return quoted(st.Mapped), nil
 	}
 	if *st.Ref == (sdk.PrincipalRef{}) {
 		return "", found("the identity is mapped to a principal that has neither id nor name")
@@ -240,4 +241,16 @@ func put(claims map[string]any, path []string, value string) {
 	if _, taken := claims[path[0]]; !taken {
 		claims[path[0]] = value
 	}
+}
+
+// quoted writes a list of texts of foreign origin.
+func quoted(list []string) string {
+	if len(list) == 0 {
+		return "none"
+	}
+	out := make([]string, len(list))
+	for i, s := range list {
+		out[i] = strconv.Quote(s)
+	}
+	return strings.Join(out, ", ")
 }

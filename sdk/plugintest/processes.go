@@ -94,6 +94,7 @@ func checkMalformed(ctx context.Context, s *suite, c Case) error {
 		}
 	}
 	if x.manifest.Session != rpc.SessionNone {
+		_ = x.stillWorks(ctx, c) // the plugin has its session then: one that it took up late would take the place of the last one
 		if err := x.breakSession(ctx); err != nil {
 			return err
 		}

@@ -73,7 +73,7 @@ func (i *Instance) carries(c sdk.Credential, t sdk.Token, g sdk.Grant) error {
 	}
 	switch {
 	case !slices.ContainsFunc(c.Audience, func(a string) bool { return slices.Contains(g.Audience, a) }):
-		return found("the audience of the token's credential is %q, and %q in its grant", c.Audience, g.Audience)
+		return found("the audience of the token's credential is %s, and %s in its grant", quoted(c.Audience), quoted(g.Audience))
 	case c.Expires.IsZero():
 		return found("the token's credential never expires")
 	case c.Expires.After(time.Now().Add(g.Lifetime + 5*time.Minute)): // with the skew that the broker allows

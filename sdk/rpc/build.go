@@ -13,7 +13,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/realmgate/realmgate/sdk"
-	"github.com/realmgate/realmgate/sdk/breaker"
 	"github.com/realmgate/realmgate/sdk/verified"
 )
 
@@ -142,7 +141,7 @@ func (p *plugin) build(ctx context.Context, callID uint64, impl sdk.Implementati
 	id := spec.GetInstanceId()
 	i := &instance{kind: impl.Kind(), setup: setupFromProto(spec.GetScope())}
 	ctx = p.context(ctx, &serving{callID: callID, realm: i.setup.Realm}, id)
-	ctx, warnings := sdk.CollectWarnings(verified.WithStore(breaker.WithOutbound(ctx, p.outbound), p.verified))
+	ctx, warnings := sdk.CollectWarnings(verified.WithStore(ctx, p.verified))
 	var err error
 	i.impl, err = impl.Build(ctx, i.setup, spec.GetSettings())
 	p.logPanic(ctx, err)

@@ -41,6 +41,7 @@ func invoke[Q, R proto.Message](ctx context.Context, c client, method func(conte
 	defer c.process.calls.leave(entry)
 	about := &pluginv1.Call{
 		InstanceId: c.step[0].Instance, Realm: c.realm, RequestId: entry.requestID, Traceparent: sdk.TraceParent(ctx), Epoch: c.process.epoch(c.realm),
+		Explain: sdk.NotesOf(ctx) != nil,
 	}
 	if c.process.sessionMode() != SessionNone {
 		about.CallId = entry.id
@@ -59,6 +60,11 @@ func invoke[Q, R proto.Message](ctx context.Context, c client, method func(conte
 	}
 	if a, ok := any(r).(interface{ GetCache() *pluginv1.CacheHint }); ok {
 		hint(ctx, hintFromProto(a.GetCache()))
+	}
+	if a, ok := any(r).(interface{ GetNotes() []string }); ok && about.Explain {
+		for _, note := range a.GetNotes() {
+			sdk.NotesOf(ctx).Add("%s", note)
+		}
 	}
 	if a, ok := any(r).(interface{ GetDenial() *pluginv1.Denial }); ok && a.GetDenial() != nil {
 		return none, denialFromProto(a.GetDenial())

@@ -59,7 +59,7 @@ func newMapper(proto mapper) sdk.New[testSettings, *mapper] {
 		case "panic":
 			panic("boom")
 		case "warn":
-			sdk.Warn(ctx, "unwise", "do")
+			sdk.Warn(ctx, sdk.At(errors.New("unwise"), "do"))
 		case "ask":
 			v, err := s.Key.Value(ctx)
 			if err != nil {
@@ -156,7 +156,9 @@ func TestConfigureSplits(t *testing.T) {
 	for id := range uint64(2500) {
 		in = append(in, mapperInstance(id+100, `{"do":"fail"}`))
 	}
-	ds, err := p.Configure(t.Context(), in)
+	ctx, cancel := unhurried(t)
+	defer cancel()
+	ds, err := p.Configure(ctx, in)
 	if err != nil || len(ds) != 5000 {
 		t.Fatal(len(ds), err)
 	}
@@ -257,13 +259,13 @@ func TestSetupTravelsByKind(t *testing.T) {
 	t.Parallel()
 	full := sdk.Setup{
 		Realm: "r", Issuer: "i", Audience: []string{"a"}, Tenant: "t", Store: "s",
-		Environment: map[string]sdk.Secret{"K": sdk.NewSecret([]byte("v"))}, AuthenticationType: "SIGV4",
+		Environment: map[string]sdk.Secret{"K": sdk.NewSecret([]byte("v"))}, Unset: []string{"L"}, AuthenticationType: "SIGV4",
 	}
 	realm := sdk.Setup{Realm: "r", Issuer: "i", Audience: []string{"a"}}
 	for k, want := range map[sdk.Kind]sdk.Setup{
 		sdk.KindIdentityProvider: {Tenant: "t"}, sdk.KindPrincipalMapper: {Tenant: "t"}, sdk.KindPrincipalRolesMapper: {Tenant: "t"},
 		sdk.KindAuthenticator: realm, sdk.KindTokenBroker: realm, sdk.KindActiveRolesProvider: {},
-		sdk.KindSecretResolver:   {Store: "s", Environment: full.Environment},
+		sdk.KindSecretResolver:   {Store: "s", Environment: full.Environment, Unset: full.Unset},
 		sdk.KindCredentialVendor: {AuthenticationType: "SIGV4"},
 	} {
 		if got := setupFromProto(scopeToProto(k, full)); !reflect.DeepEqual(got, want) {

@@ -74,7 +74,7 @@ func scopeOfKind(k sdk.Kind, s sdk.Setup) *pluginv1.Scope {
 	case sdk.KindAuthenticator, sdk.KindTokenBroker:
 		return &pluginv1.Scope{Of: &pluginv1.Scope_Realm{Realm: &pluginv1.RealmScope{Name: s.Realm, Issuer: s.Issuer, Audience: s.Audience}}}
 	case sdk.KindSecretResolver:
-		st := &pluginv1.StoreScope{Name: s.Store, Environment: make(map[string]string, len(s.Environment))}
+		st := &pluginv1.StoreScope{Name: s.Store, Environment: make(map[string]string, len(s.Environment)), Unset: s.Unset}
 		for name, v := range s.Environment {
 			st.Environment[name] = string(v.Reveal())
 		}
@@ -88,7 +88,7 @@ func scopeOfKind(k sdk.Kind, s sdk.Setup) *pluginv1.Scope {
 func setupFromProto(s *pluginv1.Scope) sdk.Setup {
 	out := sdk.Setup{
 		Realm: s.GetRealm().GetName(), Issuer: s.GetRealm().GetIssuer(), Audience: s.GetRealm().GetAudience(),
-		Tenant: s.GetTenant().GetName(), Store: s.GetStore().GetName(),
+		Tenant: s.GetTenant().GetName(), Store: s.GetStore().GetName(), Unset: s.GetStore().GetUnset(),
 		AuthenticationType: s.GetVendor().GetAuthenticationType(), RolePrefix: s.GetRolePrefix(),
 	}
 	if env := s.GetStore().GetEnvironment(); len(env) > 0 {

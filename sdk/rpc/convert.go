@@ -294,7 +294,7 @@ var statusToProto = map[bool]pluginv1.Denial_Status{
 func denialFromProto(d *pluginv1.Denial) *sdk.Denial {
 	out := &sdk.Denial{Reason: d.GetReason(), Detail: text(d.GetDetail()), Forbidden: d.GetStatus() == pluginv1.Denial_STATUS_FORBIDDEN}
 	if !isCode(out.Reason) {
-		out.Reason = "unspecified"
+		out.Reason = otherReason
 	}
 	for _, h := range d.GetChallenge() {
 		if value := string(h.GetValue()); isHeaderName(h.GetName()) && isHeaderValue(value) {
@@ -302,13 +302,6 @@ func denialFromProto(d *pluginv1.Denial) *sdk.Denial {
 		}
 	}
 	return out
-}
-
-// isCode says whether s is a reason in snake case of at most 64 bytes.
-func isCode(s string) bool {
-	return s != "" && len(s) <= 64 && !slices.ContainsFunc([]byte(s), func(c byte) bool {
-		return (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '_'
-	})
 }
 
 func isHeaderName(s string) bool {

@@ -54,6 +54,9 @@ func (h *pluginHost) RequestID() string { return h.serving.requestID }
 // Trace is sdk.Call's.
 func (h *pluginHost) Trace() sdk.Trace { return h.serving.trace }
 
+// Realm is sdk.Call's.
+func (h *pluginHost) Realm() string { return h.serving.realm }
+
 // Epoch is sdk.Call's.
 func (h *pluginHost) Epoch() uint64 { return h.serving.epoch }
 

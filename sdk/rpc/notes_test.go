@@ -8,7 +8,7 @@ import (
 	"github.com/realmgate/realmgate/sdk"
 )
 
-// Notes travel with the result of a leg that asks for them, also where it ends with a no; otherwise stages know of none.
+// Notes travel with the result of a leg, or of each unary call, that asks for them, also where it ends with a no; otherwise stages know of none.
 func TestNotesTravel(t *testing.T) {
 	t.Parallel()
 	f := &fake{
@@ -25,7 +25,14 @@ func TestNotesTravel(t *testing.T) {
 			return sdk.PrincipalRef{}, sdk.Deny("claim_missing", "")
 		},
 	}
-	p := startFake(t, f, &fakeHost{}, false)
+	legs, unary := startFake(t, f, &fakeHost{}, false), startFake(t, f, &fakeHost{}, true)
+	for _, p := range []*Process{legs, unary} {
+		testNotes(t, p)
+	}
+}
+
+func testNotes(t *testing.T, p *Process) {
+	t.Helper()
 	for _, explained := range []bool{false, true} {
 		st := request("ordinary")
 		var want []string

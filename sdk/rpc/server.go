@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -24,8 +25,16 @@ type Server struct {
 	UnaryOnly            bool         // stages are not taken on the session stream, only on the unary services
 }
 
-// Check reports a manifest that a host would refuse, e.g. one with two implementations of the same kind and type.
+// Check reports settings types with a fault, and a manifest that a host would refuse, e.g. one with two implementations of the
+// same kind and type.
 func (s *Server) Check() error {
+	var faults []error
+	for _, i := range s.Implementations {
+		faults = append(faults, i.Check())
+	}
+	if err := errors.Join(faults...); err != nil {
+		return err
+	}
 	if _, err := manifestFromProto(s.manifest()); err != nil {
 		return fmt.Errorf("the manifest: %w", err)
 	}
@@ -102,6 +111,7 @@ type plugin struct {
 	verified        *verified.Store
 	session         atomic.Pointer[pluginSession]
 	arrivals        arrivals // of sessions
+	reasons         reasons
 }
 
 // Describe is the contract's Plugin.Describe.
@@ -122,8 +132,17 @@ type serving struct {
 	reader    *reader        // that runs the leg; nil for others
 }
 
-// context gives the context in which an instance works: with the host, a logger, the request id and the epoch.
+// forCalls attaches what the parts of the process share to the context that calls descend from.
+func (p *plugin) forCalls(ctx context.Context) context.Context {
+	return verified.WithStoreOfCalls(breaker.WithOutbound(ctx, p.outbound), p.verified)
+}
+
+// context gives the context in which an instance works: with the host, a logger, the request id, realm and epoch, and what the
+// parts of the process share. A session's has that already.
 func (p *plugin) context(ctx context.Context, sv *serving, instance uint64) context.Context {
+	if sv.session == nil {
+		ctx = p.forCalls(ctx)
+	}
 	return sdk.WithCall(ctx, &pluginHost{plugin: p, serving: sv, instance: instance})
 }
 
@@ -150,5 +169,6 @@ func (p *plugin) with(ctx context.Context, sv *serving, k sdk.Kind, id uint64, f
 	ctx = p.context(ctx, sv, id)
 	err = sdk.Guard(func() error { return f(ctx, i) })
 	p.logPanic(ctx, err)
+	p.logReason(ctx, err)
 	return err
 }

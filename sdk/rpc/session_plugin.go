@@ -43,7 +43,7 @@ type servedLeg struct {
 
 // Open is the contract's Session.Open. A second one replaces the first: the host reconnects this way.
 func (p *plugin) Open(stream grpc.BidiStreamingServer[pluginv1.OpenRequest, pluginv1.OpenResponse]) error {
-	ctx, cancel := context.WithCancel(stream.Context())
+	ctx, cancel := context.WithCancel(p.forCalls(stream.Context()))
 	s := &pluginSession{
 		plugin: p, stream: stream, ctx: ctx, cancel: cancel, out: newOutbox(), crew: newCrew(ctx.Done()),
 		legs: map[uint64]*servedLeg{}, waiting: map[uint64]chan *pluginv1.HostReply{},

@@ -232,11 +232,13 @@ func TestFloodOfLargeTokens(t *testing.T) {
 		return sdk.Identity{Subject: r.Token[:10], Claims: sdk.NewClaims([]byte(`{"x":"` + r.Token + `"}`))}, nil
 	}}
 	p := startFake(t, f, &fakeHost{}, false)
+	ctx, cancel := unhurried(t)
+	defer cancel()
 	var all sync.WaitGroup
 	for range 200 {
 		all.Go(func() {
 			st := request(token)
-			if err := p.Run(t.Context(), "r", external[:2], st); err != nil { // the other mapper is to read the claims yet
+			if err := p.Run(ctx, "r", external[:2], st); err != nil { // the other mapper is to read the claims yet
 				t.Error(err)
 			} else if len(st.Identity.Claims.Raw()) < len(token) {
 				t.Error("claims are lost")
@@ -270,7 +272,7 @@ func TestPluginRefusesMoreLegsThanItsBound(t *testing.T) {
 	s := &pluginSession{ctx: t.Context(), out: newOutbox(), legs: map[uint64]*servedLeg{}}
 	m := &pluginv1.OpenRequest{}
 	for id := range uint64(maxServedLegs + 3) {
-		m.Legs = append(m.Legs, &pluginv1.Leg{Id: id + 1, TimeoutUs: 1e6})
+		m.Legs = append(m.Legs, &pluginv1.Leg{Id: id + 1, TimeoutUs: 1e9})
 	}
 	m.Cancels = []*pluginv1.Cancel{{LegId: 5}}
 	legs := s.receive(m)

@@ -25,7 +25,7 @@ func TestTenantsOfInstancesOnly(t *testing.T) {
 			case "bad":
 				return nobodysProvider{}, sdk.At(errors.New("bad"), "do")
 			case "warn":
-				sdk.Warn(ctx, "unwise", "do")
+				sdk.Warn(ctx, sdk.At(errors.New("unwise"), "do"))
 			}
 			return nobodysProvider{}, nil
 		}),

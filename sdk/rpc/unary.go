@@ -65,6 +65,9 @@ func servingOf(c *pluginv1.Call) *serving {
 
 // stage runs a single stage: the same Step as in a leg.
 func (u *unary) stage(ctx context.Context, k sdk.Kind, c *pluginv1.Call, st *sdk.State) (*pluginv1.Denial, error) {
+	if c.GetExplain() {
+		st.Notes = &sdk.Notes{}
+	}
 	return split(u.plugin.step(ctx, servingOf(c), k, c.GetInstanceId(), st))
 }
 
@@ -107,40 +110,40 @@ func bounded[M proto.Message](m M, err error) (M, error) {
 func (u *unary) Identify(ctx context.Context, r *pluginv1.IdentifyRequest) (*pluginv1.IdentifyResponse, error) {
 	st := &sdk.State{Request: requestFromProto(r.GetRequest(), r.GetCall().GetRealm())}
 	d, err := u.stage(ctx, sdk.KindIdentityProvider, r.GetCall(), st)
-	return bounded(&pluginv1.IdentifyResponse{Identity: identityToProto(st.Identity), Denial: d, Cache: hintToProto(st.Cache)}, err)
+	return bounded(&pluginv1.IdentifyResponse{Identity: identityToProto(st.Identity), Denial: d, Cache: hintToProto(st.Cache), Notes: st.Notes.List()}, err)
 }
 
 // MapPrincipal is the contract's PrincipalMapper.MapPrincipal.
 func (u *unary) MapPrincipal(ctx context.Context, r *pluginv1.MapPrincipalRequest) (*pluginv1.MapPrincipalResponse, error) {
 	st := &sdk.State{Identity: identityFromProto(r.GetIdentity())}
 	d, err := u.stage(ctx, sdk.KindPrincipalMapper, r.GetCall(), st)
-	return bounded(&pluginv1.MapPrincipalResponse{Principal: refToProto(st.Ref), Denial: d, Cache: hintToProto(st.Cache)}, err)
+	return bounded(&pluginv1.MapPrincipalResponse{Principal: refToProto(st.Ref), Denial: d, Cache: hintToProto(st.Cache), Notes: st.Notes.List()}, err)
 }
 
 // MapRoles is the contract's PrincipalRolesMapper.MapRoles.
 func (u *unary) MapRoles(ctx context.Context, r *pluginv1.MapRolesRequest) (*pluginv1.MapRolesResponse, error) {
 	st := &sdk.State{Identity: identityFromProto(r.GetIdentity())}
 	d, err := u.stage(ctx, sdk.KindPrincipalRolesMapper, r.GetCall(), st)
-	return bounded(&pluginv1.MapRolesResponse{Roles: rolesToProto(st.Mapped), Denial: d, Cache: hintToProto(st.Cache)}, err)
+	return bounded(&pluginv1.MapRolesResponse{Roles: rolesToProto(st.Mapped), Denial: d, Cache: hintToProto(st.Cache), Notes: st.Notes.List()}, err)
 }
 
 // Authenticate is the contract's Authenticator.Authenticate.
 func (u *unary) Authenticate(ctx context.Context, r *pluginv1.AuthenticateRequest) (*pluginv1.AuthenticateResponse, error) {
 	st := &sdk.State{Credential: credentialFromProto(r.GetCredential())}
 	d, err := u.stage(ctx, sdk.KindAuthenticator, r.GetCall(), st)
-	return bounded(&pluginv1.AuthenticateResponse{Principal: principalToProto(st.Principal), Denial: d, Cache: hintToProto(st.Cache)}, err)
+	return bounded(&pluginv1.AuthenticateResponse{Principal: principalToProto(st.Principal), Denial: d, Cache: hintToProto(st.Cache), Notes: st.Notes.List()}, err)
 }
 
 // ActiveRoles is the contract's ActiveRolesProvider.ActiveRoles.
 func (u *unary) ActiveRoles(ctx context.Context, r *pluginv1.ActiveRolesRequest) (*pluginv1.ActiveRolesResponse, error) {
 	st := &sdk.State{Principal: principalFromProto(r.GetPrincipal()), Credential: &sdk.Credential{RequestedRoles: r.GetRequested()}}
 	d, err := u.stage(ctx, sdk.KindActiveRolesProvider, r.GetCall(), st)
-	return bounded(&pluginv1.ActiveRolesResponse{Roles: rolesToProto(st.Active), Denial: d, Cache: hintToProto(st.Cache)}, err)
+	return bounded(&pluginv1.ActiveRolesResponse{Roles: rolesToProto(st.Active), Denial: d, Cache: hintToProto(st.Cache), Notes: st.Notes.List()}, err)
 }
 
 // Verify is the contract's TokenBroker.Verify.
 func (u *unary) Verify(ctx context.Context, r *pluginv1.VerifyRequest) (*pluginv1.VerifyResponse, error) {
 	st := &sdk.State{Request: requestFromProto(r.GetRequest(), r.GetCall().GetRealm())}
 	d, err := u.stage(ctx, sdk.KindTokenBroker, r.GetCall(), st)
-	return bounded(&pluginv1.VerifyResponse{Credential: credentialToProto(st.Credential), Denial: d, Cache: hintToProto(st.Cache)}, err)
+	return bounded(&pluginv1.VerifyResponse{Credential: credentialToProto(st.Credential), Denial: d, Cache: hintToProto(st.Cache), Notes: st.Notes.List()}, err)
 }

@@ -47,7 +47,7 @@ type Config struct {
 
 // Main serves the implementations until the host ends the process; it does not return. name is the name of the binary
 // without the prefix realmgate-plugin-. Run by hand, the binary says what it is and exits with 2, with --version or --help with 0. A
-// mistake in the implementations, e.g. two with the same kind and type, ends it with 1. An empty version is as in [Config].
+// mistake in the implementations, e.g. two with the same kind and type or a settings type with a fault, ends it with 1. An empty version is as in [Config].
 func Main(name, version string, impls ...sdk.Implementation) {
 	os.Exit(Run(Config{Name: name, Version: version, Implementations: impls}))
 }

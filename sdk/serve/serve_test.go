@@ -244,11 +244,26 @@ func TestByHand(t *testing.T) {
 
 func TestMistakesAreFoundBeforeServing(t *testing.T) {
 	t.Parallel()
-	var stderr bytes.Buffer
-	code := run(Config{Name: "x y", Implementations: offers()}, nil, true, io.Discard, &stderr, func(*rpc.Server, hclog.Logger) {
-		t.Error("it serves")
-	})
-	if code != 1 || !strings.Contains(stderr.String(), "the name") {
-		t.Errorf("%d %s", code, stderr.String())
+	type settings struct {
+		Timeout time.Duration `json:"timeout" default:"5s"`
+	}
+	unfit := sdk.PrincipalMapperType("badge", func(context.Context, sdk.Setup, settings) (*mapper, error) { return nil, nil })
+	for _, c := range []struct {
+		name  string
+		impls []sdk.Implementation
+		want  string
+	}{
+		{"x y", offers(), "the name"},
+		{"test", []sdk.Implementation{unfit}, "realmgate-plugin-test: principal-mapper \"badge\": sdk: type serve.settings, field Timeout: a time.Duration is a number of nanoseconds here: take sdk.Duration\n"},
+	} {
+		for _, started := range []bool{true, false} {
+			var stderr bytes.Buffer
+			code := run(Config{Name: c.name, Implementations: c.impls}, nil, started, io.Discard, &stderr, func(*rpc.Server, hclog.Logger) {
+				t.Error("it serves")
+			})
+			if code != 1 || !strings.Contains(stderr.String(), c.want) {
+				t.Errorf("%d %s", code, stderr.String())
+			}
+		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // realm gives a context in which a realm is served whose epoch is known, as the serving side does.
-type realm struct{ sdk.Call }
+type realm struct{ sdk.UnimplementedCall }
 
 func (realm) Epoch() uint64 { return 7 }
 

@@ -19,7 +19,7 @@ type Memory struct {
 }
 
 // New makes the memory of the instance whose constructor ctx is for, in the store of the process; nil settings are the defaults.
-// With a max_age of 0 there is none.
+// With a max_age of 0 there is none. In a call it is an error.
 func New(ctx context.Context, s *Settings) (*Memory, error) {
 	if s == nil {
 		s = &defaults
@@ -27,10 +27,10 @@ func New(ctx context.Context, s *Settings) (*Memory, error) {
 	if err := s.check(); err != nil {
 		return nil, err
 	}
-	if s.MaxAge == 0 {
-		return nil, nil
+	store, err := forNew(ctx)
+	if err != nil || s.MaxAge == 0 {
+		return nil, err
 	}
-	store := StoreOf(ctx)
 	return &Memory{store: store, number: store.memories.Add(1), life: s.MaxAge.Std()}, nil
 }
 

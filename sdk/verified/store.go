@@ -2,6 +2,7 @@ package verified
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -37,15 +38,38 @@ func NewStore() *Store {
 
 type storeKey struct{}
 
-// WithStore attaches the store of a process to a context; the serving side does it for constructors.
-func WithStore(ctx context.Context, s *Store) context.Context {
-	return context.WithValue(ctx, storeKey{}, s)
+// attached is a store in a context.
+type attached struct {
+	*Store
+	call bool
 }
 
-// StoreOf gives the store of the process in the context of a constructor; elsewhere, e.g. in a test of a part, a new one.
+// WithStore attaches the store of a process to a context; the serving side does it for constructors.
+func WithStore(ctx context.Context, s *Store) context.Context {
+	return context.WithValue(ctx, storeKey{}, attached{Store: s})
+}
+
+// WithStoreOfCalls attaches it to the context of calls, in which [New] makes no memory; the serving side does it.
+func WithStoreOfCalls(ctx context.Context, s *Store) context.Context {
+	return context.WithValue(ctx, storeKey{}, attached{s, true})
+}
+
+// StoreOf gives the store of the process in the context of a constructor or of a call; elsewhere, e.g. in a test of a part, a new
+// one.
 func StoreOf(ctx context.Context) *Store {
-	if s, ok := ctx.Value(storeKey{}).(*Store); ok {
-		return s
+	if a, ok := ctx.Value(storeKey{}).(attached); ok {
+		return a.Store
 	}
 	return NewStore()
+}
+
+// errInCall is New's: nothing that a memory of one call remembered would ever be found.
+var errInCall = errors.New("verified: a memory is made in the constructor, not in a call: it would know of one call only")
+
+// forNew gives the store that a new memory is in.
+func forNew(ctx context.Context) (*Store, error) {
+	if a, _ := ctx.Value(storeKey{}).(attached); a.call {
+		return nil, errInCall
+	}
+	return StoreOf(ctx), nil
 }

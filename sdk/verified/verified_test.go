@@ -12,7 +12,7 @@ import (
 
 // call is one of a realm in an epoch.
 type call struct {
-	sdk.Call
+	sdk.UnimplementedCall
 	epoch uint64
 }
 

@@ -37,7 +37,7 @@ func start(t *testing.T) gate {
 	if bin == "" {
 		bin = t.TempDir()
 		build(t, bin, "realmgate", "./host/cmd/realmgate")
-		build(t, bin, "realmgate-plugin-default", "./plugins/default")
+		build(t, bin, "realmgate-plugin-default", "./plugins/default/realmgate-plugin-default")
 	}
 	dir, address := t.TempDir(), freeAddress(t)
 	url := "http://" + address

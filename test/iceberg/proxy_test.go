@@ -148,10 +148,10 @@ func startSigned(t *testing.T, c *signedCatalog) (socket, address, token string)
 	if bin == "" {
 		bin = t.TempDir()
 		build(t, bin, "realmgate", "./host/cmd/realmgate")
-		build(t, bin, "realmgate-plugin-default", "./plugins/default")
+		build(t, bin, "realmgate-plugin-default", "./plugins/default/realmgate-plugin-default")
 	}
 	if _, err := os.Stat(filepath.Join(bin, "realmgate-plugin-aws")); err != nil {
-		build(t, bin, "realmgate-plugin-aws", "./plugins/aws")
+		build(t, bin, "realmgate-plugin-aws", "./plugins/aws/realmgate-plugin-aws")
 	}
 	dir, at := t.TempDir(), freeAddress(t)
 	c.realmURL = "http://" + at + "/realms/demo"

@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"flag"
 	"os"
 	"path/filepath"
 	"testing"
@@ -15,6 +16,10 @@ func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) == hostileName {
 		hostile()
 		return
+	}
+	// The tests wait more than they compute; -parallel still counts.
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		panic(err)
 	}
 	code := m.Run()
 	buildtest.Clean()

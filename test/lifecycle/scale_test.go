@@ -44,6 +44,7 @@ const perRealm = 40 << 10
 // Thousands of realms of all shapes are served, a first start makes all of their root principals, a reload that changes one leaves
 // the instances of the others, and each takes little memory.
 func TestManyRealms(t *testing.T) {
+	t.Parallel()
 	const realms, shapes = 2000, int(manyrealms.Shapes)
 	few := crowd(t, shapes)
 	own := few.size()

@@ -15,6 +15,7 @@ import (
 
 	"github.com/realmgate/realmgate/internal/buildtest"
 	"github.com/realmgate/realmgate/internal/daemontest"
+	"github.com/realmgate/realmgate/internal/doctest"
 	"github.com/realmgate/realmgate/internal/need"
 	"github.com/realmgate/realmgate/internal/oidctest"
 )
@@ -40,7 +41,7 @@ func run(t *testing.T, dir string, env []string, name string, args ...string) ([
 // build makes the plugin in a copy of its folder, types checked, and gives its one file.
 func build(t *testing.T) string {
 	t.Helper()
-	npm := need.Command(t, "npm")
+	need.Command(t, "npm")
 	root, dir := buildtest.Root(t), t.TempDir()
 	// Read by the test itself, so that go test knows what its result depends on.
 	for _, name := range []string{"package.json", "package-lock.json", "tsconfig.json", "build.mjs"} {
@@ -57,11 +58,13 @@ func build(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
-	if out, err := run(t, dir, nil, npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"); err != nil {
+	install, others, _ := strings.Cut(doctest.Only(t, "examples/node-principal-mapper/README.md", "sh build"), "\n")
+	env := []string{"npm_config_audit=false", "npm_config_fund=false", "npm_config_prefer_offline=true", "REALMGATE_PROTO=" + filepath.Join(dir, "contract")}
+	if out, err := run(t, dir, env, "bash", "-c", install); err != nil {
 		need.Missing(t, "npm cannot install what the plugin needs: %v: %s", err, out)
 	}
-	if out, err := run(t, dir, []string{"REALMGATE_PROTO=" + filepath.Join(dir, "contract")}, npm, "run", "build"); err != nil {
-		t.Fatalf("npm run build: %v\n%s", err, out)
+	if out, err := run(t, dir, env, "bash", "-e", "-c", others); err != nil {
+		t.Fatalf("%s: %v\n%s", others, err, out)
 	}
 	return filepath.Join(dir, "dist", "plugin.cjs")
 }
@@ -95,8 +98,8 @@ func TestMapper(t *testing.T) {
 	}
 	several := strings.NewReplacer(`"acme"`, `"several"`, `["example.com"]`, "[\"example.com\", \"example.org\"]\n    allow_unverified = true", `prefix  = "emp-"`, "").Replace(tenant)
 	d := daemontest.New(t, daemontest.Options{HCL: "directory {\n  path = \"data/realmgate.db\"\n}\n" + example + several})
-	cases := filepath.Join(buildtest.Root(t), folder, "cases.json")
-	if stdout, stderr, err := d.Run(nil, "plugin", "verify", "--case", cases, "email"); err != nil {
+	verify := strings.Fields(strings.Replace(doctest.Only(t, "examples/node-principal-mapper/README.md", "sh verify"), "cases.json", filepath.Join(buildtest.Root(t), folder, "cases.json"), 1))
+	if stdout, stderr, err := d.Run(nil, verify[1:]...); err != nil {
 		t.Fatalf("verify: %v\n%s%s", err, stdout, stderr)
 	}
 	d.Start()

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 
 	"github.com/realmgate/realmgate/internal/buildtest"
+	"github.com/realmgate/realmgate/internal/doctest"
 )
 
 func page(t *testing.T) string {
@@ -145,13 +146,8 @@ func TestContract(t *testing.T) {
 // The messages that the page shows are ones of the contract.
 func TestMessages(t *testing.T) {
 	t.Parallel()
-	blocks := strings.Split(page(t), "\n```textproto\n")[1:]
-	if len(blocks) == 0 {
-		t.Fatal("the page shows no messages")
-	}
-	for _, block := range blocks {
-		block, _, _ = strings.Cut(block, "\n```\n")
-		for _, text := range strings.Split("\n"+block, "\n# ")[1:] {
+	for _, block := range doctest.Blocks(t, "docs/plugins/protocol.md", "textproto") {
+		for _, text := range strings.Split("\n"+block.Text, "\n# ")[1:] {
 			head, body, _ := strings.Cut(text, "\n")
 			_, name, _ := strings.Cut(head, ": ")
 			typ, err := protoregistry.GlobalTypes.FindMessageByName(protoreflect.FullName(name))

@@ -29,6 +29,7 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/realmgate/realmgate/host/child"
+	"github.com/realmgate/realmgate/internal/doctest"
 )
 
 // pluginArg is the first argument of a process that is a plugin, and no test.
@@ -205,11 +206,7 @@ func TestEnvironment(t *testing.T) {
 // The line is taken in the forms that the page has, and in no other.
 func TestLine(t *testing.T) {
 	t.Parallel()
-	_, shown, found := strings.Cut(page(t), "\n```text line\n")
-	shown, _, ended := strings.Cut(shown, "\n```\n")
-	if !found || !ended {
-		t.Fatal("the page has no line")
-	}
+	shown := strings.TrimSpace(doctest.Only(t, "docs/plugins/protocol.md", "text line"))
 	shown = strings.NewReplacer("/path/of/the/socket", "PATH", "CERTIFICATE", "CERT").Replace(shown)
 	bare := strings.TrimSuffix(shown, "|CERT")
 	for _, c := range []struct {

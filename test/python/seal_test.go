@@ -14,6 +14,8 @@ import (
 
 	"github.com/realmgate/realmgate/internal/buildtest"
 	"github.com/realmgate/realmgate/internal/daemontest"
+	"github.com/realmgate/realmgate/internal/doctest"
+	"github.com/realmgate/realmgate/internal/doortest"
 	"github.com/realmgate/realmgate/internal/need"
 )
 
@@ -26,28 +28,6 @@ func TestMain(m *testing.M) {
 	code := m.Run()
 	buildtest.Clean()
 	os.Exit(code)
-}
-
-// block gives the one block of a page with an info string as a script, and what has to appear in its output.
-func block(t *testing.T, page, info string) (script string, want []string) {
-	t.Helper()
-	raw, err := os.ReadFile(filepath.Join(buildtest.Root(t), page))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, text, found := strings.Cut(string(raw), "\n```"+info+"\n")
-	text, _, ended := strings.Cut(text, "\n```\n")
-	if !found || !ended {
-		t.Fatalf("%s has no block %q", page, info)
-	}
-	for line := range strings.Lines(text + "\n") {
-		if shown, ok := strings.CutPrefix(line, "#> "); ok {
-			want = append(want, strings.TrimSpace(shown))
-		} else {
-			script += line
-		}
-	}
-	return script, want
 }
 
 // run runs a script in a folder with the daemon's command on the PATH.
@@ -75,7 +55,7 @@ func needed(t *testing.T) {
 	}
 }
 
-// The way that the page goes ends with a plugin that passes, and a daemon decides by it.
+// The way that the page goes ends with a plugin that passes, that only its host speaks with, and by which a daemon decides.
 func TestSeal(t *testing.T) {
 	t.Parallel()
 	needed(t)
@@ -95,7 +75,7 @@ func TestSeal(t *testing.T) {
 	d := daemontest.New(t, daemontest.Options{
 		HCL: "directory {\n  path = \"data/realmgate.db\"\n}\n" + strings.ReplaceAll(string(example), "/opt/acme/plugin.py", plugin), Env: []string{"SEAL_KEY=" + key},
 	})
-	script, want := block(t, "docs/plugins/protocol.md", "sh walk")
+	script, want := doctest.Script(doctest.Blocks(t, "docs/plugins/protocol.md", "sh walk"))
 	out := run(t, dir, d.Command, script)
 	for _, line := range want {
 		_, rest, ok := strings.Cut(out, line)
@@ -104,12 +84,16 @@ func TestSeal(t *testing.T) {
 		}
 		out = rest
 	}
+	command, cert := []string{runtime, plugin}, doortest.HostCertificate(t)
+	doortest.Refuses(t, command, doortest.Folder(t), cert)
+	doortest.Refuses(t, command, doortest.Cookie, cert)
+	doortest.Check(t, command)
 	if stdout, stderr, err := d.Run(nil, "plugin", "verify", "--tls", "none", "--case", filepath.Join(dir, "cases.json"), byPath(t, plugin)); err != nil {
 		t.Errorf("without TLS: %v\n%s%s", err, stdout, stderr)
 	}
 
 	d.Start()
-	script, _ = block(t, folder+"/README.md", "sh seal")
+	script = doctest.Only(t, "examples/python-authenticator/README.md", "sh seal")
 	seal := strings.TrimSpace(run(t, dir, d.Command, script, "SEAL_KEY="+key))
 	d.Operate("role", "create", "--realm", "acme", "reader")
 	grant := func(name, attribute string) daemontest.Answer {

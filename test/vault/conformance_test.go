@@ -33,7 +33,7 @@ func TestConformance(t *testing.T) {
 		storeCase(t, "version 2", second.world, first), storeCase(t, "version 1", first, second.world), brokerCase(t, second.world), identityCase(t, second),
 	}
 	plugintest.Run(t, plugintest.InProcess(parts.Implementations()...), cases...)
-	plugintest.Run(t, plugintest.Binary(buildtest.Command(t, "plugins/vault", "realmgate-plugin-vault")), cases...)
+	plugintest.Run(t, plugintest.Binary(buildtest.Bundled(t, "vault")), cases...)
 }
 
 func (w *world) secrets() map[string]string {

@@ -26,6 +26,7 @@ import (
 
 // Two realms that share a key file: the tokens of one are worth nothing in the other.
 func TestRealmsThatShareAKey(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	key := filepath.Join(dir, "key.pem")
 	writeKey(t, key)
@@ -164,6 +165,7 @@ func readKey(t *testing.T, path string) *rsa.PrivateKey {
 // Headers of a token that would have us fetch an attacker's keys cause no request at all, and a flood of key ids only a
 // handful to the provider.
 func TestTokensThatWouldHaveUsFetch(t *testing.T) {
+	t.Parallel()
 	idp := oidctest.Start(t, oidctest.Options{})
 	d := start(t, strings.ReplaceAll(threeModes, "ISSUER", idp.Issuer))
 	good := idp.Token(t, oidctest.TokenOptions{Claims: identity(7, "carol")})
@@ -231,6 +233,7 @@ func TestTokensThatWouldHaveUsFetch(t *testing.T) {
 
 // A request that is malformed or too large ends at the door.
 func TestMalformedRequests(t *testing.T) {
+	t.Parallel()
 	d := start(t, "realm \"demo\" {\n  hosts = [\"demo.example\"]\n}\nrealm \"other\" {\n  hosts = [\"other.example\"]\n}\n")
 	token := d.rootToken("demo")
 	raw := func(request string) string {

@@ -15,11 +15,13 @@ import (
 
 	"github.com/realmgate/realmgate/internal/buildtest"
 	"github.com/realmgate/realmgate/internal/capture"
+	"github.com/realmgate/realmgate/internal/doctest"
 	"github.com/realmgate/realmgate/internal/nginxtest"
 )
 
 // A real OAuth 2.0 client gets a token, by Basic and by body, and uses it.
 func TestOAuth2Client(t *testing.T) {
+	t.Parallel()
 	d := start(t, "realm \"demo\" {}\n")
 	root := d.root["demo"]
 	for _, style := range []oauth2.AuthStyle{oauth2.AuthStyleInHeader, oauth2.AuthStyleInParams} {
@@ -42,6 +44,7 @@ func TestOAuth2Client(t *testing.T) {
 // nothing that the caller says about it; and Realmgate, which trusts nginx, hears nothing of what the caller says about the
 // original request, whichever way it reads.
 func TestNginx(t *testing.T) {
+	t.Parallel()
 	for _, forwarded := range []string{"x-original", "x-forwarded"} {
 		t.Run(forwarded, func(t *testing.T) { testNginx(t, forwarded) })
 	}
@@ -132,44 +135,10 @@ realm "other" {
 	}
 }
 
-// tour gives the blocks of a page that are there to be run, as one script, and what has to appear in its output, in this
-// order: the lines that start with "#> ".
-func tour(t *testing.T, page string) (script string, want []string) {
-	t.Helper()
-	script, want = blocks(t, page, "sh tour")
-	if script == "" || len(want) == 0 {
-		t.Fatalf("%s has no tour", page)
-	}
-	return script, want
-}
-
-// blocks gives the blocks of one kind, in the same way.
-func blocks(t *testing.T, page, kind string) (script string, want []string) {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join(buildtest.Root(t), page))
-	if err != nil {
-		t.Fatal(err)
-	}
-	in := false
-	for line := range strings.Lines(string(text)) {
-		line = strings.TrimSuffix(line, "\n")
-		switch {
-		case line == "```"+kind:
-			in = true
-		case strings.HasPrefix(line, "```"):
-			in = false
-		case in && strings.HasPrefix(line, "#> "):
-			want = append(want, strings.TrimPrefix(line, "#> "))
-		case in:
-			script += line + "\n"
-		}
-	}
-	return script, want
-}
-
-// walk runs a tour.
-func (d *gate) walk(script string, want []string) {
+// walk runs blocks of a page as one script, and looks for what they show in its output.
+func (d *gate) walk(blocks []doctest.Block) {
 	d.t.Helper()
+	script, want := doctest.Script(blocks)
 	cmd := exec.Command("bash", "-eu", "-c", script)
 	cmd.Dir = d.dir
 	cmd.Env = append(append(os.Environ(), d.env...), "GATE="+d.url, "CLIENT_ID="+d.root["demo"].ClientID, "CLIENT_SECRET="+d.root["demo"].ClientSecret,
@@ -191,30 +160,23 @@ func (d *gate) walk(script string, want []string) {
 // The page about connections begins with a configuration, on which its tour runs.
 func TestTourOfConnections(t *testing.T) {
 	t.Parallel()
-	const page = "docs/connections.md"
-	text, err := os.ReadFile(filepath.Join(buildtest.Root(t), page))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, hcl, _ := strings.Cut(string(text), "```hcl\n")
-	hcl, _, ok := strings.Cut(hcl, "```")
-	if !ok {
-		t.Fatal("the page has no configuration")
-	}
-	d := start(t, hcl)
-	d.walk(tour(t, page))
+	d := start(t, doctest.Only(t, "docs/connections.md", "hcl"))
+	d.walk(doctest.Blocks(t, "docs/connections.md", "sh tour"))
 }
 
 // The tours on the project's own configuration, block by block.
 func TestTour(t *testing.T) {
-	for _, page := range []string{"README.md", "docs/http.md"} {
-		t.Run(page, func(t *testing.T) { tourOnDefaults(t, page) })
+	t.Parallel()
+	for page, blocks := range map[string][]doctest.Block{
+		"README.md":    doctest.Blocks(t, "README.md", "sh tour"),
+		"docs/http.md": doctest.Blocks(t, "docs/http.md", "sh tour"),
+	} {
+		t.Run(page, func(t *testing.T) { tourOnDefaults(t, blocks) })
 	}
 }
 
-func tourOnDefaults(t *testing.T, page string) {
+func tourOnDefaults(t *testing.T, blocks []doctest.Block) {
 	root := buildtest.Root(t)
-	script, want := tour(t, page)
 	hcl, err := os.ReadFile(filepath.Join(root, "config.hcl"))
 	if err != nil {
 		t.Fatal(err)
@@ -231,7 +193,7 @@ func tourOnDefaults(t *testing.T, page string) {
 		t.Fatal(err)
 	}
 	d := startTour(t, dir, string(hcl))
-	d.walk(script, want)
+	d.walk(blocks)
 }
 
 // startTour starts the daemon as `make run` does, on the project's own configuration, but on a free port.

@@ -12,6 +12,7 @@ import (
 
 // A plugin may be a runtime with files: what it reads is pinned, and a file that was changed does not run.
 func TestCommandPlugin(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "main.sh")
 	text := fmt.Appendf(nil, "exec %s\n", hostilePath(t))
 	if err := os.WriteFile(file, text, 0o600); err != nil {

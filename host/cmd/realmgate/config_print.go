@@ -7,14 +7,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
 
-	"github.com/realmgate/realmgate/host/catalog"
 	"github.com/realmgate/realmgate/host/config"
 )
 
 type configPrint struct {
-	JSON bool `help:"Print JSON."`
+	JSON    bool `help:"Print JSON."`
+	Plugins bool `default:"true" negatable:"" help:"Start the plugins, and ask them which settings their parts have (--no-plugins: do not)."`
 }
 
 // printedValue is one key, as JSON.
@@ -26,7 +25,7 @@ type printedValue struct {
 	From  string          `json:"from"`
 }
 
-// Run prints the configuration. The bundled plugins say which of their settings take no secrets; only these are shown.
+// Run prints the configuration. The plugins say what their parts take, what counts without being written, and what is secret.
 func (p configPrint) Run(ctx context.Context, c *cli, std streams) error {
 	cfg, _, err := c.load(std, nil)
 	if err != nil {
@@ -34,11 +33,23 @@ func (p configPrint) Run(ctx context.Context, c *cli, std streams) error {
 	}
 	ctx, stop := stopSignals(ctx)
 	defer stop()
-	known, err := bundledSettings(ctx, std, cfg)
-	if err != nil {
-		return err
+	var all []config.Value
+	if p.Plugins {
+		known, failed := askSettings(ctx, std, cfg)
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		all = cfg.Values(known)
+		if failed != nil {
+			fmt.Fprintf(std.err, "realmgate: note: not all plugins could be asked: %v\n", failed)
+		}
+		if parts := known.missing(); parts != "" {
+			fmt.Fprintf(std.err, "realmgate: note: no plugin that could be asked offers %s: their defaults are not listed, and their texts are not shown\n", parts)
+		}
+	} else {
+		all = cfg.Values(nil)
+		fmt.Fprintln(std.err, "realmgate: note: no plugin was asked: the defaults of parts are not listed, and their texts are not shown")
 	}
-	all := cfg.Values(known.shown)
 	if p.JSON {
 		return printValuesJSON(std.out, all)
 	}
@@ -77,61 +88,4 @@ func printValues(to io.Writer, all []config.Value) error {
 		fmt.Fprintf(out, "%s%s = %s  # %s\n", indent, v.Key, v.JSON, cmp.Or(v.From, "default"))
 	}
 	return out.Flush()
-}
-
-// settingsSchemas are the JSON schemas of settings, by kind and type.
-type settingsSchemas map[[2]string]json.RawMessage
-
-// bundledSettings asks the bundled plugins that the lock file lets run. What others take may be secrets.
-func bundledSettings(ctx context.Context, std streams, cfg *config.Config) (settingsSchemas, error) {
-	all, _, err := sources(cfg)
-	if err != nil {
-		return nil, err
-	}
-	all = slices.DeleteFunc(all, func(s catalog.Source) bool { return !s.Bundled })
-	if len(all) == 0 {
-		return nil, nil
-	}
-	found, err := describe(ctx, std, all)
-	if err != nil {
-		return nil, err
-	}
-	out := settingsSchemas{}
-	for _, s := range found {
-		for _, o := range s.Offers {
-			out[[2]string{o.Kind.String(), o.Type}] = o.SettingsSchema
-		}
-	}
-	return out, nil
-}
-
-// schemaNode is what counts here of a JSON schema.
-type schemaNode struct {
-	Format     string                     `json:"format"`
-	Properties map[string]json.RawMessage `json:"properties"`
-	Items      json.RawMessage            `json:"items"`
-}
-
-// shown says whether a setting is declared, and not as a secret reference: a text there may be shown.
-func (s settingsSchemas) shown(kind, typ string, path []string) bool {
-	node, ok := readSchema(s[[2]string{kind, typ}])
-	for _, key := range path {
-		if !ok {
-			return false
-		}
-		node, ok = readSchema(node.Properties[key])
-	}
-	return ok && node.Format != "realmgate-secret-ref"
-}
-
-// readSchema reads a schema; that of a list is the one of its items.
-func readSchema(text json.RawMessage) (schemaNode, bool) {
-	var n schemaNode
-	if len(text) == 0 || json.Unmarshal(text, &n) != nil {
-		return n, false
-	}
-	if len(n.Items) > 0 {
-		return readSchema(n.Items)
-	}
-	return n, true
 }

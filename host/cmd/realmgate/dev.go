@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/realmgate/realmgate/host/child"
 	"github.com/realmgate/realmgate/host/config"
 	"github.com/realmgate/realmgate/host/generation"
+	"github.com/realmgate/realmgate/sdk/keyset"
 )
 
 type devCmd struct {
@@ -58,6 +60,9 @@ func (d devCmd) Run(ctx context.Context, c *cli, std streams, kctx *kong.Context
 		return err
 	}
 	files, err := d.files(ctx, c, std, p, dir)
+	if ctx.Err() != nil { // it was stopped before there was anything to serve
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -97,7 +102,7 @@ func aside(told io.Writer) error {
 // files gives the configuration to serve, with the plugin built.
 func (d devCmd) files(ctx context.Context, c *cli, std streams, p *workpiece, dir string) ([]string, error) {
 	if len(c.Config) == 0 {
-		if err := p.build(ctx, std.err); err != nil {
+		if err := p.buildFirst(ctx, std.err); err != nil {
 			return nil, err
 		}
 		return d.defaults(ctx, std, p, dir)
@@ -119,9 +124,9 @@ func (d devCmd) files(ctx context.Context, c *cli, std streams, p *workpiece, di
 		if err := p.instead(x, dir); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
-		return c.Config, p.build(ctx, std.err)
+		return c.Config, p.buildFirst(ctx, std.err)
 	}
-	if err := p.build(ctx, std.err); err != nil {
+	if err := p.buildFirst(ctx, std.err); err != nil {
 		return nil, err
 	}
 	extra := filepath.Join(dir, "plugin.hcl")
@@ -139,6 +144,10 @@ func (d devCmd) defaults(ctx context.Context, std streams, p *workpiece, dir str
 	}
 	text, err := devConfig(d.Address, dir, p, all[0].Offers, d.Set)
 	if err != nil {
+		return nil, err
+	}
+	// Without keys of its own the realm's broker would warn, rightly, that its tokens end with its process.
+	if _, err := keyset.Generate(devKeys(dir), keyset.NewKeySpec{Algorithm: keyset.ES256}, time.Now()); err != nil {
 		return nil, err
 	}
 	path := filepath.Join(dir, "dev.hcl")

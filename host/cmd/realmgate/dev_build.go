@@ -72,9 +72,12 @@ func (p *workpiece) build(ctx context.Context, out io.Writer) error {
 		return nil
 	}
 	p.built = p.sources() // before: what is saved meanwhile may not be in what is built
+	if err := p.isMain(ctx); err != nil {
+		return err
+	}
 	fresh := p.binary + ".new"
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", fresh, ".")
-	cmd.Dir, cmd.Stdout, cmd.Stderr = p.folder, out, out
+	cmd := p.goCommand(ctx, "build", "-o", fresh, ".")
+	cmd.Stdout, cmd.Stderr = out, out
 	start := time.Now()
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("go build in %s: %w", p.folder, err)
@@ -86,11 +89,51 @@ func (p *workpiece) build(ctx context.Context, out io.Writer) error {
 	return nil
 }
 
+func (p *workpiece) goCommand(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir = p.folder
+	return cmd
+}
+
+// isMain makes sure that what is built is a program: of another package, go build makes a file that is none.
+func (p *workpiece) isMain(ctx context.Context) error {
+	out, err := p.goCommand(ctx, "list", "-e", "-f", "{{.Name}}", ".").Output()
+	if isExit(err) { // go build says why, in words for people
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("--plugin %s: %w", p.folder, err)
+	}
+	if name := strings.TrimSpace(string(out)); name != "" && name != "main" {
+		return fmt.Errorf("--plugin %s: its package is %s, and that of a plugin is main", p.folder, name)
+	}
+	return nil
+}
+
+func isExit(err error) bool {
+	var e *exec.ExitError
+	return errors.As(err, &e)
+}
+
+// buildFirst builds the plugin, again with each change until it builds. What no change of its files can help is an error.
+func (p *workpiece) buildFirst(ctx context.Context, out io.Writer) error {
+	for {
+		err := p.build(ctx, out)
+		if !isExit(err) || ctx.Err() != nil {
+			return err
+		}
+		fmt.Fprintf(out, "realmgate dev: %v; waiting for a change\n", err)
+		if !p.changed(ctx) {
+			return ctx.Err()
+		}
+	}
+}
+
 // lookInterval is the pause between two looks at the sources.
 const lookInterval = 500 * time.Millisecond
 
-// follow builds the plugin anew when its sources are not those that were built and rest, until ctx ends. The daemon sees the binary change.
-func (p *workpiece) follow(ctx context.Context, out io.Writer) {
+// changed waits until the sources are not those that were built, and rest; false: ctx ended before.
+func (p *workpiece) changed(ctx context.Context) bool {
 	tick := time.NewTicker(lookInterval)
 	defer tick.Stop()
 	last := p.built
@@ -98,15 +141,22 @@ func (p *workpiece) follow(ctx context.Context, out io.Writer) {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return
+			return false
 		}
 		now := p.sources()
 		if now == last && now != p.built {
-			if err := p.build(ctx, out); err != nil && ctx.Err() == nil {
-				fmt.Fprintln(out, "realmgate dev: the former plugin serves on:", err)
-			}
+			return true
 		}
 		last = now
+	}
+}
+
+// follow builds the plugin anew with each change, until ctx ends. The daemon sees the binary change.
+func (p *workpiece) follow(ctx context.Context, out io.Writer) {
+	for p.changed(ctx) {
+		if err := p.build(ctx, out); err != nil && ctx.Err() == nil {
+			fmt.Fprintln(out, "realmgate dev: the former plugin serves on:", err)
+		}
 	}
 }
 

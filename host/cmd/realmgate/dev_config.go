@@ -55,12 +55,15 @@ func devConfig(address, dir string, p *workpiece, offers []rpc.Offer, set []stri
 		b.WriteString("  }\n}\n")
 		return b.String(), nil
 	}
-	b.WriteString("realm \"tokens\" {\n  audience = [\"dev\"]\n}\n")
+	fmt.Fprintf(&b, "realm \"tokens\" {\n  audience = [\"dev\"]\n  authentication {\n    token_broker {\n      type    = \"key-pair\"\n      key_dir = %s\n    }\n  }\n}\n", config.Quote(devKeys(dir)))
 	fmt.Fprintf(&b, "realm \"dev\" {\n  tenant = \"dev\"\n  authentication {\n    type = \"external\"\n    authenticator {\n%s}\n  }\n}\n", parts[sdk.KindAuthenticator])
 	fmt.Fprintf(&b, "tenant \"dev\" {\nidentity_provider {\n%s}\nprincipal_mapper {\n%s}\nprincipal_roles_mapper {\n%s}\n}\n",
 		parts[sdk.KindIdentityProvider], parts[sdk.KindPrincipalMapper], parts[sdk.KindPrincipalRolesMapper])
 	return b.String(), nil
 }
+
+// devKeys is the folder of the keys of the realm "tokens", in that of a daemon for development.
+func devKeys(dir string) string { return filepath.Join(dir, "keys") }
 
 // devSettings turns KEY=VALUE words into attributes.
 func devSettings(set []string) (string, error) {

@@ -99,9 +99,15 @@ func eventually(t *testing.T, what string, ok func() bool) {
 
 // An author's folder is built, decides, and is built again with each change; what does not build changes nothing.
 func TestDevFollowsSources(t *testing.T) {
+	t.Parallel()
 	dir := mapperModule(t)
 	d, told := develop(t, dir, "--set", "claim=principal_name")
 	token := d.rootToken("tokens")
+	for _, noise := range []string{"warning", "[WARN]", "cannot do its work now"} {
+		if strings.Contains(d.log.String(), noise) {
+			t.Errorf("dev warns of what it has made itself:\n%s", d.log)
+		}
+	}
 	principal := func() string {
 		a := d.check("dev", token)
 		return a.header.Get("Realmgate-Principal")
@@ -146,6 +152,7 @@ func TestDevFollowsSources(t *testing.T) {
 
 // A configuration of the author's own is served as it is, with the plugin in it.
 func TestDevServesAConfiguration(t *testing.T) {
+	t.Parallel()
 	binary := buildtest.Command(t, "examples/realmgate-plugin-acme", "acme-mapper")
 	config := filepath.Join(t.TempDir(), "own.hcl")
 	write := func(listen, more string) {
@@ -198,6 +205,7 @@ func TestDevServesAConfiguration(t *testing.T) {
 
 // The configuration for a plugin alone has each kind of stage in its place, and is valid HCL whatever is set.
 func TestDevConfig(t *testing.T) {
+	t.Parallel()
 	p := &workpiece{name: "x", binary: "/tmp/${x}"}
 	for k, want := range map[sdk.Kind]string{
 		sdk.KindIdentityProvider: "identity_provider {\ntype = \"mine\"\nkey = \"$${a}\"\n", sdk.KindPrincipalMapper: "principal_mapper {\ntype = \"mine\"\n", sdk.KindPrincipalRolesMapper: "principal_roles_mapper {\ntype = \"mine\"\n",
@@ -275,6 +283,7 @@ func source(t *testing.T, dir, text string) {
 
 // What is saved after the first build has begun is built, also if nothing changes later.
 func TestDevFollowsFromTheFirstBuild(t *testing.T) {
+	t.Parallel()
 	dir, ctx := t.TempDir(), t.Context()
 	source(t, dir, "package main\n\nfunc main() {}\n")
 	p := &workpiece{name: "own", folder: dir, binary: filepath.Join(t.TempDir(), "own")}
@@ -287,4 +296,60 @@ func TestDevFollowsFromTheFirstBuild(t *testing.T) {
 	go func() { defer close(done); p.follow(ctx, told) }()
 	defer func() { stop(); <-done }()
 	eventually(t, "built again", func() bool { return strings.Contains(told.String(), "built ") })
+}
+
+// Where there is no plugin yet, its first build waits for sources that build.
+func TestDevWaitsForTheFirstBuild(t *testing.T) {
+	dir, told := t.TempDir(), &capture.Buffer{}
+	source(t, dir, "package main\n\nnonsense\n")
+	p := &workpiece{name: "own", folder: dir, binary: filepath.Join(t.TempDir(), "own")}
+	done := make(chan error, 1)
+	go func() { done <- p.buildFirst(t.Context(), told) }()
+	eventually(t, "it waits", func() bool { return strings.Contains(told.String(), "waiting for a change") })
+	if !strings.Contains(told.String(), "main.go:3:1: syntax error") {
+		t.Errorf("the compiler's words are missing:\n%s", told)
+	}
+	source(t, dir, "package main\n\nfunc main() {}\n")
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command(p.binary).CombinedOutput(); err != nil {
+		t.Errorf("what was built does not run: %v\n%s", err, out)
+	}
+	source(t, dir, "package library\n")
+	if err := p.buildFirst(t.Context(), told); err == nil || !strings.Contains(err.Error(), "its package is library") {
+		t.Errorf("another package than main: %v", err)
+	}
+	p.folder = filepath.Join(dir, "nowhere")
+	if err := p.buildFirst(t.Context(), told); err == nil || isExit(err) {
+		t.Errorf("a folder that is gone: %v", err)
+	}
+}
+
+// While it waits it can be stopped; what no change of its files helps ends it.
+func TestDevEndsBeforeTheFirstBuild(t *testing.T) {
+	dir, told := t.TempDir(), &capture.Buffer{}
+	source(t, dir, "package main\n\nnonsense\n")
+	dev := func(plugin string) *exec.Cmd {
+		cmd := exec.Command("realmgate", "dev", "--plugin", plugin)
+		cmd.Stdout, cmd.Stderr = told, told
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		return cmd
+	}
+	cmd := dev(dir)
+	eventually(t, "it waits", func() bool { return strings.Contains(told.String(), "waiting for a change") })
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("stopped: %v\n%s", err, told)
+	}
+	source(t, dir, "package library\n")
+	for plugin, want := range map[string]string{dir: "its package is library", filepath.Join(dir, "nowhere"): "no such file", t.TempDir(): "no Go files"} {
+		if err := dev(plugin).Wait(); err == nil || !strings.Contains(told.String(), want) {
+			t.Errorf("no error with %q: %v\n%s", want, err, told)
+		}
+	}
 }

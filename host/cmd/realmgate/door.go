@@ -62,7 +62,7 @@ func list(names []string) string {
 	if len(names) == 0 {
 		return "-"
 	}
-	return strings.Join(names, ",")
+	return strings.Join(names, ", ")
 }
 
 // attributes turns key=value words into a map.

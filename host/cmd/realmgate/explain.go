@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"cmp"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/term"
 
@@ -27,7 +29,11 @@ import (
 // explain tells how the daemon decides, with a line in the audit log before anybody hears of it.
 func (r *rooms) explain(ctx context.Context, q admin.ExplainRequest) (admin.Explained, error) {
 	req := sdk.Request{Scheme: cmp.Or(strings.ToLower(q.Scheme), "bearer"), Token: q.Token, HTTP: messageOf(q.HTTP)}
-	out, line, err := r.explainServing(ctx, q, req)
+	chain, err := presented(q, &req)
+	if err != nil {
+		return admin.Explained{}, err
+	}
+	out, line, err := r.explainServing(ctx, q, req, chain)
 	if err != nil {
 		return admin.Explained{}, err
 	}
@@ -38,7 +44,7 @@ func (r *rooms) explain(ctx context.Context, q admin.ExplainRequest) (admin.Expl
 		if err := r.audit.Record(ctx, before); err != nil {
 			return admin.Explained{}, err
 		}
-		begun, err := r.explainBeside(ctx, q, req, &out)
+		begun, err := r.explainBeside(ctx, q, req, chain, &out)
 		line.Change = startsOf(begun)
 		if err != nil {
 			line.Outcome = audit.Failed
@@ -48,6 +54,19 @@ func (r *rooms) explain(ctx context.Context, q admin.ExplainRequest) (admin.Expl
 		}
 	}
 	return out, r.audit.Record(ctx, line)
+}
+
+// presented puts the client certificate of a question into the request, and gives it with what is behind it.
+func presented(q admin.ExplainRequest, req *sdk.Request) ([]*x509.Certificate, error) {
+	if q.ClientCertificate == "" {
+		return nil, nil
+	}
+	chain, err := chainOf(q.ClientCertificate)
+	if err != nil {
+		return nil, &admin.Error{Status: http.StatusBadRequest, Code: admin.CodeInvalid, Field: "client_certificate", Message: err.Error()}
+	}
+	req.PeerCertificate = chain[0].Raw
+	return chain, nil
 }
 
 // startsOf says which plugins were started, in the words of a reload.
@@ -60,25 +79,34 @@ func startsOf(plugins []string) string {
 }
 
 // explainServing tells how what serves decides, and the line of the audit log about that.
-func (r *rooms) explainServing(ctx context.Context, q admin.ExplainRequest, req sdk.Request) (out admin.Explained, line audit.Event, err error) {
+func (r *rooms) explainServing(ctx context.Context, q admin.ExplainRequest, req sdk.Request, chain []*x509.Certificate) (out admin.Explained, line audit.Event, err error) {
 	gen, leave := r.holder.Enter()
 	defer leave()
 	realm, chosen, err := realmOf(gen.Config(), q)
 	if err != nil {
 		return out, line, err
 	}
-	d, e := explain.Decide(ctx, gen, realm, req)
+	_, e := explain.Decide(ctx, gen, realm, req)
 	e.Chosen = chosen
+	if chain != nil {
+		e.Certificate = explainedCertificate(chain, gen.Config().Listeners, time.Now())
+	}
 	out.Explanation = e
-	return out, audit.Event{
-		Name: audit.DecisionExplain, Outcome: audit.Done, Realm: realm, PrincipalID: d.Principal.ID, Principal: d.Principal.Name, TokenID: e.TokenID, Detail: e.Verdict,
-	}, nil
+	line = audit.Event{Name: audit.DecisionExplain, Outcome: audit.Done, Realm: realm, TokenID: e.TokenID, Detail: e.Verdict}
+	if p := e.Principal; p != nil { // as it is shown: a part may have named it by the token
+		line.PrincipalID, line.Principal = p.ID, p.Name
+	}
+	return out, line, nil
 }
 
 // realmOf finds the realm that is asked about.
 func realmOf(cfg *config.Config, q admin.ExplainRequest) (realm, chosen string, err error) {
 	is := func(r config.Realm) bool { return r.Name == q.Realm }
-	missing := &admin.Error{Status: http.StatusNotFound, Code: admin.CodeNotFound, Message: fmt.Sprintf("there is no such realm: %q", q.Realm), Field: "realm"}
+	known := make([]string, len(cfg.Realms))
+	for i, r := range cfg.Realms {
+		known[i] = r.Name
+	}
+	missing := admin.NoRealm(q.Realm, known)
 	chosen = "it was named by whoever asks for this explanation"
 	if q.Host != "" {
 		host := strings.ToLower(q.Host)
@@ -99,7 +127,7 @@ func realmOf(cfg *config.Config, q admin.ExplainRequest) (realm, chosen string, 
 }
 
 // explainBeside adds how another configuration decides, and how that differs. begun names the plugins that were started for it.
-func (r *rooms) explainBeside(ctx context.Context, q admin.ExplainRequest, req sdk.Request, out *admin.Explained) (begun []string, err error) {
+func (r *rooms) explainBeside(ctx context.Context, q admin.ExplainRequest, req sdk.Request, chain []*x509.Certificate, out *admin.Explained) (begun []string, err error) {
 	wrong := func(err error) error {
 		return &admin.Error{Status: http.StatusBadRequest, Code: admin.CodeInvalid, Field: "config", Message: err.Error()}
 	}
@@ -119,6 +147,9 @@ func (r *rooms) explainBeside(ctx context.Context, q admin.ExplainRequest, req s
 	begun, err = r.reloader.Beside(ctx, cfg, func(ctx context.Context, gen *generation.Generation) error {
 		_, e := explain.Decide(ctx, gen, realm, req)
 		e.Chosen = chosen
+		if chain != nil {
+			e.Certificate = explainedCertificate(chain, cfg.Listeners, time.Now())
+		}
 		out.Other, out.Differences = &e, explain.Differences(out.Explanation, e)
 		return nil
 	})
@@ -136,7 +167,8 @@ type explainCmd struct {
 	Host    string   `xor:"realm" help:"A host whose realm is meant, in place of --realm."`
 	Scheme  string   `default:"bearer" help:"The authentication scheme of the credential."`
 	Against []string `name:"against" placeholder:"PATH" sep:"," type:"path" help:"Also show how this other configuration (a file or a folder) decides on the same token, and what differs. It is built beside the one that serves."`
-	Request bool     `help:"Standard input has a whole HTTP request, for parts that look at it (signatures): request line and headers, of which Authorization is the credential."`
+	Request bool     `help:"Standard input has a whole HTTP request, for parts that look at it (signatures): request line and headers, of which Authorization, or a signature of AWS in the query, is the credential."`
+	Cert    string   `name:"client-certificate" placeholder:"FILE" type:"path" help:"The TLS client certificate of the caller, for parts that look at it: PEM, without its key. That the caller has the key is not proven then."`
 	door
 }
 
@@ -160,6 +192,9 @@ func (e explainCmd) Run(ctx context.Context, c *cli, std streams) error {
 		err = readRequest(os.Stdin, &q)
 	} else {
 		q.Token, err = readToken(os.Stdin, std.err)
+	}
+	if err == nil && e.Cert != "" {
+		q.ClientCertificate, err = readChain(e.Cert)
 	}
 	if err != nil {
 		return err

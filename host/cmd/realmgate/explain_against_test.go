@@ -13,6 +13,7 @@ import (
 // The audit log has what another configuration starts: where it is before anything is read of it, and then which plugins. None is
 // started for a realm that there is not.
 func TestExplainAgainstIsAudited(t *testing.T) {
+	t.Parallel()
 	d := start(t, "audit {\n  path = \"data/audit.log\"\n}\nrealm \"demo\" {}\n")
 	token := d.rootToken("demo")
 	text, err := os.ReadFile(filepath.Join(d.dir, "config.hcl"))

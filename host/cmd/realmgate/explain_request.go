@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/realmgate/realmgate/host/admin"
+	"github.com/realmgate/realmgate/host/server"
 	"github.com/realmgate/realmgate/sdk"
 )
 
@@ -21,14 +22,6 @@ func readRequest(in io.Reader, q *admin.ExplainRequest) error {
 	if err != nil {
 		return fmt.Errorf("standard input is no HTTP request: %w", err)
 	}
-	credentials := r.Header.Values("Authorization")
-	if len(credentials) != 1 {
-		return errors.New("the request on standard input has to have one Authorization header")
-	}
-	var ok bool
-	if q.Scheme, q.Token, ok = strings.Cut(credentials[0], " "); !ok || q.Token == "" {
-		return errors.New("the Authorization header of the request on standard input is malformed")
-	}
 	q.HTTP = &admin.ExplainHTTP{Method: r.Method, Scheme: "https", Host: r.Host, Target: r.RequestURI}
 	if r.URL.Scheme != "" {
 		q.HTTP.Scheme, q.HTTP.Target = r.URL.Scheme, r.URL.RequestURI()
@@ -39,6 +32,26 @@ func readRequest(in io.Reader, q *admin.ExplainRequest) error {
 		}
 	}
 	slices.SortStableFunc(q.HTTP.Header, func(a, b admin.ExplainHeader) int { return strings.Compare(a.Name, b.Name) })
+	return takeCredential(r.Header.Values("Authorization"), q)
+}
+
+// takeCredential finds the credential of a request where the check door does: in its one Authorization, or in its query.
+func takeCredential(headers []string, q *admin.ExplainRequest) error {
+	const wanted = "the request on standard input has to have one Authorization header, or a signature of AWS in its query"
+	switch len(headers) {
+	case 0:
+		if q.Scheme, q.Token = server.Presigned(messageOf(q.HTTP)); q.Scheme == "" {
+			return errors.New(wanted)
+		}
+		return nil
+	case 1:
+	default:
+		return errors.New(wanted)
+	}
+	var ok bool
+	if q.Scheme, q.Token, ok = strings.Cut(headers[0], " "); !ok || q.Token == "" {
+		return errors.New("the Authorization header of the request on standard input is malformed")
+	}
 	return nil
 }
 

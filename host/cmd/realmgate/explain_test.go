@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/realmgate/realmgate/host/admin"
+	"github.com/realmgate/realmgate/internal/doctest"
 	"github.com/realmgate/realmgate/internal/oidctest"
 	"github.com/realmgate/realmgate/sdk"
 	"github.com/realmgate/realmgate/sdk/serve"
@@ -34,7 +35,10 @@ func (witness) Verify(_ context.Context, r sdk.Request) (sdk.Credential, error) 
 
 func witnessPlugin() {
 	serve.Main("witness", "1", sdk.TokenBrokerType("witness", func(context.Context, sdk.Setup, struct{}) (witness, error) { return witness{}, nil },
-		sdk.NeedsHTTP(), sdk.Schemes("aws4-hmac-sha256")))
+		sdk.NeedsHTTP(), sdk.Schemes("aws4-hmac-sha256")),
+		sdk.TokenBrokerType("bound", func(context.Context, sdk.Setup, struct{}) (bound, error) { return bound{}, nil }),
+		sdk.IdentityProviderType("parrot", func(context.Context, sdk.Setup, struct{}) (parrot, error) { return parrot{}, nil },
+			sdk.NeedsHTTP(), sdk.Schemes("bearer", "basic", "aws4-hmac-sha256")))
 }
 
 // explained runs the command with a token on standard input.
@@ -96,6 +100,7 @@ tenant "filtered" {
 `
 
 func TestExplain(t *testing.T) {
+	t.Parallel()
 	idp := oidctest.Start(t, oidctest.Options{})
 	d := start(t, strings.ReplaceAll(explainedRealms, "ISSUER", idp.Issuer))
 	claims := identity(7, "carol", "team-dev", "offline_access")
@@ -174,6 +179,7 @@ func TestExplain(t *testing.T) {
 
 // What is remembered is told, and neither read nor changed by an explanation.
 func TestExplainTellsOfTheCache(t *testing.T) {
+	t.Parallel()
 	d := start(t, "realm \"demo\" {}\nrealm \"forgetful\" {\n  authentication {\n    cache {\n      max_age = \"0s\"\n    }\n  }\n}\n")
 	token := d.rootToken("demo")
 	for range 2 {
@@ -195,6 +201,7 @@ func TestExplainTellsOfTheCache(t *testing.T) {
 }
 
 func TestExplainAgainstAnotherConfiguration(t *testing.T) {
+	t.Parallel()
 	idp := oidctest.Start(t, oidctest.Options{})
 	d := start(t, strings.ReplaceAll(explainedRealms, "ISSUER", idp.Issuer))
 	carol := idp.Token(t, oidctest.TokenOptions{Claims: identity(7, "carol", "team-dev", "team-ops")})
@@ -273,6 +280,7 @@ func TestExplainAgainstAnotherConfiguration(t *testing.T) {
 }
 
 func TestExplainRefuses(t *testing.T) {
+	t.Parallel()
 	d := start(t, "realm \"demo\" {}\n")
 	for _, tt := range []struct {
 		token string
@@ -293,6 +301,7 @@ func TestExplainRefuses(t *testing.T) {
 
 // Who cannot tell is named, as is the reason, and a denial of a plugin that repeats the token does not show it.
 func TestExplainTellsWhoCannotTell(t *testing.T) {
+	t.Parallel()
 	d := start(t, moodyConfig(testPlugin(t, "moody"), "one"))
 	got, text := d.explained("fail", "-r", "mood")
 	s := got.Routes[0].Stages[0]
@@ -310,6 +319,7 @@ func TestExplainTellsWhoCannotTell(t *testing.T) {
 
 // No explanation leaves of which the audit log has no line.
 func TestExplainNeedsTheAuditLog(t *testing.T) {
+	t.Parallel()
 	if _, err := os.Stat("/dev/full"); err != nil {
 		t.Skip("there is no /dev/full")
 	}
@@ -327,6 +337,7 @@ func TestExplainNeedsTheAuditLog(t *testing.T) {
 
 // A part that looks at the request gets it, and neither its signature nor its secrets are shown.
 func TestExplainOfARequest(t *testing.T) {
+	t.Parallel()
 	d := start(t, "plugin \"witness\" {\n  path = \""+testPlugin(t, "witness")+"\"\n}\nrealm \"signed\" {\n  authentication {\n    token_broker {\n      type = \"witness\"\n    }\n  }\n}\nrealm \"demo\" {}\n")
 	const request = "GET /a%2Fb?x=1 HTTP/1.1\nHost: catalog.example.com\nX-Amz-Security-Token: canary-session-4411\n" +
 		"X-Amz-Date: 20260101T000000Z\nAuthorization: AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE, SignedHeaders=host, Signature=0123456789abcdefcanary"
@@ -337,17 +348,24 @@ func TestExplainOfARequest(t *testing.T) {
 	if strings.Contains(text, "canary") {
 		t.Errorf("a secret is shown: %s", text)
 	}
+	if got, text := d.explained(doctest.Only(t, "docs/explain.md", "http"), "-r", "signed", "--request"); got.Reason != "seen" || !strings.Contains(got.Summary, "GET app.example.com /v1/things") {
+		t.Errorf("the page's request: %s", text)
+	}
 	if got, text := d.explained("x", "-r", "signed", "--scheme", "AWS4-HMAC-SHA256"); got.Reason != "no_request" {
 		t.Errorf("%s", text)
 	}
 	if got, text := d.explained("x", "-r", "signed"); got.Status != 401 || got.Routes[0].Verdict != "not_asked" || !strings.Contains(got.Summary, "takes the schemes aws4-hmac-sha256") {
 		t.Errorf("%s", text)
 	}
+	presigned := "GET /thing?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIDEXAMPLE&X-Amz-Security-Token=canary-session-4412&X-Amz-Signature=0123456789abcdefcanary HTTP/1.1\nHost: catalog.example.com\n"
+	if got, text := d.explained(presigned, "-r", "signed", "--request"); got.Reason != "seen" || !strings.Contains(got.Summary, "GET catalog.example.com /thing?") || strings.Contains(text, "canary") {
+		t.Errorf("%s", text)
+	}
 	bearer := "GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + d.rootToken("demo") + "\r\n\r\n"
 	if got, text := d.explained(bearer, "-r", "demo", "--request"); got.Status != 200 || got.Cache.State != "miss" {
 		t.Errorf("%s", text)
 	}
-	for in, want := range map[string]string{"nonsense": "no HTTP request", "GET / HTTP/1.1\nHost: x\n": "one Authorization header", "GET / HTTP/1.1\nHost: x\nAuthorization: Bearer\n": "malformed"} {
+	for in, want := range map[string]string{"nonsense": "no HTTP request", "GET / HTTP/1.1\nHost: x\n": "one Authorization header", "GET /?X-Amz-Algorithm=a&X-Amz-Algorithm=b HTTP/1.1\nHost: x\n": "one Authorization header", "GET / HTTP/1.1\nHost: x\nAuthorization: Bearer\n": "malformed"} {
 		if out, err := d.tryExplain(in, "-r", "signed", "--request"); err == nil || !strings.Contains(out, want) {
 			t.Errorf("%q: %v\n%s", in, err, out)
 		}

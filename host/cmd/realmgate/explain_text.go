@@ -37,6 +37,7 @@ func decisionText(w io.Writer, e admin.Explanation, inputs bool) {
 	if e.Chosen != "" {
 		fmt.Fprintf(w, "           %s\n", e.Chosen)
 	}
+	certificateText(w, e.Certificate)
 	if e.Principal != nil {
 		fmt.Fprintf(w, "principal  %s (id %s)\n", cmp.Or(e.Principal.Name, "-"), cmp.Or(e.Principal.ID, "-"))
 	}
@@ -67,6 +68,21 @@ func decisionText(w io.Writer, e admin.Explanation, inputs bool) {
 				}
 			}
 			stageText(w, n+1, s, given)
+		}
+	}
+}
+
+func certificateText(w io.Writer, c *admin.ExplainedCertificate) {
+	if c == nil {
+		return
+	}
+	fmt.Fprintf(w, "client     %s, certified by %s until %s\n           serial %s, SHA-256 %s\n", c.Subject, c.Issuer, c.Expires.Format(time.RFC3339), c.Serial, c.Digest)
+	fmt.Fprintln(w, "           that the caller has the key of this certificate was not proven: an explanation makes no handshake")
+	for _, l := range c.Listeners {
+		if l.Takes {
+			fmt.Fprintf(w, "           listener %s takes it\n", l.Name)
+		} else {
+			fmt.Fprintf(w, "           listener %s does not take it: %s\n", l.Name, l.Why)
 		}
 	}
 }

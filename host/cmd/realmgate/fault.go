@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/realmgate/realmgate/host/admin"
+	"github.com/realmgate/realmgate/host/config"
 )
 
 // shownError ends a command whose fault has been printed already.
@@ -34,23 +36,25 @@ func failed(w io.Writer, command string, err error) int {
 	return 1
 }
 
-// misread prints why a command line cannot be read. Where a command is missing it lists those that there are, all of them.
+// misread prints why a command line cannot be read. Where a command is missing it lists those that there are, all of them; one
+// that is not where it was looked for is looked for elsewhere.
 func misread(w io.Writer, err error) int {
 	var parse *kong.ParseError
 	at := []string{"realmgate"}
 	var missing []string
 	if errors.As(err, &parse) {
-		var node *kong.Node
+		node := parse.Context.Model.Node
 		for _, p := range parse.Context.Path {
 			if p.Command != nil {
 				node = p.Command
 				at = append(at, node.Name)
 			}
 		}
-		if node != nil && strings.HasPrefix(err.Error(), "expected one of") {
-			for _, c := range node.Children {
-				missing = append(missing, c.Name)
-			}
+		if len(at) > 1 && strings.HasPrefix(err.Error(), "expected one of") {
+			missing = commandNames(node)
+		}
+		if text, ok := strings.CutPrefix(err.Error(), "unexpected argument "); ok && !node.Leaf() {
+			err = noCommand(text, parse.Context.Model.Node, node)
 		}
 	}
 	if len(missing) > 0 {
@@ -58,6 +62,44 @@ func misread(w io.Writer, err error) int {
 	}
 	fmt.Fprintf(w, "realmgate: %v\nSee %s --help.\n", err, strings.Join(at, " "))
 	return 2
+}
+
+// noCommand says where else there is a command of this name, or what commands there are. The text is the parser's: the word, and
+// what it is near to at its place, if anything.
+func noCommand(text string, root, at *kong.Node) error {
+	word, hint, near := strings.Cut(text, ", did you mean ")
+	word = strings.Trim(word, `"`)
+	if near {
+		return fmt.Errorf("there is no command %q, did you mean %s", word, hint)
+	}
+	var names []string
+	paths := map[string][]string{} // of commands, by their last word
+	var visit func(n *kong.Node)
+	visit = func(n *kong.Node) {
+		for _, c := range n.Children {
+			names = append(names, c.Name)
+			paths[c.Name] = append(paths[c.Name], strconv.Quote(c.FullPath()))
+			visit(c)
+		}
+	}
+	visit(root)
+	for _, name := range []string{word, config.Suggest(word, names)} {
+		switch found := paths[name]; {
+		case len(found) == 1:
+			return fmt.Errorf("there is no command %q, did you mean %s?", word, found[0])
+		case len(found) > 1:
+			return fmt.Errorf("there is no command %q, did you mean one of %s?", word, strings.Join(found, ", "))
+		}
+	}
+	return fmt.Errorf("there is no command %q; there are %s", word, strings.Join(commandNames(at), ", "))
+}
+
+func commandNames(n *kong.Node) []string {
+	out := make([]string, 0, len(n.Children))
+	for _, c := range n.Children {
+		out = append(out, c.Name)
+	}
+	return out
 }
 
 // fieldFlags says which flag or argument of the commands about connections gives a field of the API.

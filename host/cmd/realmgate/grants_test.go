@@ -30,6 +30,7 @@ func askerPlugin() {
 // A plugin of a third party is told about the principals of the realms that it is allowed, and of no other: that is in the
 // audit log, and `validate` says it before, and where decisions are not remembered.
 func TestAllowedInOneRealm(t *testing.T) {
+	t.Parallel()
 	path, err := exec.LookPath("realmgate-plugin-asker")
 	if err != nil {
 		t.Fatal(err)

@@ -33,6 +33,7 @@ polaris.oidc.principal-roles-mapper.mappings[0].replacement=PRINCIPAL\\_ROLE:$1
 
 // TestImportedDecisions has a daemon decide by what is made of properties, as Polaris does by them.
 func TestImportedDecisions(t *testing.T) {
+	t.Parallel()
 	idp := oidctest.Start(t, oidctest.Options{})
 	file := filepath.Join(t.TempDir(), "application.properties")
 	if err := os.WriteFile(file, []byte(strings.ReplaceAll(importedProperties, "ISSUER", idp.Issuer)), 0o600); err != nil {

@@ -30,6 +30,7 @@ func scrape(t *testing.T, c *http.Client, url string) string {
 
 // What a daemon does shows in its metrics, on the admin socket and on a listener of their own; who is behind it does not.
 func TestMetrics(t *testing.T) {
+	t.Parallel()
 	address := freeAddress(t)
 	d := start(t, fmt.Sprintf("metrics {\n  address = %q\n}\nrealm \"demo\" {}\nrealm \"other\" {}\n", address))
 	token := d.rootToken("demo")
@@ -44,7 +45,7 @@ func TestMetrics(t *testing.T) {
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		if now := d.pids()["default"]; len(now) == 1 && now[0] != pid && strings.Contains(d.command("plugin", "list"), " ready ") {
 			break
 		}
@@ -83,6 +84,6 @@ func TestMetrics(t *testing.T) {
 	if res, err := http.Get(d.url + "/metrics"); err != nil || res.StatusCode != http.StatusNotFound {
 		t.Errorf("the door for callers has metrics: %v %v", res, err)
 	}
-	rows := d.command("plugin", "list", "--socket", "admin.sock")
+	rows := d.command("plugin", "list", "--wide", "--socket", "admin.sock")
 	has(t, rows, "SHA256", "SINCE", "CALLS", "ready")
 }

@@ -47,6 +47,7 @@ func identity(id any, name string, roles ...string) map[string]any {
 }
 
 func TestThreeModes(t *testing.T) {
+	t.Parallel()
 	idp := oidctest.Start(t, oidctest.Options{})
 	d := start(t, strings.ReplaceAll(threeModes, "ISSUER", idp.Issuer))
 	d.command("role", "create", "-r", "both", "auditor")
@@ -140,6 +141,7 @@ func TestThreeModes(t *testing.T) {
 
 // A header may name the realm where the listener says so, for tokens and for checks, and nowhere else.
 func TestRealmByHeader(t *testing.T) {
+	t.Parallel()
 	d := start(t, `
 listener "main" {
   address      = "ADDRESS"
@@ -193,6 +195,7 @@ realm "b" {}
 }
 
 func TestProviderThatIsDownAtStart(t *testing.T) {
+	t.Parallel()
 	idp := oidctest.Start(t, oidctest.Options{})
 	token := idp.Token(t, oidctest.TokenOptions{Claims: identity(7, "carol", "PRINCIPAL_ROLE:ALL")})
 	idp.Stop()
@@ -207,6 +210,7 @@ func TestProviderThatIsDownAtStart(t *testing.T) {
 
 // The examples of Polaris' documentation, through the whole daemon.
 func TestPolarisExamples(t *testing.T) {
+	t.Parallel()
 	idp := oidctest.Start(t, oidctest.Options{})
 	d := start(t, strings.ReplaceAll(`
 tenant_defaults {

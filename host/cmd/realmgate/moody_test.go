@@ -85,7 +85,7 @@ func moodyPlugin() {
 // moodyConfig is a configuration with the plugin at path and a realm "mood" whose broker has a tag, beside a realm "calm"
 // that has nothing to do with it.
 func moodyConfig(path, tag string) string {
-	return fmt.Sprintf(`plugin_health_window = "2s"
+	return fmt.Sprintf(`plugin_health_window = "500ms"
 plugin "moody" {
   path = %q
   env  = { MOOD = "good" }

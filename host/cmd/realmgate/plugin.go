@@ -20,7 +20,10 @@ type pluginCmd struct {
 	Lock    pluginLock    `cmd:"" help:"Write the lock file beside the configuration: from then on, no other plugins run than those in it, as they are now."`
 }
 
-type pluginList struct{ door }
+type pluginList struct {
+	door
+	Wide bool `short:"w" help:"With the digests of the binaries, what is under way, and all that is offered."`
+}
 
 // Run lists the plugins.
 func (p pluginList) Run(ctx context.Context, c *cli, std streams) error {
@@ -32,16 +35,16 @@ func (p pluginList) Run(ctx context.Context, c *cli, std streams) error {
 	if err != nil {
 		return err
 	}
-	return p.print(std, got, func(w io.Writer) { pluginRows(w, got) })
+	return p.print(std, got, func(w io.Writer) { pluginRows(w, got, p.Wide) })
 }
 
-func pluginRows(w io.Writer, plugins []admin.Plugin) {
-	row(w, "NAME", "VERSION", "SHA256", "STATE", "SERVES", "SINCE", "PID", "RESTARTS", "INSTANCES", "CALLS", "OFFERS")
+func pluginRows(w io.Writer, plugins []admin.Plugin, wide bool) {
+	title := []any{"NAME", "VERSION", "STATE", "SERVES", "SINCE", "PID", "RESTARTS"}
+	if wide {
+		title = append(title, "SHA256", "INSTANCES", "CALLS")
+	}
+	row(w, append(title, "OFFERS")...)
 	for _, p := range plugins {
-		offers := make([]string, len(p.Implementations))
-		for i, x := range p.Implementations {
-			offers[i] = x.Kind + "/" + x.Type
-		}
 		pid, serves := "-", "-"
 		if p.PID != 0 {
 			pid = strconv.Itoa(p.PID)
@@ -49,8 +52,11 @@ func pluginRows(w io.Writer, plugins []admin.Plugin) {
 		if p.Serves {
 			serves = "yes"
 		}
-		row(w, pluginName(p), cmp.Or(p.Version, "-"), cmp.Or(fmt.Sprintf("%.12s", p.Digest), "-"), p.State, serves, time.Since(p.Since).Round(time.Second),
-			pid, p.Restarts, p.Instances, p.Calls, list(offers))
+		cells := []any{pluginName(p), cmp.Or(p.Version, "-"), p.State, serves, time.Since(p.Since).Round(time.Second), pid, p.Restarts}
+		if wide {
+			cells = append(cells, cmp.Or(fmt.Sprintf("%.12s", p.Digest), "-"), p.Instances, p.Calls)
+		}
+		row(w, append(cells, offered(p, wide))...)
 	}
 	for _, p := range plugins { // behind the table, whose columns a long text would move
 		if p.Reason != "" {
@@ -65,6 +71,19 @@ func pluginRows(w io.Writer, plugins []admin.Plugin) {
 		}
 		outboundRows(w, p)
 	}
+}
+
+// offered names what a plugin offers: one part of several, unless all fit or are wanted.
+func offered(p admin.Plugin, wide bool) string {
+	const fit = 2
+	offers := make([]string, len(p.Implementations))
+	for i, x := range p.Implementations {
+		offers[i] = x.Kind + "/" + x.Type
+	}
+	if wide || len(offers) <= fit {
+		return list(offers)
+	}
+	return fmt.Sprintf("%s and %d more", offers[0], len(offers)-1)
 }
 
 // outboundRows tells which other servers a plugin leaves alone.

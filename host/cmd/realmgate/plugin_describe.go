@@ -12,13 +12,22 @@ import (
 
 // describe starts plugins without settings, secrets or a directory, has them say what they are, and ends them again. The
 // error names those that did not start.
-func describe(ctx context.Context, std streams, sources []catalog.Source) (out []catalog.Status, err error) {
+func describe(ctx context.Context, std streams, sources []catalog.Source) ([]catalog.Status, error) {
+	out, failed, err := describeAll(ctx, std, sources)
+	if err := errors.Join(append(failed, err)...); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// describeAll is describe, with those that did not start beside what the others say.
+func describeAll(ctx context.Context, std streams, sources []catalog.Source) (out []catalog.Status, failed []error, err error) {
 	c, err := catalog.New(catalog.Options{
 		Logger:  hclog.New(&hclog.LoggerOptions{Name: "realmgate", Level: hclog.Warn, Output: std.err}),
 		Version: version, RuntimeDir: os.Getenv("RUNTIME_DIRECTORY"),
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeLimit)
@@ -26,8 +35,5 @@ func describe(ctx context.Context, std streams, sources []catalog.Source) (out [
 		err = errors.Join(err, c.Close(ctx))
 	}()
 	set := c.Prepare(ctx, sources)
-	if err := errors.Join(set.Failed()...); err != nil {
-		return nil, err
-	}
-	return c.Plugins(), nil
+	return c.Plugins(), set.Failed(), nil
 }

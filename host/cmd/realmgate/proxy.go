@@ -106,7 +106,7 @@ func (p proxyCmd) deny() (egress.List, error) {
 	case len(p.DenyAddresses) == 0:
 		return egress.Default(), nil
 	case len(p.DenyAddresses) == 1 && p.DenyAddresses[0] == "none":
-		return egress.List{}, nil
+		return egress.AllowAll(), nil
 	}
 	l, err := egress.Parse(p.DenyAddresses)
 	if err != nil {

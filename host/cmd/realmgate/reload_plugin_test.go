@@ -31,8 +31,9 @@ func rebuild(t *testing.T, path string) {
 // A request stays with the generation that it began in, whose plugin process lives on for it; those that come later have
 // the new one, and the process of the old one ends when the request has.
 func TestRequestsKeepTheirGeneration(t *testing.T) {
+	t.Parallel()
 	path := testPlugin(t, "moody")
-	d := start(t, "shutdown_grace = \"20s\"\n"+moodyConfig(path, "one"))
+	d := start(t, "shutdown_grace = \"1m\"\n"+moodyConfig(path, "one"))
 	old := d.pids()
 	release := filepath.Join(t.TempDir(), "go")
 	slow := make(chan answer, 1)
@@ -67,9 +68,11 @@ func TestRequestsKeepTheirGeneration(t *testing.T) {
 
 // A plugin that was started for a reload and does not stay well takes the reload back.
 func TestReloadSwitchesBack(t *testing.T) {
-	for mood, why := range map[string]string{"dies": "exit status 7", "silent": "does not answer"} {
+	t.Parallel()
+	for mood, why := range map[string]string{"dies": "exit status 7", "silent": "not answer"} { // of two that ask it, either may be first
 		t.Run(mood, func(t *testing.T) {
-			d := start(t, strings.Replace(moodyConfig(testPlugin(t, "moody"), "one"), `"2s"`, `"5s"`, 1))
+			t.Parallel()
+			d := start(t, strings.Replace(moodyConfig(testPlugin(t, "moody"), "one"), `"500ms"`, `"20s"`, 1)) // what follows is in it
 			old := d.pids()
 			doom := filepath.Join(t.TempDir(), "doom")
 			d.edit(`"good"`, `"`+mood+`", DOOM = "`+doom+`"`)
@@ -85,7 +88,7 @@ func TestReloadSwitchesBack(t *testing.T) {
 			if err := os.WriteFile(doom, nil, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			has(t, <-out, "the new configuration serves; watching moody for 5s\n", "switched back to the former configuration: ", "config.hcl:13:1: plugin moody: ", why, `13 | plugin "moody" {`)
+			has(t, <-out, "the new configuration serves; watching moody for 20s\n", "switched back to the former configuration: ", "config.hcl:13:1: plugin moody: ", why, `13 | plugin "moody" {`)
 			d.answers(t, "one")
 			if a := d.check("more", ""); a.status != 404 {
 				t.Errorf("a realm of the configuration that was taken back: %d %s", a.status, a.text)
@@ -102,6 +105,7 @@ func TestReloadSwitchesBack(t *testing.T) {
 				t.Error("the audit log has lines of the configuration")
 			}
 			d.edit(`"`+mood+`", DOOM = "`+doom+`"`, `"good"`)
+			d.edit(`plugin_health_window = "20s"`, `plugin_health_window = "100ms"`)
 			has(t, d.command("reload"), "tag")
 			d.answers(t, "two")
 		})
@@ -110,7 +114,8 @@ func TestReloadSwitchesBack(t *testing.T) {
 
 // A plugin that was started for a reload, and of which too few calls failed to take it back, is told of.
 func TestReloadTellsOfFewFailures(t *testing.T) {
-	d := start(t, strings.Replace(moodyConfig(testPlugin(t, "moody"), "one"), `"2s"`, `"5s"`, 1))
+	t.Parallel()
+	d := start(t, strings.Replace(moodyConfig(testPlugin(t, "moody"), "one"), `"500ms"`, `"5s"`, 1))
 	d.edit(`"good"`, `"good", NEW = "process"`)
 	d.edit(`tag  = "one"`, `tag  = "two"`)
 	out := make(chan string, 1)
@@ -127,6 +132,7 @@ func TestReloadTellsOfFewFailures(t *testing.T) {
 
 // Whatever keeps a configuration from serving is said with its place, and the daemon serves on as it did.
 func TestReloadIsRefused(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	down, gone := filepath.Join(dir, "down"), filepath.Join(dir, "gone")
 	for _, f := range []string{down, gone} {
@@ -213,6 +219,7 @@ func TestReloadIsRefused(t *testing.T) {
 
 // A realm that is served and would not be is refused, whatever else does not start.
 func TestReloadKeepsRealms(t *testing.T) {
+	t.Parallel()
 	d := start(t, moodyConfig(testPlugin(t, "moody"), "one")+"plugin \"gone\" {\n  path = \"/nonexistent/gone\"\n}\n")
 	d.edit(`type = "moody"`, `type = "mooody"`)
 	for _, args := range [][]string{{"reload", "--dry-run"}, {"reload"}} {
@@ -224,6 +231,7 @@ func TestReloadKeepsRealms(t *testing.T) {
 
 // Only what changed is made anew: a part whose settings are the same goes on in its process, unless --fresh is asked for.
 func TestReloadReplacesWhatChanged(t *testing.T) {
+	t.Parallel()
 	path := testPlugin(t, "moody")
 	d := start(t, moodyConfig(path, "one"))
 	token, old := d.rootToken("calm"), d.pids()
@@ -266,6 +274,7 @@ func message(text string) string {
 // A plugin that could not be started is tried again, and serves when it has: without a reload, and without what an operator
 // has begun to write meanwhile.
 func TestPluginThatComesLate(t *testing.T) {
+	t.Parallel()
 	path := testPlugin(t, "moody")
 	if err := os.Rename(path, path+".away"); err != nil {
 		t.Fatal(err)
@@ -289,7 +298,7 @@ func TestPluginThatComesLate(t *testing.T) {
 	if err := os.Rename(path+".away", path); err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(60 * time.Second); d.check("mood", "x").reason() != "one"; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(patience); d.check("mood", "x").reason() != "one"; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("the realm does not come to be served")
 		}

@@ -12,6 +12,7 @@ import (
 
 // TestScripts runs the command line as a user does, one script per subject.
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	plugins := buildtest.Plugin(t)
 	properties, err := filepath.Abs("../../polaris/testdata")
 	if err != nil {
@@ -23,6 +24,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("REALMGATE_PLUGIN_DIR", plugins)
 			e.Setenv("PROPERTIES", properties)
+			e.Setenv("GORACE", os.Getenv("GORACE"))
 			e.Setenv("TMPDIR", os.TempDir()) // the scripts' own folder is too deep for the path of a socket
 			return nil
 		},

@@ -279,6 +279,7 @@ func (b *burgled) onDaemon() []attempt {
 
 // TestTrustedPlugin: without a user of its own a plugin gets all that the next test's does not. It says that the attempts work.
 func TestTrustedPlugin(t *testing.T) {
+	t.Parallel()
 	b := burgle(t, "")
 	for _, x := range b.onDaemon() {
 		if got := b.try("a", x.what, x.argument); got != "got" {
@@ -310,6 +311,7 @@ func (b *burgled) socketIn(dir string) string {
 
 // TestSeparatedPlugin: a process of a realm with a user of its own gets nothing of the daemon's, and nothing of another realm's.
 func TestSeparatedPlugin(t *testing.T) {
+	t.Parallel()
 	b := burgle(t, "user = \"3120000000-3120000099\"\n  per_realm = true")
 	pid, dir := b.who("b")
 	if own, _ := b.who("a"); own == pid {

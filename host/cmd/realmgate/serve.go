@@ -89,8 +89,7 @@ func (s serveCmd) serve(ctx context.Context, c *cli, std streams, with ...func(*
 		}
 	}()
 	r.log.Info("configuration loaded", "from", name, "realms", len(cfg.Realms), "tenants", len(cfg.Tenants))
-	checked, err := r.fit(ctx, std, s.Strict)
-	if err != nil {
+	if err := r.fit(ctx, std, s.Strict); err != nil {
 		return err
 	}
 	srv, err := r.server(cfg, listeners)
@@ -110,7 +109,9 @@ func (s serveCmd) serve(ctx context.Context, c *cli, std streams, with ...func(*
 	}()
 	r.tellAddresses(cfg, srv)
 	go func() {
-		<-checked
+		if !s.Strict {
+			r.tellUnfit(ctx)
+		}
 		debug.FreeOSMemory() // reading, building and checking ten thousand realms takes more than they do
 	}()
 	go r.hangups(ctx, hangup, attached, stop)
@@ -144,30 +145,30 @@ func (r *rooms) endReloads(ctx context.Context, limit time.Duration) {
 	}
 }
 
-// fit says what is wrong with what was built: as an error to a strict start, to the log otherwise. What a part needs elsewhere is
-// then not waited for; checked is closed when that is known.
-func (r *rooms) fit(ctx context.Context, std streams, strict bool) (checked <-chan struct{}, err error) {
-	done := make(chan struct{})
+// fit says what is wrong with what was built: as an error to a strict start, to which also counts what a part needs elsewhere; to
+// the log otherwise.
+func (r *rooms) fit(ctx context.Context, std streams, strict bool) error {
 	broken := r.broken()
 	if strict {
-		close(done)
 		if len(broken) == 0 {
 			broken = r.check(ctx)
 		}
-		return done, report(std, broken)
+		return report(std, broken)
 	}
 	for _, d := range broken {
 		r.log.Error(d.Summary, at(d)...)
 	}
+	return nil
+}
+
+// tellUnfit tells the log which parts cannot do their work now because of what they need elsewhere. It is called when the
+// listeners are open: a realm's keys may be what the provider of another realm needs.
+func (r *rooms) tellUnfit(ctx context.Context) {
 	gen, leave := r.holder.Enter() // a reload may come before the answers
-	go func() {
-		defer close(done)
-		defer leave()
-		for _, d := range gen.Check(ctx, gen.Parts()) {
-			r.log.Warn(d.String())
-		}
-	}()
-	return done, nil
+	defer leave()
+	for _, d := range gen.Check(ctx, gen.Parts()) {
+		r.log.Warn(d.String())
+	}
 }
 
 // bootstrap creates the root principals of the realms of a generation that have none yet, and shows their secrets. Realms of

@@ -14,6 +14,7 @@ import (
 // The example's mapper stands in the middle of the bundled parts, by the configuration that comes with it: its settings reach it as they are written, one tenant
 // uses it, the other one does not, and its mistakes are shown at their place.
 func TestThirdPartyMapper(t *testing.T) {
+	t.Parallel()
 	idp := oidctest.Start(t, oidctest.Options{})
 	config, err := os.ReadFile(filepath.Join(buildtest.Root(t), "examples", "realmgate-plugin-acme", "realmgate.hcl"))
 	if err != nil {

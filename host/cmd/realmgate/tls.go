@@ -22,14 +22,22 @@ func tlsConfig(c *config.TLS) (*tls.Config, error) {
 	if c.ClientCAFile == "" {
 		return out, nil
 	}
-	pem, err := os.ReadFile(c.ClientCAFile)
+	if out.ClientCAs, err = clientAuthorities(c.ClientCAFile); err != nil {
+		return nil, err
+	}
+	out.ClientAuth = tls.RequireAndVerifyClientCert
+	return out, nil
+}
+
+// clientAuthorities reads those whose client certificates a listener takes.
+func clientAuthorities(path string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("load client_ca_file: %w", err)
 	}
-	out.ClientCAs = x509.NewCertPool()
-	if !out.ClientCAs.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("client_ca_file %s holds no certificate", c.ClientCAFile)
+	out := x509.NewCertPool()
+	if !out.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("client_ca_file %s holds no certificate", path)
 	}
-	out.ClientAuth = tls.RequireAndVerifyClientCert
 	return out, nil
 }

@@ -90,6 +90,7 @@ func (c testClient) basic() string {
 
 // A token's life through the whole daemon: it is exchanged, introspected, revoked, and ended by what an operator does.
 func TestLifeOfAToken(t *testing.T) {
+	t.Parallel()
 	d := start(t, "realm \"a\" {}\nrealm \"b\" {}\n")
 	d.command("role", "create", "-r", "a", "x")
 	d.command("role", "create", "-r", "a", "y")
@@ -251,6 +252,7 @@ func TestLifeOfAToken(t *testing.T) {
 // What Apache's Java client sends (OAuth2Util): a credential as client credentials, a refresh by token exchange with Bearer,
 // and with Basic after the token has expired.
 func TestIcebergForms(t *testing.T) {
+	t.Parallel()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)
@@ -307,6 +309,7 @@ func aged(t *testing.T, token string, key *rsa.PrivateKey) string {
 
 // A relying party finds the keys by discovery and verifies our tokens by itself.
 func TestOpenIDClient(t *testing.T) {
+	t.Parallel()
 	d := start(t, `
 realm "a" {
   audience = ["lake", "pond"]
@@ -375,8 +378,8 @@ realm "quiet" {
 // A realm with an issuer of its own is discovered on its host; its endpoints stay below public_url. Keys that are shared
 // secrets are not published.
 func TestIssuerOfItsOwn(t *testing.T) {
-	t.Setenv("SHARED_KEY", strings.Repeat("k", 40))
-	d := start(t, `
+	t.Parallel()
+	d := prepare(t, t.TempDir(), `
 secret_store "vars" {
   type      = "env"
   variables = ["SHARED_KEY"]
@@ -413,6 +416,7 @@ tenant "idp" {
   }
 }
 `)
+	d.run("SHARED_KEY=" + strings.Repeat("k", 40))
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, d.url+"/.well-known/openid-configuration", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -445,6 +449,7 @@ tenant "idp" {
 
 // Python's standard library, as a client that nobody here wrote.
 func TestPythonClient(t *testing.T) {
+	t.Parallel()
 	python := need.Command(t, "python3")
 	d := start(t, "realm \"demo\" {}\n")
 	root := d.root["demo"]

@@ -14,6 +14,7 @@ import (
 
 // A daemon that may not run plugins as other users says so where the configuration asks for it.
 func TestUserWithoutPrivileges(t *testing.T) {
+	t.Parallel()
 	if os.Geteuid() != 0 {
 		need.Missing(t, "another user can be had by root only")
 	}

@@ -35,7 +35,7 @@ func NewProvider(ctx context.Context, setup sdk.Setup, s Settings) (*Provider, e
 		return nil, err
 	}
 	if s.UnsignedPayload {
-		sdk.Warn(ctx, "bodies that are not signed are accepted: whoever stands between caller and service can change them", "unsigned_payload")
+		sdk.Warn(ctx, sdk.At(errors.New("bodies that are not signed are accepted: whoever stands between caller and service can change them"), "unsigned_payload"))
 	}
 	if s.Roles == nil {
 		s.Roles = []string{cmp.Or(setup.RolePrefix, "PRINCIPAL_ROLE:") + "ALL"}
@@ -66,6 +66,7 @@ func (p *Provider) Identify(ctx context.Context, r sdk.Request) (sdk.Identity, e
 	if err != nil {
 		return sdk.Identity{}, err
 	}
+	note(ctx, c)
 	key, err := p.verify(ctx, c)
 	if err != nil {
 		return sdk.Identity{}, err
@@ -79,6 +80,15 @@ func (p *Provider) Identify(ctx context.Context, r sdk.Request) (sdk.Identity, e
 		}
 	}
 	return p.identity(key, c)
+}
+
+// note tells whoever explains the decision what was signed. Clients print the hash of the canonical request when they are asked to.
+func note(ctx context.Context, c claim) {
+	if n := sdk.NotesOf(ctx); n != nil {
+		n.Add("signed with the access key %q for %s, at %s; good until %s", c.KeyID, c.Scope, c.at.UTC().Format(time.RFC3339), c.ends.UTC().Format(time.RFC3339))
+		n.Add("signed headers: %s", strings.Join(c.Signed, ", "))
+		n.Add("the canonical request, as it arrived, has the SHA-256 %x", sha256.Sum256([]byte(c.canonical)))
+	}
 }
 
 // verify finds the key and compares the signature. A key that is not known makes the same answer and the same comparison.
@@ -95,6 +105,9 @@ func (p *Provider) verify(ctx context.Context, c claim) (sdk.AccessKey, error) {
 		secret = s.Reveal()
 	case sdk.AsDenial(err) == nil:
 		return sdk.AccessKey{}, err
+	}
+	if n := sdk.NotesOf(ctx); n != nil && !known {
+		n.Add("the access key is not known to the realm")
 	}
 	if fits := c.Fits(secret, c.at, c.canonical); !fits || !known {
 		return sdk.AccessKey{}, sdk.Deny("signature_invalid", "the signature does not fit the request as it arrived, or the access key is not known")

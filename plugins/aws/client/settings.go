@@ -62,8 +62,8 @@ func (s *Settings) Client(ctx context.Context, part string, e Endpoint) (*http.C
 		return nil, err
 	}
 	// The environment has a proxy only if the operator put it into the plugin's block.
-	c := egress.NewClient(egress.Options{Deny: deny, RootCAs: roots, Timeout: s.Timeout.Std(), EnvironmentProxy: true})
-	c.Transport = breaker.OutboundOf(ctx).Transport(part, egress.Bound(c.Transport, maxAnswer), egress.Theirs)
+	c := egress.NewClient(egress.Options{Deny: deny, RootCAs: roots, Timeout: s.Timeout.Std(), MaxBody: maxAnswer, EnvironmentProxy: true})
+	c.Transport = breaker.OutboundOf(ctx).Transport(part, c.Transport, egress.Theirs)
 	return c, nil
 }
 

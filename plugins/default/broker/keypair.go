@@ -116,7 +116,7 @@ func (e *Ephemeral) source(ctx context.Context, realm string, s KeyPairSettings,
 		return r.folder(ctx)
 	}
 	if s.PrivateKeyFile == "" && s.PrivateKey.IsZero() {
-		sdk.Warn(ctx, "no private key is configured: tokens are signed with a key that lives in this process only; they end with it, and no other node accepts them. Set key_dir, private_key_file or private_key")
+		sdk.Warn(ctx, errors.New("no private key is configured: tokens are signed with a key that lives in this process only; they end with it, and no other node accepts them. Set key_dir, private_key_file or private_key"))
 		r.ephemeral = func() (crypto.Signer, error) { return e.key(realm, ephemeral) }
 	}
 	return newRing(ctx, s.MaxGeneration.Std(), r.all)

@@ -12,7 +12,7 @@ import (
 )
 
 // call is one of a realm in the epoch 1.
-type call struct{ sdk.Call }
+type call struct{ sdk.UnimplementedCall }
 
 func (call) Epoch() uint64 { return 1 }
 

@@ -3,6 +3,7 @@ package foreign
 import (
 	"encoding/json"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -105,4 +106,16 @@ func Roles(c *sdk.Claims, at sdk.ClaimPath) ([]string, error) {
 // Intersect says whether the lists have anything in common.
 func Intersect(a, b []string) bool {
 	return slices.ContainsFunc(a, func(x string) bool { return slices.Contains(b, x) })
+}
+
+// Quoted writes a list out of a token for people.
+func Quoted(list []string) string {
+	if len(list) == 0 {
+		return "none"
+	}
+	out := make([]string, len(list))
+	for i, s := range list {
+		out[i] = strconv.Quote(s)
+	}
+	return strings.Join(out, ", ")
 }

@@ -77,7 +77,7 @@ func (p *Provider) Identify(ctx context.Context, r sdk.Request) (sdk.Identity, e
 	}
 	notes := sdk.NotesOf(ctx)
 	if notes != nil {
-		notes.Add("the token says: issuer %q, audience %q, signed with the key %q (%s)", c.Issuer, c.Audience, t.keyID, t.method.Alg())
+		notes.Add("the token says: issuer %q, audience %s, signed with the key %q (%s)", c.Issuer, foreign.Quoted(c.Audience), t.keyID, t.method.Alg())
 	}
 	if err := p.checkClaims(ctx, c); err != nil {
 		return sdk.Identity{}, err
@@ -90,7 +90,7 @@ func (p *Provider) Identify(ctx context.Context, r sdk.Request) (sdk.Identity, e
 		return sdk.Identity{}, err
 	}
 	if notes != nil {
-		notes.Add("the role claim %s has %q", p.settings.RoleClaimPath, roles)
+		notes.Add("the role claim %s has %s", p.settings.RoleClaimPath, foreign.Quoted(roles))
 	}
 	id := sdk.Identity{
 		Issuer: c.Issuer, Subject: c.Subject, Audience: c.Audience, TokenID: c.ID,

@@ -21,7 +21,7 @@ func TestEnv(t *testing.T) {
 	env, err := NewEnv(t.Context(), sdk.Setup{Environment: map[string]sdk.Secret{
 		"KEY":   sdk.NewSecret([]byte("hunter2\n")),
 		"EMPTY": sdk.NewSecret(nil),
-	}}, EnvSettings{})
+	}, Unset: []string{"GONE"}}, EnvSettings{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,9 +29,10 @@ func TestEnv(t *testing.T) {
 		"KEY":            {want: "hunter2\n"},
 		"EMPTY":          {},
 		"KEY?=version=1": {err: "keeps no versions"},
-		"UNLISTED":       {err: "not listed"},
-		"PATH":           {err: "not listed"},
-		"key":            {err: "not listed"},
+		"GONE":           {err: "not set in the daemon's environment"},
+		"UNLISTED":       {err: "not among those"},
+		"PATH":           {err: "not among those"},
+		"key":            {err: "not among those"},
 	}
 	for text, tt := range tests {
 		s, err := env.Resolve(t.Context(), ref(t, text))

@@ -74,10 +74,12 @@ func (x *IdentifyRequest) GetRequest() *Request {
 }
 
 type IdentifyResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Identity      *Identity              `protobuf:"bytes,1,opt,name=identity,proto3" json:"identity,omitempty"`
-	Denial        *Denial                `protobuf:"bytes,2,opt,name=denial,proto3" json:"denial,omitempty"`
-	Cache         *CacheHint             `protobuf:"bytes,3,opt,name=cache,proto3" json:"cache,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Identity *Identity              `protobuf:"bytes,1,opt,name=identity,proto3" json:"identity,omitempty"`
+	Denial   *Denial                `protobuf:"bytes,2,opt,name=denial,proto3" json:"denial,omitempty"`
+	Cache    *CacheHint             `protobuf:"bytes,3,opt,name=cache,proto3" json:"cache,omitempty"`
+	// What the stage tells of its work, if Call.explain asks for it; bounded as LegResult.notes are.
+	Notes         []string `protobuf:"bytes,4,rep,name=notes,proto3" json:"notes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -129,6 +131,13 @@ func (x *IdentifyResponse) GetDenial() *Denial {
 func (x *IdentifyResponse) GetCache() *CacheHint {
 	if x != nil {
 		return x.Cache
+	}
+	return nil
+}
+
+func (x *IdentifyResponse) GetNotes() []string {
+	if x != nil {
+		return x.Notes
 	}
 	return nil
 }
@@ -190,6 +199,7 @@ type MapPrincipalResponse struct {
 	Principal     *PrincipalRef          `protobuf:"bytes,1,opt,name=principal,proto3" json:"principal,omitempty"`
 	Denial        *Denial                `protobuf:"bytes,2,opt,name=denial,proto3" json:"denial,omitempty"`
 	Cache         *CacheHint             `protobuf:"bytes,3,opt,name=cache,proto3" json:"cache,omitempty"`
+	Notes         []string               `protobuf:"bytes,4,rep,name=notes,proto3" json:"notes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -241,6 +251,13 @@ func (x *MapPrincipalResponse) GetDenial() *Denial {
 func (x *MapPrincipalResponse) GetCache() *CacheHint {
 	if x != nil {
 		return x.Cache
+	}
+	return nil
+}
+
+func (x *MapPrincipalResponse) GetNotes() []string {
+	if x != nil {
+		return x.Notes
 	}
 	return nil
 }
@@ -302,6 +319,7 @@ type MapRolesResponse struct {
 	Roles         *Roles                 `protobuf:"bytes,1,opt,name=roles,proto3" json:"roles,omitempty"`
 	Denial        *Denial                `protobuf:"bytes,2,opt,name=denial,proto3" json:"denial,omitempty"`
 	Cache         *CacheHint             `protobuf:"bytes,3,opt,name=cache,proto3" json:"cache,omitempty"`
+	Notes         []string               `protobuf:"bytes,4,rep,name=notes,proto3" json:"notes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -353,6 +371,13 @@ func (x *MapRolesResponse) GetDenial() *Denial {
 func (x *MapRolesResponse) GetCache() *CacheHint {
 	if x != nil {
 		return x.Cache
+	}
+	return nil
+}
+
+func (x *MapRolesResponse) GetNotes() []string {
+	if x != nil {
+		return x.Notes
 	}
 	return nil
 }
@@ -414,6 +439,7 @@ type AuthenticateResponse struct {
 	Principal     *Principal             `protobuf:"bytes,1,opt,name=principal,proto3" json:"principal,omitempty"`
 	Denial        *Denial                `protobuf:"bytes,2,opt,name=denial,proto3" json:"denial,omitempty"`
 	Cache         *CacheHint             `protobuf:"bytes,3,opt,name=cache,proto3" json:"cache,omitempty"`
+	Notes         []string               `protobuf:"bytes,4,rep,name=notes,proto3" json:"notes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -465,6 +491,13 @@ func (x *AuthenticateResponse) GetDenial() *Denial {
 func (x *AuthenticateResponse) GetCache() *CacheHint {
 	if x != nil {
 		return x.Cache
+	}
+	return nil
+}
+
+func (x *AuthenticateResponse) GetNotes() []string {
+	if x != nil {
+		return x.Notes
 	}
 	return nil
 }
@@ -534,6 +567,7 @@ type ActiveRolesResponse struct {
 	Roles         *Roles                 `protobuf:"bytes,1,opt,name=roles,proto3" json:"roles,omitempty"`
 	Denial        *Denial                `protobuf:"bytes,2,opt,name=denial,proto3" json:"denial,omitempty"`
 	Cache         *CacheHint             `protobuf:"bytes,3,opt,name=cache,proto3" json:"cache,omitempty"`
+	Notes         []string               `protobuf:"bytes,4,rep,name=notes,proto3" json:"notes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -585,6 +619,13 @@ func (x *ActiveRolesResponse) GetDenial() *Denial {
 func (x *ActiveRolesResponse) GetCache() *CacheHint {
 	if x != nil {
 		return x.Cache
+	}
+	return nil
+}
+
+func (x *ActiveRolesResponse) GetNotes() []string {
+	if x != nil {
+		return x.Notes
 	}
 	return nil
 }
@@ -750,6 +791,7 @@ type VerifyResponse struct {
 	Credential    *Credential            `protobuf:"bytes,1,opt,name=credential,proto3" json:"credential,omitempty"`
 	Denial        *Denial                `protobuf:"bytes,2,opt,name=denial,proto3" json:"denial,omitempty"`
 	Cache         *CacheHint             `protobuf:"bytes,3,opt,name=cache,proto3" json:"cache,omitempty"`
+	Notes         []string               `protobuf:"bytes,4,rep,name=notes,proto3" json:"notes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -801,6 +843,13 @@ func (x *VerifyResponse) GetDenial() *Denial {
 func (x *VerifyResponse) GetCache() *CacheHint {
 	if x != nil {
 		return x.Cache
+	}
+	return nil
+}
+
+func (x *VerifyResponse) GetNotes() []string {
+	if x != nil {
+		return x.Notes
 	}
 	return nil
 }
@@ -1493,42 +1542,47 @@ const file_realmgate_plugin_v1_kinds_proto_rawDesc = "" +
 	"\x1frealmgate/plugin/v1/kinds.proto\x12\x13realmgate.plugin.v1\x1a\x1frealmgate/plugin/v1/nouns.proto\"x\n" +
 	"\x0fIdentifyRequest\x12-\n" +
 	"\x04call\x18\x01 \x01(\v2\x19.realmgate.plugin.v1.CallR\x04call\x126\n" +
-	"\arequest\x18\x02 \x01(\v2\x1c.realmgate.plugin.v1.RequestR\arequest\"\xb8\x01\n" +
+	"\arequest\x18\x02 \x01(\v2\x1c.realmgate.plugin.v1.RequestR\arequest\"\xce\x01\n" +
 	"\x10IdentifyResponse\x129\n" +
 	"\bidentity\x18\x01 \x01(\v2\x1d.realmgate.plugin.v1.IdentityR\bidentity\x123\n" +
 	"\x06denial\x18\x02 \x01(\v2\x1b.realmgate.plugin.v1.DenialR\x06denial\x124\n" +
-	"\x05cache\x18\x03 \x01(\v2\x1e.realmgate.plugin.v1.CacheHintR\x05cache\"\x7f\n" +
+	"\x05cache\x18\x03 \x01(\v2\x1e.realmgate.plugin.v1.CacheHintR\x05cache\x12\x14\n" +
+	"\x05notes\x18\x04 \x03(\tR\x05notes\"\x7f\n" +
 	"\x13MapPrincipalRequest\x12-\n" +
 	"\x04call\x18\x01 \x01(\v2\x19.realmgate.plugin.v1.CallR\x04call\x129\n" +
-	"\bidentity\x18\x02 \x01(\v2\x1d.realmgate.plugin.v1.IdentityR\bidentity\"\xc2\x01\n" +
+	"\bidentity\x18\x02 \x01(\v2\x1d.realmgate.plugin.v1.IdentityR\bidentity\"\xd8\x01\n" +
 	"\x14MapPrincipalResponse\x12?\n" +
 	"\tprincipal\x18\x01 \x01(\v2!.realmgate.plugin.v1.PrincipalRefR\tprincipal\x123\n" +
 	"\x06denial\x18\x02 \x01(\v2\x1b.realmgate.plugin.v1.DenialR\x06denial\x124\n" +
-	"\x05cache\x18\x03 \x01(\v2\x1e.realmgate.plugin.v1.CacheHintR\x05cache\"{\n" +
+	"\x05cache\x18\x03 \x01(\v2\x1e.realmgate.plugin.v1.CacheHintR\x05cache\x12\x14\n" +
+	"\x05notes\x18\x04 \x03(\tR\x05notes\"{\n" +
 	"\x0fMapRolesRequest\x12-\n" +
 	"\x04call\x18\x01 \x01(\v2\x19.realmgate.plugin.v1.CallR\x04call\x129\n" +
-	"\bidentity\x18\x02 \x01(\v2\x1d.realmgate.plugin.v1.IdentityR\bidentity\"\xaf\x01\n" +
+	"\bidentity\x18\x02 \x01(\v2\x1d.realmgate.plugin.v1.IdentityR\bidentity\"\xc5\x01\n" +
 	"\x10MapRolesResponse\x120\n" +
 	"\x05roles\x18\x01 \x01(\v2\x1a.realmgate.plugin.v1.RolesR\x05roles\x123\n" +
 	"\x06denial\x18\x02 \x01(\v2\x1b.realmgate.plugin.v1.DenialR\x06denial\x124\n" +
-	"\x05cache\x18\x03 \x01(\v2\x1e.realmgate.plugin.v1.CacheHintR\x05cache\"\x85\x01\n" +
+	"\x05cache\x18\x03 \x01(\v2\x1e.realmgate.plugin.v1.CacheHintR\x05cache\x12\x14\n" +
+	"\x05notes\x18\x04 \x03(\tR\x05notes\"\x85\x01\n" +
 	"\x13AuthenticateRequest\x12-\n" +
 	"\x04call\x18\x01 \x01(\v2\x19.realmgate.plugin.v1.CallR\x04call\x12?\n" +
 	"\n" +
 	"credential\x18\x02 \x01(\v2\x1f.realmgate.plugin.v1.CredentialR\n" +
-	"credential\"\xbf\x01\n" +
+	"credential\"\xd5\x01\n" +
 	"\x14AuthenticateResponse\x12<\n" +
 	"\tprincipal\x18\x01 \x01(\v2\x1e.realmgate.plugin.v1.PrincipalR\tprincipal\x123\n" +
 	"\x06denial\x18\x02 \x01(\v2\x1b.realmgate.plugin.v1.DenialR\x06denial\x124\n" +
-	"\x05cache\x18\x03 \x01(\v2\x1e.realmgate.plugin.v1.CacheHintR\x05cache\"\x9f\x01\n" +
+	"\x05cache\x18\x03 \x01(\v2\x1e.realmgate.plugin.v1.CacheHintR\x05cache\x12\x14\n" +
+	"\x05notes\x18\x04 \x03(\tR\x05notes\"\x9f\x01\n" +
 	"\x12ActiveRolesRequest\x12-\n" +
 	"\x04call\x18\x01 \x01(\v2\x19.realmgate.plugin.v1.CallR\x04call\x12<\n" +
 	"\tprincipal\x18\x02 \x01(\v2\x1e.realmgate.plugin.v1.PrincipalR\tprincipal\x12\x1c\n" +
-	"\trequested\x18\x03 \x03(\tR\trequested\"\xb2\x01\n" +
+	"\trequested\x18\x03 \x03(\tR\trequested\"\xc8\x01\n" +
 	"\x13ActiveRolesResponse\x120\n" +
 	"\x05roles\x18\x01 \x01(\v2\x1a.realmgate.plugin.v1.RolesR\x05roles\x123\n" +
 	"\x06denial\x18\x02 \x01(\v2\x1b.realmgate.plugin.v1.DenialR\x06denial\x124\n" +
-	"\x05cache\x18\x03 \x01(\v2\x1e.realmgate.plugin.v1.CacheHintR\x05cache\"o\n" +
+	"\x05cache\x18\x03 \x01(\v2\x1e.realmgate.plugin.v1.CacheHintR\x05cache\x12\x14\n" +
+	"\x05notes\x18\x04 \x03(\tR\x05notes\"o\n" +
 	"\fIssueRequest\x12-\n" +
 	"\x04call\x18\x01 \x01(\v2\x19.realmgate.plugin.v1.CallR\x04call\x120\n" +
 	"\x05grant\x18\x02 \x01(\v2\x1a.realmgate.plugin.v1.GrantR\x05grant\"v\n" +
@@ -1537,13 +1591,14 @@ const file_realmgate_plugin_v1_kinds_proto_rawDesc = "" +
 	"\x06denial\x18\x02 \x01(\v2\x1b.realmgate.plugin.v1.DenialR\x06denial\"v\n" +
 	"\rVerifyRequest\x12-\n" +
 	"\x04call\x18\x01 \x01(\v2\x19.realmgate.plugin.v1.CallR\x04call\x126\n" +
-	"\arequest\x18\x02 \x01(\v2\x1c.realmgate.plugin.v1.RequestR\arequest\"\xbc\x01\n" +
+	"\arequest\x18\x02 \x01(\v2\x1c.realmgate.plugin.v1.RequestR\arequest\"\xd2\x01\n" +
 	"\x0eVerifyResponse\x12?\n" +
 	"\n" +
 	"credential\x18\x01 \x01(\v2\x1f.realmgate.plugin.v1.CredentialR\n" +
 	"credential\x123\n" +
 	"\x06denial\x18\x02 \x01(\v2\x1b.realmgate.plugin.v1.DenialR\x06denial\x124\n" +
-	"\x05cache\x18\x03 \x01(\v2\x1e.realmgate.plugin.v1.CacheHintR\x05cache\"]\n" +
+	"\x05cache\x18\x03 \x01(\v2\x1e.realmgate.plugin.v1.CacheHintR\x05cache\x12\x14\n" +
+	"\x05notes\x18\x04 \x03(\tR\x05notes\"]\n" +
 	"\x0eResolveRequest\x12-\n" +
 	"\x04call\x18\x01 \x01(\v2\x19.realmgate.plugin.v1.CallR\x04call\x12\x1c\n" +
 	"\treference\x18\x02 \x01(\tR\treference\"F\n" +

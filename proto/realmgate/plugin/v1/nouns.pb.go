@@ -271,7 +271,9 @@ type Call struct {
 	CallId uint64 `protobuf:"varint,5,opt,name=call_id,json=callId,proto3" json:"call_id,omitempty"`
 	// The realm's epoch when the host sent the call. What a plugin remembers of host calls is valid for one epoch only.
 	// 0: nothing may be remembered.
-	Epoch         uint64 `protobuf:"varint,6,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Epoch uint64 `protobuf:"varint,6,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// The decision is explained to an operator: the answer may have notes.
+	Explain       bool `protobuf:"varint,7,opt,name=explain,proto3" json:"explain,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -346,6 +348,13 @@ func (x *Call) GetEpoch() uint64 {
 		return x.Epoch
 	}
 	return 0
+}
+
+func (x *Call) GetExplain() bool {
+	if x != nil {
+		return x.Explain
+	}
+	return false
 }
 
 // CacheHint bounds how long an answer may be remembered. Absent: as long as the credential
@@ -1747,7 +1756,7 @@ var File_realmgate_plugin_v1_nouns_proto protoreflect.FileDescriptor
 
 const file_realmgate_plugin_v1_nouns_proto_rawDesc = "" +
 	"\n" +
-	"\x1frealmgate/plugin/v1/nouns.proto\x12\x13realmgate.plugin.v1\"\xad\x01\n" +
+	"\x1frealmgate/plugin/v1/nouns.proto\x12\x13realmgate.plugin.v1\"\xc7\x01\n" +
 	"\x04Call\x12\x1f\n" +
 	"\vinstance_id\x18\x01 \x01(\x04R\n" +
 	"instanceId\x12\x14\n" +
@@ -1756,7 +1765,8 @@ const file_realmgate_plugin_v1_nouns_proto_rawDesc = "" +
 	"request_id\x18\x03 \x01(\tR\trequestId\x12 \n" +
 	"\vtraceparent\x18\x04 \x01(\tR\vtraceparent\x12\x17\n" +
 	"\acall_id\x18\x05 \x01(\x04R\x06callId\x12\x14\n" +
-	"\x05epoch\x18\x06 \x01(\x04R\x05epoch\"D\n" +
+	"\x05epoch\x18\x06 \x01(\x04R\x05epoch\x12\x18\n" +
+	"\aexplain\x18\a \x01(\bR\aexplain\"D\n" +
 	"\tCacheHint\x12\x1c\n" +
 	"\n" +
 	"max_age_ms\x18\x01 \x01(\x03R\bmaxAgeMs\x12\x19\n" +

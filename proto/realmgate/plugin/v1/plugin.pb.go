@@ -968,7 +968,9 @@ type StoreScope struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// The environment variables that the store's block lists, with their values in the host's environment. Secret.
-	Environment   map[string]string `protobuf:"bytes,2,rep,name=environment,proto3" json:"environment,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Environment map[string]string `protobuf:"bytes,2,rep,name=environment,proto3" json:"environment,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// The names of those that the block lists and the host's environment does not have: for errors. An older host leaves it out.
+	Unset         []string `protobuf:"bytes,3,rep,name=unset,proto3" json:"unset,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1013,6 +1015,13 @@ func (x *StoreScope) GetName() string {
 func (x *StoreScope) GetEnvironment() map[string]string {
 	if x != nil {
 		return x.Environment
+	}
+	return nil
+}
+
+func (x *StoreScope) GetUnset() []string {
+	if x != nil {
+		return x.Unset
 	}
 	return nil
 }
@@ -1464,11 +1473,12 @@ const file_realmgate_plugin_v1_plugin_proto_rawDesc = "" +
 	"\x06issuer\x18\x02 \x01(\tR\x06issuer\x12\x1a\n" +
 	"\baudience\x18\x03 \x03(\tR\baudience\"!\n" +
 	"\vTenantScope\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\"\xb9\x01\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"\xcf\x01\n" +
 	"\n" +
 	"StoreScope\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12W\n" +
-	"\venvironment\x18\x02 \x03(\v20.realmgate.plugin.v1.StoreScope.EnvironmentEntryB\x03\x80\x01\x01R\venvironment\x1a>\n" +
+	"\venvironment\x18\x02 \x03(\v20.realmgate.plugin.v1.StoreScope.EnvironmentEntryB\x03\x80\x01\x01R\venvironment\x12\x14\n" +
+	"\x05unset\x18\x03 \x03(\tR\x05unset\x1a>\n" +
 	"\x10EnvironmentEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\">\n" +
