@@ -51,7 +51,7 @@ func unseenOnly(err error) bool {
 
 // lacksOnly says whether nothing else is in an error than that checks cannot be made: what is joined with it is a fault.
 func lacksOnly(err error) bool {
-	switch x := err.(type) {
+	switch x := err.(type) { //nolint:errorlint // it walks the chain itself
 	case *lacks:
 		return true
 	case interface{ Unwrap() error }:
