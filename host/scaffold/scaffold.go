@@ -20,11 +20,8 @@ import (
 //go:embed templates
 var templates embed.FS
 
-// What a new module begins with; a test compares it with this module's own go.mod.
-const (
-	goVersion  = "1.26.0"
-	sdkVersion = "v0.1.0"
-)
+// goVersion is what a new module begins with; a test compares it with this module's own go.mod.
+const goVersion = "1.26.0"
 
 // does says what the part of each kind does, for the README.
 var does = map[string]string{
@@ -56,6 +53,7 @@ type Plugin struct {
 	Kind   string   // as in Kinds
 	With   []string // as in Abilities, those of the kind
 	Module string   // path of the Go module
+	SDK    string   // version of the SDK that the module begins with, v0.1.0 say; "" where none is known, as in a checkout
 }
 
 // maxName keeps the name of the binary within what file systems and listings take.
@@ -106,7 +104,7 @@ func (p Plugin) Files() (map[string][]byte, error) {
 	variable := strings.ToUpper(strings.ReplaceAll(p.Name, "-", "_")) + "_KEY"
 	values := map[string]any{
 		"Name": p.Name, "Kind": p.Kind, "Module": p.Module, "Binary": p.Binary(), "Does": does[p.Kind],
-		"Go": goVersion, "SDK": sdkVersion, "Variable": variable, "Env": "",
+		"Go": goVersion, "SDK": p.SDK, "Variable": variable, "Env": "",
 		"Writer": slices.Contains(p.With, "secret-writer"), "Signer": slices.Contains(p.With, "request-signer"),
 	}
 	switch p.Kind { // their configurations have a key in a variable

@@ -53,7 +53,8 @@ func TestAbilitiesAreThoseOfTheSDK(t *testing.T) {
 	}
 }
 
-// A new module asks for the SDK and for the Go version that this one has.
+// A new module asks for the Go version that this one has, and for the SDK of the release that made it. Where there is none, the
+// newest SDK is taken, or the checkout's.
 func TestVersions(t *testing.T) {
 	t.Parallel()
 	raw, err := os.ReadFile("../../go.mod")
@@ -67,9 +68,17 @@ func TestVersions(t *testing.T) {
 	if f.Go.Version != goVersion {
 		t.Errorf("go %s, here it is %s", goVersion, f.Go.Version)
 	}
-	at := slices.IndexFunc(f.Require, func(r *modfile.Require) bool { return strings.HasSuffix(r.Mod.Path, "/sdk") })
-	if at < 0 || f.Require[at].Mod.Version != sdkVersion {
-		t.Errorf("sdk %s is not what this module requires", sdkVersion)
+	for version, want := range map[string]string{"v0.7.0": "\nrequire github.com/realmgate/realmgate/sdk v0.7.0\n", "": "go " + goVersion + "\n"} {
+		files, err := Plugin{Name: "acme", Kind: "authenticator", Module: "example.com/acme", SDK: version}.Files()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text := string(files["go.mod"]); !strings.HasSuffix(text, want) {
+			t.Errorf("sdk %q: %s", version, text)
+		}
+		if text := string(files["README.md"]); strings.Contains(text, "CHECKOUT") == (version != "") || strings.Contains(text, "\n\n\n") {
+			t.Errorf("sdk %q: %s", version, text)
+		}
 	}
 }
 

@@ -3,6 +3,8 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"runtime/debug"
+	"slices"
 
 	"github.com/realmgate/realmgate/host/scaffold"
 )
@@ -18,7 +20,7 @@ type pluginNew struct {
 
 // Run writes the folder and says what to do next.
 func (p pluginNew) Run(std streams) error {
-	made := scaffold.Plugin{Name: p.Name, Kind: p.Kind, With: p.With}
+	made := scaffold.Plugin{Name: p.Name, Kind: p.Kind, With: p.With, SDK: releasedSDK()}
 	made.Module = cmp.Or(p.Module, "example.com/"+made.Binary())
 	dir := cmp.Or(p.Dir, made.Binary())
 	files, err := made.Write(dir)
@@ -28,13 +30,31 @@ func (p pluginNew) Run(std streams) error {
 	for _, name := range files {
 		fmt.Fprintf(std.out, "%s/%s\n", dir, name)
 	}
-	_, err = fmt.Fprintf(std.out, `
-Next, in %s (the modules of Realmgate are not published yet: CHECKOUT is where a copy of its source is):
-
+	checkout := ""
+	if made.SDK == "" {
+		checkout = `  # CHECKOUT is where the source is that this daemon was built from:
   go mod edit -replace github.com/realmgate/realmgate/sdk=CHECKOUT/sdk -replace github.com/realmgate/realmgate/proto=CHECKOUT/proto
-  go mod tidy && go test ./...
+`
+	}
+	_, err = fmt.Fprintf(std.out, `
+Next, in %s:
+
+%s  go mod tidy && go test ./...
   go build -o %s .
-  realmgate plugin verify --case case.json ./%[2]s
-`, dir, made.Binary())
+  realmgate plugin verify --case case.json ./%[3]s
+`, dir, checkout, made.Binary())
 	return err
+}
+
+// releasedSDK is the version of the SDK that this daemon was built with if both are of a release. A checkout's has none.
+func releasedSDK() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	at := slices.IndexFunc(info.Deps, func(m *debug.Module) bool { return m.Path == "github.com/realmgate/realmgate/sdk" })
+	if at < 0 || info.Deps[at].Replace != nil || info.Deps[at].Version == "(devel)" {
+		return ""
+	}
+	return info.Deps[at].Version
 }
