@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/realmgate/realmgate/host/child"
+	"github.com/realmgate/realmgate/host/generation"
 	"github.com/realmgate/realmgate/sdk"
 )
 
@@ -22,8 +23,10 @@ const (
 	maxItems = 1024    // of one list or object
 )
 
-// hider takes the credential of one request, and what looks like a secret, out of what is shown.
+// hider takes the credential of one request, the secrets of the parts that it goes through, and what looks like a secret, out of what
+// is shown.
 type hider struct {
+	parts  []generation.Part
 	words  *strings.Replacer
 	pieces map[string]struct{} // all runs of pieceLen bytes of what is hidden
 }
@@ -49,7 +52,7 @@ func newHider(r sdk.Request) hider {
 			pairs = append(pairs, word, "[token]")
 		}
 	}
-	h := hider{strings.NewReplacer(pairs...), map[string]struct{}{}}
+	h := hider{words: strings.NewReplacer(pairs...), pieces: map[string]struct{}{}}
 	for _, secret := range secrets {
 		for _, form := range forms(secret) {
 			for i := 0; i+pieceLen <= len(form); i++ {
@@ -93,8 +96,17 @@ func (h hider) hide(s string) string {
 	return h.words.Replace(out.String())
 }
 
+// told takes out of a text also what the parts of the realm had resolved of secrets.
+func (h hider) told(s string) string {
+	s = h.hide(s)
+	for _, p := range h.parts {
+		s = p.Handle.Hide(s)
+	}
+	return s
+}
+
 // text makes a text fit to be shown.
-func (h hider) text(s string) string { return child.Safe(h.hide(s), maxText) }
+func (h hider) text(s string) string { return child.Safe(h.told(s), maxText) }
 
 func (h hider) texts(list []string) []string {
 	out := make([]string, 0, len(list))
@@ -155,7 +167,7 @@ func (h hider) value(v any, depth int) any {
 		}
 		return out
 	}
-	if n, ok := v.(json.Number); ok && h.hide(n.String()) != n.String() {
+	if n, ok := v.(json.Number); ok && h.told(n.String()) != n.String() {
 		return h.text(n.String())
 	}
 	return v // another number, true, false or null
