@@ -55,7 +55,7 @@ func (p *supervised) request(ctx context.Context, x *process, all []*instance) [
 	}
 	for _, d := range answer {
 		if n, ok := at[d.Instance]; ok {
-			d.Summary, d.Detail, d.Path = p.c.safe(d.Summary), p.c.safe(d.Detail), child.Printable(d.Path, 1<<10)
+			d.Summary, d.Detail, d.Path = p.c.safe(all[n].confided.hide(d.Summary)), p.c.safe(all[n].confided.hide(d.Detail)), child.Printable(d.Path, 1<<10)
 			out[n] = append(out[n], d)
 		}
 	}
@@ -81,7 +81,7 @@ func (p *supervised) ask(ctx context.Context, x *process, specs []rpc.Instance) 
 	defer cancel()
 	answer, err := x.Configure(ctx, specs)
 	if err != nil {
-		return nil, fmt.Errorf("plugin %s does not configure its instances: %w", p.src.Name, p.c.clean(err))
+		return nil, fmt.Errorf("plugin %s does not configure its instances: %w", p.src.Name, p.c.clean(err, asIs))
 	}
 	return answer, nil
 }

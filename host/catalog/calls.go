@@ -90,8 +90,9 @@ func (i *instance) foreign() error {
 }
 
 // fault names the plugin in an error of a call, once, and makes the text of the plugin's own safe. A denial is no fault.
-func (p *supervised) fault(name string, err error) error {
-	err = p.c.clean(err)
+func (w *way) fault(err error) error {
+	p, name := w.p, w.name
+	err = p.c.clean(err, w.hide)
 	switch {
 	case err == nil || sdk.AsDenial(err) != nil:
 		return err

@@ -259,7 +259,7 @@ func TestFault(t *testing.T) {
 		{fmt.Errorf("wrapped: %w", sdk.Forbid("r", raw)), "denied: r: " + safe, nil},
 	}
 	for _, tt := range tests {
-		err := p.fault("x: ", tt.err)
+		err := (&way{p: p, name: "x: "}).fault(tt.err)
 		if err.Error() != tt.want {
 			t.Errorf("got  %v\nwant %s", err, tt.want)
 		}
@@ -273,7 +273,7 @@ func TestFault(t *testing.T) {
 			t.Errorf("%#v", is)
 		}
 	}
-	if err := p.fault("x: ", nil); err != nil {
+	if err := (&way{p: p, name: "x: "}).fault(nil); err != nil {
 		t.Error(err)
 	}
 }

@@ -59,7 +59,7 @@ func (i *instance) check(ctx context.Context) error {
 	}
 	limited, cancel := context.WithTimeout(ctx, i.p.c.opts.CheckTimeout)
 	defer cancel()
-	err = i.p.c.clean(at.x.Check(limited, i.in.Setup.Realm, i.in.Kind, at.id))
+	err = i.p.c.clean(at.x.Check(limited, i.in.Setup.Realm, i.in.Kind, at.id), i.confided.hide)
 	// A plugin that knows the deadline may say that it has passed before ctx does: whose it was is told by the nearer one.
 	nearer, _ := limited.Deadline()
 	all, bounded := ctx.Deadline()

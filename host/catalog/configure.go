@@ -56,6 +56,8 @@ type instance struct {
 
 	secrets atomic.Pointer[Secrets] // those of the set that prefers names
 
+	confided confided
+
 	// Guarded by p.mu:
 	life    life
 	uses    []use

@@ -81,7 +81,7 @@ func (w *way) once(ctx context.Context, f attempt) (on made, err error) {
 	if w.judged && (o != OutcomeDeadline || time.Since(start) >= fair) {
 		w.judge(o, done, err)
 	}
-	return on, p.fault(w.name, err)
+	return on, w.fault(err)
 }
 
 // bound says where the instances are served now; an error of ErrUnavailable if nowhere.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/realmgate/realmgate/host/child"
@@ -27,17 +28,24 @@ func (e *answerError) Error() string   { return e.text }
 func (e *answerError) Unwrap() []error { return e.kinds }
 
 // clean takes an error from rpc into the catalog: its text, which a plugin may have written, is made safe once for all
-// that read it. Denials stay denials, failures failures; of the rest only the kinds stay that callers tell apart.
-func (c *Catalog) clean(err error) error {
+// that read it; hide takes out of it what the host knows to be secret. Denials stay denials, failures failures; of the rest only the kinds stay that callers tell apart.
+func (c *Catalog) clean(err error, hide func(string) string) error {
 	if err == nil {
 		return nil
 	}
 	if d := sdk.AsDenial(err); d != nil {
 		out := *d
-		out.Detail = c.safe(d.Detail)
+		out.Detail = c.safe(hide(d.Detail))
+		if hide(d.Reason) != d.Reason {
+			out.Reason = "unspecified"
+		}
+		out.Challenge = slices.Clone(d.Challenge)
+		for n, f := range out.Challenge {
+			out.Challenge[n].Value = hide(f.Value)
+		}
 		return &out
 	}
-	out := &answerError{text: c.safe(err.Error())}
+	out := &answerError{text: c.safe(hide(err.Error()))}
 	for _, kind := range []error{rpc.ErrLost, rpc.ErrRepeatable, rpc.ErrNoEffect, context.DeadlineExceeded, context.Canceled} {
 		if errors.Is(err, kind) {
 			out.kinds = append(out.kinds, kind)
@@ -48,6 +56,9 @@ func (c *Catalog) clean(err error) error {
 	}
 	return out
 }
+
+// asIs is for errors that no instance has its word in.
+func asIs(text string) string { return text }
 
 // The reasons of a [StartError] beside those for which a process is refused.
 const (

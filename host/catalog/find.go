@@ -89,6 +89,7 @@ func (p *supervised) status() Status {
 // Offer is an offer and the plugin that makes it.
 type Offer struct {
 	Plugin   string
+	Bundled  bool // it came with the daemon
 	Grants   Grants
 	PerRealm bool // each realm, and each secret store, has a process of its own: an instance is one realm's
 	rpc.Offer
@@ -104,7 +105,7 @@ func (s *Set) Find(kind sdk.Kind, typ string) (Offer, error) {
 	defer p.mu.Unlock()
 	for _, o := range p.manifest.Offers {
 		if o.Kind == kind && o.Type == typ {
-			return Offer{Plugin: p.src.Name, PerRealm: p.src.PerRealm != nil, Grants: p.src.Grants, Offer: o}, nil
+			return Offer{Plugin: p.src.Name, Bundled: p.src.Bundled, PerRealm: p.src.PerRealm != nil, Grants: p.src.Grants, Offer: o}, nil
 		}
 	}
 	return Offer{}, &UnknownTypeError{Kind: kind, Type: typ} // a restart took it away, while nobody used it

@@ -86,6 +86,14 @@ func (h *hostCalls) ResolveSecret(ctx context.Context, c rpc.Caller, ref sdk.Sec
 	if err != nil {
 		return sdk.Secret{}, err
 	}
+	v, err := h.resolve(ctx, i, c, ref)
+	if err == nil {
+		i.confided.note(v)
+	}
+	return v, err
+}
+
+func (h *hostCalls) resolve(ctx context.Context, i *instance, c rpc.Caller, ref sdk.SecretRef) (sdk.Secret, error) {
 	s := *i.secrets.Load()
 	if s == nil {
 		s = h.p.c.opts.Secrets

@@ -35,6 +35,9 @@ func newPart(ctx context.Context, su sdk.Setup, s settings) (*part, error) {
 	switch s.Do {
 	case "print":
 		printJunk()
+	case "refuse with the key":
+		v, _ := s.Key.Value(ctx)
+		return nil, sdk.At(fmt.Errorf("is no key: %q", v.Reveal()), "key")
 	case "refuse":
 		return nil, sdk.At(errors.New("is not a thing to do, password=hunter2"), "do")
 	case "warn":
@@ -147,6 +150,16 @@ func (p *part) MapPrincipal(ctx context.Context, id sdk.Identity) (sdk.Principal
 	case "ask for a key":
 		k, err := sdk.FindAccessKey(ctx, id.Subject)
 		return k.Principal, err
+	case "tell the key":
+		s, err := p.Key.Value(ctx)
+		key := string(s.Reveal())
+		switch {
+		case err != nil:
+			return sdk.PrincipalRef{}, err
+		case id.Subject == "deny":
+			return sdk.PrincipalRef{}, &sdk.Denial{Reason: "bad_key", Detail: "the key is " + key, Challenge: []sdk.Header{{Name: "www-authenticate", Value: "Bearer key=" + key}}}
+		}
+		return sdk.PrincipalRef{}, fmt.Errorf("the key is %q, %x", key[:13], key)
 	case "resolve":
 		s, err := p.Key.Value(ctx)
 		return sdk.PrincipalRef{Name: string(s.Reveal())}, err

@@ -71,7 +71,7 @@ func (p *supervised) unload() {
 // refused names the plugin in an error of its process.
 func (p *supervised) refused(err error) error {
 	if r, ok := errors.AsType[*child.Refusal](err); ok {
-		return &StartError{Plugin: p.src.Name, For: p.src.owner, Path: p.src.Path, Reason: r.Reason, Detail: r.Detail, Err: p.c.clean(r.Err)}
+		return &StartError{Plugin: p.src.Name, For: p.src.owner, Path: p.src.Path, Reason: r.Reason, Detail: r.Detail, Err: p.c.clean(r.Err, asIs)}
 	}
 	return fmt.Errorf("plugin %s: %w", p.src.title(), err)
 }

@@ -113,7 +113,7 @@ func (p *supervised) release(ctx context.Context, x *process, ids []uint64) {
 	ctx, cancel := context.WithTimeout(ctx, p.c.opts.DescribeTimeout)
 	defer cancel()
 	if err := x.Release(ctx, ids); err != nil && !x.child.Gone() {
-		p.log.Warn("instances could not be released", "error", p.c.clean(err))
+		p.log.Warn("instances could not be released", "error", p.c.clean(err, asIs))
 	}
 	for _, id := range ids {
 		p.calls.Delete(id)

@@ -211,7 +211,7 @@ func (p *supervised) watch(ctx context.Context, x *process) error {
 				case <-ctx.Done():
 					continue
 				}
-				return fmt.Errorf("plugin %s: the session cannot be opened again: %w", p.src.Name, p.c.clean(err))
+				return fmt.Errorf("plugin %s: the session cannot be opened again: %w", p.src.Name, p.c.clean(err, asIs))
 			}
 			opened = time.Now()
 			p.mu.Lock()

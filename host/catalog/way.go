@@ -200,7 +200,7 @@ func (w *way) tally(o Outcome, done int, known bool, err error) {
 	if len(failed) == 0 {
 		return
 	}
-	text := w.p.c.clean(err).Error()
+	text := w.p.c.clean(err, w.hide).Error()
 	for _, i := range failed {
 		r := &i.records[w.does]
 		r.last.Store(&text)

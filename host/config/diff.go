@@ -311,7 +311,7 @@ func display(v any, hide bool) string {
 func without(v any, hide bool) any {
 	switch v := v.(type) {
 	case string:
-		if hide && !strings.HasPrefix(v, "urn:realmgate-secret:") && !strings.HasPrefix(v, "urn:polaris-secret:") {
+		if hide && !isReference(v) {
 			return hidden
 		}
 	case []any:
@@ -328,6 +328,11 @@ func without(v any, hide bool) any {
 		return out
 	}
 	return v
+}
+
+// isReference says whether a text is a reference to a secret, which is none itself.
+func isReference(text string) bool {
+	return strings.HasPrefix(text, "urn:realmgate-secret:") || strings.HasPrefix(text, "urn:polaris-secret:")
 }
 
 // union gives the keys of both, sorted; numbers in their order.

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -100,14 +101,56 @@ func TestPartDiagnose(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			got := test.part.Diagnose(test.pointer, "bad", "", false, false)
+			got := test.part.Diagnose(test.pointer, "bad", "", false, func([]string, string) bool { return true })
 			if flat := flatten(got); flat != test.want {
 				t.Errorf("got  %s\nwant %s", flat, test.want)
 			}
-			if got := test.part.Diagnose(test.pointer, "bad", "", true, true); got.Snippet != "" || !got.Warning {
-				t.Errorf("a sensitive diagnostic must have no snippet: %+v", got)
-			}
 		})
+	}
+}
+
+// TestPartDiagnoseShowsWhatIsKnown: a line is shown only if nothing that stands under its key may be a secret.
+func TestPartDiagnoseShowsWhatIsKnown(t *testing.T) {
+	t.Parallel()
+	known := func(path []string, text string) bool {
+		return slices.Contains([]string{"open", "number", "mapping regex", "mapping", "list", "empty"}, strings.Join(path, " ")) && text != "hunter2"
+	}
+	for _, test := range []struct{ line, pointer, want string }{
+		{`open = "seen"`, "/open", `open = "seen"`},
+		{`open = "seen" # was "hunter2"`, "/open", `open = "seen"`},
+		{`/* hunter2 */ open = "seen"`, "/open", `open = "seen"`},
+		{"/*\nhunter2 */ open = \"seen\"", "/open", `…`},
+		{`open = "hunter2"`, "/open", `open = …`},
+		{`closed = "hunter2"`, "/closed", `closed = …`},
+		{`closed = "hunter2"`, "/closed/0/x", `closed = …`},
+		{`closed = 271828`, "/closed", `closed = …`},
+		{`closed = "urn:realmgate-secret:s:hunter2"`, "/closed", `closed = "urn:realmgate-secret:s:hunter2"`},
+		{`number = 271828`, "/number", `number = 271828`},
+		{`list = ["seen", "hunter2"]`, "/list/0", `list = …`},
+		{`list = ["seen", "also"]`, "/list/1", `list = ["seen", "also"]`},
+		{`mapping = [{ regex = "seen", pin = "hunter2" }]`, "/mapping/0/regex", `mapping = …`},
+		{`mapping = [{ regex = "seen", pin = ("hunter2") }]`, "/mapping/0/other", `mapping = …`},
+		{`mapping = [{ regex = { "hunter2" = {} } }]`, "/mapping/0", `mapping = …`},
+		{`mapping = [{ regex = "seen" }]`, "/mapping/0/regex", `mapping = [{ regex = "seen" }]`},
+		{`empty = {}`, "/empty", `empty = {}`},
+	} {
+		text := "realm \"r\" {\n  authentication {\n    token_broker {\n" + test.line + "\n}\n  }\n}\n"
+		cfg, diags := Load(Options{Default: []byte(text), DefaultName: "c.hcl"})
+		if cfg == nil {
+			t.Fatal(test.line, diags)
+		}
+		part := cfg.Realms[0].Authentication.TokenBroker
+		if got := strings.TrimSpace(part.Diagnose(test.pointer, "bad", "", false, known).Snippet); got != test.want {
+			t.Errorf("%s, %s: got %q, want %q", test.line, test.pointer, got, test.want)
+		}
+		if got := part.Diagnose(test.pointer, "bad", "", true, nil); strings.Contains(got.Snippet, `"`) && !strings.Contains(got.Snippet, `"urn:`) || !got.Warning {
+			t.Errorf("%s, %s: nothing is known, and %q is shown", test.line, test.pointer, got.Snippet)
+		}
+	}
+	cfg := loadText(t, "realm \"r\" {\n  authentication {\n    token_broker { pin = \"hunter2\" }\n  }\n}\n")
+	all := func([]string, string) bool { return true }
+	if got := cfg.Realms[0].Authentication.TokenBroker.Diagnose("/secret", "bad", "", false, all); got.Snippet != `    token_broker { …` {
+		t.Errorf("of a key that is not there, %q is shown", got.Snippet)
 	}
 }
 
@@ -203,6 +246,9 @@ func TestMasked(t *testing.T) {
 		`key "hunter2`:                `key …`,
 		`key x = { "hunter2" = "{" }`: `key …`,
 		`# password: hunter2`:         `…`,
+		`pin: "hunter2{"`:             `pin …`,
+		`pin ("hunter2{")`:            `pin …`,
+		`grüße "a" {`:                 `grüße "a" {`,
 	} {
 		if got := newSource("", []byte(line)).masked(1); got != want {
 			t.Errorf("%q: got %q, want %q", line, got, want)

@@ -2,8 +2,12 @@ package config
 
 import (
 	"bytes"
+	"regexp"
 	"strings"
 	"unicode"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
 const (
@@ -45,10 +49,12 @@ func (s *source) raw(n int) string {
 }
 
 // line gives a line as it stands, made safe for a terminal.
-func (s *source) line(n int) string {
+func (s *source) line(n int) string { return printed(s.raw(n)) }
+
+func printed(line string) string {
 	var b strings.Builder
 	count := 0
-	for _, r := range strings.TrimRight(s.raw(n), " \t\r") {
+	for _, r := range strings.TrimRight(line, " \t\r") {
 		if count++; count > maxSnippet {
 			b.WriteString(hidden)
 			break
@@ -72,7 +78,7 @@ func (s *source) masked(n int) string {
 	rest := strings.TrimLeft(line, " ")
 	indent := line[:len(line)-len(rest)]
 	name := rest[:identifier(rest)]
-	if name == "" {
+	if name == "" || strings.Contains(rest, "*/") { // a comment of several lines may end here
 		if rest == "" || strings.Trim(rest, "{}[](),") == "" {
 			return line
 		}
@@ -86,13 +92,35 @@ func (s *source) masked(n int) string {
 		return indent + rest[:strings.IndexByte(rest, '=')+1] + " " + hidden
 	}
 	head, body, opens := strings.Cut(rest, "{")
-	if !opens || strings.Contains(head, "=") {
+	if !opens || !blockHead.MatchString(head) {
 		return indent + name + " " + hidden
 	}
 	if body = strings.TrimSpace(body); body == "" {
 		return line
 	}
 	return indent + head + "{ " + hidden
+}
+
+// blockHead is a kind and labels: what else stands before a brace may be a value.
+var blockHead = regexp.MustCompile(`^[\pL_][\pL\pN_-]*(?: +"[^"]*")* *$`)
+
+// bare gives a line without comments, which may be a line that somebody put aside with its value.
+func (s *source) bare(n int) string {
+	raw := s.raw(n)
+	var b strings.Builder
+	end := 0
+	tokens, _ := hclsyntax.LexConfig([]byte(raw), "", hcl.InitialPos)
+	for _, t := range tokens {
+		if t.Type == hclsyntax.TokenComment {
+			b.WriteString(raw[end:t.Range.Start.Byte])
+			end = t.Range.End.Byte
+		}
+	}
+	b.WriteString(raw[end:])
+	if strings.Contains(b.String(), "*/") { // a comment of several lines ends here
+		return hidden
+	}
+	return printed(b.String())
 }
 
 // identifier is the length of the identifier with which a text starts.

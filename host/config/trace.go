@@ -1,6 +1,11 @@
 package config
 
-import "strings"
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strings"
+)
 
 // trace says where a value was written, and where the values inside it were. It mirrors the tree of values: children are
 // keys, labels, or the indices of a list.
@@ -55,7 +60,7 @@ type show int
 const (
 	showNothing show = iota
 	showKey          // key and block heads only
-	showLine
+	showLine         // all but a comment
 )
 
 func (t *trace) diagnose(summary, detail string, how show) Diagnostic {
@@ -68,7 +73,7 @@ func (t *trace) diagnose(summary, detail string, how show) Diagnostic {
 	case showKey:
 		d.Snippet = t.src.masked(t.line)
 	case showLine:
-		d.Snippet = t.src.line(t.line)
+		d.Snippet = t.src.bare(t.line)
 	}
 	return d
 }
@@ -81,16 +86,67 @@ func (t *trace) diagnoseKey(key, summary, detail string) Diagnostic {
 	return t.find(strings.Split(key, ".")).diagnose(summary, detail, showKey)
 }
 
+// ShownSetting says whether what stands in the settings of a part may be shown: it is known to be no secret. The path names the keys
+// down to it, without the indices of lists; text is empty for an empty list or object.
+type ShownSetting func(path []string, text string) bool
+
 // Diagnose blames the place in Settings that a JSON pointer (RFC 6901) names, or the nearest place above it that was
-// written down; /type is the key that chooses the implementation. A sensitive diagnostic shows no line of the file.
-func (p Part) Diagnose(pointer, summary, detail string, warning, sensitive bool) Diagnostic {
-	how := showLine
-	if sensitive {
-		how = showNothing
+// written down; /type is the key that chooses the implementation. The line of the file is shown if all that stands under the same
+// key of the part may be, whatever the pointer is about: it may have more than one value in it. Otherwise values are hidden, as they
+// are in any line if shown is nil, unless they are references.
+func (p Part) Diagnose(pointer, summary, detail string, warning bool, shown ShownSetting) Diagnostic {
+	path := splitPointer(pointer)
+	how := showKey
+	if len(path) > 0 && p.shows(path[0], shown) {
+		how = showLine
 	}
-	d := p.at.find(splitPointer(pointer)).diagnose(summary, detail, how)
+	d := p.at.find(path).diagnose(summary, detail, how)
 	d.Warning = warning
 	return d
+}
+
+// shows says whether nothing under a key of the part may be a secret.
+func (p Part) shows(key string, shown ShownSetting) bool {
+	if p.at.child(key) == nil { // what is found is the head of the block
+		return false
+	}
+	if shown == nil {
+		shown = func([]string, string) bool { return false }
+	}
+	values := map[string]json.RawMessage{}
+	if json.Unmarshal(p.Settings, &values) != nil {
+		return false
+	}
+	if values[key] == nil {
+		return key == "type" || key == "variables" // the host's
+	}
+	d := json.NewDecoder(bytes.NewReader(values[key]))
+	d.UseNumber()
+	var value any
+	return d.Decode(&value) == nil && allShown(value, []string{key}, shown)
+}
+
+// allShown says whether every text and number of a value may be shown, and every key.
+func allShown(v any, path []string, shown ShownSetting) bool {
+	switch v := v.(type) {
+	case string:
+		return isReference(v) || shown(path, v)
+	case json.Number:
+		return shown(path, v.String())
+	case []any:
+		if slices.ContainsFunc(v, func(e any) bool { return !allShown(e, path, shown) }) {
+			return false
+		}
+		return len(v) > 0 || shown(path, "")
+	case map[string]any:
+		for k, e := range v {
+			if !allShown(e, append(slices.Clone(path), k), shown) {
+				return false
+			}
+		}
+		return len(v) > 0 || shown(path, "")
+	}
+	return shown(path, "")
 }
 
 // Blame blames the part as a whole. Of the file it shows the head of the block, and no value.

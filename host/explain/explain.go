@@ -3,6 +3,7 @@ package explain
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/realmgate/realmgate/host/admin"
@@ -26,6 +27,7 @@ func Decide(ctx context.Context, gen *generation.Generation, realm string, req s
 	var stages pipeline.Stages
 	if err == nil {
 		if t.routes, err = gen.Routes(realm); err == nil {
+			t.parts = slices.Concat(t.routes.Internal, t.routes.External)
 			stages, err = gen.Stages(realm, t.routes)
 		}
 	}

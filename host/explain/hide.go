@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/realmgate/realmgate/host/child"
+	"github.com/realmgate/realmgate/host/generation"
 	"github.com/realmgate/realmgate/sdk"
 	"github.com/realmgate/realmgate/sdk/redact"
 )
@@ -19,8 +20,10 @@ const (
 	maxItems = 1024    // of one list or object
 )
 
-// hider takes the credential of one request, and what looks like a secret, out of what is shown.
+// hider takes the credential of one request, the secrets of the parts that it goes through, and what looks like a secret, out of what
+// is shown.
 type hider struct {
+	parts   []generation.Part
 	words   *strings.Replacer
 	secrets *redact.Set
 }
@@ -37,7 +40,7 @@ func newHider(r sdk.Request) hider {
 			pairs = append(pairs, word, "[token]")
 		}
 	}
-	h := hider{strings.NewReplacer(pairs...), &redact.Set{}}
+	h := hider{words: strings.NewReplacer(pairs...), secrets: &redact.Set{}}
 	for _, secret := range secrets {
 		if len(secret) >= leastWord {
 			h.secrets.Add("the credential", secret)
@@ -49,8 +52,17 @@ func newHider(r sdk.Request) hider {
 // hide takes pieces of secrets, and short words whole, out of a text.
 func (h hider) hide(s string) string { return h.words.Replace(h.secrets.Hide(s, "[token]")) }
 
+// told takes out of a text also what the parts of the realm had resolved of secrets.
+func (h hider) told(s string) string {
+	s = h.hide(s)
+	for _, p := range h.parts {
+		s = p.Handle.Hide(s)
+	}
+	return s
+}
+
 // text makes a text fit to be shown.
-func (h hider) text(s string) string { return child.Safe(h.hide(s), maxText) }
+func (h hider) text(s string) string { return child.Safe(h.told(s), maxText) }
 
 func (h hider) texts(list []string) []string {
 	out := make([]string, 0, len(list))
@@ -111,7 +123,7 @@ func (h hider) value(v any, depth int) any {
 		}
 		return out
 	}
-	if n, ok := v.(json.Number); ok && h.hide(n.String()) != n.String() {
+	if n, ok := v.(json.Number); ok && h.told(n.String()) != n.String() {
 		return h.text(n.String())
 	}
 	return v // another number, true, false or null

@@ -16,6 +16,7 @@ import (
 	"github.com/realmgate/realmgate/host/pipeline"
 	"github.com/realmgate/realmgate/host/remember"
 	"github.com/realmgate/realmgate/host/secret"
+	"github.com/realmgate/realmgate/host/settings"
 	"github.com/realmgate/realmgate/host/token"
 	"github.com/realmgate/realmgate/sdk"
 )
@@ -134,7 +135,7 @@ func (b *builder) configure(ctx context.Context, all []wanted) {
 		}
 		if offer.ExternalOnly && w.internal {
 			b.diags = append(b.diags, w.part.Diagnose("/type", fmt.Sprintf("the %v %q is for external realms only, and realm %s has tokens of its own", w.kind, w.part.Type, w.setup.Realm),
-				"It believes what a foreign identity says of itself; a realm with tokens of its own has a directory.", false, false))
+				"It believes what a foreign identity says of itself; a realm with tokens of its own has a directory.", false, nil))
 			w.into.err = errors.New("for external realms only")
 			continue
 		}
@@ -159,7 +160,7 @@ func (b *builder) configure(ctx context.Context, all []wanted) {
 			b.pending(w, d)
 			continue
 		}
-		b.diags = append(b.diags, w.part.Diagnose(d.Path, fmt.Sprintf("%v %q: %s", w.kind, w.part.Type, d.Summary), d.Detail, d.Warning || w.optional, d.Sensitive))
+		b.diags = append(b.diags, w.blame(d))
 		if !d.Warning {
 			w.into.err = errors.New(d.Summary)
 		}
@@ -176,6 +177,17 @@ func (b *builder) configure(ctx context.Context, all []wanted) {
 			b.gen.parts = append(b.gen.parts, newPart(w, handles[i]))
 		}
 	}
+}
+
+// blame says at its place what a plugin says of a setting. A line is shown if the plugin's schema knows that no secret belongs there,
+// and the plugin does not say otherwise.
+func (w wanted) blame(d catalog.Diagnostic) config.Diagnostic {
+	schema, _ := settings.Read(w.into.offer.SettingsSchema, w.into.offer.Bundled) // one that cannot be read declares nothing
+	out := w.part.Diagnose(d.Path, fmt.Sprintf("%v %q: %s", w.kind, w.part.Type, d.Summary), d.Detail, d.Warning || w.optional, schema.Shows)
+	if d.Sensitive {
+		out.Snippet = ""
+	}
+	return out
 }
 
 // pending says that a part cannot be built now although its settings may be right.
@@ -199,7 +211,7 @@ func (b *builder) unknownType(w wanted, err error) {
 	if s := config.Suggest(w.part.Type, known); s != "" {
 		detail = fmt.Sprintf("Did you mean %q?", s)
 	}
-	d := w.part.Diagnose("/type", err.Error(), detail, doubt, false)
+	d := w.part.Diagnose("/type", err.Error(), detail, doubt, nil)
 	if !doubt {
 		b.diags = append(b.diags, d)
 		return
@@ -215,7 +227,7 @@ func (b *builder) references(p config.Part) ([]sdk.SecretRef, bool) {
 	found, diags := references(p)
 	for _, f := range found {
 		if !b.index.stores[f.ref.Store()] {
-			diags = append(diags, p.Diagnose(f.pointer, fmt.Sprintf("there is no secret_store %q", f.ref.Store()), "", false, false))
+			diags = append(diags, p.Diagnose(f.pointer, fmt.Sprintf("there is no secret_store %q", f.ref.Store()), "", false, nil))
 		}
 	}
 	b.diags = append(b.diags, diags...)

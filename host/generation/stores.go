@@ -32,7 +32,7 @@ func (b *builder) stores(ctx context.Context) {
 		}
 		if len(now) == 0 {
 			for _, s := range later {
-				b.diags = append(b.diags, s.Diagnose("", fmt.Sprintf("secret_store %q resolves its own settings through itself or through a store that does", s.Name), "", false, false))
+				b.diags = append(b.diags, s.Diagnose("", fmt.Sprintf("secret_store %q resolves its own settings through itself or through a store that does", s.Name), "", false, nil))
 			}
 			return
 		}
@@ -94,7 +94,7 @@ func (b *builder) storeSetup(s config.SecretStore) sdk.Setup {
 	for i, name := range s.Variables {
 		v, ok := b.deps.LookupEnv(name)
 		if !ok {
-			b.diags = append(b.diags, s.Diagnose("/variables/"+strconv.Itoa(i), fmt.Sprintf("the environment variable %s is not set", name), "", true, false))
+			b.diags = append(b.diags, s.Diagnose("/variables/"+strconv.Itoa(i), fmt.Sprintf("the environment variable %s is not set", name), "", true, nil))
 			out.Unset = append(out.Unset, name)
 			continue
 		}
@@ -150,7 +150,7 @@ func references(p config.Part) ([]reference, config.Diagnostics) {
 	d.UseNumber()
 	var v any
 	if err := d.Decode(&v); err != nil {
-		return nil, config.Diagnostics{p.Diagnose("", "the settings are not JSON: "+err.Error(), "", false, true)}
+		return nil, config.Diagnostics{p.Diagnose("", "the settings are not JSON: "+err.Error(), "", false, nil)}
 	}
 	var out []reference
 	var diags config.Diagnostics
@@ -160,7 +160,7 @@ func references(p config.Part) ([]reference, config.Diagnostics) {
 		}
 		ref, err := sdk.ParseSecretRef(text)
 		if err != nil {
-			diags = append(diags, p.Diagnose(at, err.Error(), "", false, false))
+			diags = append(diags, p.Diagnose(at, err.Error(), "", false, nil))
 			return
 		}
 		out = append(out, reference{at, ref})

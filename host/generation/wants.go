@@ -80,7 +80,7 @@ func (b *builder) warnOfUnmet() {
 		}
 		b.diags = append(b.diags, u.part.Diagnose("/type",
 			fmt.Sprintf("the %v %q of plugin %s asks for %s, which it is not allowed: it will be refused", u.kind, u.typ, u.plugin, strings.Join(names, ", ")),
-			"If it is to be allowed, write into the block of the plugin:\n"+b.allowBlock(u), true, false))
+			"If it is to be allowed, write into the block of the plugin:\n"+b.allowBlock(u), true, nil))
 	}
 }
 

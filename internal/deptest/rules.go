@@ -51,6 +51,10 @@ var rules = []rule{
 		reason: "plugin processes are run without knowing where their settings come from or what calls them",
 	},
 	{
+		rooms: []string{"./host/settings"}, deny: []string{hcl, "./host/config", "./host/catalog", "./host/generation", "./host/server", "./host/pipeline"},
+		reason: "what a plugin says of its settings is read without knowing what is written for them",
+	},
+	{
 		rooms: []string{"./host/generation"}, deny: []string{"./host/server"},
 		reason: "a generation is built without knowing the doors that lead to it",
 	},

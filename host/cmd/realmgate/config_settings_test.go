@@ -9,60 +9,29 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/realmgate/realmgate/host/settings"
 	"github.com/realmgate/realmgate/internal/buildtest"
 )
 
-const odd = `{"properties": {
-	"plain": {"default": "x"}, "api_key": {"default": "k"}, "key_file": {}, "token_age": {"format": "duration"}, "ref": {"format": "realmgate-secret-ref", "default": "d"},
-	"pass": {"format": "password"}, "hush": {"writeOnly": true, "properties": {"in": {}}}, "list": {"items": {"properties": {"a": {"default": 1}, "token": {}}}},
-	"refs": {"items": {"format": "realmgate-secret-ref"}}, "block": {"properties": {"b": {"default": "\u001b[2J"}, "deep": {"properties": {"c": {"default": true}}}}}
-}}`
-
-// TestPartSettingsShow: what is declared, is no secret by the schema, and, of others' plugins, not by its name.
-func TestPartSettingsShow(t *testing.T) {
+// TestPartSettings: what is asked for and not known is told of.
+func TestPartSettings(t *testing.T) {
 	t.Parallel()
-	schema, err := readSchema([]byte(odd))
+	schema, err := settings.Read([]byte(`{"properties": {"plain": {"default": "x"}}}`), false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	bundled := schema
-	bundled.bundled = true
-	s := partSettings{known: map[partType]settingSchema{{"k", "theirs"}: schema, {"k", "ours"}: bundled}, unknown: map[partType]bool{}}
-	for _, c := range []struct {
-		path, text   string
-		theirs, ours bool
-	}{
-		{"plain", "x", true, true},
-		{"plain", "host=db password=hunter2", false, false},
-		{"plain.below", "x", false, false},
-		{"unknown", "x", false, false},
-		{"api_key", "x", false, true},
-		{"key_file", "/x", true, true},
-		{"token_age", "PT1S", true, true},
-		{"ref", "x", false, false},
-		{"refs", "x", false, false},
-		{"pass", "x", false, false},
-		{"hush.in", "x", false, false},
-		{"list.a", "x", true, true},
-		{"list.token", "x", false, true},
-		{"block.deep.c", "x", true, true},
-	} {
-		for typ, want := range map[string]bool{"theirs": c.theirs, "ours": c.ours, "other": false} {
-			if got := s.Shows("k", typ, strings.Split(c.path, "."), c.text); got != want {
-				t.Errorf("%s of %s, %q: %v", c.path, typ, c.text, got)
-			}
-		}
+	s := partSettings{known: map[partType]settings.Schema{{"k", "known"}: schema}, unknown: map[partType]bool{}}
+	if !s.Shows("k", "known", []string{"plain"}, "x") || s.Shows("k", "known", []string{"other"}, "x") || s.Shows("k", "other", []string{"plain"}, "x") {
+		t.Error("what is shown is not what is known")
+	}
+	if got := s.Defaults("k", "known", map[string]any{}); len(got) != 1 || got[0].Value != "x" {
+		t.Errorf("the defaults are %v", got)
+	}
+	if got := s.Defaults("k", "built in", nil); got != nil {
+		t.Errorf("the defaults are %v", got)
 	}
 	if got := s.missing(); got != `k "other"` {
 		t.Errorf("missing: %s", got)
-	}
-	block := map[string]any{"deep": []any{map[string]any{}}}
-	var got []string
-	for _, d := range s.Defaults("k", "theirs", map[string]any{"plain": "y", "list": []any{map[string]any{"a": 2}, map[string]any{}}, "block": []any{block}}) {
-		got = append(got, fmt.Sprintf("%s=%v", strings.Join(d.Path, "."), d.Value))
-	}
-	if want := `api_key=k block.b=[2J block.deep.c=true list.1.a=1`; strings.Join(got, " ") != want {
-		t.Errorf("the defaults are %s, not %s", strings.Join(got, " "), want)
 	}
 }
 

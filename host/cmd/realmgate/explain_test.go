@@ -317,6 +317,25 @@ func TestExplainTellsWhoCannotTell(t *testing.T) {
 	}
 }
 
+// What a part had resolved of secrets is not shown, whatever it says; nor is it told to who asks.
+func TestExplainHidesTheSecretsOfParts(t *testing.T) {
+	t.Parallel()
+	const secret = "correct horse battery"
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "key"), []byte(secret), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	hcl := strings.Replace(moodyConfig(testPlugin(t, "moody"), "one"), `type = "moody"`, "type = \"moody\"\n      key = \"urn:realmgate-secret:files:key\"", 1)
+	d := start(t, hcl+fmt.Sprintf("secret_store \"files\" {\n  type = \"file\"\n  dir = %q\n}\n", dir))
+	got, text := d.explained("tell", "-r", "mood")
+	if s := got.Routes[0].Stages[0]; got.Status != 401 || len(s.Notes) != 1 || s.Notes[0] != "signed with [secret]" || strings.Contains(text, secret) {
+		t.Errorf("%s", text)
+	}
+	if a := d.check("mood", "tell"); a.status != 401 || !strings.Contains(a.text, "not signed with [secret]") || strings.Contains(a.text, secret) {
+		t.Errorf("%d %s", a.status, a.text)
+	}
+}
+
 // No explanation leaves of which the audit log has no line.
 func TestExplainNeedsTheAuditLog(t *testing.T) {
 	t.Parallel()

@@ -17,9 +17,10 @@ import (
 
 // moody is a token broker that tells who answers, by its tag, and does what its block and its tokens tell it to.
 type moody struct {
-	Tag  string `json:"tag" doc:"reason of its denials"`
-	Down string `json:"down,omitempty" doc:"file whose presence makes it unable to work"`
-	Gone string `json:"gone,omitempty" doc:"file whose presence keeps it from being built"`
+	Tag  string        `json:"tag" doc:"reason of its denials"`
+	Down string        `json:"down,omitempty" doc:"file whose presence makes it unable to work"`
+	Gone string        `json:"gone,omitempty" doc:"file whose presence keeps it from being built"`
+	Key  sdk.SecretRef `json:"key,omitempty" doc:"what it tells of if it is asked to"`
 
 	serial int64
 }
@@ -41,12 +42,22 @@ func (m *moody) Issue(context.Context, sdk.Grant) (sdk.Token, error) {
 	return sdk.Token{}, errors.New("this broker issues nothing")
 }
 
-// Verify denies with the tag. A token wait~<file> is held until the file is there, and fail makes it fail.
+// Verify denies with the tag. A token wait~<file> is held until the file is there, tell tells the key, and fail makes it fail.
 func (m *moody) Verify(ctx context.Context, r sdk.Request) (sdk.Credential, error) {
 	if file, ok := strings.CutPrefix(r.Token, "wait~"); ok {
 		for _, err := os.Stat(file); err != nil && ctx.Err() == nil; _, err = os.Stat(file) {
 			time.Sleep(5 * time.Millisecond)
 		}
+	}
+	if r.Token == "tell" {
+		key, err := m.Key.Value(ctx)
+		if err != nil {
+			return sdk.Credential{}, err
+		}
+		if n := sdk.NotesOf(ctx); n != nil {
+			n.Add("signed with %s", key.Reveal())
+		}
+		return sdk.Credential{}, sdk.Deny(m.Tag, "not signed with %s", key.Reveal())
 	}
 	if r.Token == "fail" {
 		return sdk.Credential{}, errors.New("this build takes nothing")

@@ -83,6 +83,12 @@ realm "realm1" {
 	}
 	doctest.Shown(t, doctest.Only(t, "docs/configuration.md", "text fault"), out)
 
+	put(t, dir, map[string]string{"config.hcl": "public_url = \"https://auth.example.com\"\n\n\n\n\nrealm \"realm1\" {\n  authentication {\n    token_broker {\n      type   = \"symmetric-key\"\n      secert = \"canary\"\n    }\n  }\n}\n"})
+	if out, done = script(t, dir, "realmgate validate --config config.hcl"); done || strings.Contains(out, "canary") {
+		t.Errorf("%v\n%s", done, out)
+	}
+	doctest.Shown(t, doctest.Only(t, "docs/configuration.md", "text hidden"), out)
+
 	put(t, dir, map[string]string{"config.hcl": "public_url = \"https://auth.example.com\"\n\nrealm \"realm1\" {\n  authentication {\n    timeout = \"PT2S\"\n  }\n}\n"})
 	command, shown, ok := strings.Cut(strings.TrimPrefix(doctest.Only(t, "docs/configuration.md", "text print"), "$ "), "\n")
 	if !ok || !strings.HasPrefix(command, "realmgate ") {

@@ -1,0 +1,69 @@
+package catalog
+
+import (
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/realmgate/realmgate/sdk"
+	"github.com/realmgate/realmgate/sdk/redact"
+)
+
+// secretMark stands where a secret stood that an instance had resolved.
+const secretMark = "[secret]"
+
+// maxConfided bounds how many secrets are known of one instance.
+const maxConfided = 32
+
+// confided are the secrets that an instance had resolved last, so that none is in what it says.
+type confided struct {
+	mu  sync.Mutex
+	all []string // the latest comes last
+}
+
+// note keeps a secret.
+func (c *confided) note(v sdk.Secret) {
+	text := string(v.Reveal())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if at := slices.Index(c.all, text); at >= 0 {
+		copy(c.all[at:], c.all[at+1:])
+		c.all[len(c.all)-1] = text
+		return
+	}
+	if len(c.all) == maxConfided {
+		c.all = slices.Delete(c.all, 0, 1)
+	}
+	c.all = append(c.all, text)
+}
+
+// hide takes the secrets, and pieces of them, out of a text.
+func (c *confided) hide(text string) string {
+	if text == "" {
+		return ""
+	}
+	c.mu.Lock()
+	all := slices.Clone(c.all)
+	c.mu.Unlock()
+	var parts []string
+	for _, s := range all {
+		parts = append(parts, redact.Parts(strings.TrimSpace(s))...)
+	}
+	return redact.Hide(text, secretMark, parts...)
+}
+
+// Hide takes out of a text what the instance had resolved of secrets; nothing for the zero Handle.
+func (h Handle) Hide(text string) string {
+	if h.inst == nil {
+		return text
+	}
+	return h.inst.confided.hide(text)
+}
+
+// hide takes out of a text what the instances of the way had resolved of secrets.
+func (w *way) hide(text string) string {
+	for _, i := range w.all {
+		text = i.confided.hide(text)
+	}
+	return text
+}
