@@ -77,6 +77,8 @@ func TestCheck(t *testing.T) {
 		{"folder", "sdk/go.mod", "a/sdk\n", "a/kit\n", "sdk/go.mod:1: module example.test/a/kit must be in the folder kit"},
 		{"stale workspace", "go.work", "sdk v0.1.0", "sdk v0.0.9", "go.work:10: example.test/a/sdk is replaced at v0.0.9, versions.yaml has v0.1.0"},
 		{"workspace without a module", "go.work", "\texample.test/a/sdk v0.1.0 => ./sdk\n", "", "go.work: no replace for example.test/a/sdk"},
+		{"workspace with another folder", "go.work", "=> ./sdk", "=> ./test", "go.work:10: example.test/a/sdk is replaced by ./test, it is in sdk"},
+		{"workspace that uses no module", "go.work", "\t./sdk\n", "\t./gone\n", "go.work:5: there is no module in ./gone"},
 		{"broken go.mod", "sdk/go.mod", "require", "requires", "sdk/go.mod:5"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
