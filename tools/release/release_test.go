@@ -128,6 +128,8 @@ func TestSet(t *testing.T) {
 	for _, c := range []struct{ set, version, want string }{
 		{"kit", "v0.5.0", `there is no set "kit"; there are contract, daemon, or all`},
 		{"all", "0.5.0", `"0.5.0" is no version`},
+		{"daemon", "v0.3.9", "set daemon is at v0.4.0, and v0.3.9 is lower"},
+		{"all", "v0.4.0-rc.1", "v0.4.0-rc.1 is lower"},
 		{"all", "v2.0.0", "v2"}, // its path would have to say so
 	} {
 		if out := command(t, 1, "set", c.set, c.version, root); !strings.Contains(out, c.want) {
