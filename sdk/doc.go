@@ -13,8 +13,8 @@
 //
 //	func (m *mapper) MapPrincipal(_ context.Context, id sdk.Identity) (sdk.PrincipalRef, error) {
 //		badge, ok := id.Claims.String(m.Claim)
-//		if !ok {
-//			return sdk.PrincipalRef{}, sdk.Deny("claim_missing", "the token has no claim %q", m.Claim)
+//		if !ok || badge == "" {
+//			return sdk.PrincipalRef{}, sdk.Deny("claim_missing", "the token has no text in the claim %q", m.Claim)
 //		}
 //		return sdk.PrincipalRef{Name: badge}, nil
 //	}

@@ -29,7 +29,7 @@ const mostPeople = 10_000
 
 func (p *people) MapPrincipal(ctx context.Context, id sdk.Identity) (sdk.PrincipalRef, error) {
 	badge, ok := id.Claims.String("badge")
-	if !ok {
+	if !ok || badge == "" {
 		return sdk.PrincipalRef{}, sdk.Deny("claim_missing", "the token has no badge")
 	}
 	by, epoch := bearer{sdk.Realm(ctx), badge}, sdk.Epoch(ctx)

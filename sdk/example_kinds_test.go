@@ -63,8 +63,8 @@ func newBadges(_ context.Context, _ sdk.Setup, b badges) (*badges, error) { retu
 
 func (b *badges) MapPrincipal(_ context.Context, id sdk.Identity) (sdk.PrincipalRef, error) {
 	badge, ok := id.Claims.String(b.Claim)
-	if !ok {
-		return sdk.PrincipalRef{}, sdk.Deny("claim_missing", "the token has no claim %q", b.Claim)
+	if !ok || badge == "" {
+		return sdk.PrincipalRef{}, sdk.Deny("claim_missing", "the token has no text in the claim %q", b.Claim)
 	}
 	return sdk.PrincipalRef{Name: "emp-" + badge}, nil
 }

@@ -18,12 +18,15 @@ func newMapper(_ context.Context, _ sdk.Setup, m mapper) (*mapper, error) { retu
 
 func (m *mapper) MapPrincipal(_ context.Context, id sdk.Identity) (sdk.PrincipalRef, error) {
 	badge, ok := id.Claims.String(m.Claim)
-	if !ok {
-		return sdk.PrincipalRef{}, sdk.Deny("claim_missing", "the token has no claim %q", m.Claim)
+	if !ok || badge == "" {
+		return sdk.PrincipalRef{}, sdk.Deny("claim_missing", "the token has no text in the claim %q", m.Claim)
 	}
 	return sdk.PrincipalRef{Name: m.Prefix + badge}, nil
 }
 
-func main() {
-	serve.Main("acme", "1.0.0", sdk.PrincipalMapperType("badge", newMapper, sdk.Cacheable()))
+// parts is what the plugin offers; its tests run the same.
+func parts() []sdk.Implementation {
+	return []sdk.Implementation{sdk.PrincipalMapperType("badge", newMapper, sdk.Cacheable())}
 }
+
+func main() { serve.Main("acme", "1.0.0", parts()...) }

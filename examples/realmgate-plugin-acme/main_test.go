@@ -12,8 +12,10 @@ func TestMapper(t *testing.T) {
 	if err != nil || ref.Name != "emp-7" {
 		t.Errorf("%+v %v", ref, err)
 	}
-	_, err = m.MapPrincipal(t.Context(), sdk.Identity{Claims: sdk.NewClaims([]byte(`{"badge":7}`))})
-	if d := sdk.AsDenial(err); d == nil || d.Reason != "claim_missing" {
-		t.Errorf("a badge that is no string: %v", err)
+	for _, claims := range []string{`{"badge":7}`, `{"badge":""}`, `{}`} {
+		ref, err := m.MapPrincipal(t.Context(), sdk.Identity{Claims: sdk.NewClaims([]byte(claims))})
+		if d := sdk.AsDenial(err); d == nil || d.Reason != "claim_missing" {
+			t.Errorf("%s: %+v %v", claims, ref, err)
+		}
 	}
 }

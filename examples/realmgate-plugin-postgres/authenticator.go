@@ -31,7 +31,7 @@ type authenticator struct {
 	cacheFor time.Duration
 }
 
-// newAuthenticator opens no connection: Check does, and then each call that needs one.
+// newAuthenticator opens no connection and asks for no secret: Check does, and then each call that needs a connection.
 func newAuthenticator(ctx context.Context, _ sdk.Setup, s settings) (*authenticator, error) {
 	config, err := parse(s.URL)
 	if err != nil {
@@ -40,11 +40,17 @@ func newAuthenticator(ctx context.Context, _ sdk.Setup, s settings) (*authentica
 	if s.MaxConnections < 1 || s.MaxConnections > 100 {
 		return nil, sdk.At(errors.New("must be between 1 and 100"), "max_connections")
 	}
-	password, err := s.Password.Value(ctx)
-	if err != nil {
-		return nil, sdk.At(err, "password")
+	if s.Password.IsZero() {
+		return nil, sdk.At(errors.New("a reference to a secret is wanted"), "password")
 	}
-	config.ConnConfig.Password = string(password.Reveal())
+	config.BeforeConnect = func(ctx context.Context, c *pgx.ConnConfig) error { // of a call: a password may be another by then
+		password, err := s.Password.Value(ctx)
+		if err != nil {
+			return fmt.Errorf("the password: %w", err)
+		}
+		c.Password = string(password.Reveal())
+		return nil
+	}
 	config.ConnConfig.ConnectTimeout = connectTimeout
 	config.MaxConns = s.MaxConnections
 	pool, err := pgxpool.NewWithConfig(context.WithoutCancel(ctx), config)

@@ -89,10 +89,29 @@ func (p Plugin) check() error {
 			faults = append(faults, fmt.Errorf("with %q: that is for the kind %s", ability, w.kind))
 		}
 	}
-	if err := module.CheckImportPath(p.Module); err != nil {
+	if err := checkModule(p.Module); err != nil {
 		faults = append(faults, fmt.Errorf("module: %w", err))
 	}
 	return errors.Join(faults...)
+}
+
+// reserved are the beginnings of paths that are others' for certain: a module of such a path cannot require what it builds on.
+var reserved = []string{"github.com/realmgate/realmgate", "golang.org/x", "google.golang.org"}
+
+// checkModule wants a path that others could fetch: one without a dot in its first element is the standard library's.
+func checkModule(name string) error {
+	if err := module.CheckPath(name); err != nil {
+		return err
+	}
+	for _, r := range reserved {
+		if name == r || strings.HasPrefix(name, r+"/") {
+			return fmt.Errorf("%q: %s is not yours", name, r)
+		}
+	}
+	if strings.Contains(name, "/-") {
+		return fmt.Errorf("%q: no element may begin with a -", name)
+	}
+	return nil
 }
 
 // Files gives the content of each file of the new folder, by its name. The error names what is wrong with the name, the

@@ -141,8 +141,15 @@ func TestWrongNames(t *testing.T) {
 		{func(p *Plugin) { p.Kind = "mapper" }, `kind "mapper": it is none of active-roles-provider, authenticator,`},
 		{func(p *Plugin) { p.With = []string{"key-publisher"} }, `with "key-publisher": it is none of request-signer, secret-writer`},
 		{func(p *Plugin) { p.With = []string{"secret-writer"} }, `with "secret-writer": that is for the kind secret-resolver`},
-		{func(p *Plugin) { p.Module = "a b" }, "module: malformed import path"},
-		{func(p *Plugin) { p.Module = "" }, "module: malformed import path"},
+		{func(p *Plugin) { p.Module = "a b" }, "module: malformed module path"},
+		{func(p *Plugin) { p.Module = "" }, "module: malformed module path"},
+		{func(p *Plugin) { p.Module = "fmt" }, "missing dot in first path element"},
+		{func(p *Plugin) { p.Module = "unsafe" }, "missing dot in first path element"},
+		{func(p *Plugin) { p.Module = "C" }, "module: malformed module path"},
+		{func(p *Plugin) { p.Module = "toolchain" }, "missing dot in first path element"},
+		{func(p *Plugin) { p.Module = "github.com/realmgate/realmgate/sdk" }, "github.com/realmgate/realmgate is not yours"},
+		{func(p *Plugin) { p.Module = "golang.org/x/net" }, "golang.org/x is not yours"},
+		{func(p *Plugin) { p.Module = "example.com/-x" }, "no element may begin with a -"},
 	} {
 		p := good
 		c.change(&p)

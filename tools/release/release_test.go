@@ -77,6 +77,8 @@ func TestCheck(t *testing.T) {
 		{"folder", "sdk/go.mod", "a/sdk\n", "a/kit\n", "sdk/go.mod:1: module example.test/a/kit must be in the folder kit"},
 		{"stale workspace", "go.work", "sdk v0.1.0", "sdk v0.0.9", "go.work:10: example.test/a/sdk is replaced at v0.0.9, versions.yaml has v0.1.0"},
 		{"workspace without a module", "go.work", "\texample.test/a/sdk v0.1.0 => ./sdk\n", "", "go.work: no replace for example.test/a/sdk"},
+		{"workspace with another folder", "go.work", "=> ./sdk", "=> ./test", "go.work:10: example.test/a/sdk is replaced by ./test, it is in sdk"},
+		{"workspace that uses no module", "go.work", "\t./sdk\n", "\t./gone\n", "go.work:5: there is no module in ./gone"},
 		{"broken go.mod", "sdk/go.mod", "require", "requires", "sdk/go.mod:5"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -126,6 +128,8 @@ func TestSet(t *testing.T) {
 	for _, c := range []struct{ set, version, want string }{
 		{"kit", "v0.5.0", `there is no set "kit"; there are contract, daemon, or all`},
 		{"all", "0.5.0", `"0.5.0" is no version`},
+		{"daemon", "v0.3.9", "set daemon is at v0.4.0, and v0.3.9 is lower"},
+		{"all", "v0.4.0-rc.1", "v0.4.0-rc.1 is lower"},
 		{"all", "v2.0.0", "v2"}, // its path would have to say so
 	} {
 		if out := command(t, 1, "set", c.set, c.version, root); !strings.Contains(out, c.want) {

@@ -36,6 +36,9 @@ func (t *tree) set(word, version string) error {
 	}
 	moved := map[string]bool{}
 	for _, name := range names {
+		if old := t.versions.Sets[name].Version; semver.Compare(version, old) < 0 {
+			return fmt.Errorf("versions.yaml: set %s is at %s, and %s is lower: whoever asks for the newest would not get it", name, old, version)
+		}
 		for _, m := range t.versions.Sets[name].Modules {
 			if err := module.Check(m, version); err != nil {
 				return err

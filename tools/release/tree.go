@@ -194,13 +194,25 @@ func (t *tree) checkMods() error {
 	return errors.Join(errs...)
 }
 
-// checkWork looks at go.work: what is released comes from the tree.
+// checkWork looks at go.work: what is released comes from the tree, each module from its own folder.
 func (t *tree) checkWork() error {
 	var errs []error
 	replaced := map[string]string{}
 	released := t.released()
+	folders := map[string]string{}
+	for folder, mod := range t.mods {
+		folders[mod.Module.Mod.Path] = folder
+	}
+	for _, u := range t.work.Use {
+		if _, ok := t.mods[filepath.Clean(u.Path)]; !ok {
+			errs = append(errs, fmt.Errorf("go.work:%d: there is no module in %s", u.Syntax.Start.Line, u.Path))
+		}
+	}
 	for _, r := range t.work.Replace {
 		replaced[r.Old.Path] = r.Old.Version
+		if folder, ok := folders[r.Old.Path]; ok && filepath.Clean(r.New.Path) != folder {
+			errs = append(errs, fmt.Errorf("go.work:%d: %s is replaced by %s, it is in %s", r.Syntax.Start.Line, r.Old.Path, r.New.Path, folder))
+		}
 		if want, ok := released[r.Old.Path]; ok && r.Old.Version != want {
 			errs = append(errs, fmt.Errorf("go.work:%d: %s is replaced at %s, versions.yaml has %s", r.Syntax.Start.Line, r.Old.Path, r.Old.Version, want))
 		}

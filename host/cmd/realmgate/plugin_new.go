@@ -2,9 +2,12 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"slices"
+
+	"github.com/alecthomas/kong"
 
 	"github.com/realmgate/realmgate/host/scaffold"
 )
@@ -14,7 +17,7 @@ type pluginNew struct {
 	Kind   string   `required:"" help:"What the part does: active-roles-provider, authenticator, credential-vendor, identity-provider, principal-mapper, principal-roles-mapper, secret-resolver or token-broker."`
 	With   []string `placeholder:"ABILITY" help:"What the part is to do besides: request-signer (of a credential-vendor) or secret-writer (of a secret-resolver)."`
 	Lang   string   `enum:"go" default:"go" help:"Language that it is written in: go."`
-	Dir    string   `placeholder:"DIR" type:"path" help:"Folder to make; realmgate-plugin-NAME unless given. It must not be there, or be empty."`
+	Dir    *string  `placeholder:"DIR" help:"Folder to make; realmgate-plugin-NAME unless given. It must not be there, or be empty."`
 	Module string   `placeholder:"PATH" help:"Path of the Go module; example.com/realmgate-plugin-NAME unless given."`
 }
 
@@ -22,7 +25,13 @@ type pluginNew struct {
 func (p pluginNew) Run(std streams) error {
 	made := scaffold.Plugin{Name: p.Name, Kind: p.Kind, With: p.With, SDK: releasedSDK()}
 	made.Module = cmp.Or(p.Module, "example.com/"+made.Binary())
-	dir := cmp.Or(p.Dir, made.Binary())
+	dir := made.Binary()
+	if p.Dir != nil {
+		if *p.Dir == "" { // a path that is expanded would be the working directory
+			return errors.New("--dir: the path of a folder is wanted")
+		}
+		dir = kong.ExpandPath(*p.Dir)
+	}
 	files, err := made.Write(dir)
 	if err != nil {
 		return err
