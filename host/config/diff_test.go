@@ -218,3 +218,21 @@ listener "other" {
 		t.Errorf("what can change is refused: %v", diags)
 	}
 }
+
+// TestAddresses: what may be secret in an address is not shown, whatever characters it has.
+func TestAddresses(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		`"https://user:canary@idp.example.com/a"`:          `"https://…@idp.example.com/a"`,
+		`"https://user:can/canary@idp.example.com"`:        `"https://…@idp.example.com"`,
+		`"https://user:can@canary@idp.example.com"`:        `"https://…@idp.example.com"`,
+		`"https://idp.example.com/a?client_secret=canary"`: `"https://idp.example.com/a?…"`,
+		`["https://a.example.com/?x=canary","b"]`:          `["https://a.example.com/?…","b"]`,
+		`"https://idp.example.com/a","alice@example.com"`:  `"https://idp.example.com/a","alice@example.com"`,
+		`"^role_?(.*)$"`: `"^role_?(.*)$"`,
+	} {
+		if got := addresses(text); got != want {
+			t.Errorf("%s: %s", text, got)
+		}
+	}
+}

@@ -67,7 +67,7 @@ func (l *lister) blocks(all []effective, which func(kind string) bool) {
 }
 
 func (l *lister) add(key string, value any, from string) {
-	l.out = append(l.out, Value{Kind: l.kind, Name: l.name, Key: key, JSON: userInfo.ReplaceAllString(string(encode(value)), "://"+hidden+"@"), From: from})
+	l.out = append(l.out, Value{Kind: l.kind, Name: l.name, Key: key, JSON: addresses(string(encode(value))), From: from})
 }
 
 // block lists a block of a schema, with the defaults of what it does not set.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/realmgate/realmgate/host/config"
@@ -24,9 +25,14 @@ type Options struct {
 // names what works otherwise than in Polaris.
 func Import(content []byte, o Options) ([]byte, config.Diagnostics) {
 	o.Profile = cmp.Or(o.Profile, "prod")
-	i := &importer{options: o, byKey: map[string]*property{}}
+	i := &importer{options: o, byKey: map[string]*property{}, below: map[string][]*property{}, owners: map[string]*property{}}
+	if strings.Contains(o.Profile, ",") {
+		i.fault(0, "the profile is one name", "Of several profiles, take that which comes before the others in Quarkus, and the properties that count of the rest into the file.")
+	}
 	i.all = read(content, i.fault)
 	i.choose()
+	i.joinItems()
+	i.index()
 	i.translate()
 	if diags := i.diags.Sort(); diags.Err() != nil {
 		return nil, diags
@@ -38,7 +44,9 @@ func Import(content []byte, o Options) ([]byte, config.Diagnostics) {
 type importer struct {
 	options Options
 	all     []*property
-	byKey   map[string]*property // those that count, by their segments
+	byKey   map[string]*property   // those that count, by their segments
+	below   map[string][]*property // those that count, by the segments that they begin with
+	owners  map[string]*property   // of variables whose names were made of a property's
 	diags   config.Diagnostics
 	top     []*block
 	env     []string // variables that hold secrets
@@ -85,13 +93,61 @@ func (i *importer) choose() {
 	}
 }
 
+var item = regexp.MustCompile(`^(.+)\[(\d{1,4})\]$`)
+
+// joinItems makes one property of those that are the items of a list: key[0], key[1].
+func (i *importer) joinItems() {
+	type at struct {
+		n int
+		p *property
+	}
+	lists := map[string][]at{}
+	for key, p := range i.byKey {
+		if m := item.FindStringSubmatch(p.path[len(p.path)-1]); m != nil && ours(p.key) {
+			n, _ := strconv.Atoi(m[2]) // digits
+			base := joined(slices.Concat(p.path[:len(p.path)-1], []string{m[1]}))
+			lists[base] = append(lists[base], at{n, p})
+			delete(i.byKey, key)
+		}
+	}
+	for base, items := range lists {
+		slices.SortFunc(items, func(a, b at) int { return a.n - b.n })
+		first, values := items[0].p, make([]string, 0, len(items))
+		for n, it := range items {
+			values = append(values, strings.ReplaceAll(it.p.value, ",", `\,`))
+			if n > 0 {
+				it.p.note = fmt.Sprintf("an item of the list of line %d", first.line)
+			}
+		}
+		if whole := i.byKey[base]; whole != nil {
+			i.fault(first.line, shownKey(first.written())+" is an item of a list that line "+strconv.Itoa(whole.line)+" has as a whole", "Write it in one of the two ways.")
+			continue
+		}
+		first.path, first.value = strings.Split(base, "\x00"), strings.Join(values, ",")
+		i.byKey[base] = first
+	}
+}
+
+// index finds the properties that count by what they begin with, in the order of the file.
+func (i *importer) index() {
+	for _, p := range i.all {
+		if p.note != "" {
+			continue
+		}
+		for n := 1; n < len(p.path); n++ {
+			prefix := joined(p.path[:n])
+			i.below[prefix] = append(i.below[prefix], p)
+		}
+	}
+}
+
 func joined(path []string) string { return strings.Join(path, "\x00") }
 
 // under gives the properties below a prefix that count, in the order of the file.
 func (i *importer) under(prefix ...string) []*property {
 	var out []*property
-	for _, p := range i.all {
-		if p.note == "" && len(p.path) > len(prefix) && slices.Equal(p.path[:len(prefix)], prefix) {
+	for _, p := range i.below[joined(prefix)] {
+		if p.note == "" {
 			out = append(out, p)
 		}
 	}
@@ -119,13 +175,17 @@ func (i *importer) text(p *property) string {
 	if err != nil {
 		i.fault(p.line, shownKey(p.written())+" cannot be evaluated", sentence(err.Error()))
 	}
-	if userInfo.MatchString(value) {
+	switch {
+	case config.HasUserInfo(value):
 		i.fault(p.line, shownKey(p.written())+" has a password in it", "It would be copied into the configuration. Take it out of the address.")
+	case query.MatchString(value):
+		i.fault(p.line, shownKey(p.written())+" has a query in it", "It may hold a secret, which would be copied into the configuration. Take it out of the address.")
 	}
 	return value
 }
 
-var userInfo = regexp.MustCompile(`://[^/?#]*@`)
+// query finds an address with parameters.
+var query = regexp.MustCompile(`://[^\s?#]*\?[^\s#]*=`)
 
 func sentence(s string) string { return strings.ToUpper(s[:1]) + s[1:] + "." }
 
@@ -162,11 +222,14 @@ func (i *importer) boolean(otherwise bool, path ...string) bool {
 	if p == nil {
 		return otherwise
 	}
-	switch v := strings.ToLower(i.text(p)); v {
+	switch v := strings.ToLower(strings.TrimSpace(i.text(p))); v { // SmallRye trims it
 	case "true", "1", "yes", "y", "on":
 		return true
-	default:
+	case "false", "0", "no", "n", "off":
 		return false
+	default: // false in Quarkus, whatever was meant
+		i.fault(p.line, shownKey(p.written())+" is neither true nor false", "")
+		return otherwise
 	}
 }
 
@@ -233,7 +296,12 @@ func (i *importer) secretVariable(p *property, depth int) (name string, named bo
 	if !variable.MatchString(name) {
 		name = "SECRET_" + name
 	}
-	return name, false
+	own := name
+	for n := 2; i.owners[own] != nil && i.owners[own] != p; n++ { // a-b and a_b are two properties with one name
+		own = name + "_" + strconv.Itoa(n)
+	}
+	i.owners[own] = p
+	return own, false
 }
 
 // store is the name of the secret store of environment variables.
@@ -250,7 +318,7 @@ func (i *importer) reference(variable string, line int) string {
 }
 
 // secretWord finds what may be a secret by its name: long words anywhere, short ones alone, since a bypass is no password.
-var secretWord = regexp.MustCompile(`(?i)(secret|password|passwd|passphrase|passwort|credential|private[-_]?key|api[-_]?key|access[-_]?key|symmetric[-_]?key|(token|key|pwd|pass|jwt)$` +
+var secretWord = regexp.MustCompile(`(?i)(secret|password|passwd|passphrase|passwort|credential|private[-_]?key|api[-_]?key|access[-_]?key|symmetric[-_]?key|signing[-_]?key|hmac|passcode|(token|key|pwd|pass|jwt)s?([-_.]?v?\d+)?$` +
 	`|(^|[^a-z])(pass|pwd|pw|pin|psk|otp|salt|seed|cred|creds|auth|bearer)([^a-z]|$))`)
 
 // pathWord finds what says by its last word where a secret is, or what kind it has.

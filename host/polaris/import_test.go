@@ -135,7 +135,7 @@ func TestFaults(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			out, diags := Import([]byte(c.in), Options{File: "f", Lookup: func(name string) (string, bool) { return "canary", name == "DB_PASSWORD" }})
+			out, diags := Import([]byte(c.in+"\nquarkus.oidc.tenant-enabled=true"), Options{File: "f", Lookup: func(name string) (string, bool) { return "canary", name == "DB_PASSWORD" }})
 			err := diags.Err()
 			if err == nil || out != nil {
 				t.Fatalf("no error, but\n%s", out)
@@ -153,7 +153,7 @@ func TestFaults(t *testing.T) {
 // TestEnvironment takes variables before the file, by the names by which Quarkus looks for them.
 func TestEnvironment(t *testing.T) {
 	t.Parallel()
-	in := "quarkus.oidc.auth-server-url=${idp.url:https://default.example.com}\nquarkus.oidc.client-id=c\nidp.url=https://file.example.com"
+	in := "quarkus.oidc.auth-server-url=${idp.url:https://default.example.com}\nquarkus.oidc.client-id=c\nidp.url=https://file.example.com\nquarkus.oidc.tenant-enabled=true"
 	for name, want := range map[string]string{"IDP_URL": "variable", "idp.url": "variable", "X": "file"} {
 		out, diags := Import([]byte(in), Options{Lookup: func(v string) (string, bool) { return "https://variable.example.com", v == name }})
 		if diags.Err() != nil || !strings.Contains(string(out), want+".example.com") {

@@ -3,7 +3,9 @@ package polaris
 import (
 	"bytes"
 	"fmt"
+	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/magiconair/properties"
@@ -165,8 +167,8 @@ func nextSegment(s string) (segment, rest string, ok bool) {
 
 // shownKey gives a key for a comment: on one line, whatever is in it.
 func shownKey(key string) string {
-	if strings.ContainsFunc(key, func(r rune) bool { return r < ' ' || r == 0x7f || r == 0x85 || r == 0x2028 || r == 0x2029 }) {
-		return fmt.Sprintf("%q", key)
+	if strings.ContainsFunc(key, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return strconv.QuoteToASCII(key)
 	}
 	return key
 }

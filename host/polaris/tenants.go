@@ -19,10 +19,19 @@ const defaultTenant = "default"
 
 // tenants gives the tenants that are enabled, the one without a name first.
 func (i *importer) tenants() []*tenant {
-	names := []string{""}
+	if p := i.get("quarkus", "oidc", "enabled"); p != nil {
+		on := i.boolean(true, p.path...)
+		p.note = "tenants that are written are enabled"
+		if !on {
+			p.note = "no tenant is written"
+			i.warn(p.line, shownKey(p.written())+" is off: all tenants are left out", "In Quarkus nobody comes in by a provider's token then.")
+			return nil
+		}
+	}
+	names, seen := []string{""}, map[string]bool{}
 	for _, p := range i.under("quarkus", "oidc") {
-		if name := p.path[2]; len(p.path) > 3 && !slices.Contains(quarkusGroups, name) && !slices.Contains(names, name) {
-			names = append(names, name)
+		if name := p.path[2]; len(p.path) > 3 && !slices.Contains(quarkusGroups, name) && !seen[name] {
+			names, seen[name] = append(names, name), true
 		}
 	}
 	var out []*tenant
@@ -43,6 +52,11 @@ func (i *importer) tenants() []*tenant {
 			}
 		}
 		if url == nil {
+			continue
+		}
+		if enabled == nil && name == "" { // Polaris' own application.properties turn it off
+			url.note = "the tenant is left out"
+			i.warn(url.line, "the tenant without a name is off in Polaris, unless quarkus.oidc.tenant-enabled is true: it is left out", "Set quarkus.oidc.tenant-enabled=true if it is on where Polaris runs.")
 			continue
 		}
 		if !i.checkName(url.line, "a tenant", label) {
@@ -128,6 +142,7 @@ func (i *importer) provider(b *block, url *property, prefix []string) {
 		}
 	}
 	i.tokenChecks(slices.Concat(prefix, []string{"token"}))
+	i.otherChecks(prefix)
 }
 
 // roleClaim says where roles are. Quarkus looks at the claim groups if it is told nothing.

@@ -104,3 +104,4 @@ secret_store "environment" {
 #   22: quarkus.oidc."opaque".token.require-jwt-introspection-only: the type introspection asks about every token, the type oidc about none
 #   26: quarkus.oidc.off.tenant-enabled: the tenant is left out
 #   27: quarkus.oidc.off.auth-server-url: the tenant is not enabled
+#   37: quarkus.oidc.tenant-enabled: a tenant that is written is enabled, and works once a realm names it
