@@ -47,7 +47,7 @@ func TestPageOfTheImport(t *testing.T) {
 	}
 	dir = t.TempDir()
 	put(t, dir, map[string]string{"application.properties": "polaris.realm-context.realms=sales\npolaris.authentication.sales.type=external\n" +
-		"quarkus.oidc.auth-server-url=https://a.example.com\nquarkus.oidc.client-id=a\nquarkus.oidc.idp1.auth-server-url=https://b.example.com\nquarkus.oidc.idp1.client-id=b\n"})
+		"quarkus.oidc.auth-server-url=https://a.example.com\nquarkus.oidc.client-id=a\nquarkus.oidc.idp1.auth-server-url=https://b.example.com\nquarkus.oidc.idp1.client-id=b\nquarkus.oidc.tenant-enabled=true\n"})
 	out, done := script(t, dir, "realmgate config import application.properties")
 	if done {
 		t.Error("what cannot be decided is imported")

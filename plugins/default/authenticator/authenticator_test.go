@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/realmgate/realmgate/sdk"
@@ -110,4 +111,23 @@ func buildClaims(t *testing.T, prefix string) *Claims {
 		t.Fatal(err)
 	}
 	return impl.(*Claims)
+}
+
+// Who asks why a decision is as it is learns which requested role grants none.
+func TestClaimsNotes(t *testing.T) {
+	t.Parallel()
+	s := sdk.State{
+		Credential: &sdk.Credential{Source: sdk.SourceExternal, Principal: sdk.PrincipalRef{Name: "eve"}, RequestedRoles: []string{"PRINCIPAL_ROLE:ops", "PRINCIPAL_ROLE:ALL", "openid"}},
+		Notes:      &sdk.Notes{},
+	}
+	if err := sdk.Step(t.Context(), sdk.KindAuthenticator, buildClaims(t, ""), &s); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		`"PRINCIPAL_ROLE:ALL" grants no role: it asks for all that were granted, and the credential is all that grants any here`,
+		`"openid" grants no role: it does not begin with "PRINCIPAL_ROLE:"`,
+	}
+	if got := s.Notes.List(); !slices.Equal(got, want) || !slices.Equal(s.Principal.Roles, []string{"ops"}) {
+		t.Errorf("%q %q", got, s.Principal.Roles)
+	}
 }

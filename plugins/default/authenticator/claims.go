@@ -22,7 +22,7 @@ func NewClaims(_ context.Context, setup sdk.Setup, _ struct{}) (*Claims, error) 
 // id or only a name, it serves as both.
 //
 // An internal credential is an error, not a denial: it means that the realm's configuration is wrong.
-func (a *Claims) Authenticate(_ context.Context, c sdk.Credential) (sdk.Principal, error) {
+func (a *Claims) Authenticate(ctx context.Context, c sdk.Credential) (sdk.Principal, error) {
 	if c.Source != sdk.SourceExternal {
 		return sdk.Principal{}, errors.New("authenticator(claims): a credential is not external; use this type only on a realm with external authentication")
 	}
@@ -35,9 +35,16 @@ func (a *Claims) Authenticate(_ context.Context, c sdk.Credential) (sdk.Principa
 	case p.Name == "":
 		p.Name = p.ID
 	}
+	notes := sdk.NotesOf(ctx)
 	for _, item := range c.RequestedRoles {
-		if role, ok := strings.CutPrefix(item, a.prefix); ok && role != "" && role != "ALL" {
+		switch role, ok := strings.CutPrefix(item, a.prefix); {
+		case ok && role != "" && role != "ALL":
 			p.Roles = append(p.Roles, role)
+		case notes == nil:
+		case ok && role == "ALL":
+			notes.Add("%q grants no role: it asks for all that were granted, and the credential is all that grants any here", item)
+		default:
+			notes.Add("%q grants no role: it does not begin with %q", item, a.prefix)
 		}
 	}
 	return p, nil
