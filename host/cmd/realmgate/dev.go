@@ -22,7 +22,7 @@ import (
 )
 
 type devCmd struct {
-	Plugin   string   `required:"" type:"path" placeholder:"PATH" help:"The plugin: a folder with a Go main package, which is built and built again when a file in it changes, or a binary."`
+	Plugin   string   `required:"" type:"path" placeholder:"PATH" help:"The plugin: a folder with a Go main package, which is built and built again when one of its sources changes, or a binary."`
 	Address  string   `default:"127.0.0.1:8642" help:"Where to listen, without --config. On loopback."`
 	Set      []string `placeholder:"KEY=VALUE" sep:"none" help:"A setting of the plugin's parts, without --config; may be repeated. The value is JSON, or else a text."`
 	LogLevel string   `enum:"trace,debug,info,warn,error" default:"warn" help:"Of the daemon's log: trace, debug, info, warn or error."`
