@@ -9,11 +9,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/realmgate/realmgate/host/child"
 	"github.com/realmgate/realmgate/host/config"
+	"github.com/realmgate/realmgate/sdk"
+	"github.com/realmgate/realmgate/sdk/rpc"
 )
 
 // workpiece is a plugin under development.
@@ -46,9 +49,31 @@ func newWorkpiece(path, dir string) (*workpiece, error) {
 	return p, nil
 }
 
-// block has the plugin run.
-func (p *workpiece) block() string {
-	return fmt.Sprintf("plugin %s {\n  path = %s\n}\n", config.Quote(p.name), config.Quote(p.binary))
+// block has the plugin run, and lets it ask for what its parts want; store is one whose secrets are granted to the realm "dev", if
+// there is one.
+func (p *workpiece) block(offers []rpc.Offer, store string) string {
+	var b, allow strings.Builder
+	for _, want := range []struct {
+		of  sdk.Want
+		key string
+	}{
+		{sdk.WantPrincipals, "principals = true"},
+		{sdk.WantAccessKeys, "access_keys = true"},
+		{sdk.WantGrantedSecrets, fmt.Sprintf("secret_stores = [%s]", config.Quote(store))},
+	} {
+		if want.of == sdk.WantGrantedSecrets && store == "" {
+			continue
+		}
+		if slices.ContainsFunc(offers, func(o rpc.Offer) bool { return slices.Contains(o.Wants, want.of) }) {
+			fmt.Fprintf(&allow, "    %s\n", want.key)
+		}
+	}
+	fmt.Fprintf(&b, "plugin %s {\n  path = %s\n", config.Quote(p.name), config.Quote(p.binary))
+	if allow.Len() > 0 {
+		fmt.Fprintf(&b, "  allow {\n%s  }\n", allow.String())
+	}
+	b.WriteString("}\n")
+	return b.String()
 }
 
 // instead has the plugin run in the place of what a configuration names, which itself is left as it is. The variable holds for
