@@ -3,6 +3,7 @@ package child
 import (
 	"bufio"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -204,6 +205,45 @@ func TestAdoptOrphans(t *testing.T) {
 	}
 	waitFor(t, "the zombie is gone", func() bool { return syscall.Kill(stays, 0) != nil })
 	answers(t, other)
+}
+
+// TestRunIsNoOrphan: a command that the host runs itself ends as it wants to, also if a plugin ends meanwhile, and keeps no orphan
+// alive.
+func TestRunIsNoOrphan(t *testing.T) {
+	t.Parallel()
+	if os.Getenv("CHILD_TEST_ADOPT") == "" {
+		if out, err := inHost(t, "CHILD_TEST_ADOPT=1").CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+		return
+	}
+	if err := AdoptOrphans(); err != nil {
+		t.Fatal(err)
+	}
+	p, pid := newNursery(t).escaped(t, "escaped")
+	cmd := exec.Command("/bin/sh", "-c", "echo up; read line; exit 7")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	up := &capture.Buffer{}
+	cmd.Stdout = up
+	ended := make(chan error, 1)
+	go func() { ended <- Run(cmd) }()
+	waitFor(t, "the command runs", func() bool { return up.String() != "" })
+	p.Kill()
+	waitFor(t, "what had escaped is gone", func() bool { return syscall.Kill(pid, 0) != nil })
+	_ = in.Close()
+	err = <-ended
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 7 {
+		t.Errorf("the command: %v", err)
+	}
+	brood.Lock()
+	defer brood.Unlock()
+	if _, known := brood.dirs[cmd.Process.Pid]; known {
+		t.Error("what has ended is still known")
+	}
 }
 
 // TestKilledHost: what a host left that was killed is ended and removed when the next one starts, and nothing of one that

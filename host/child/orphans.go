@@ -1,11 +1,14 @@
 package child
 
-import "sync"
+import (
+	"os/exec"
+	"sync"
+)
 
 // brood is what is known of the children of this operating-system process, of which there can be one account only.
 var brood = struct {
 	sync.Mutex
-	dirs   map[int]string // directories for sockets of the children that a Starter started and that were not waited for
+	dirs   map[int]string // directories for sockets of the children that are known and were not waited for; empty: it is no plugin's
 	adopts bool
 }{dirs: map[int]string{}}
 
@@ -25,4 +28,20 @@ func buried(pid int) {
 	brood.Lock()
 	defer brood.Unlock()
 	delete(brood.dirs, pid)
+}
+
+// Run runs a command that is no plugin's, and waits for its end. Where orphans are adopted, see [AdoptOrphans], a command that is
+// started in another way would be taken for one.
+func Run(cmd *exec.Cmd) error {
+	err := born("", func() (int, error) {
+		if err := cmd.Start(); err != nil {
+			return 0, err
+		}
+		return cmd.Process.Pid, nil
+	})
+	if err != nil {
+		return err
+	}
+	defer buried(cmd.Process.Pid)
+	return cmd.Wait()
 }

@@ -13,9 +13,8 @@ import (
 )
 
 // AdoptOrphans makes this operating-system process the parent of all that its plugins leave behind, for the rest of its
-// life. From then on each of its children that no [Starter] started is an orphan: when it ends, it is waited for, and when
-// a plugin's process ends, those orphans are ended that do not show that they belong to another one. It is for a program
-// that starts nothing but plugins.
+// life. From then on each of its children that neither a [Starter] nor [Run] started is an orphan: when it ends, it is waited
+// for, and when a plugin's process ends, those orphans are ended that do not show that they belong to another one.
 func AdoptOrphans() error {
 	brood.Lock()
 	defer brood.Unlock()
@@ -43,7 +42,8 @@ func AdoptOrphans() error {
 // killOrphans ends what nobody is responsible for any more.
 func killOrphans() {
 	eachOrphan(func(pid int, zombie bool) {
-		if !zombie && !slices.Contains(slices.Collect(maps.Values(brood.dirs)), mark(pid)) {
+		dir := mark(pid)
+		if !zombie && (dir == "" || !slices.Contains(slices.Collect(maps.Values(brood.dirs)), dir)) {
 			_ = unix.Kill(pid, unix.SIGKILL) // nobody else waits for it, so that it is still the same
 		}
 	})

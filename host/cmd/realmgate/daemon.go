@@ -44,7 +44,7 @@ type rooms struct {
 // nothing is audited, belongs to the rooms. with changes what generations are built on. On an error nothing is left open.
 func open(ctx context.Context, std streams, cfg *config.Config, log hclog.Logger, dir directory.Config, audited *audit.Log, with ...func(*generation.Deps)) (r *rooms, err error) {
 	r = &rooms{log: log, audit: audited}
-	if err := child.AdoptOrphans(); err != nil { // nothing else starts processes from here on
+	if err := child.AdoptOrphans(); err != nil { // whatever else starts a process does so by child.Run
 		r.log.Warn("what plugins leave behind may outlive them", "error", err)
 	}
 	defer func() {

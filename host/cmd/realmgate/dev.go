@@ -19,10 +19,11 @@ import (
 	"github.com/realmgate/realmgate/host/config"
 	"github.com/realmgate/realmgate/host/generation"
 	"github.com/realmgate/realmgate/sdk/keyset"
+	"github.com/realmgate/realmgate/sdk/rpc"
 )
 
 type devCmd struct {
-	Plugin   string   `required:"" type:"path" placeholder:"PATH" help:"The plugin: a folder with a Go main package, which is built and built again when a file in it changes, or a binary."`
+	Plugin   string   `required:"" type:"path" placeholder:"PATH" help:"The plugin: a folder with a Go main package, which is built and built again when one of its sources changes, or a binary."`
 	Address  string   `default:"127.0.0.1:8642" help:"Where to listen, without --config. On loopback."`
 	Set      []string `placeholder:"KEY=VALUE" sep:"none" help:"A setting of the plugin's parts, without --config; may be repeated. The value is JSON, or else a text."`
 	LogLevel string   `enum:"trace,debug,info,warn,error" default:"warn" help:"Of the daemon's log: trace, debug, info, warn or error."`
@@ -129,8 +130,12 @@ func (d devCmd) files(ctx context.Context, c *cli, std streams, p *workpiece, di
 	if err := p.buildFirst(ctx, std.err); err != nil {
 		return nil, err
 	}
+	offers, err := p.offers(ctx, std)
+	if err != nil {
+		return nil, err
+	}
 	extra := filepath.Join(dir, "plugin.hcl")
-	return append(append([]string{}, c.Config...), extra), os.WriteFile(extra, []byte(p.block()), 0o600)
+	return append(append([]string{}, c.Config...), extra), os.WriteFile(extra, []byte(p.block(offers, "")), 0o600)
 }
 
 // defaults writes the configuration for a plugin alone.
@@ -138,11 +143,11 @@ func (d devCmd) defaults(ctx context.Context, std streams, p *workpiece, dir str
 	if loopback(d.Address) != nil {
 		return nil, wrongUsage("--address %s: a daemon for development listens on loopback only, e.g. 127.0.0.1:8642", d.Address)
 	}
-	all, err := describe(ctx, std, []catalog.Source{{Name: p.name, Program: child.Program{Path: p.binary, TLS: true}}})
+	offers, err := p.offers(ctx, std)
 	if err != nil {
 		return nil, err
 	}
-	text, err := devConfig(d.Address, dir, p, all[0].Offers, d.Set)
+	text, err := devConfig(d.Address, dir, p, offers, d.Set)
 	if err != nil {
 		return nil, err
 	}
@@ -156,6 +161,15 @@ func (d devCmd) defaults(ctx context.Context, std streams, p *workpiece, dir str
 	}
 	fmt.Fprintf(std.err, "realmgate dev: plugin %s at http://%s, realm dev; configuration %s\n", p.name, d.Address, path)
 	return []string{path}, nil
+}
+
+// offers asks the plugin, in a process for that alone, what it offers.
+func (p *workpiece) offers(ctx context.Context, std streams) ([]rpc.Offer, error) {
+	all, err := describe(ctx, std, []catalog.Source{{Name: p.name, Program: child.Program{Path: p.binary, TLS: true}}})
+	if err != nil {
+		return nil, err
+	}
+	return all[0].Offers, nil
 }
 
 // local makes sure that nobody else can reach a daemon for development.

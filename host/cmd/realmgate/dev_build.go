@@ -1,19 +1,22 @@
 package main
 
 import (
+	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/realmgate/realmgate/host/child"
 	"github.com/realmgate/realmgate/host/config"
+	"github.com/realmgate/realmgate/sdk"
+	"github.com/realmgate/realmgate/sdk/rpc"
 )
 
 // workpiece is a plugin under development.
@@ -21,7 +24,8 @@ type workpiece struct {
 	name   string
 	folder string // of its sources; empty: it is a binary
 	binary string
-	built  string // the sum of the sources that were built last
+	built  string // the sum of the sources that were built last; empty: they are still to be built
+	watch  watched
 }
 
 // newWorkpiece finds out what is at a path; what is built goes to dir.
@@ -34,6 +38,9 @@ func newWorkpiece(path, dir string) (*workpiece, error) {
 	if !info.IsDir() {
 		return p, nil
 	}
+	if path, err = filepath.EvalSymlinks(path); err != nil { // the name is the link's
+		return nil, fmt.Errorf("--plugin: %w", err)
+	}
 	sources, err := filepath.Glob(filepath.Join(path, "*.go"))
 	if err != nil || len(sources) == 0 {
 		return nil, fmt.Errorf("--plugin %s: the folder has no Go files; give the binary of a plugin in another language", path)
@@ -42,9 +49,31 @@ func newWorkpiece(path, dir string) (*workpiece, error) {
 	return p, nil
 }
 
-// block has the plugin run.
-func (p *workpiece) block() string {
-	return fmt.Sprintf("plugin %s {\n  path = %s\n}\n", config.Quote(p.name), config.Quote(p.binary))
+// block has the plugin run, and lets it ask for what its parts want; store is one whose secrets are granted to the realm "dev", if
+// there is one.
+func (p *workpiece) block(offers []rpc.Offer, store string) string {
+	var b, allow strings.Builder
+	for _, want := range []struct {
+		of  sdk.Want
+		key string
+	}{
+		{sdk.WantPrincipals, "principals = true"},
+		{sdk.WantAccessKeys, "access_keys = true"},
+		{sdk.WantGrantedSecrets, fmt.Sprintf("secret_stores = [%s]", config.Quote(store))},
+	} {
+		if want.of == sdk.WantGrantedSecrets && store == "" {
+			continue
+		}
+		if slices.ContainsFunc(offers, func(o rpc.Offer) bool { return slices.Contains(o.Wants, want.of) }) {
+			fmt.Fprintf(&allow, "    %s\n", want.key)
+		}
+	}
+	fmt.Fprintf(&b, "plugin %s {\n  path = %s\n", config.Quote(p.name), config.Quote(p.binary))
+	if allow.Len() > 0 {
+		fmt.Fprintf(&b, "  allow {\n%s  }\n", allow.String())
+	}
+	b.WriteString("}\n")
+	return b.String()
 }
 
 // instead has the plugin run in the place of what a configuration names, which itself is left as it is. The variable holds for
@@ -67,19 +96,23 @@ func (p *workpiece) instead(x config.Plugin, dir string) error {
 }
 
 // build builds the plugin, if there is something to build, and puts it in the place of the former binary in one step.
-func (p *workpiece) build(ctx context.Context, out io.Writer) error {
+func (p *workpiece) build(ctx context.Context, out io.Writer) (err error) {
 	if p.folder == "" {
 		return nil
 	}
-	p.built = p.sources() // before: what is saved meanwhile may not be in what is built
-	if err := p.isMain(ctx); err != nil {
+	defer func() {
+		if err != nil && !judged(err) { // it says nothing about the sources, so that they are still to be built
+			p.built = ""
+		}
+	}()
+	if err := p.look(ctx); err != nil {
 		return err
 	}
 	fresh := p.binary + ".new"
 	cmd := p.goCommand(ctx, "build", "-o", fresh, ".")
 	cmd.Stdout, cmd.Stderr = out, out
 	start := time.Now()
-	if err := cmd.Run(); err != nil {
+	if err := child.Run(cmd); err != nil {
 		return fmt.Errorf("go build in %s: %w", p.folder, err)
 	}
 	if err := os.Rename(fresh, p.binary); err != nil {
@@ -89,25 +122,56 @@ func (p *workpiece) build(ctx context.Context, out io.Writer) error {
 	return nil
 }
 
+// errNotMain is in the chain when what is to be built is no program: of another package, go build makes a file that is none.
+var errNotMain = errors.New("that of a plugin is main")
+
+// look finds out what the plugin is built of, and notes how that is now: what is saved later may not be in what is built.
+func (p *workpiece) look(ctx context.Context) error {
+	known := p.watch
+	if known.folders == nil {
+		known.folders = map[string][]string{p.folder: nil}
+	}
+	before := known.sources()
+	name, err := p.list(ctx)
+	if p.built = p.watch.sources(); before != known.sources() {
+		p.built = "" // it was saved while it was looked at: the list may be one of before
+	}
+	switch {
+	case isExit(err): // go build says why, in words for people
+		return nil
+	case err != nil:
+		return fmt.Errorf("--plugin %s: %w", p.folder, err)
+	case name != "" && name != "main":
+		return fmt.Errorf("--plugin %s: its package is %s, and %w", p.folder, name, errNotMain)
+	}
+	return nil
+}
+
+// judged says whether a build ended because of the sources: neither a signal nor a fault of the system ended it.
+func judged(err error) bool {
+	var e *exec.ExitError
+	return errors.As(err, &e) && e.Exited() || errors.Is(err, errNotMain)
+}
+
+// goCommand is one that is asked to end, so that it takes its processes and files with it, before it is ended.
 func (p *workpiece) goCommand(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = p.folder
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = goEnds
 	return cmd
 }
 
-// isMain makes sure that what is built is a program: of another package, go build makes a file that is none.
-func (p *workpiece) isMain(ctx context.Context) error {
-	out, err := p.goCommand(ctx, "list", "-e", "-f", "{{.Name}}", ".").Output()
-	if isExit(err) { // go build says why, in words for people
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("--plugin %s: %w", p.folder, err)
-	}
-	if name := strings.TrimSpace(string(out)); name != "" && name != "main" {
-		return fmt.Errorf("--plugin %s: its package is %s, and that of a plugin is main", p.folder, name)
-	}
-	return nil
+// goEnds is how long a go command that was asked to end may take.
+const goEnds = 3 * time.Second
+
+// goOutput gives what a go command prints.
+func (p *workpiece) goOutput(ctx context.Context, args ...string) ([]byte, error) {
+	var out bytes.Buffer
+	cmd := p.goCommand(ctx, args...)
+	cmd.Stdout = &out
+	err := child.Run(cmd)
+	return out.Bytes(), err
 }
 
 func isExit(err error) bool {
@@ -143,7 +207,7 @@ func (p *workpiece) changed(ctx context.Context) bool {
 		case <-ctx.Done():
 			return false
 		}
-		now := p.sources()
+		now := p.watch.sources()
 		if now == last && now != p.built {
 			return true
 		}
@@ -153,36 +217,16 @@ func (p *workpiece) changed(ctx context.Context) bool {
 
 // follow builds the plugin anew with each change, until ctx ends. The daemon sees the binary change.
 func (p *workpiece) follow(ctx context.Context, out io.Writer) {
+	said := ""
 	for p.changed(ctx) {
-		if err := p.build(ctx, out); err != nil && ctx.Err() == nil {
+		err := p.build(ctx, out)
+		if err == nil || ctx.Err() != nil {
+			said = ""
+			continue
+		}
+		if judged(err) || err.Error() != said { // what is tried again and again is told once
 			fmt.Fprintln(out, "realmgate dev: the former plugin serves on:", err)
 		}
+		said = err.Error()
 	}
-}
-
-// sources gives a sum that changes with the files in the folder, but for hidden ones and what is built there.
-func (p *workpiece) sources() string {
-	h := sha256.New()
-	err := filepath.WalkDir(p.folder, func(path string, e fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case path != p.folder && strings.HasPrefix(e.Name(), "."):
-			if e.IsDir() {
-				return filepath.SkipDir
-			}
-			return nil
-		case e.IsDir(), strings.HasPrefix(path, p.binary):
-			return nil
-		}
-		info, err := e.Info()
-		if errors.Is(err, fs.ErrNotExist) { // just now
-			return nil
-		}
-		if err == nil {
-			fmt.Fprintf(h, "%s %d %d\n", path, info.Size(), info.ModTime().UnixNano())
-		}
-		return err
-	})
-	return fmt.Sprintf("%x %v", h.Sum(nil), err)
 }

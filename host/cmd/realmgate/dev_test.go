@@ -22,13 +22,25 @@ import (
 // develop runs `realmgate dev` on loopback until it is ready.
 func develop(t *testing.T, plugin string, args ...string) (d *gate, told *capture.Buffer) {
 	t.Helper()
+	return developWith(t, nil, plugin, args...)
+}
+
+// developWith is develop with more variables in its environment.
+func developWith(t *testing.T, env []string, plugin string, args ...string) (d *gate, told *capture.Buffer) {
+	t.Helper()
 	address := freeAddress(t)
-	d, told = &gate{t: t, dir: t.TempDir(), url: "http://" + address, log: &capture.Buffer{}, done: make(chan error, 1)}, &capture.Buffer{}
+	dir, err := os.MkdirTemp("", "dev") // with a short name, for sockets
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	d, told = &gate{t: t, dir: dir, url: "http://" + address, log: &capture.Buffer{}, done: make(chan error, 1)}, &capture.Buffer{}
 	d.cmd = exec.Command("realmgate", append([]string{"dev", "--plugin", plugin, "--address", address}, args...)...)
 	d.cmd.Dir, d.cmd.Stdout, d.cmd.Stderr = d.dir, told, d.log
 	d.cmd.Env = append(os.Environ(), "REALMGATE_PLUGIN_DIR="+buildtest.Plugin(t), "TMPDIR="+d.dir,
 		// of another daemon, which is not to be served nor written to
 		"REALMGATE_CONFIG=/nowhere.hcl", "REALMGATE_LISTENER__MAIN__ADDRESS=127.0.0.1:1", "REALMGATE_DIRECTORY__PATH="+filepath.Join(d.dir, "other.db"))
+	d.cmd.Env = append(d.cmd.Env, env...)
 	if err := d.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -210,6 +222,7 @@ func TestDevConfig(t *testing.T) {
 	for k, want := range map[sdk.Kind]string{
 		sdk.KindIdentityProvider: "identity_provider {\ntype = \"mine\"\nkey = \"$${a}\"\n", sdk.KindPrincipalMapper: "principal_mapper {\ntype = \"mine\"\n", sdk.KindPrincipalRolesMapper: "principal_roles_mapper {\ntype = \"mine\"\n",
 		sdk.KindAuthenticator: "authenticator {\ntype = \"mine\"\n", sdk.KindActiveRolesProvider: "active_roles_provider {\ntype = \"mine\"\n", sdk.KindTokenBroker: "token_broker {\ntype = \"mine\"\n",
+		sdk.KindSecretResolver: "secret_store \"mine\" {\ntype = \"mine\"\n", sdk.KindCredentialVendor: "credential_vendor \"BEARER\" {\ntype = \"mine\"\n",
 	} {
 		text, err := devConfig("127.0.0.1:1", "/tmp", p, []rpc.Offer{{Kind: k, Type: "mine"}}, []string{"key=${a}", "number=7", "odd=a\x01b"})
 		if err != nil || !strings.Contains(text, want) || !strings.Contains(text, "number = 7\n") {
@@ -224,8 +237,12 @@ func TestDevConfig(t *testing.T) {
 			t.Errorf("%v: %v\n%s", k, diags.Err(), text)
 		}
 	}
-	if _, err := devConfig("127.0.0.1:1", "/tmp", p, []rpc.Offer{{Kind: sdk.KindSecretResolver, Type: "mine"}}, nil); err == nil || !strings.Contains(err.Error(), "--config") {
-		t.Errorf("a plugin without a stage: %v", err)
+	offer := []rpc.Offer{{Kind: sdk.KindAuthenticator, Type: "mine"}}
+	if _, err := devConfig("127.0.0.1:1", "/tmp", p, offer, []string{"key=urn:realmgate-secret:vault:a"}); err == nil || !strings.Contains(err.Error(), `the secret store "vault"`) {
+		t.Errorf("a store that there is not: %v", err)
+	}
+	if _, err := devConfig("127.0.0.1:1", "/tmp", p, nil, nil); err == nil || !strings.Contains(err.Error(), "offers nothing") {
+		t.Errorf("a plugin without a part: %v", err)
 	}
 }
 

@@ -163,9 +163,9 @@ func (r *rooms) explainBeside(ctx context.Context, q admin.ExplainRequest, req s
 }
 
 type explainCmd struct {
-	Realm   string   `short:"r" xor:"realm" env:"REALMGATE_CLI_REALM" help:"The realm."`
+	Realm   string   `short:"r" xor:"realm" help:"The realm ($$REALMGATE_CLI_REALM, without --host)."`
 	Host    string   `xor:"realm" help:"A host whose realm is meant, in place of --realm."`
-	Scheme  string   `default:"bearer" help:"The authentication scheme of the credential."`
+	Scheme  string   `placeholder:"bearer" help:"The authentication scheme of the credential; a request has its own."`
 	Against []string `name:"against" placeholder:"PATH" sep:"," type:"path" help:"Also show how this other configuration (a file or a folder) decides on the same token, and what differs. It is built beside the one that serves."`
 	Request bool     `help:"Standard input has a whole HTTP request, for parts that look at it (signatures): request line and headers, of which Authorization, or a signature of AWS in the query, is the credential."`
 	Cert    string   `name:"client-certificate" placeholder:"FILE" type:"path" help:"The TLS client certificate of the caller, for parts that look at it: PEM, without its key. That the caller has the key is not proven then."`
@@ -178,13 +178,22 @@ func (explainCmd) Help() string {
 
     realmgate explain --realm demo < token
 
+The daemon decides by the configuration that it serves: --config says no more than where its admin socket is. How another
+configuration decides on the same token is shown, beside that, with --against.
+
 What is shown has no token and no secret.`
 }
 
 // Run asks the daemon how it decides, and prints that. Whatever the decision is, the command has done its part: exit code 0.
 func (e explainCmd) Run(ctx context.Context, c *cli, std streams) error {
-	if e.Realm == "" && e.Host == "" {
+	if e.Realm == "" && e.Host == "" { // what is typed counts, and the variable only if neither is
+		e.Realm = os.Getenv("REALMGATE_CLI_REALM")
+	}
+	switch {
+	case e.Realm == "" && e.Host == "":
 		return wrongUsage("either --realm or --host is needed")
+	case e.Request && e.Scheme != "":
+		return wrongUsage("--scheme and --request exclude each other: the request has the scheme in its Authorization")
 	}
 	q := admin.ExplainRequest{Realm: e.Realm, Host: e.Host, Scheme: e.Scheme, Config: e.Against}
 	var err error
@@ -207,12 +216,43 @@ func (e explainCmd) Run(ctx context.Context, c *cli, std streams) error {
 	if err != nil {
 		return err
 	}
+	if len(e.Against) == 0 && !servedFrom(c.Config, got.Explanation) {
+		fmt.Fprintf(std.err, "realmgate explain: the daemon serves another configuration than %s, and decides by that; to see how this one decides: --against %[1]s\n", strings.Join(c.Config, ","))
+	}
 	if e.JSON {
 		return e.print(std, got, nil)
 	}
 	w := bufio.NewWriter(std.out)
 	explanationText(w, got)
 	return w.Flush()
+}
+
+// servedFrom says whether the parts that decided may be from these files or folders; also if nothing tells. The daemon may name
+// its files from a folder that is not known here.
+func servedFrom(files []string, e admin.Explanation) bool {
+	told := false
+	for _, r := range e.Routes {
+		for _, s := range r.Stages {
+			name, ok := placeFile(s.At)
+			if !ok {
+				continue
+			}
+			told = true
+			for _, f := range files {
+				if filepath.IsAbs(name) && (name == f || filepath.Dir(name) == f) || !filepath.IsAbs(name) && (strings.HasSuffix(f, "/"+filepath.Clean(name)) || strings.HasSuffix(f, "/"+filepath.Dir(name))) {
+					return true
+				}
+			}
+		}
+	}
+	return !told || len(files) == 0
+}
+
+// placeFile gives the file of a place FILE:LINE:COLUMN; the built-in default is none.
+func placeFile(at string) (string, bool) {
+	name := strings.TrimRight(strings.TrimRight(strings.TrimRight(at, "0123456789"), ":"), "0123456789")
+	name, ok := strings.CutSuffix(name, ":")
+	return name, ok && strings.HasSuffix(name, ".hcl")
 }
 
 // maxCredential bounds what is read as a token.

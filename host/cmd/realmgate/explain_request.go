@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -17,8 +18,15 @@ import (
 // readRequest reads an HTTP request, without its body, and takes its credential. It is taken for one over https, unless its
 // request line says otherwise.
 func readRequest(in io.Reader, q *admin.ExplainRequest) error {
+	text, err := io.ReadAll(io.LimitReader(in, maxCredential+1))
+	switch {
+	case err != nil:
+		return fmt.Errorf("read the request: %w", err)
+	case len(text) > maxCredential: // what is cut off might be what decides
+		return fmt.Errorf("the request on standard input is longer than %d bytes; give its request line and headers, without the body", maxCredential)
+	}
 	// A file that ends with its last header has no empty line behind it.
-	r, err := http.ReadRequest(bufio.NewReader(io.MultiReader(io.LimitReader(in, maxCredential), strings.NewReader("\r\n\r\n"))))
+	r, err := http.ReadRequest(bufio.NewReader(io.MultiReader(bytes.NewReader(text), strings.NewReader("\r\n\r\n"))))
 	if err != nil {
 		return fmt.Errorf("standard input is no HTTP request: %w", err)
 	}

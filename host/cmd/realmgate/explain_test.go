@@ -292,9 +292,47 @@ func TestExplainRefuses(t *testing.T) {
 		{"x", nil, "--realm or --host"},
 		{" \n", []string{"-r", "demo"}, "no token on standard input"},
 		{strings.Repeat("x", maxCredential+1), []string{"-r", "demo"}, "longer than"},
+		{"GET / HTTP/1.1\nHost: x\nAuthorization: Bearer x\nX-Long: " + strings.Repeat("x", maxCredential), []string{"-r", "demo", "--request"}, "the request on standard input is longer than"},
+		{"GET / HTTP/1.1\nHost: x\nAuthorization: Bearer x\n", []string{"-r", "demo", "--request", "--scheme", "basic"}, "--scheme and --request exclude each other"},
+		{"x", []string{"-r", "demo", "--host", "x"}, "can't be used together"},
 	} {
 		if out, err := d.tryExplain(tt.token, tt.args...); err == nil || !strings.Contains(out, tt.want) {
 			t.Errorf("%v: %v\n%s", tt.args, err, out)
+		}
+	}
+}
+
+// The variable with the realm counts only where neither a realm nor a host is typed.
+func TestExplainTakesWhatIsTyped(t *testing.T) {
+	t.Parallel()
+	d := start(t, "realm \"demo\" {\n  hosts = [\"demo.example.com\"]\n}\n")
+	for _, c := range []struct {
+		realm string
+		args  []string
+	}{{"nowhere", []string{"--host", "demo.example.com"}}, {"nowhere", []string{"-r", "demo"}}, {"demo", nil}} {
+		cmd := exec.Command("realmgate", append([]string{"explain"}, c.args...)...)
+		cmd.Dir, cmd.Stdin, cmd.Env = d.dir, strings.NewReader("x"), append(os.Environ(), "REALMGATE_CLI_REALM="+c.realm)
+		if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "realm      demo") {
+			t.Errorf("%s %v: %v\n%s", c.realm, c.args, err, out)
+		}
+	}
+}
+
+// Whoever names another configuration than the one that is served hears that it does not count, and only then.
+func TestExplainTellsWhichConfigurationCounts(t *testing.T) {
+	t.Parallel()
+	d := start(t, "realm \"demo\" {\n  authentication {\n    token_broker {\n      type = \"key-pair\"\n    }\n  }\n}\n")
+	text, err := os.ReadFile(filepath.Join(d.dir, "config.hcl"))
+	if err == nil {
+		err = os.WriteFile(filepath.Join(d.dir, "other.hcl"), text, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, want := range map[string]bool{"other.hcl": true, "config.hcl": false} {
+		out, err := d.tryExplain(d.rootToken("demo"), "-r", "demo", "--config", file)
+		if got := strings.Contains(out, "the daemon serves another configuration than "+filepath.Join(d.dir, file)); err != nil || got != want {
+			t.Errorf("%s: %v\n%s", file, err, out)
 		}
 	}
 }

@@ -178,16 +178,18 @@ func TestNewWriterKeeps(t *testing.T) {
 	}
 }
 
+// ticket is one that a new identity provider takes, of alice, a reader.
+func ticket(expires time.Time) string {
+	body := "acme." + base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, `{"sub":"alice","exp":%d,"roles":["reader"]}`, expires.Unix()))
+	m := hmac.New(sha256.New, []byte(newKey))
+	m.Write([]byte(body))
+	return body + "." + base64.RawURLEncoding.EncodeToString(m.Sum(nil))
+}
+
 // A new identity provider decides in a daemon, with its own configuration.
 func TestNewPluginDecides(t *testing.T) {
 	t.Parallel()
 	d := serveNew(t, newPlugin(t, "identity-provider"), "ACME_KEY="+newKey)
-	ticket := func(expires time.Time) string {
-		body := "acme." + base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, `{"sub":"alice","exp":%d,"roles":["reader"]}`, expires.Unix()))
-		m := hmac.New(sha256.New, []byte(newKey))
-		m.Write([]byte(body))
-		return body + "." + base64.RawURLEncoding.EncodeToString(m.Sum(nil))
-	}
 	good := ticket(time.Now().Add(time.Hour))
 	if a := d.check("demo", good); a.status != http.StatusOK || a.header.Get("Realmgate-Principal") != "alice" || a.header.Get("Realmgate-Roles") != "reader" {
 		t.Errorf("%d %v %s", a.status, a.header, a.text)
