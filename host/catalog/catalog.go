@@ -40,11 +40,12 @@ type Secrets interface {
 
 // Options is what a catalog is made of.
 type Options struct {
-	Logger     hclog.Logger // nil: nothing is logged
-	Version    string       // of the host; plugins are told
-	Directory  Directory    // nil: look-ups fail
-	AccessKeys AccessKeys   // nil: look-ups of them fail
-	Secrets    Secrets      // nil: no secret is resolved
+	Logger     hclog.Logger                     // nil: nothing is logged
+	Prints     func(plugin string) hclog.Logger // takes what the processes of a plugin print; nil, or nil for a plugin: the Logger
+	Version    string                           // of the host; plugins are told
+	Directory  Directory                        // nil: look-ups fail
+	AccessKeys AccessKeys                       // nil: look-ups of them fail
+	Secrets    Secrets                          // nil: no secret is resolved
 	// Refused is told of each question that a plugin may not ask; nil: nobody is. ctx is that of the call which it came with.
 	Refused    func(ctx context.Context, r Refused)
 	RuntimeDir string // the sockets are in a directory of mode 0700 below it; empty: the system's own for temporary files

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+
 	"github.com/realmgate/realmgate/host/child"
 	"github.com/realmgate/realmgate/sdk/rpc"
 )
@@ -40,7 +42,7 @@ func (p *supervised) launch(ctx context.Context) (x *process, err error) {
 	if err != nil {
 		return nil, p.refused(err)
 	}
-	c, err := p.c.starter.Start(ctx, p.image, child.Options{User: user, Logger: p.log, Handshake: o.StartTimeout, Connect: o.DescribeTimeout, Dropped: p.counts.drop})
+	c, err := p.c.starter.Start(ctx, p.image, child.Options{User: user, Logger: p.prints(), Handshake: o.StartTimeout, Connect: o.DescribeTimeout, Dropped: p.counts.drop})
 	if err != nil {
 		return nil, p.refused(err)
 	}
@@ -54,6 +56,16 @@ func (p *supervised) launch(ctx context.Context) (x *process, err error) {
 	}()
 	defer context.AfterFunc(ctx, func() { c.End(child.ReasonStopped, "was stopped before it was ready") })()
 	return x, x.greet(ctx, p)
+}
+
+// prints gives the log of what the plugin's processes print.
+func (p *supervised) prints() hclog.Logger {
+	if of := p.c.opts.Prints; of != nil {
+		if l := of(p.src.Name); l != nil {
+			return l.With(p.log.ImpliedArgs()...)
+		}
+	}
+	return p.log
 }
 
 // unload gives the image and the user free. No process is there, and none is started after it.

@@ -29,6 +29,8 @@ type output struct {
 	// printed is told of each line as it came; nil: nobody is
 	printed func(Stream, []byte)
 
+	warned bool // of something on the standard output
+
 	mu     sync.Mutex
 	queue  chan entry
 	closed bool
@@ -176,7 +178,12 @@ func (o *output) stdout(line []byte, cut bool) {
 		return
 	}
 	if text := safeLine(line, cut); text != "" {
-		o.put(entry{hclog.Debug, text, []any{"stream", "stdout"}})
+		args := []any{"stream", "stdout"}
+		if !o.warned { // only one goroutine reads the stream
+			o.warned = true
+			args = append(args, "note", "the standard output belongs to the handshake; log, or print to the standard error")
+		}
+		o.put(entry{hclog.Debug, text, args})
 	}
 }
 

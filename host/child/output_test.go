@@ -111,7 +111,7 @@ func TestLevels(t *testing.T) {
 // What is printed to the standard output is for who looks for faults.
 func TestStdoutIsLoggedAtDebug(t *testing.T) {
 	t.Parallel()
-	for level, want := range map[hclog.Level]string{hclog.Debug: "[DEBUG] a line: stream=stdout\n", hclog.Info: ""} {
+	for level, want := range map[hclog.Level]string{hclog.Debug: "[DEBUG] a line: stream=stdout note=\"the standard output belongs to the handshake; log, or print to the standard error\"\n", hclog.Info: ""} {
 		var b strings.Builder
 		o := newOutput(hclog.New(&hclog.LoggerOptions{Output: &b, Level: level, DisableTime: true}), newBudget())
 		o.stdout([]byte("a line"), false)

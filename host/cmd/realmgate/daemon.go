@@ -21,9 +21,11 @@ import (
 	"github.com/realmgate/realmgate/host/limit"
 	"github.com/realmgate/realmgate/host/lock"
 	"github.com/realmgate/realmgate/host/metrics"
+	"github.com/realmgate/realmgate/host/pipeline"
 	"github.com/realmgate/realmgate/host/reload"
 	"github.com/realmgate/realmgate/host/remember"
 	"github.com/realmgate/realmgate/host/secret"
+	"github.com/realmgate/realmgate/sdk"
 )
 
 // rooms are what a configuration needs to be built and served.
@@ -40,9 +42,15 @@ type rooms struct {
 	reloader  *reload.Reloader // nil until there is a server
 }
 
+// development is what a daemon for development does in another way; the zero value is for all others.
+type development struct {
+	decide func(ctx context.Context, gen *generation.Generation, realm string, req sdk.Request) pipeline.Decision // see generation.Deps
+	prints func(plugin string) hclog.Logger                                                                       // see catalog.Options
+}
+
 // open opens the directory, starts the plugins and builds the configuration. Diagnostics are printed. The audit log, nil if
-// nothing is audited, belongs to the rooms. with changes what generations are built on. On an error nothing is left open.
-func open(ctx context.Context, std streams, cfg *config.Config, log hclog.Logger, dir directory.Config, audited *audit.Log, with ...func(*generation.Deps)) (r *rooms, err error) {
+// nothing is audited, belongs to the rooms. On an error nothing is left open.
+func open(ctx context.Context, std streams, cfg *config.Config, log hclog.Logger, dir directory.Config, audited *audit.Log, dev development) (r *rooms, err error) {
 	r = &rooms{log: log, audit: audited}
 	if err := child.AdoptOrphans(); err != nil { // whatever else starts a process does so by child.Run
 		r.log.Warn("what plugins leave behind may outlive them", "error", err)
@@ -61,7 +69,7 @@ func open(ctx context.Context, std streams, cfg *config.Config, log hclog.Logger
 	}
 	r.log.Info(r.first.Lock.String())
 	if r.catalog, err = catalog.New(catalog.Options{
-		Logger: r.log, Version: version, Directory: r.directory, AccessKeys: r.directory, Refused: tellRefused(r.audit), RuntimeDir: os.Getenv("RUNTIME_DIRECTORY"),
+		Logger: r.log, Prints: dev.prints, Version: version, Directory: r.directory, AccessKeys: r.directory, Refused: tellRefused(r.audit), RuntimeDir: os.Getenv("RUNTIME_DIRECTORY"),
 	}); err != nil {
 		return r, err
 	}
@@ -73,10 +81,7 @@ func open(ctx context.Context, std streams, cfg *config.Config, log hclog.Logger
 	if err != nil {
 		return r, err
 	}
-	r.build = generation.Deps{Directory: r.directory, LookupEnv: os.LookupEnv, Door: door, Audit: r.audit, Memory: r.memory, SecretCounts: &reads, Logger: r.log}
-	for _, change := range with {
-		change(&r.build)
-	}
+	r.build = generation.Deps{Directory: r.directory, LookupEnv: os.LookupEnv, Door: door, Audit: r.audit, Memory: r.memory, SecretCounts: &reads, Logger: r.log, Decide: dev.decide}
 	deps := r.build
 	deps.Plugins = r.first.Set
 	gen, diags := generation.Build(ctx, cfg, deps)

@@ -13,11 +13,11 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+	"github.com/hashicorp/go-hclog"
 
 	"github.com/realmgate/realmgate/host/catalog"
 	"github.com/realmgate/realmgate/host/child"
 	"github.com/realmgate/realmgate/host/config"
-	"github.com/realmgate/realmgate/host/generation"
 	"github.com/realmgate/realmgate/sdk/keyset"
 	"github.com/realmgate/realmgate/sdk/rpc"
 )
@@ -26,7 +26,7 @@ type devCmd struct {
 	Plugin   string   `required:"" type:"path" placeholder:"PATH" help:"The plugin: a folder with a Go main package, which is built and built again when one of its sources changes, or a binary."`
 	Address  string   `default:"127.0.0.1:8642" help:"Where to listen, without --config. On loopback."`
 	Set      []string `placeholder:"KEY=VALUE" sep:"none" help:"A setting of the plugin's parts, without --config; may be repeated. The value is JSON, or else a text."`
-	LogLevel string   `enum:"trace,debug,info,warn,error" default:"warn" help:"Of the daemon's log: trace, debug, info, warn or error."`
+	LogLevel string   `enum:"trace,debug,info,warn,error" default:"warn" help:"Of the daemon's log: trace, debug, info, warn or error. What the plugin logs and prints is shown from debug on in any case."`
 }
 
 // Help is kong's.
@@ -77,7 +77,12 @@ func (d devCmd) Run(ctx context.Context, c *cli, std streams, kctx *kong.Context
 	told := newDecisions(std.out)
 	defer told.end()
 	s := serveCmd{Watch: true, LogLevel: d.LogLevel}
-	return s.serve(ctx, &cli{Config: files}, std, func(b *generation.Deps) { b.Decide = told.decide })
+	return s.serve(ctx, &cli{Config: files}, std, development{decide: told.decide, prints: func(plugin string) hclog.Logger {
+		if plugin != p.name {
+			return nil
+		}
+		return logger(config.Log{Level: "debug"}, std)
+	}})
 }
 
 // aside takes the variables out of the environment that are meant for another daemon: the configuration that is made here says

@@ -143,7 +143,9 @@ func TestDevFollowsSources(t *testing.T) {
 		}
 	}
 	change("m.Prefix + badge", `"new-" + badge`)
+	change("\nfunc main() {", "\nfunc main() {\n\tprintln(\"printed by the author\")\n")
 	eventually(t, "the new plugin", func() bool { return principal() == "new-root" })
+	eventually(t, "what the plugin prints is shown", func() bool { return strings.Contains(d.log.String(), "printed by the author: plugin=acme") })
 	change("package main", "package main\nnonsense")
 	eventually(t, "the fault is told", func() bool { return strings.Contains(d.log.String(), "the former plugin serves on") })
 	if got := principal(); got != "new-root" {

@@ -44,10 +44,12 @@ func stopSignals(ctx context.Context) (context.Context, func()) {
 }
 
 // Run serves until SIGTERM or SIGINT, then drains.
-func (s serveCmd) Run(ctx context.Context, c *cli, std streams) error { return s.serve(ctx, c, std) }
+func (s serveCmd) Run(ctx context.Context, c *cli, std streams) error {
+	return s.serve(ctx, c, std, development{})
+}
 
-// serve is Run; with changes what generations are built on.
-func (s serveCmd) serve(ctx context.Context, c *cli, std streams, with ...func(*generation.Deps)) (err error) {
+// serve is Run, also for development.
+func (s serveCmd) serve(ctx context.Context, c *cli, std streams, dev development) (err error) {
 	pace.Follow()
 	flags := map[string]any{}
 	if s.LogLevel != "" {
@@ -77,7 +79,7 @@ func (s serveCmd) serve(ctx context.Context, c *cli, std streams, with ...func(*
 	if err != nil {
 		return err
 	}
-	r, err := open(ctx, std, cfg, log, directory.Config{Type: cfg.Directory.Type, Path: cfg.Directory.Path}, audited, with...)
+	r, err := open(ctx, std, cfg, log, directory.Config{Type: cfg.Directory.Type, Path: cfg.Directory.Path}, audited, dev)
 	if err != nil {
 		return err
 	}

@@ -32,7 +32,7 @@ func (v validateCmd) Run(ctx context.Context, c *cli, std streams) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
-	r, err := open(ctx, std, cfg, logger(cfg.Log, std), directory.Config{Type: "sqlite", Path: filepath.Join(scratch, "directory.db")}, nil)
+	r, err := open(ctx, std, cfg, logger(cfg.Log, std), directory.Config{Type: "sqlite", Path: filepath.Join(scratch, "directory.db")}, nil, development{})
 	if err != nil {
 		return err
 	}
