@@ -296,24 +296,24 @@ func (d *differ) value(hide bool, path, key string, old, now side) {
 
 const maxDisplay = 200 // bytes of a value that are shown
 
-// userInfo finds what stands before the last @ of an address: a password may have any character, a / too.
-var userInfo = regexp.MustCompile(`://[^\s"]*@`)
+// userInfo finds what stands before the last @ of an address: a password may have any character, a / and a " too.
+var userInfo = regexp.MustCompile(`(?s)://.*@`)
 
-// query finds the values of an address's parameters.
-var query = regexp.MustCompile(`(://[^\s"?#]*\?)[^\s"#]+`)
+// query finds the parameters of an address, or its fragment.
+var query = regexp.MustCompile(`(?s)(://[^\s?#]*[?#]).+`)
 
 // HasUserInfo says whether a text has an address with a name or a password in it, as far as can be told: something stands before an @.
 func HasUserInfo(text string) bool { return userInfo.MatchString(text) }
 
-// addresses hides in a text what may be secret in addresses: who asks, and parameters.
-func addresses(text string) string {
+// address hides in a text what may be secret in an address: who asks, and parameters.
+func address(text string) string {
 	return query.ReplaceAllString(userInfo.ReplaceAllString(text, "://"+hidden+"@"), "${1}"+hidden)
 }
 
 // display gives a value as JSON that fits on a line. Texts are left out if hide is set, unless they are references, which
 // are made to be seen.
 func display(v any, hide bool) string {
-	text := addresses(string(encode(without(v, hide))))
+	text := string(encode(without(v, hide)))
 	if len(text) > maxDisplay {
 		text = strings.ToValidUTF8(text[:maxDisplay], "") + hidden
 	}
@@ -326,6 +326,7 @@ func without(v any, hide bool) any {
 		if hide && !isReference(v) {
 			return hidden
 		}
+		return address(v)
 	case []any:
 		out := make([]any, len(v))
 		for i, e := range v {

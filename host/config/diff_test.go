@@ -223,15 +223,17 @@ listener "other" {
 func TestAddresses(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		`"https://user:canary@idp.example.com/a"`:          `"https://…@idp.example.com/a"`,
-		`"https://user:can/canary@idp.example.com"`:        `"https://…@idp.example.com"`,
-		`"https://user:can@canary@idp.example.com"`:        `"https://…@idp.example.com"`,
-		`"https://idp.example.com/a?client_secret=canary"`: `"https://idp.example.com/a?…"`,
-		`["https://a.example.com/?x=canary","b"]`:          `["https://a.example.com/?…","b"]`,
-		`"https://idp.example.com/a","alice@example.com"`:  `"https://idp.example.com/a","alice@example.com"`,
-		`"^role_?(.*)$"`: `"^role_?(.*)$"`,
+		`https://user:canary@idp.example.com/a`:          `"https://…@idp.example.com/a"`,
+		`https://user:can/canary@idp.example.com`:        `"https://…@idp.example.com"`,
+		`https://user:can@canary@idp.example.com`:        `"https://…@idp.example.com"`,
+		"https://user:c\"a n\nary@idp.example.com":       `"https://…@idp.example.com"`,
+		`https://idp.example.com/a?client_secret=canary`: `"https://idp.example.com/a?…"`,
+		`https://idp.example.com/a?x="canary`:            `"https://idp.example.com/a?…"`,
+		`https://idp.example.com/a#canary`:               `"https://idp.example.com/a#…"`,
+		`alice@example.com`:                              `"alice@example.com"`,
+		`^role_?(.*)#$`:                                  `"^role_?(.*)#$"`,
 	} {
-		if got := addresses(text); got != want {
+		if got := display(text, false); got != want {
 			t.Errorf("%s: %s", text, got)
 		}
 	}

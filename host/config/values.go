@@ -67,7 +67,7 @@ func (l *lister) blocks(all []effective, which func(kind string) bool) {
 }
 
 func (l *lister) add(key string, value any, from string) {
-	l.out = append(l.out, Value{Kind: l.kind, Name: l.name, Key: key, JSON: addresses(string(encode(value))), From: from})
+	l.out = append(l.out, Value{Kind: l.kind, Name: l.name, Key: key, JSON: string(encode(without(value, false))), From: from})
 }
 
 // block lists a block of a schema, with the defaults of what it does not set.

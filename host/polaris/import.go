@@ -25,7 +25,7 @@ type Options struct {
 // names what works otherwise than in Polaris.
 func Import(content []byte, o Options) ([]byte, config.Diagnostics) {
 	o.Profile = cmp.Or(o.Profile, "prod")
-	i := &importer{options: o, byKey: map[string]*property{}, below: map[string][]*property{}, owners: map[string]*property{}}
+	i := &importer{options: o, byKey: map[string]*property{}, below: map[string][]*property{}, owners: map[string]*property{}, byLabel: map[string]*tenant{}}
 	if strings.Contains(o.Profile, ",") {
 		i.fault(0, "the profile is one name", "Of several profiles, take that which comes before the others in Quarkus, and the properties that count of the rest into the file.")
 	}
@@ -47,6 +47,7 @@ type importer struct {
 	byKey   map[string]*property   // those that count, by their segments
 	below   map[string][]*property // those that count, by the segments that they begin with
 	owners  map[string]*property   // of variables whose names were made of a property's
+	byLabel map[string]*tenant     // those that are enabled
 	diags   config.Diagnostics
 	top     []*block
 	env     []string // variables that hold secrets
@@ -175,17 +176,22 @@ func (i *importer) text(p *property) string {
 	if err != nil {
 		i.fault(p.line, shownKey(p.written())+" cannot be evaluated", sentence(err.Error()))
 	}
+	i.checkAddress(p, value)
+	return value
+}
+
+// checkAddress refuses addresses with what may be a secret, which would be copied.
+func (i *importer) checkAddress(p *property, value string) {
 	switch {
 	case config.HasUserInfo(value):
 		i.fault(p.line, shownKey(p.written())+" has a password in it", "It would be copied into the configuration. Take it out of the address.")
 	case query.MatchString(value):
 		i.fault(p.line, shownKey(p.written())+" has a query in it", "It may hold a secret, which would be copied into the configuration. Take it out of the address.")
 	}
-	return value
 }
 
-// query finds an address with parameters.
-var query = regexp.MustCompile(`://[^\s?#]*\?[^\s#]*=`)
+// query finds an address with parameters, or with a fragment.
+var query = regexp.MustCompile(`://[^\s?#]*[?#]\S`)
 
 func sentence(s string) string { return strings.ToUpper(s[:1]) + s[1:] + "." }
 
@@ -296,12 +302,17 @@ func (i *importer) secretVariable(p *property, depth int) (name string, named bo
 	if !variable.MatchString(name) {
 		name = "SECRET_" + name
 	}
+	return i.ownVariable(name, p), false
+}
+
+// ownVariable gives the name of a variable that is made of a property's: one that no other property has.
+func (i *importer) ownVariable(name string, p *property) string {
 	own := name
 	for n := 2; i.owners[own] != nil && i.owners[own] != p; n++ { // a-b and a_b are two properties with one name
 		own = name + "_" + strconv.Itoa(n)
 	}
 	i.owners[own] = p
-	return own, false
+	return own
 }
 
 // store is the name of the secret store of environment variables.

@@ -220,15 +220,12 @@ func (i *importer) realm(name string, above *authentication, tenants []*tenant) 
 
 // chooseTenant finds the tenant of a realm: the one that the command names, else the one with the realm's name, else the only one.
 func (i *importer) chooseTenant(b *block, realm string, typ *property, tenants []*tenant) {
-	names := map[string]*tenant{}
-	for _, t := range tenants {
-		names[t.block.label] = t
-	}
-	list := strings.Join(slices.Sorted(maps.Keys(names)), ", ")
+	names := i.byLabel
+	list := func() string { return strings.Join(slices.Sorted(maps.Keys(names)), ", ") }
 	name, why := i.options.Tenants[realm], "as the command said"
 	switch {
 	case name != "" && names[name] == nil:
-		i.fault(typ.line, fmt.Sprintf("realm %s is to use tenant %s, which is not enabled", realm, name), "There are: "+list+".")
+		i.fault(typ.line, fmt.Sprintf("realm %s is to use tenant %s, which is not enabled", realm, name), "There are: "+list()+".")
 		return
 	case name != "":
 	case names[realm] != nil:
@@ -240,7 +237,7 @@ func (i *importer) chooseTenant(b *block, realm string, typ *property, tenants [
 		return
 	default:
 		i.fault(typ.line, fmt.Sprintf("it cannot be seen which tenant realm %s uses", realm),
-			fmt.Sprintf("Polaris finds out with each request. Say it: --tenant %s=NAME, one of: %s.", realm, list))
+			fmt.Sprintf("Polaris finds out with each request. Say it: --tenant %s=NAME, one of: %s.", realm, list()))
 		return
 	}
 	names[name].used = true
@@ -263,7 +260,7 @@ func (i *importer) identity(prefix ...string) *block {
 	if id == nil || key == nil {
 		return b
 	}
-	variable := strings.ToUpper(unfit.ReplaceAllString(strings.Join(slices.Concat(prefix, []string{"aws-iam"}), "_"), "_"))
+	variable := i.ownVariable(strings.ToUpper(unfit.ReplaceAllString(strings.Join(slices.Concat(prefix, []string{"aws-iam"}), "_"), "_")), key)
 	b.comments = []string{`The variable holds {"access_key_id": "...", "secret_access_key": "...", "session_token": "only if they are temporary"}.`}
 	from := shownKey(id.written()) + ", " + shownKey(key.written())
 	id.used, key.used = true, true

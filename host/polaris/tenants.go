@@ -72,6 +72,7 @@ func (i *importer) tenants() []*tenant {
 	}
 	for _, t := range out {
 		t.mapped = i.findsPrincipal(t)
+		i.byLabel[t.block.label] = t
 	}
 	return out
 }
@@ -185,7 +186,7 @@ func (i *importer) oidc(b *block, url *property, at func(...string) *property, d
 	}
 	switch {
 	case keys != nil && !discovery:
-		b.take("jwks_uri", address(server, i.text(keys)), keys)
+		b.take("jwks_uri", i.address(server, keys), keys)
 	case keys != nil:
 		keys.note = "the provider's metadata says where its keys are"
 	case !discovery:
@@ -227,7 +228,7 @@ func (i *importer) introspection(b *block, url *property, at func(...string) *pr
 		i.fault(url.line, "the introspection endpoint is not known: it is not looked up in the provider's metadata", "Set introspection-path.")
 		return
 	}
-	b.take("endpoint", address(server, i.text(path)), path)
+	b.take("endpoint", i.address(server, path), path)
 	issuer := at("token", "issuer")
 	switch {
 	case issuer == nil:
@@ -267,9 +268,12 @@ func (i *importer) introspection(b *block, url *property, at func(...string) *pr
 }
 
 // address gives an endpoint: Quarkus takes an address, or a path below the server's.
-func address(server, path string) string {
+func (i *importer) address(server string, p *property) string {
+	path := i.text(p)
 	if strings.Contains(path, "://") {
 		return path
 	}
-	return strings.TrimRight(server, "/") + "/" + strings.TrimLeft(path, "/")
+	whole := strings.TrimRight(server, "/") + "/" + strings.TrimLeft(path, "/")
+	i.checkAddress(p, whole)
+	return whole
 }

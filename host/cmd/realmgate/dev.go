@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -43,7 +45,8 @@ is remembered, and each decision takes longer.`
 
 // Run serves a plugin under development until SIGTERM or SIGINT.
 func (d devCmd) Run(ctx context.Context, c *cli, std streams, kctx *kong.Context) (err error) {
-	ctx, stop := stopSignals(ctx)
+	// Held until the end: a second signal, as timeout(1) sends it, must not leave the folder with the root credentials behind.
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	if !slices.ContainsFunc(kctx.Path, func(p *kong.Path) bool { return p.Flag != nil && p.Flag.Name == "config" }) {
 		c = &cli{}

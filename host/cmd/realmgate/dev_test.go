@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -370,5 +371,20 @@ func TestDevEndsBeforeTheFirstBuild(t *testing.T) {
 		if err := dev(plugin).Wait(); err == nil || !strings.Contains(told.String(), want) {
 			t.Errorf("no error with %q: %v\n%s", want, err, told)
 		}
+	}
+}
+
+// However often it is told to end: its folder, with root credentials in it, is gone then.
+func TestDevLeavesNothing(t *testing.T) {
+	t.Parallel()
+	d, _ := develop(t, buildtest.Command(t, "examples/realmgate-plugin-acme", "acme-mapper"), "--set", "claim=principal_name")
+	for d.cmd.Process.Signal(syscall.SIGTERM) == nil { // until it has ended; one that comes before the last was seen is none
+		time.Sleep(time.Millisecond)
+	}
+	if err := d.stop(); err != nil {
+		t.Error(err)
+	}
+	if left, err := filepath.Glob(filepath.Join(d.dir, "realmgate-dev-*")); err != nil || len(left) > 0 {
+		t.Error(left, err)
 	}
 }
