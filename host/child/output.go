@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -29,7 +30,7 @@ type output struct {
 	// printed is told of each line as it came; nil: nobody is
 	printed func(Stream, []byte)
 
-	warned bool // of something on the standard output
+	warned atomic.Bool // of something on the standard output, which go-plugin may bring as well as the pipe
 
 	mu     sync.Mutex
 	queue  chan entry
@@ -179,8 +180,7 @@ func (o *output) stdout(line []byte, cut bool) {
 	}
 	if text := safeLine(line, cut); text != "" {
 		args := []any{"stream", "stdout"}
-		if !o.warned { // only one goroutine reads the stream
-			o.warned = true
+		if o.warned.CompareAndSwap(false, true) {
 			args = append(args, "note", "the standard output belongs to the handshake; log, or print to the standard error")
 		}
 		o.put(entry{hclog.Debug, text, args})
