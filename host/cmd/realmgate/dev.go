@@ -80,12 +80,16 @@ func (d devCmd) Run(ctx context.Context, c *cli, std streams, kctx *kong.Context
 	told := newDecisions(std.out)
 	defer told.end()
 	s := serveCmd{Watch: true, LogLevel: d.LogLevel}
-	return s.serve(ctx, &cli{Config: files}, std, development{decide: told.decide, prints: func(plugin string) hclog.Logger {
+	err = s.serve(ctx, &cli{Config: files}, std, development{decide: told.decide, prints: func(plugin string) hclog.Logger {
 		if plugin != p.name {
 			return nil
 		}
 		return logger(config.Log{Level: "debug"}, std)
 	}})
+	if _, shown := errors.AsType[shownError](err); shown && len(c.Config) == 0 { // of a file that dev has written itself
+		fmt.Fprintf(std.err, "realmgate dev: settings of the plugin's parts are given by --set KEY=VALUE, lists as --set 'KEY=[\"a\", \"b\"]'\n")
+	}
+	return err
 }
 
 // aside takes the variables out of the environment that are meant for another daemon: the configuration that is made here says
@@ -167,7 +171,7 @@ func (d devCmd) defaults(ctx context.Context, std streams, p *workpiece, dir str
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
-	fmt.Fprintf(std.err, "realmgate dev: plugin %s at http://%s, realm dev; configuration %s\n", p.name, d.Address, path)
+	fmt.Fprintf(std.err, "realmgate dev: plugin %s in realm dev, which is to be at http://%s; configuration %s\n", p.name, d.Address, path)
 	return []string{path}, nil
 }
 

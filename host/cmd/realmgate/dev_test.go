@@ -388,3 +388,14 @@ func TestDevLeavesNothing(t *testing.T) {
 		t.Error(left, err)
 	}
 }
+
+// A setting that is missing is one of the command line, whatever file dev has made of it.
+func TestDevNamesTheFlag(t *testing.T) {
+	t.Parallel()
+	cmd := exec.Command("realmgate", "dev", "--plugin", buildtest.Command(t, "examples/realmgate-plugin-acme", "acme-mapper"), "--address", freeAddress(t))
+	cmd.Dir, cmd.Env = t.TempDir(), append(os.Environ(), "REALMGATE_PLUGIN_DIR="+buildtest.Plugin(t))
+	out, err := cmd.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), `the key "claim" is required`) || !strings.Contains(string(out), "are given by --set KEY=VALUE") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
