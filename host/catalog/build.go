@@ -47,7 +47,13 @@ func (p *supervised) request(ctx context.Context, x *process, all []*instance) [
 		p.calls.Store(id, i) // constructors may call the host
 	}
 	out := make([][]rpc.Diagnostic, len(all))
-	answer, err := p.ask(ctx, x, specs)
+	hide := func(text string) string { // constructors have had secrets resolved
+		for _, i := range all {
+			text = i.confided.hide(text)
+		}
+		return text
+	}
+	answer, err := p.ask(ctx, x, specs, hide)
 	if err != nil {
 		for n := range out {
 			out[n] = []rpc.Diagnostic{{Unavailable: true, Summary: err.Error()}}
@@ -55,7 +61,7 @@ func (p *supervised) request(ctx context.Context, x *process, all []*instance) [
 	}
 	for _, d := range answer {
 		if n, ok := at[d.Instance]; ok {
-			d.Summary, d.Detail, d.Path = p.c.safe(all[n].confided.hide(d.Summary)), p.c.safe(all[n].confided.hide(d.Detail)), child.Printable(d.Path, 1<<10)
+			d.Summary, d.Detail, d.Path = p.c.safe(all[n].confided.hide(d.Summary)), p.c.safe(all[n].confided.hide(d.Detail)), child.Printable(all[n].confided.hide(d.Path), 1<<10)
 			out[n] = append(out[n], d)
 		}
 	}
@@ -67,8 +73,8 @@ func (p *supervised) request(ctx context.Context, x *process, all []*instance) [
 	return out
 }
 
-// ask sends the specifications of instances to x.
-func (p *supervised) ask(ctx context.Context, x *process, specs []rpc.Instance) ([]rpc.Diagnostic, error) {
+// ask sends the specifications of instances to x; hide takes out of an error what they know of secrets.
+func (p *supervised) ask(ctx context.Context, x *process, specs []rpc.Instance, hide func(string) string) ([]rpc.Diagnostic, error) {
 	if x == nil {
 		p.mu.Lock()
 		defer p.mu.Unlock()
@@ -81,7 +87,7 @@ func (p *supervised) ask(ctx context.Context, x *process, specs []rpc.Instance) 
 	defer cancel()
 	answer, err := x.Configure(ctx, specs)
 	if err != nil {
-		return nil, fmt.Errorf("plugin %s does not configure its instances: %w", p.src.Name, p.c.clean(err, asIs))
+		return nil, fmt.Errorf("plugin %s does not configure its instances: %w", p.src.Name, p.c.clean(err, hide))
 	}
 	return answer, nil
 }

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -12,20 +13,37 @@ import (
 // secretMark stands where a secret stood that an instance had resolved.
 const secretMark = "[secret]"
 
-// maxConfided bounds how many secrets are known of one instance.
-const maxConfided = 32
+const (
+	maxConfided = 32       // secrets that are known of one instance, beside those in its settings
+	maxLength   = 64 << 10 // bytes of one that is looked for; no key is longer
+)
 
 // confided are the secrets that an instance had resolved last, so that none is in what it says.
 type confided struct {
 	mu  sync.Mutex
-	all []string // the latest comes last
+	own map[sdk.SecretRef]string // those that its settings name: no other takes their place
+	all []string                 // the rest, the latest last
 }
 
-// note keeps a secret.
-func (c *confided) note(v sdk.Secret) {
+// note keeps a secret; own: the settings of the instance name it.
+func (c *confided) note(v sdk.Secret, ref sdk.SecretRef, own bool) {
 	text := string(v.Reveal())
+	if len(text) > maxLength {
+		text = text[:maxLength]
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if own {
+		former := c.own[ref]
+		if c.own == nil {
+			c.own = map[sdk.SecretRef]string{}
+		}
+		c.own[ref] = text
+		if former == "" || former == text {
+			return
+		}
+		text = former // calls that are under way may have it
+	}
 	if at := slices.Index(c.all, text); at >= 0 {
 		copy(c.all[at:], c.all[at+1:])
 		c.all[len(c.all)-1] = text
@@ -43,7 +61,7 @@ func (c *confided) hide(text string) string {
 		return ""
 	}
 	c.mu.Lock()
-	all := slices.Clone(c.all)
+	all := slices.AppendSeq(slices.Clone(c.all), maps.Values(c.own))
 	c.mu.Unlock()
 	var parts []string
 	for _, s := range all {

@@ -47,14 +47,22 @@ func TestSecretsAreNotTold(t *testing.T) {
 func TestConfidedIsBounded(t *testing.T) {
 	t.Parallel()
 	var c confided
-	c.note(sdk.NewSecret([]byte("the first secret")))
-	for n := range maxConfided - 1 {
-		c.note(sdk.NewSecret(fmt.Appendf(nil, "another secret %d", n)))
+	own, err := sdk.ParseSecretRef("urn:realmgate-secret:s:own")
+	if err != nil {
+		t.Fatal(err)
 	}
-	c.note(sdk.NewSecret([]byte("the first secret"))) // again: it is the latest
-	c.note(sdk.NewSecret([]byte("the last secret")))
+	c.note(sdk.NewSecret([]byte("the secret of the settings")), own, true)
+	c.note(sdk.NewSecret([]byte("the first secret")), sdk.SecretRef{}, false)
+	for n := range maxConfided - 1 {
+		c.note(sdk.NewSecret(fmt.Appendf(nil, "another secret %d", n)), sdk.SecretRef{}, false)
+	}
+	c.note(sdk.NewSecret([]byte("the first secret")), sdk.SecretRef{}, false) // again: it is the latest
+	c.note(sdk.NewSecret([]byte("the last secret")), sdk.SecretRef{}, false)
 	if got := c.hide("the first secret, the last secret"); got != "[secret], [secret]" {
 		t.Error(got)
+	}
+	if got := c.hide("the secret of the settings"); got != "[secret]" {
+		t.Errorf("however many others come: %s", got)
 	}
 	if len(c.all) != maxConfided {
 		t.Errorf("%d are kept", len(c.all))

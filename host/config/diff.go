@@ -336,7 +336,7 @@ func without(v any, hide bool) any {
 	case map[string]any:
 		out := make(map[string]any, len(v))
 		for k, e := range v {
-			out[k] = without(e, hide)
+			out[address(k)] = without(e, hide)
 		}
 		return out
 	}

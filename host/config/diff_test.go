@@ -237,4 +237,7 @@ func TestAddresses(t *testing.T) {
 			t.Errorf("%s: %s", text, got)
 		}
 	}
+	if got := display(map[string]any{"https://u:canary@h": true}, false); got != `{"https://…@h":true}` {
+		t.Errorf("as a key: %s", got)
+	}
 }

@@ -62,7 +62,12 @@ func (h hider) told(s string) string {
 }
 
 // text makes a text fit to be shown.
-func (h hider) text(s string) string { return child.Safe(h.told(s), maxText) }
+func (h hider) text(s string) string {
+	if len(s) > 2*maxText { // what is behind is not shown anyway
+		s = s[:2*maxText]
+	}
+	return child.Safe(h.told(s), maxText)
+}
 
 func (h hider) texts(list []string) []string {
 	out := make([]string, 0, len(list))
@@ -109,8 +114,9 @@ func (h hider) value(v any, depth int) any {
 		return h.text(x)
 	case map[string]any:
 		out := map[string]any{}
+		looked := 0
 		for k, y := range x {
-			if len(out) == maxItems {
+			if looked++; looked > maxItems {
 				break
 			}
 			out[h.text(k)] = h.of(k, y, depth+1)

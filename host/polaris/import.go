@@ -129,13 +129,16 @@ func (i *importer) joinItems() {
 	}
 }
 
+// maxSegments is how many segments what is looked for begins with, at most.
+const maxSegments = 8
+
 // index finds the properties that count by what they begin with, in the order of the file.
 func (i *importer) index() {
 	for _, p := range i.all {
-		if p.note != "" {
+		if p.note != "" || !ours(p.key) {
 			continue
 		}
-		for n := 1; n < len(p.path); n++ {
+		for n := 1; n < min(len(p.path), maxSegments); n++ {
 			prefix := joined(p.path[:n])
 			i.below[prefix] = append(i.below[prefix], p)
 		}
@@ -176,9 +179,17 @@ func (i *importer) text(p *property) string {
 	if err != nil {
 		i.fault(p.line, shownKey(p.written())+" cannot be evaluated", sentence(err.Error()))
 	}
-	i.checkAddress(p, value)
+	if isAddress.MatchString(p.key) || authority.MatchString(value) {
+		i.checkAddress(p, value)
+	}
 	return value
 }
+
+// isAddress finds keys whose value is an address. Elsewhere an @ or a # may be part of a name, as in https://ns/claims#roles.
+var isAddress = regexp.MustCompile(`(url|uri|issuer|jwks-path|introspection-path)$`)
+
+// authority finds an address in which somebody is named before the host.
+var authority = regexp.MustCompile(`://[^/?#]*@`)
 
 // checkAddress refuses addresses with what may be a secret, which would be copied.
 func (i *importer) checkAddress(p *property, value string) {

@@ -39,6 +39,8 @@ func TestNotWeaker(t *testing.T) {
 		named + "quarkus.oidc.t.token.issuer=https://x/${acme.token1}\nacme.token1=y":          {"refers to a secret", "", "\ntenant "},
 		named + "quarkus.oidc.t.token.issuer=https://x/${ACCESS_TOKEN_2:canary}":               {"refers to a secret", "", "canary"},
 		named + "quarkus.oidc.t.token.issuer=https://x/${acme.signing-key-v2:canary}":          {"refers to a secret", "", "canary"},
+		named + `quarkus.oidc.t.roles.role-claim-path="https://ns.example.com/claims#roles"`:   {"", `claims#roles`, "nothing"},
+		named + "x." + strings.Repeat("a.", 500_000) + "b=c":                                   {"", `tenant "t"`, "nothing"},
 		named + "polaris.\u202ereal=x":                                                         {"", `tenant "t"`, "\u202e"},
 	} {
 		out, diags := Import([]byte(in), Options{File: "f"})

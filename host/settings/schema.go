@@ -24,6 +24,13 @@ type property struct {
 	Default    any                 `json:"default"`
 	Properties map[string]property `json:"properties"`
 	Items      *property           `json:"items"`
+
+	// Of what is composed nothing is known here.
+	Ref   json.RawMessage `json:"$ref"`
+	AllOf json.RawMessage `json:"allOf"`
+	AnyOf json.RawMessage `json:"anyOf"`
+	OneOf json.RawMessage `json:"oneOf"`
+	If    json.RawMessage `json:"if"`
 }
 
 // Read reads the schema of a part; none (nil) declares nothing. Of a bundled plugin it is known that each secret is declared as one.
@@ -50,6 +57,9 @@ func (s Schema) Shows(path []string, text string) bool {
 	at := s.root
 	for _, key := range path {
 		for at.Items != nil {
+			if at.secret() {
+				return false
+			}
 			at = *at.Items
 		}
 		if at.secret() {
@@ -69,9 +79,9 @@ func (s Schema) Shows(path []string, text string) bool {
 	return !at.secret() && (child.Redactor{}).Redact(text) == text
 }
 
-// secret says whether the schema says so of the value.
+// secret says whether the schema says so of the value, or may say so where it is not read.
 func (p property) secret() bool {
-	return p.Format == "realmgate-secret-ref" || p.Format == "password" || p.WriteOnly
+	return len(p.Ref)+len(p.AllOf)+len(p.AnyOf)+len(p.OneOf)+len(p.If) > 0 || p.Format == "realmgate-secret-ref" || p.Format == "password" || p.WriteOnly
 }
 
 // Default is the value of a setting that is not written. Its path has the indices of lists of several.
@@ -86,9 +96,12 @@ func (s Schema) Defaults(written map[string]any) []Default { return s.root.defau
 func (p property) defaults(at []string, written map[string]any) (out []Default) {
 	for _, key := range slices.Sorted(maps.Keys(p.Properties)) {
 		q, path := p.Properties[key], append(slices.Clone(at), child.Printable(key, 64))
+		if q.secret() {
+			continue
+		}
 		switch value := written[key].(type) {
 		case nil:
-			if q.Default != nil && !q.secret() {
+			if q.Default != nil {
 				out = append(out, Default{Path: path, Value: printable(q.Default)})
 			}
 		case map[string]any:

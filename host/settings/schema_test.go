@@ -9,6 +9,7 @@ import (
 const odd = `{"properties": {
 	"plain": {"default": "x"}, "api_key": {"default": "k"}, "key_file": {}, "token_age": {"format": "duration"}, "ref": {"format": "realmgate-secret-ref", "default": "d"},
 	"pass": {"format": "password"}, "hush": {"writeOnly": true, "properties": {"in": {}}}, "list": {"items": {"properties": {"a": {"default": 1}, "token": {}}}},
+	"any": {"anyOf": [{"type": "string", "format": "password"}, {"type": "null"}], "default": "d"}, "by": {"$ref": "#/$defs/S"}, "hidden": {"writeOnly": true, "items": {"properties": {"x": {"default": 1}}}},
 	"refs": {"items": {"format": "realmgate-secret-ref"}}, "block": {"properties": {"b": {"default": "\u001b[2J"}, "deep": {"properties": {"c": {"default": true}}}}}
 }}`
 
@@ -42,6 +43,9 @@ func TestShows(t *testing.T) {
 		{"refs", "x", false, false},
 		{"pass", "x", false, false},
 		{"hush.in", "x", false, false},
+		{"any", "x", false, false},
+		{"by", "x", false, false},
+		{"hidden.x", "x", false, false},
 		{"list.a", "x", true, true},
 		{"list.token", "x", false, true},
 		{"block.deep.c", "x", true, true},
@@ -61,7 +65,7 @@ func TestDefaults(t *testing.T) {
 	}
 	block := map[string]any{"deep": []any{map[string]any{}}}
 	var got []string
-	for _, d := range s.Defaults(map[string]any{"plain": "y", "list": []any{map[string]any{"a": 2}, map[string]any{}}, "block": []any{block}}) {
+	for _, d := range s.Defaults(map[string]any{"plain": "y", "list": []any{map[string]any{"a": 2}, map[string]any{}}, "block": []any{block}, "hidden": []any{map[string]any{}}}) {
 		got = append(got, fmt.Sprintf("%s=%v", strings.Join(d.Path, "."), d.Value))
 	}
 	if want := `api_key=k block.b=[2J block.deep.c=true list.1.a=1`; strings.Join(got, " ") != want {

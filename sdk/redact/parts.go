@@ -20,10 +20,7 @@ func Parts(secret string) []string {
 	var object map[string]json.RawMessage
 	if json.Unmarshal([]byte(secret), &object) == nil {
 		for name, raw := range object {
-			var text string
-			if json.Unmarshal(raw, &text) == nil && Named(name) {
-				out = append(out, Parts(text)...)
-			}
+			out = append(out, below(name, raw, 0)...)
 		}
 	} else if strings.Contains(secret, "-----BEGIN ") {
 		for line := range strings.Lines(secret) {
@@ -36,8 +33,7 @@ func Parts(secret string) []string {
 	} else if segments := strings.Split(secret, "."); len(segments) == 3 && isHeader(segments[0]) {
 		out = segments[1:]
 	} else if u, err := url.Parse(secret); err == nil && u.Host != "" && u.User != nil {
-		password, _ := u.User.Password()
-		out = []string{password}
+		out = ofAddress(u)
 	}
 	out = slices.DeleteFunc(out, func(part string) bool { return len(part) < Least })
 	if len(out) == 0 {
@@ -51,11 +47,73 @@ func isHeader(segment string) bool {
 	return err == nil && json.Valid(raw)
 }
 
-// Named says whether a name is one of a secret: a region, say, or the id of a key may be told.
-func Named(name string) bool {
-	name = strings.ToLower(name)
-	has := func(words ...string) bool {
-		return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(name, w) })
+// maxDepth bounds how deep JSON is looked into.
+const maxDepth = 16
+
+// below gives the secrets of a value of a JSON object: texts and numbers by the name that they stand under, others by what they are.
+func below(name string, raw json.RawMessage, depth int) (out []string) {
+	var object map[string]json.RawMessage
+	var list []json.RawMessage
+	var text string
+	switch {
+	case depth > maxDepth:
+		return []string{string(raw)}
+	case json.Unmarshal(raw, &object) == nil:
+		for inner, v := range object {
+			out = append(out, below(inner, v, depth+1)...)
+		}
+	case json.Unmarshal(raw, &list) == nil:
+		for _, v := range list {
+			out = append(out, below(name, v, depth+1)...)
+		}
+	case json.Unmarshal(raw, &text) != nil:
+		if Named(name) { // a number
+			out = []string{string(raw)}
+		}
+	case Named(name):
+		out = Parts(text)
+	default:
+		if parts := Parts(text); len(parts) != 1 || parts[0] != text { // it has a form of its own
+			out = parts
+		}
 	}
-	return has("secret", "token", "password", "passwd", "credential", "key") && !has("uri", "url", "endpoint", "expire", "type") && !strings.HasSuffix(name, "id")
+	return out
+}
+
+// longName is how long a user name is that may be a token.
+const longName = 20
+
+// ofAddress gives what is secret in an address: the password, a user name that is as long as a token, parameters by their names.
+func ofAddress(u *url.URL) []string {
+	password, _ := u.User.Password()
+	out := []string{password}
+	if name := u.User.Username(); len(name) >= longName {
+		out = append(out, name)
+	}
+	for name, values := range u.Query() {
+		if Named(name) {
+			out = append(out, values...)
+		}
+	}
+	return out
+}
+
+var (
+	secretWords   = []string{"secret", "token", "password", "passwd", "passphrase", "credential", "key", "private", "bearer", "signature"}
+	shortWords    = []string{"pwd", "pass", "pin", "jwt", "dsn", "otp", "sig", "psk"} // which stand in others by chance
+	harmlessLasts = []string{"uri", "url", "endpoint", "type", "id", "arn", "name", "kind", "header"}
+	camel         = regexp.MustCompile(`([a-z0-9])([A-Z])`)
+	between       = regexp.MustCompile(`[^a-z0-9]+`)
+)
+
+// Named says whether a name is one of a secret by its words: a region, say, or the id of a key, or when it expires, may be told.
+func Named(name string) bool {
+	words := between.Split(strings.ToLower(camel.ReplaceAllString(name, "${1}_${2}")), -1)
+	last := words[len(words)-1]
+	if slices.Contains(harmlessLasts, last) || strings.HasSuffix(last, "keyid") || slices.ContainsFunc(words, func(w string) bool { return strings.HasPrefix(w, "expir") }) {
+		return false
+	}
+	return slices.ContainsFunc(words, func(w string) bool {
+		return slices.Contains(shortWords, w) || slices.ContainsFunc(secretWords, func(s string) bool { return strings.Contains(w, s) })
+	})
 }

@@ -381,9 +381,7 @@ func TestDevLeavesNothing(t *testing.T) {
 	for d.cmd.Process.Signal(syscall.SIGTERM) == nil { // until it has ended; one that comes before the last was seen is none
 		time.Sleep(time.Millisecond)
 	}
-	if err := d.stop(); err != nil {
-		t.Error(err)
-	}
+	_ = d.stop() // by itself, or by a signal that came when all was done
 	if left, err := filepath.Glob(filepath.Join(d.dir, "realmgate-dev-*")); err != nil || len(left) > 0 {
 		t.Error(left, err)
 	}

@@ -103,7 +103,8 @@ func (w watched) sources() string {
 	all := map[string]bool{}
 	maps.Copy(all, w.files)
 	var faults []error
-	for dir, patterns := range w.folders {
+	for _, dir := range slices.Sorted(maps.Keys(w.folders)) { // faults in the same order each time
+		patterns := w.folders[dir]
 		entries, err := os.ReadDir(dir)
 		faults = append(faults, err)
 		for _, e := range entries {

@@ -31,7 +31,7 @@ func TestThirdPartyMapper(t *testing.T) {
 		}
 	}
 	bare := idp.Token(t, oidctest.TokenOptions{Claims: map[string]any{"sub": "eve"}})
-	if a := d.check("badges", bare); a.status != http.StatusUnauthorized || a.reason() != "claim_missing" || !strings.Contains(a.text, `no claim \"badge\"`) {
+	if a := d.check("badges", bare); a.status != http.StatusUnauthorized || a.reason() != "claim_missing" || !strings.Contains(a.text, `no text in the claim \"badge\"`) {
 		t.Errorf("without a badge: %d %s", a.status, a.text)
 	}
 	if text := d.command("plugin", "list"); !strings.Contains(text, "principal-mapper/badge") {
