@@ -25,7 +25,7 @@ type Options struct {
 // names what works otherwise than in Polaris.
 func Import(content []byte, o Options) ([]byte, config.Diagnostics) {
 	o.Profile = cmp.Or(o.Profile, "prod")
-	i := &importer{options: o, byKey: map[string]*property{}, below: map[string][]*property{}, owners: map[string]*property{}, byLabel: map[string]*tenant{}}
+	i := &importer{options: o, byKey: map[string]*property{}, below: map[string][]*property{}, owners: map[string]*property{}, byLabel: map[string]*tenant{}, named: map[string]bool{}}
 	if strings.Contains(o.Profile, ",") {
 		i.fault(0, "the profile is one name", "Of several profiles, take that which comes before the others in Quarkus, and the properties that count of the rest into the file.")
 	}
@@ -47,6 +47,7 @@ type importer struct {
 	byKey   map[string]*property   // those that count, by their segments
 	below   map[string][]*property // those that count, by the segments that they begin with
 	owners  map[string]*property   // of variables whose names were made of a property's
+	named   map[string]bool        // variables that properties name themselves
 	byLabel map[string]*tenant     // those that are enabled
 	diags   config.Diagnostics
 	top     []*block
@@ -115,7 +116,7 @@ func (i *importer) joinItems() {
 		slices.SortFunc(items, func(a, b at) int { return a.n - b.n })
 		first, values := items[0].p, make([]string, 0, len(items))
 		for n, it := range items {
-			values = append(values, strings.ReplaceAll(it.p.value, ",", `\,`))
+			values = append(values, it.p.value)
 			if n > 0 {
 				it.p.note = fmt.Sprintf("an item of the list of line %d", first.line)
 			}
@@ -124,7 +125,10 @@ func (i *importer) joinItems() {
 			i.fault(first.line, shownKey(first.written())+" is an item of a list that line "+strconv.Itoa(whole.line)+" has as a whole", "Write it in one of the two ways.")
 			continue
 		}
-		first.path, first.value = strings.Split(base, "\x00"), strings.Join(values, ",")
+		first.path, first.items = strings.Split(base, "\x00"), values
+		if first.value == "" { // it is not empty for that
+			first.value = strings.Join(values, "")
+		}
 		i.byKey[base] = first
 	}
 }
@@ -132,9 +136,12 @@ func (i *importer) joinItems() {
 // maxSegments is how many segments what is looked for begins with, at most.
 const maxSegments = 8
 
-// index finds the properties that count by what they begin with, in the order of the file.
+// index finds the properties that count by what they begin with, in the order of the file, and the variables that they name.
 func (i *importer) index() {
 	for _, p := range i.all {
+		if m := whole.FindStringSubmatch(p.value); m != nil && variable.MatchString(m[1]) {
+			i.named[m[1]] = true
+		}
 		if p.note != "" || !ours(p.key) {
 			continue
 		}
@@ -173,9 +180,17 @@ func (i *importer) get(path ...string) *property {
 
 // text gives the value of a property with its expressions evaluated, and marks the property as used.
 func (i *importer) text(p *property) string {
+	if len(p.items) > 1 {
+		i.fault(p.line, shownKey(p.written())+" is an item of a list, where one value is wanted", "")
+	}
+	return i.evaluate(p, p.value)
+}
+
+// evaluate is text for a value of a property.
+func (i *importer) evaluate(p *property, written string) string {
 	p.used = true
 	e := &expander{lookup: i.lookup, remaining: maxValue}
-	value, err := e.expand(p.value, 0)
+	value, err := e.expand(written, 0)
 	if err != nil {
 		i.fault(p.line, shownKey(p.written())+" cannot be evaluated", sentence(err.Error()))
 	}
@@ -250,9 +265,18 @@ func (i *importer) boolean(otherwise bool, path ...string) bool {
 	}
 }
 
-// list gives the items of a property with commas between them; a comma after a backslash belongs to an item.
+// list gives the items of a property: as they are written one by one, or with commas between them; a comma after a backslash belongs
+// to an item then.
 func (i *importer) list(p *property) []string {
 	var out []string
+	for _, item := range p.items {
+		if s := strings.TrimSpace(i.evaluate(p, item)); s != "" {
+			out = append(out, s)
+		}
+	}
+	if p.items != nil {
+		return out
+	}
 	var b strings.Builder
 	flush := func() {
 		if s := strings.TrimSpace(b.String()); s != "" {
@@ -316,10 +340,11 @@ func (i *importer) secretVariable(p *property, depth int) (name string, named bo
 	return i.ownVariable(name, p), false
 }
 
-// ownVariable gives the name of a variable that is made of a property's: one that no other property has.
+// ownVariable gives the name of a variable that is made of a property's: one that no other property has, or names itself.
 func (i *importer) ownVariable(name string, p *property) string {
 	own := name
-	for n := 2; i.owners[own] != nil && i.owners[own] != p; n++ { // a-b and a_b are two properties with one name
+	taken := func() bool { return i.named[own] || i.owners[own] != nil && i.owners[own] != p }
+	for n := 2; taken(); n++ { // a-b and a_b are two properties with one name
 		own = name + "_" + strconv.Itoa(n)
 	}
 	i.owners[own] = p

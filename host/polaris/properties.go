@@ -16,6 +16,7 @@ type property struct {
 	key     string   // as it counts, without a profile
 	path    []string // its segments, without quotes
 	value   string   // as it is written, expressions and all
+	items   []string // the values of a list that is written item by item; nil: the value is all
 	line    int      // where it begins, from 1
 	profile string   // for which alone it counts; empty: for all
 	used    bool     // it became a setting

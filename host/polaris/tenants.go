@@ -52,6 +52,10 @@ func (i *importer) tenants() []*tenant {
 			}
 		}
 		if url == nil {
+			if below := i.under(prefix...); name != "" && enabled == nil && len(below) > 0 {
+				i.warn(below[0].line, shownKey(below[0].written())+" is taken for a setting of a tenant, which has no auth-server-url and is left out",
+					"If it is one of the tenant without a name, it has no equivalent: tokens that Polaris refuses may be accepted here, or the other way round.")
+			}
 			continue
 		}
 		if enabled == nil && name == "" { // Polaris' own application.properties turn it off

@@ -18,30 +18,33 @@ func TestNotWeaker(t *testing.T) {
 		not  string
 	}{
 		bare: {"f:1:1: warning: the tenant without a name is off in Polaris", "", "\ntenant "},
-		bare + "quarkus.oidc.tenant-enabled=true":                                              {"", `tenant "default"`, "nothing"},
-		bare + "quarkus.oidc.tenant-enabled=true\nquarkus.oidc.enabled=false":                  {"f:4:1: warning: quarkus.oidc.enabled is off: all tenants are left out", "", "\ntenant "},
-		named + "quarkus.oidc.enabled=true":                                                    {"", `tenant "t"`, "nothing"},
-		named + "quarkus.oidc.t.token.require-jwt-introspection-only=true \n":                  {"f:1:1: the introspection endpoint is not known", "", "\ntenant "},
-		named + "quarkus.oidc.t.token.require-jwt-introspection-only=ture":                     {"f:3:1: quarkus.oidc.t.token.require-jwt-introspection-only is neither true nor false", "", "\ntenant "},
-		named + "quarkus.oidc.t.roles.role-claim-path[0]=polaris/roles":                        {"", `role_claim_path = "polaris/roles"`, `"groups"`},
-		named + "quarkus.oidc.t.token.audience[1]=b":                                           {"f:3:1: quarkus.oidc.t.token.audience[1] is an item of a list that line 2 has as a whole", "", "\ntenant "},
-		"polaris.realm-context.realms[1]=b\npolaris.realm-context.realms[0]=a":                 {"", `realm "a" {}`, "POLARIS"},
-		named + "quarkus.oidc.t.authentication.user-info-required=true":                        {"f:3:1: warning: quarkus.oidc.t.authentication.user-info-required has no equivalent", `tenant "t"`, "nothing"},
-		named + "quarkus.oidc.t.authentication.user-info-required=false":                       {"", `tenant "t"`, "nothing"},
-		named + "quarkus.oidc.t.tls.trust-store-file=ca.p12":                                   {"f:3:1: warning: quarkus.oidc.t.tls.trust-store-file has no equivalent", `tenant "t"`, "nothing"},
-		named + "quarkus.oidc.t.what-a-newer-quarkus-has=x":                                    {"f:3:1: warning: quarkus.oidc.t.what-a-newer-quarkus-has has no equivalent", `tenant "t"`, "nothing"},
-		named + "quarkus.oidc.t.token.issuer=https://me:canary/x@t.example.com":                {"f:3:1: quarkus.oidc.t.token.issuer has a password in it", "", "canary"},
-		named + "quarkus.oidc.t.jwks-path=/k?t=canary\nquarkus.oidc.t.discovery-enabled=false": {"f:3:1: quarkus.oidc.t.jwks-path has a query in it", "", "canary"},
-		named + "quarkus.oidc.t.token.issuer=https://u:a\"can ary@x":                           {"f:3:1: quarkus.oidc.t.token.issuer has a password in it", "", "ary@"},
-		named + "quarkus.oidc.t.token.issuer=https://x/#canary":                                {"f:3:1: quarkus.oidc.t.token.issuer has a query in it", "", "canary"},
-		strings.Replace(named, ".com", ".com/?token=canary", 1):                                {"f:1:1: quarkus.oidc.t.auth-server-url has a query in it", "", "canary"},
-		named + "quarkus.oidc.t.token.issuer=https://x/${acme.hmac}\nacme.hmac=canary":         {"refers to a secret", "", "canary"},
-		named + "quarkus.oidc.t.token.issuer=https://x/${acme.token1}\nacme.token1=y":          {"refers to a secret", "", "\ntenant "},
-		named + "quarkus.oidc.t.token.issuer=https://x/${ACCESS_TOKEN_2:canary}":               {"refers to a secret", "", "canary"},
-		named + "quarkus.oidc.t.token.issuer=https://x/${acme.signing-key-v2:canary}":          {"refers to a secret", "", "canary"},
-		named + `quarkus.oidc.t.roles.role-claim-path="https://ns.example.com/claims#roles"`:   {"", `claims#roles`, "nothing"},
-		named + "x." + strings.Repeat("a.", 500_000) + "b=c":                                   {"", `tenant "t"`, "nothing"},
-		named + "polaris.\u202ereal=x":                                                         {"", `tenant "t"`, "\u202e"},
+		bare + "quarkus.oidc.tenant-enabled=true":                             {"", `tenant "default"`, "nothing"},
+		bare + "quarkus.oidc.tenant-enabled=true\nquarkus.oidc.enabled=false": {"f:4:1: warning: quarkus.oidc.enabled is off: all tenants are left out", "", "\ntenant "},
+		named + "quarkus.oidc.enabled=true":                                   {"", `tenant "t"`, "nothing"},
+		named + "quarkus.oidc.t.token.require-jwt-introspection-only=true \n": {"f:1:1: the introspection endpoint is not known", "", "\ntenant "},
+		named + "quarkus.oidc.t.token.require-jwt-introspection-only=ture":    {"f:3:1: quarkus.oidc.t.token.require-jwt-introspection-only is neither true nor false", "", "\ntenant "},
+		named + "quarkus.oidc.t.roles.role-claim-path[0]=polaris/roles":       {"", `role_claim_path = "polaris/roles"`, `"groups"`},
+		named + "quarkus.oidc.t.token.audience[1]=b":                          {"f:3:1: quarkus.oidc.t.token.audience[1] is an item of a list that line 2 has as a whole", "", "\ntenant "},
+		named[:strings.Index(named, "\n")+1] + "a=x,y\nquarkus.oidc.t.token.audience[0]=${a}\nquarkus.oidc.t.token.audience[1]=p\\\\\nquarkus.oidc.t.token.audience[2]=q": {"", `["x,y", "p\\", "q"]`, "nothing"},
+		strings.Replace(named, "auth-server-url", "auth-server-url[1]", 1) + "quarkus.oidc.t.auth-server-url[0]=https://x":                                                {"is an item of a list, where one value is wanted", "", "\ntenant "},
+		bare + "quarkus.oidc.tenant-enabled=true\nquarkus.oidc.newgroup.strict=true":                                                                                      {"f:4:1: warning: quarkus.oidc.newgroup.strict is taken for a setting of a tenant, which has no auth-server-url", `tenant "default"`, "nothing"},
+		"polaris.realm-context.realms[1]=b\npolaris.realm-context.realms[0]=a":                                                                                            {"", `realm "a" {}`, "POLARIS"},
+		named + "quarkus.oidc.t.authentication.user-info-required=true":                                                                                                   {"f:3:1: warning: quarkus.oidc.t.authentication.user-info-required has no equivalent", `tenant "t"`, "nothing"},
+		named + "quarkus.oidc.t.authentication.user-info-required=false":                                                                                                  {"", `tenant "t"`, "nothing"},
+		named + "quarkus.oidc.t.tls.trust-store-file=ca.p12":                                                                                                              {"f:3:1: warning: quarkus.oidc.t.tls.trust-store-file has no equivalent", `tenant "t"`, "nothing"},
+		named + "quarkus.oidc.t.what-a-newer-quarkus-has=x":                                                                                                               {"f:3:1: warning: quarkus.oidc.t.what-a-newer-quarkus-has has no equivalent", `tenant "t"`, "nothing"},
+		named + "quarkus.oidc.t.token.issuer=https://me:canary/x@t.example.com":                                                                                           {"f:3:1: quarkus.oidc.t.token.issuer has a password in it", "", "canary"},
+		named + "quarkus.oidc.t.jwks-path=/k?t=canary\nquarkus.oidc.t.discovery-enabled=false":                                                                            {"f:3:1: quarkus.oidc.t.jwks-path has a query in it", "", "canary"},
+		named + "quarkus.oidc.t.token.issuer=https://u:a\"can ary@x":                                                                                                      {"f:3:1: quarkus.oidc.t.token.issuer has a password in it", "", "ary@"},
+		named + "quarkus.oidc.t.token.issuer=https://x/#canary":                                                                                                           {"f:3:1: quarkus.oidc.t.token.issuer has a query in it", "", "canary"},
+		strings.Replace(named, ".com", ".com/?token=canary", 1):                                                                                                           {"f:1:1: quarkus.oidc.t.auth-server-url has a query in it", "", "canary"},
+		named + "quarkus.oidc.t.token.issuer=https://x/${acme.hmac}\nacme.hmac=canary":                                                                                    {"refers to a secret", "", "canary"},
+		named + "quarkus.oidc.t.token.issuer=https://x/${acme.token1}\nacme.token1=y":                                                                                     {"refers to a secret", "", "\ntenant "},
+		named + "quarkus.oidc.t.token.issuer=https://x/${ACCESS_TOKEN_2:canary}":                                                                                          {"refers to a secret", "", "canary"},
+		named + "quarkus.oidc.t.token.issuer=https://x/${acme.signing-key-v2:canary}":                                                                                     {"refers to a secret", "", "canary"},
+		named + `quarkus.oidc.t.roles.role-claim-path="https://ns.example.com/claims#roles"`:                                                                              {"", `claims#roles`, "nothing"},
+		named + "x." + strings.Repeat("a.", 500_000) + "b=c":                                                                                                              {"", `tenant "t"`, "nothing"},
+		named + "polaris.\u202ereal=x":                                                                                                                                    {"", `tenant "t"`, "\u202e"},
 	} {
 		out, diags := Import([]byte(in), Options{File: "f"})
 		said := ""
@@ -74,6 +77,10 @@ func TestOneVariableEach(t *testing.T) {
 	both, _ := Import([]byte("polaris.realm-context.realms=a-b,a_b\n"+identity("a-b")+identity("a_b")), Options{File: "f"})
 	if text := string(both); strings.Count(text, `:POLARIS_SERVICE_IDENTITY_A_B_AWS_IAM"`) != 1 || strings.Count(text, `:POLARIS_SERVICE_IDENTITY_A_B_AWS_IAM_2"`) != 1 {
 		t.Error(text)
+	}
+	mine, _ := Import([]byte("polaris.realm-context.realms=a-b,c\n"+at("a-b")+strings.Replace(at("c"), "canary-c", "${POLARIS_AUTHENTICATION_A_B_TOKEN_BROKER_SYMMETRIC_KEY_SECRET}", 1)), Options{File: "f"})
+	if text := string(mine); strings.Count(text, `environment:POLARIS_AUTHENTICATION_A_B_TOKEN_BROKER_SYMMETRIC_KEY_SECRET"`) != 1 || strings.Count(text, `environment:POLARIS_AUTHENTICATION_A_B_TOKEN_BROKER_SYMMETRIC_KEY_SECRET_2"`) != 1 {
+		t.Errorf("a variable that another secret names is taken: %s", text)
 	}
 	const name = "urn:realmgate-secret:environment:POLARIS_AUTHENTICATION_A_B_TOKEN_BROKER_SYMMETRIC_KEY_SECRET"
 	if diags.Err() != nil || strings.Count(string(out), name+`"`) != 1 || strings.Count(string(out), name+`_2"`) != 1 || len(diags) != 2 || diags[0].Detail == diags[1].Detail {
