@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -93,7 +94,7 @@ func wrapped(err error) []error {
 			return []error{w}
 		}
 	case interface{ Unwrap() []error }:
-		return x.Unwrap()
+		return slices.DeleteFunc(slices.Clone(x.Unwrap()), func(err error) bool { return err == nil })
 	}
 	return nil
 }

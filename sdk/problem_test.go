@@ -42,6 +42,7 @@ func TestProblemsKeepTheWordsAround(t *testing.T) {
 		err  error
 		want []*Problem
 	}{
+		"several with a nil":    {several{nil, a}, []*Problem{{Path: "/a", Summary: "bad"}}},
 		"around one":            {fmt.Errorf("words: %w, and more", a), []*Problem{{Path: "/a", Summary: "words: bad, and more"}}},
 		"around a join":         {fmt.Errorf("words: %w", errors.Join(a, b)), []*Problem{{Path: "/a", Summary: "words: bad"}, {Path: "/b", Summary: "words: worse"}}},
 		"around a mixed join":   {fmt.Errorf("words: %w", errors.Join(a, plain)), []*Problem{{Path: "/a", Summary: "words: bad"}, {Summary: "words: plain"}}},
@@ -107,3 +108,10 @@ func TestWarnings(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 }
+
+// several is a list of errors of somebody else, which may have a nil in it.
+type several []error
+
+func (s several) Unwrap() []error { return s }
+
+func (s several) Error() string { return s[len(s)-1].Error() }

@@ -31,6 +31,7 @@ type property struct {
 	AnyOf json.RawMessage `json:"anyOf"`
 	OneOf json.RawMessage `json:"oneOf"`
 	If    json.RawMessage `json:"if"`
+	First json.RawMessage `json:"prefixItems"`
 }
 
 // Read reads the schema of a part; none (nil) declares nothing. Of a bundled plugin it is known that each secret is declared as one.
@@ -81,7 +82,7 @@ func (s Schema) Shows(path []string, text string) bool {
 
 // secret says whether the schema says so of the value, or may say so where it is not read.
 func (p property) secret() bool {
-	return len(p.Ref)+len(p.AllOf)+len(p.AnyOf)+len(p.OneOf)+len(p.If) > 0 || p.Format == "realmgate-secret-ref" || p.Format == "password" || p.WriteOnly
+	return len(p.Ref)+len(p.AllOf)+len(p.AnyOf)+len(p.OneOf)+len(p.If)+len(p.First) > 0 || p.Format == "realmgate-secret-ref" || p.Format == "password" || p.WriteOnly
 }
 
 // Default is the value of a setting that is not written. Its path has the indices of lists of several.

@@ -9,7 +9,7 @@ import (
 const odd = `{"properties": {
 	"plain": {"default": "x"}, "api_key": {"default": "k"}, "key_file": {}, "token_age": {"format": "duration"}, "ref": {"format": "realmgate-secret-ref", "default": "d"},
 	"pass": {"format": "password"}, "hush": {"writeOnly": true, "properties": {"in": {}}}, "list": {"items": {"properties": {"a": {"default": 1}, "token": {}}}},
-	"any": {"anyOf": [{"type": "string", "format": "password"}, {"type": "null"}], "default": "d"}, "by": {"$ref": "#/$defs/S"}, "hidden": {"writeOnly": true, "items": {"properties": {"x": {"default": 1}}}},
+	"any": {"anyOf": [{"type": "string", "format": "password"}, {"type": "null"}], "default": "d"}, "by": {"$ref": "#/$defs/S"}, "row": {"prefixItems": [{"format": "password"}]}, "hidden": {"writeOnly": true, "items": {"properties": {"x": {"default": 1}}}},
 	"refs": {"items": {"format": "realmgate-secret-ref"}}, "block": {"properties": {"b": {"default": "\u001b[2J"}, "deep": {"properties": {"c": {"default": true}}}}}
 }}`
 
@@ -45,6 +45,7 @@ func TestShows(t *testing.T) {
 		{"hush.in", "x", false, false},
 		{"any", "x", false, false},
 		{"by", "x", false, false},
+		{"row", "x", false, false},
 		{"hidden.x", "x", false, false},
 		{"list.a", "x", true, true},
 		{"list.token", "x", false, true},
