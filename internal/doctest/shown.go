@@ -3,10 +3,14 @@ package doctest
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/realmgate/realmgate/internal/buildtest"
 )
 
 // What differs from one run to the next stands in a page as it once was: in both texts it becomes a word. The order counts.
@@ -63,6 +67,20 @@ func shows(shown, came string) error {
 		lines, run = lines[n+len(run):], nil
 	}
 	return nil
+}
+
+// Says looks for sentences, made of what is so, in a page.
+func Says(t testing.TB, page string, sentences ...string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(buildtest.Root(t), page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range sentences {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("%s does not say %q", page, want)
+		}
+	}
 }
 
 // Shaped compares a sample of a page with the real JSON: what the sample has is there, and is of the same type; what the sample
