@@ -13,7 +13,7 @@ import (
 // TestScripts runs the command line as a user does, one script per subject.
 func TestScripts(t *testing.T) {
 	t.Parallel()
-	plugins := buildtest.Plugin(t)
+	plugins, command := buildtest.Plugin(t), unraced(t)
 	properties, err := filepath.Abs("../../polaris/testdata")
 	if err != nil {
 		t.Fatal(err)
@@ -23,6 +23,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("REALMGATE_PLUGIN_DIR", plugins)
+			e.Setenv("UNRACED", command)
 			e.Setenv("PROPERTIES", properties)
 			e.Setenv("GORACE", os.Getenv("GORACE"))
 			e.Setenv("TMPDIR", os.TempDir()) // the scripts' own folder is too deep for the path of a socket

@@ -147,6 +147,21 @@ func TestVerifyFindsRogues(t *testing.T) {
 	}
 }
 
+// What there was no time for is listed as what was not done.
+func TestVerifyEnds(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "config.hcl")
+	if err := os.WriteFile(file, fmt.Appendf(nil, rogueConfig, testPlugin(t, "rogue"), "never answers"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	v, code := verifyBy(t, unraced(t), "--step", "10s", "--time", "12s", "--config", file, "rogue") // each call takes a step
+	if code != 1 || !slices.ContainsFunc(v.Checks, func(r plugintest.Result) bool {
+		return r.Outcome == plugintest.Skipped && slices.Contains(r.Got, "the run was stopped")
+	}) {
+		t.Errorf("%d: %+v", code, v.Checks)
+	}
+}
+
 // onBothWays are the checks that are made on the unary services as well, where a fault shows again.
 var onBothWays = []string{"call", "unknown key", "life", "wrong kind", "concurrency", "cancellation", "deadline", "odd input"}
 
