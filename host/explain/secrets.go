@@ -8,6 +8,7 @@ import (
 
 	"github.com/realmgate/realmgate/host/child"
 	"github.com/realmgate/realmgate/sdk"
+	"github.com/realmgate/realmgate/sdk/redact"
 )
 
 // secretsOf gives what of a request is not shown: words as a whole, and secrets also in part and in other forms.
@@ -17,11 +18,11 @@ import (
 // makes it valid, of user and password (RFC 7617) the password, too. Beside the credential it is what the request has in headers
 // and parameters that are named like those of secrets.
 func secretsOf(r sdk.Request) (words, secrets []string) {
-	switch m := signature.FindStringSubmatch(r.Token); {
-	case r.Scheme == "aws4-hmac-sha256" && m != nil:
-		words, secrets = []string{r.Token}, []string{m[1]}
+	switch {
 	case r.Scheme == "aws4-hmac-sha256" && presigned.MatchString(r.Token):
 		words, secrets = []string{r.Token}, parameters(r.Token)
+	case r.Scheme == "aws4-hmac-sha256" && strings.HasPrefix(r.Token, "Credential="):
+		words, secrets = []string{r.Token}, redact.Parts(r.Token)
 	case r.Scheme == "basic":
 		words, secrets = []string{r.Token}, append(userAndPassword(r.Token), r.Token)
 	default:
@@ -37,11 +38,8 @@ func secretsOf(r sdk.Request) (words, secrets []string) {
 	return append(words, secrets...), secrets
 }
 
-// Where a signature of AWS is in a credential; the first group is what makes it valid.
-var (
-	signature = regexp.MustCompile(`^Credential=[^, ]+, ?SignedHeaders=[^, ]+, ?Signature=([0-9a-f]{64})$`)
-	presigned = regexp.MustCompile(`(?:^|&)X-Amz-Signature=[0-9a-f]{64}(?:&|$)`)
-)
+// presigned finds a signature of AWS that stands in a query.
+var presigned = regexp.MustCompile(`(?:^|&)X-Amz-Signature=[0-9a-f]{64}(?:&|$)`)
 
 // telling is what further headers and parameters that have secrets have in their names. That of an access key, X-Amz-Credential,
 // has none.
