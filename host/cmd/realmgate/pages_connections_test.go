@@ -77,7 +77,7 @@ func TestPageOfTheProxy(t *testing.T) {
 	run := func(block string, r *strings.Replacer, want string) {
 		t.Helper()
 		// Whoever types it waits until the proxy listens, and ends it.
-		text := strings.NewReplacer(" &\n", " > proxy.log 2>&1 &\ntrap 'kill %1; wait' EXIT\nuntil grep -q ': listening' proxy.log; do kill -0 %1; sleep 0.05; done\n",
+		text := "rm -f proxy.log\n" + strings.NewReplacer(" &\n", " > proxy.log 2>&1 &\ntrap 'kill %1; wait' EXIT\nuntil grep -qs ': listening' proxy.log; do kill -0 %1; sleep 0.05; done\n",
 			"curl ", "curl -sS ").Replace(r.Replace(block))
 		if out, done := script(t, d.dir, text); !done || !strings.Contains(out, want) {
 			t.Errorf("%s\n%s", text, out)
